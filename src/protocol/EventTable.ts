@@ -1,0 +1,135 @@
+/**
+ * The table of events: name, payload, and who receives it.
+ *
+ * A broadcast event goes to every connection that its audience admits and carries that connection's next `seq`. A
+ * targeted event goes to one connection and carries none.
+ */
+import * as Schema from "effect/Schema"
+import { Challenge } from "./Connect.ts"
+import { TranscriptMessage } from "./methods/chat.ts"
+import { PendingNode } from "./methods/nodes.ts"
+import { PendingDevice } from "./methods/devices.ts"
+import { HealthSummary } from "./methods/system.ts"
+import { PresenceEntry } from "./Presence.ts"
+import type { OperatorScope } from "./Role.ts"
+
+/** Who a broadcast reaches: every connection, or operators that hold a scope. */
+export type Audience = "everyone" | OperatorScope
+
+interface Event<S extends Schema.Top> {
+  readonly payload: S
+  readonly delivery: { readonly _tag: "broadcast"; readonly audience: Audience } | { readonly _tag: "targeted" }
+  /** The frame carries `stateVersion`. */
+  readonly versioned: boolean
+}
+
+const broadcast = <S extends Schema.Top>(audience: Audience, payload: S, versioned = false): Event<S> => ({
+  payload,
+  delivery: { _tag: "broadcast", audience },
+  versioned
+})
+const targeted = <S extends Schema.Top>(payload: S): Event<S> => ({
+  payload,
+  delivery: { _tag: "targeted" },
+  versioned: false
+})
+
+const run = {
+  runId: Schema.NonEmptyString,
+  sessionKey: Schema.NonEmptyString,
+  agentId: Schema.optional(Schema.NonEmptyString),
+  seq: Schema.Natural
+}
+const message = Schema.optional(TranscriptMessage)
+const usage = Schema.optional(Schema.Unknown)
+
+/** A turn as it happens. `deltaText` is the new text, `message` the whole text so far. */
+export const ChatEvent = Schema.Union([
+  Schema.Struct({
+    ...run,
+    state: Schema.Literal("delta"),
+    message,
+    deltaText: Schema.String,
+    replace: Schema.optional(Schema.Boolean)
+  }),
+  Schema.Struct({
+    ...run,
+    state: Schema.Literal("final"),
+    message,
+    usage,
+    stopReason: Schema.optional(Schema.String)
+  }),
+  Schema.Struct({
+    ...run,
+    state: Schema.Literal("aborted"),
+    message,
+    stopReason: Schema.optional(Schema.String)
+  }),
+  Schema.Struct({
+    ...run,
+    state: Schema.Literal("error"),
+    message,
+    errorMessage: Schema.optional(Schema.String),
+    errorKind: Schema.optional(Schema.Literals(["refusal", "timeout", "rate_limit", "context_length", "unknown"])),
+    usage
+  })
+])
+export type ChatEvent = typeof ChatEvent.Type
+
+/** The inside of a turn: lifecycle, assistant text and tool calls. */
+export const AgentEvent = Schema.Struct({
+  runId: Schema.NonEmptyString,
+  sessionKey: Schema.optional(Schema.NonEmptyString),
+  seq: Schema.Natural,
+  stream: Schema.NonEmptyString,
+  ts: Schema.Natural,
+  data: Schema.Record(Schema.String, Schema.Unknown)
+})
+export type AgentEvent = typeof AgentEvent.Type
+
+export const NodeInvokeRequest = Schema.Struct({
+  id: Schema.NonEmptyString,
+  nodeId: Schema.NonEmptyString,
+  command: Schema.NonEmptyString,
+  paramsJSON: Schema.optional(Schema.NullOr(Schema.String)),
+  timeoutMs: Schema.optional(Schema.NullOr(Schema.Natural)),
+  idempotencyKey: Schema.optional(Schema.NullOr(Schema.NonEmptyString))
+})
+export type NodeInvokeRequest = typeof NodeInvokeRequest.Type
+
+const NodeResolved = Schema.Struct({
+  requestId: Schema.NonEmptyString,
+  nodeId: Schema.NonEmptyString,
+  decision: Schema.Literals(["approved", "rejected"]),
+  ts: Schema.Natural
+})
+const DeviceResolved = Schema.Struct({
+  requestId: Schema.NonEmptyString,
+  deviceId: Schema.NonEmptyString,
+  decision: Schema.Literals(["approved", "rejected"]),
+  ts: Schema.Natural
+})
+
+export const EventTable = {
+  "connect.challenge": targeted(Challenge),
+  tick: broadcast("everyone", Schema.Struct({ ts: Schema.Natural })),
+  presence: broadcast("operator.read", Schema.Struct({ presence: Schema.Array(PresenceEntry) }), true),
+  health: broadcast("operator.read", HealthSummary, true),
+  chat: broadcast("operator.read", ChatEvent),
+  agent: broadcast("operator.read", AgentEvent),
+  "node.invoke.request": targeted(NodeInvokeRequest),
+  "node.pair.requested": broadcast("operator.pairing", PendingNode),
+  "node.pair.resolved": broadcast("operator.pairing", NodeResolved),
+  "device.pair.requested": broadcast("operator.pairing", PendingDevice),
+  "device.pair.resolved": broadcast("operator.pairing", DeviceResolved),
+  shutdown: broadcast(
+    "everyone",
+    Schema.Struct({ reason: Schema.NonEmptyString, restartExpectedMs: Schema.optional(Schema.Natural) })
+  )
+} as const
+
+export type EventName = keyof typeof EventTable
+export type EventPayload<Name extends EventName> = (typeof EventTable)[Name]["payload"]["Type"]
+
+/** Names of all events, as `hello-ok.features.events` lists them. */
+export const eventNames: ReadonlyArray<EventName> = Object.keys(EventTable) as Array<EventName>

@@ -1,0 +1,25 @@
+/**
+ * The one table of methods. From it come the server's dispatch, `hello-ok.features.methods`, the typed client,
+ * `openclaw gateway call`'s validation and the scope check.
+ */
+import * as Context from "effect/Context"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
+import { ChatMethods } from "./methods/chat.ts"
+import { DeviceMethods } from "./methods/devices.ts"
+import { NodeMethods } from "./methods/nodes.ts"
+import { SystemMethods } from "./methods/system.ts"
+import { type MethodAccess, RequiredScope } from "./Role.ts"
+
+export const MethodTable = SystemMethods.merge(NodeMethods, DeviceMethods, ChatMethods)
+
+/** Any row of the table. */
+export type Method = RpcGroup.Rpcs<typeof MethodTable>
+
+/** Names of all methods, in the table's order. `connect` is not among them: it is the handshake. */
+export const methodNames: ReadonlyArray<string> = Array.from(MethodTable.requests.keys())
+
+/** What a method asks of its caller. A name that the table does not have is for admins, as in OpenClaw. */
+export const accessOf = (name: string): MethodAccess => {
+  const row = MethodTable.requests.get(name)
+  return row === undefined ? "operator.admin" : Context.get(row.annotations, RequiredScope)
+}

@@ -1,0 +1,259 @@
+/**
+ * `chat.*`, `agent`, `sessions.list` and `send`: conversations and the turns in them.
+ *
+ * Times are Unix milliseconds, timeouts milliseconds.
+ */
+import * as Schema from "effect/Schema"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import { method, streamMethod } from "./method.ts"
+
+const bounded = (max: number) => Schema.NonEmptyString.pipe(Schema.check(Schema.isMaxLength(max)))
+const optionalText = Schema.optional(Schema.String)
+const optionalName = Schema.optional(Schema.NonEmptyString)
+
+/** One part of a message. Unknown kinds pass through untouched. */
+export const ContentPart = Schema.Union([
+  Schema.Struct({ type: Schema.Literal("text"), text: Schema.String }),
+  Schema.Record(Schema.String, Schema.Unknown)
+])
+
+/** One entry of a transcript as clients see it. */
+export const TranscriptMessage = Schema.Struct({
+  id: optionalText,
+  role: Schema.String,
+  content: Schema.Union([Schema.String, Schema.Array(ContentPart)]),
+  timestamp: Schema.optional(Schema.Finite),
+  model: optionalText,
+  provider: optionalText,
+  stopReason: optionalText,
+  errorMessage: optionalText,
+  usage: Schema.optional(Schema.Unknown),
+  toolCallId: optionalText,
+  toolName: optionalText,
+  isError: Schema.optional(Schema.Boolean),
+  runId: optionalText,
+  idempotencyKey: optionalText
+})
+export type TranscriptMessage = typeof TranscriptMessage.Type
+
+export const SessionRow = Schema.Struct({
+  key: Schema.String,
+  sessionId: optionalText,
+  kind: Schema.Literals(["direct", "group", "global", "unknown"]),
+  label: optionalText,
+  displayName: optionalText,
+  derivedTitle: optionalText,
+  lastMessagePreview: optionalText,
+  channel: optionalText,
+  agentId: optionalText,
+  accountId: optionalText,
+  chatType: Schema.optional(Schema.Literals(["direct", "group", "channel"])),
+  isMain: Schema.optional(Schema.Boolean),
+  createdAt: Schema.optional(Schema.Finite),
+  updatedAt: Schema.optional(Schema.NullOr(Schema.Finite)),
+  status: Schema.optional(Schema.Literals(["queued", "running", "done", "failed", "killed", "timeout"])),
+  lastRunId: optionalText,
+  lastRunError: optionalText,
+  inputTokens: Schema.optional(Schema.Finite),
+  outputTokens: Schema.optional(Schema.Finite),
+  totalTokens: Schema.optional(Schema.Finite),
+  model: optionalText,
+  modelProvider: optionalText
+})
+export type SessionRow = typeof SessionRow.Type
+
+export const ChatSendParams = Schema.Struct({
+  sessionKey: bounded(512),
+  agentId: optionalName,
+  sessionId: optionalName,
+  message: Schema.String,
+  thinking: optionalText,
+  fastMode: Schema.optional(Schema.Unknown),
+  queueMode: Schema.optional(Schema.Literals(["steer", "followup", "collect", "interrupt"])),
+  deliver: Schema.optional(Schema.Boolean),
+  originatingChannel: optionalText,
+  originatingTo: optionalText,
+  originatingAccountId: optionalText,
+  originatingThreadId: optionalText,
+  replyToId: optionalName,
+  attachments: Schema.optional(Schema.Array(Schema.Unknown)),
+  toolBindings: Schema.optional(Schema.Record(Schema.String, Schema.Unknown)),
+  timeoutMs: Schema.optional(Schema.Natural),
+  suppressCommandInterpretation: Schema.optional(Schema.Boolean),
+  expectedLeafEntryId: Schema.optional(Schema.NullOr(Schema.NonEmptyString)),
+  expectedSessionRoutingContract: optionalName,
+  expectedPermissionMode: Schema.optional(Schema.Unknown),
+  expectedToolOverrides: Schema.optional(Schema.Unknown),
+  idempotencyKey: Schema.NonEmptyString
+})
+export type ChatSendParams = typeof ChatSendParams.Type
+
+export const AgentParams = Schema.Struct({
+  message: Schema.NonEmptyString,
+  agentId: optionalName,
+  provider: optionalText,
+  model: optionalText,
+  to: optionalText,
+  replyTo: optionalText,
+  sessionId: optionalText,
+  sessionKey: optionalText,
+  thinking: optionalText,
+  deliver: Schema.optional(Schema.Boolean),
+  attachments: Schema.optional(Schema.Array(Schema.Unknown)),
+  channel: optionalText,
+  replyChannel: optionalText,
+  accountId: optionalText,
+  replyAccountId: optionalText,
+  threadId: optionalText,
+  /** Seconds, as OpenClaw's CLI sends it; 0 means no limit. */
+  timeout: Schema.optional(Schema.Natural),
+  bestEffortDeliver: Schema.optional(Schema.Boolean),
+  lane: optionalText,
+  extraSystemPrompt: optionalText,
+  inputProvenance: Schema.optional(Schema.Unknown),
+  idempotencyKey: Schema.NonEmptyString,
+  label: Schema.optional(bounded(512))
+})
+export type AgentParams = typeof AgentParams.Type
+
+const Accepted = Schema.Struct({
+  runId: Schema.NonEmptyString,
+  sessionKey: optionalText,
+  agentId: optionalText,
+  status: Schema.Literal("accepted"),
+  acceptedAt: Schema.Natural
+})
+
+const Finished = Schema.Struct({
+  runId: Schema.NonEmptyString,
+  status: Schema.Literals(["ok", "error", "timeout"]),
+  summary: optionalText,
+  error: optionalText,
+  result: Schema.optional(
+    Schema.Struct({
+      payloads: Schema.Array(
+        Schema.Struct({ text: optionalText, mediaUrl: Schema.optional(Schema.NullOr(Schema.String)) })
+      ),
+      meta: Schema.optional(Schema.Record(Schema.String, Schema.Unknown))
+    })
+  )
+})
+export type AgentFinished = typeof Finished.Type
+
+export const ChatMethods = RpcGroup.make(
+  method("chat.send", {
+    access: "operator.write",
+    params: ChatSendParams,
+    result: Schema.Struct({
+      runId: Schema.NonEmptyString,
+      /** `started`, or `in_flight`/`ok` when the idempotency key was seen before. */
+      status: Schema.String,
+      messageSeq: Schema.optional(Schema.Natural)
+    })
+  }),
+  method("chat.history", {
+    access: "operator.read",
+    params: Schema.Struct({
+      sessionKey: Schema.NonEmptyString,
+      agentId: optionalName,
+      cursor: optionalText,
+      limit: Schema.optional(
+        Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(1), Schema.isLessThanOrEqualTo(1000)))
+      ),
+      offset: Schema.optional(Schema.Natural),
+      pendingBefore: Schema.optional(Schema.Natural),
+      inputRunIds: Schema.optional(Schema.Array(bounded(256))),
+      messageId: optionalName,
+      sessionId: optionalName,
+      maxChars: Schema.optional(
+        Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(1), Schema.isLessThanOrEqualTo(500_000)))
+      )
+    }),
+    result: Schema.Struct({
+      sessionKey: Schema.NonEmptyString,
+      sessionId: optionalText,
+      messages: Schema.Array(TranscriptMessage),
+      /** The turn that runs now, so that a client that was away can pick it up. */
+      inFlightRun: Schema.optional(Schema.Struct({ runId: Schema.NonEmptyString, text: optionalText }))
+    })
+  }),
+  method("chat.abort", {
+    access: "operator.write",
+    params: Schema.Struct({
+      sessionKey: Schema.NonEmptyString,
+      agentId: optionalName,
+      runId: optionalName,
+      preserveSideRuns: Schema.optional(Schema.Boolean)
+    }),
+    result: Schema.Struct({
+      ok: Schema.Literal(true),
+      aborted: Schema.Boolean,
+      runIds: Schema.optional(Schema.Array(Schema.String))
+    })
+  }),
+  /** Two answers: accepted at once, finished when the turn is over. */
+  streamMethod("agent", {
+    access: "operator.write",
+    params: AgentParams,
+    result: Schema.Union([Accepted, Finished])
+  }),
+  method("sessions.list", {
+    access: "operator.read",
+    params: Schema.Struct({
+      limit: Schema.optional(Schema.Natural),
+      offset: Schema.optional(Schema.Natural),
+      activeMinutes: Schema.optional(Schema.Natural),
+      requireLastInteraction: Schema.optional(Schema.Boolean),
+      sortBy: Schema.optional(Schema.Literals(["updatedAt", "lastInteractionAt"])),
+      includeGlobal: Schema.optional(Schema.Boolean),
+      includeUnknown: Schema.optional(Schema.Boolean),
+      configuredAgentsOnly: Schema.optional(Schema.Boolean),
+      includeDerivedTitles: Schema.optional(Schema.Boolean),
+      includeLastMessage: Schema.optional(Schema.Boolean),
+      includePeople: Schema.optional(Schema.Boolean),
+      label: Schema.optional(bounded(512)),
+      boardFace: Schema.optional(Schema.Literals(["chat", "dashboard"])),
+      creatorId: optionalName,
+      ownerId: optionalName,
+      ownerFirst: Schema.optional(Schema.Boolean),
+      involvingMe: Schema.optional(Schema.Boolean),
+      involvingProfileId: optionalName,
+      spawnedBy: optionalName,
+      agentId: optionalName,
+      search: optionalText,
+      archived: Schema.optional(Schema.Union([Schema.Boolean, Schema.Literal("all")]))
+    }),
+    result: Schema.Struct({
+      ts: Schema.Natural,
+      path: optionalText,
+      count: Schema.Natural,
+      totalCount: Schema.optional(Schema.Natural),
+      defaults: Schema.optional(Schema.Record(Schema.String, Schema.Unknown)),
+      sessions: Schema.Array(SessionRow)
+    })
+  }),
+  method("send", {
+    access: "operator.write",
+    params: Schema.Struct({
+      to: Schema.NonEmptyString,
+      message: optionalText,
+      mediaUrl: optionalText,
+      mediaUrls: Schema.optional(Schema.Array(Schema.String)),
+      channel: optionalText,
+      accountId: optionalText,
+      agentId: optionalText,
+      replyToId: optionalText,
+      threadId: optionalText,
+      silent: Schema.optional(Schema.Boolean),
+      parseMode: Schema.optional(Schema.Literal("HTML")),
+      sessionKey: optionalText,
+      idempotencyKey: Schema.NonEmptyString
+    }),
+    result: Schema.Struct({
+      runId: Schema.NonEmptyString,
+      messageId: Schema.NonEmptyString,
+      channel: Schema.NonEmptyString,
+      chatId: optionalText
+    })
+  })
+)

@@ -1,0 +1,126 @@
+/**
+ * `health`, `status`, `system-presence`, `channels.status`: what the Gateway says of itself.
+ *
+ * Times are Unix milliseconds, durations milliseconds.
+ */
+import * as Schema from "effect/Schema"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import { PresenceEntry } from "../Presence.ts"
+import { method, NoParams } from "./method.ts"
+
+const Json = Schema.Record(Schema.String, Schema.Unknown)
+
+const SessionsSummary = Schema.Struct({
+  path: Schema.String,
+  count: Schema.Natural,
+  recent: Schema.Array(
+    Schema.Struct({ key: Schema.String, updatedAt: Schema.NullOr(Schema.Natural), age: Schema.NullOr(Schema.Natural) })
+  )
+})
+
+/** `health`'s answer, the `health` event's payload and `hello-ok.snapshot.health`. */
+export const HealthSummary = Schema.Struct({
+  ok: Schema.optional(Schema.Literal(true)),
+  ts: Schema.optional(Schema.Natural),
+  durationMs: Schema.optional(Schema.Natural),
+  channels: Schema.optional(Json),
+  channelOrder: Schema.optional(Schema.Array(Schema.String)),
+  channelLabels: Schema.optional(Schema.Record(Schema.String, Schema.String)),
+  heartbeatSeconds: Schema.optional(Schema.Natural),
+  defaultAgentId: Schema.optional(Schema.String),
+  agents: Schema.optional(Schema.Array(Schema.Unknown)),
+  sessions: Schema.optional(SessionsSummary)
+})
+export type HealthSummary = typeof HealthSummary.Type
+
+/** One fiber of the Supervisor's tree, in `status`. `since` is when it entered its state. */
+export const SupervisedFiber = Schema.Struct({
+  name: Schema.String,
+  state: Schema.Literals(["running", "backoff", "stopped", "failed", "done"]),
+  restarts: Schema.Natural,
+  since: Schema.Natural,
+  lastCause: Schema.optional(Schema.String)
+})
+export type SupervisedFiber = typeof SupervisedFiber.Type
+
+/** `status`'s answer. `supervisor` is ours: OpenClaw's clients ignore keys that they do not know. */
+export const StatusSummary = Schema.Struct({
+  runtimeVersion: Schema.optional(Schema.String),
+  uptimeMs: Schema.optional(Schema.Natural),
+  pid: Schema.optional(Schema.Int),
+  rssBytes: Schema.optional(Schema.Natural),
+  channelSummary: Schema.optional(Schema.Array(Schema.String)),
+  queuedSystemEvents: Schema.optional(Schema.Array(Schema.String)),
+  sessions: Schema.optional(Json),
+  nodes: Schema.optional(Schema.Struct({ connected: Schema.Natural, paired: Schema.Natural, pending: Schema.Natural })),
+  connections: Schema.optional(Schema.Natural),
+  model: Schema.optional(Schema.String),
+  supervisor: Schema.optional(Schema.Array(SupervisedFiber))
+})
+export type StatusSummary = typeof StatusSummary.Type
+
+export const ChannelAccountStatus = Schema.Struct({
+  accountId: Schema.NonEmptyString,
+  name: Schema.optional(Schema.String),
+  enabled: Schema.optional(Schema.Boolean),
+  configured: Schema.optional(Schema.Boolean),
+  linked: Schema.optional(Schema.Boolean),
+  running: Schema.optional(Schema.Boolean),
+  connected: Schema.optional(Schema.Boolean),
+  reconnectAttempts: Schema.optional(Schema.Natural),
+  lastConnectedAt: Schema.optional(Schema.NullOr(Schema.Natural)),
+  lastError: Schema.optional(Schema.NullOr(Schema.String)),
+  healthState: Schema.optional(Schema.String),
+  lastStartAt: Schema.optional(Schema.NullOr(Schema.Natural)),
+  lastStopAt: Schema.optional(Schema.NullOr(Schema.Natural)),
+  lastInboundAt: Schema.optional(Schema.NullOr(Schema.Natural)),
+  lastOutboundAt: Schema.optional(Schema.NullOr(Schema.Natural)),
+  mode: Schema.optional(Schema.String),
+  dmPolicy: Schema.optional(Schema.String),
+  allowFrom: Schema.optional(Schema.Array(Schema.String)),
+  tokenSource: Schema.optional(Schema.String),
+  probe: Schema.optional(Schema.Unknown)
+})
+export type ChannelAccountStatus = typeof ChannelAccountStatus.Type
+
+export const ChannelsStatusResult = Schema.Struct({
+  ts: Schema.Natural,
+  channelOrder: Schema.Array(Schema.String),
+  channelLabels: Schema.Record(Schema.String, Schema.String),
+  channels: Json,
+  channelAccounts: Schema.Record(Schema.String, Schema.Array(ChannelAccountStatus)),
+  channelDefaultAccountId: Schema.Record(Schema.String, Schema.String),
+  partial: Schema.optional(Schema.Boolean),
+  warnings: Schema.optional(Schema.Array(Schema.String))
+})
+export type ChannelsStatusResult = typeof ChannelsStatusResult.Type
+
+export const SystemMethods = RpcGroup.make(
+  /** Answers every authenticated connection, whatever its scopes: OpenClaw's local CLI calls it first. */
+  method("health", {
+    access: "any",
+    params: Schema.Struct({
+      probe: Schema.optional(Schema.Boolean),
+      includeSensitive: Schema.optional(Schema.Boolean)
+    }),
+    result: HealthSummary
+  }),
+  method("status", {
+    access: "operator.read",
+    params: Schema.Struct({
+      includeChannelSummary: Schema.optional(Schema.Boolean),
+      includeCliProjection: Schema.optional(Schema.Boolean)
+    }),
+    result: StatusSummary
+  }),
+  method("system-presence", { access: "operator.read", params: NoParams, result: Schema.Array(PresenceEntry) }),
+  method("channels.status", {
+    access: "operator.read",
+    params: Schema.Struct({
+      probe: Schema.optional(Schema.Boolean),
+      timeoutMs: Schema.optional(Schema.Natural),
+      channel: Schema.optional(Schema.NonEmptyString)
+    }),
+    result: ChannelsStatusResult
+  })
+)

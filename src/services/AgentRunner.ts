@@ -1,0 +1,36 @@
+/**
+ * One turn of an agent: the model, its tools, the reply.
+ *
+ * The runner holds no state between turns and knows no engine: whatever must not happen twice it asks of `TurnSteps`.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+import type { TurnOutcome, TurnRequest } from "./Turns.ts"
+
+/** How a turn remembers. The turn's engine implements it; a test may pass one that simply runs the effect. */
+export interface TurnSteps {
+  /**
+   * Runs an effect once. Its result is stored under `name`, which is unique within the turn and the same on every run of
+   * it; a turn that starts again receives the stored result and the effect is not run.
+   */
+  readonly step: <A, I, R>(options: {
+    readonly name: string
+    readonly success: Schema.Codec<A, I>
+    readonly execute: Effect.Effect<A, never, R>
+  }) => Effect.Effect<A, never, R>
+}
+
+export class AgentRunner extends Context.Service<
+  AgentRunner,
+  {
+    /**
+     * Runs a turn to its end. Never fails: what goes wrong becomes an outcome with status `error` whose `text` tells the
+     * user in one plain sentence. Interruption ends the turn; the caller decides what an interrupted turn means.
+     * Streams `chat` deltas and `agent` events on the EventBus, and appends to the transcript.
+     */
+    readonly run: (request: TurnRequest, steps: TurnSteps) => Effect.Effect<TurnOutcome>
+    /** The text that a running turn has produced so far. */
+    readonly partialText: (runId: string) => Effect.Effect<string | undefined>
+  }
+>()("openclaw/services/AgentRunner") {}

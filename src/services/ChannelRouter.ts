@@ -1,0 +1,117 @@
+/**
+ * Channels and sessions: which session an inbound message belongs to, who may write to the bot, which channel a reply
+ * leaves by, and the life of every channel.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { ChannelsStatusResult } from "../protocol/methods/system.ts"
+import type { Channel, DeliveryFailed, DeliveryReceipt, OutboundMessage, Peer } from "./Channel.ts"
+
+export class ChannelNotConfigured extends Schema.TaggedError<ChannelNotConfigured>()("ChannelNotConfigured", {
+  channel: Schema.String
+}) {
+  override get message() {
+    return `channel ${this.channel} is not configured; set channels.${this.channel} in openclaw.json`
+  }
+}
+
+/** The destination is not one that the channel understands. */
+export class InvalidDestination extends Schema.TaggedError<InvalidDestination>()("InvalidDestination", {
+  channel: Schema.String,
+  to: Schema.String
+}) {
+  override get message() {
+    return `"${this.to}" is no destination on ${this.channel}`
+  }
+}
+
+/** No access request has this code. */
+export class AccessCodeNotFound extends Schema.TaggedError<AccessCodeNotFound>()("AccessCodeNotFound", {
+  code: Schema.String
+}) {
+  override get message() {
+    return `no pending access request has the code ${this.code}; codes expire after one hour`
+  }
+}
+
+export class AccessStorageFailed extends Schema.TaggedError<AccessStorageFailed>()("AccessStorageFailed", {
+  message: Schema.String
+}) {}
+
+/** A person who wrote to the bot and waits to be let in. Times are Unix milliseconds. */
+export const AccessRequest = Schema.Struct({
+  channel: Schema.String,
+  accountId: Schema.String,
+  senderId: Schema.String,
+  displayName: Schema.optional(Schema.String),
+  username: Schema.optional(Schema.String),
+  code: Schema.String,
+  createdAt: Schema.Natural,
+  expiresAt: Schema.Natural
+})
+export type AccessRequest = typeof AccessRequest.Type
+
+/** The channels that exist now, and the way out through them. */
+export class Channels extends Context.Service<
+  Channels,
+  {
+    /** Makes a channel known until the scope closes. */
+    readonly register: (channel: Channel) => Effect.Effect<void, never, Scope.Scope>
+    /** Sends a message out through any channel. `to` is read by the channel; the account defaults to its first. */
+    readonly send: (options: {
+      readonly channel?: string
+      readonly accountId?: string
+      readonly to: string
+      readonly threadId?: string
+      readonly text: string
+      readonly silent?: boolean
+      readonly replyToMessageId?: string
+      readonly idempotencyKey: string
+    }) => Effect.Effect<
+      DeliveryReceipt & { readonly channel: string; readonly chatId: string },
+      ChannelNotConfigured | InvalidDestination | DeliveryFailed
+    >
+    /** Delivers a reply by the channel it belongs to. */
+    readonly deliver: (
+      message: OutboundMessage
+    ) => Effect.Effect<DeliveryReceipt, ChannelNotConfigured | DeliveryFailed>
+    /** Shows that the bot is at work in a chat, until interrupted. */
+    readonly typing: (peer: Peer) => Effect.Effect<void>
+    readonly status: (options?: {
+      readonly probe?: boolean
+      readonly channel?: string
+    }) => Effect.Effect<ChannelsStatusResult>
+  }
+>()("openclaw/services/Channels") {}
+
+/** The way in: runs channels and turns what they receive into turns. */
+export class ChannelRouter extends Context.Service<
+  ChannelRouter,
+  {
+    /** Runs a channel until the scope closes: receive, commit, policy, session, turn. Registers it with `Channels`. */
+    readonly add: (channel: Channel) => Effect.Effect<void, never, Scope.Scope>
+  }
+>()("openclaw/services/ChannelRouter") {}
+
+/**
+ * Who may write to the bot: the store behind `dmPolicy: "pairing"`. It is a file in the state directory, so that
+ * `openclaw pairing approve` works whether or not a Gateway runs.
+ */
+export class ChannelAccess extends Context.Service<
+  ChannelAccess,
+  {
+    /** Ids let in by pairing. */
+    readonly allowed: (channel: string, accountId: string) => Effect.Effect<ReadonlyArray<string>, AccessStorageFailed>
+    /** The sender's pending request; a new one with a fresh code when there is none. `created` says which. */
+    readonly request: (
+      sender: Omit<AccessRequest, "code" | "createdAt" | "expiresAt">
+    ) => Effect.Effect<{ readonly request: AccessRequest; readonly created: boolean } | undefined, AccessStorageFailed>
+    readonly pending: (channel?: string) => Effect.Effect<ReadonlyArray<AccessRequest>, AccessStorageFailed>
+    readonly approve: (
+      channel: string,
+      code: string
+    ) => Effect.Effect<AccessRequest, AccessCodeNotFound | AccessStorageFailed>
+  }
+>()("openclaw/services/ChannelAccess") {}

@@ -1,0 +1,65 @@
+/**
+ * The configuration: `openclaw.json` (JSON5) in OpenClaw's own key names, with environment and flags on top.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import type { OpenClawConfig } from "./ConfigSchema.ts"
+
+/** One wrong value: where it stands, what it is (secrets are not shown), and what is expected there. */
+export const ConfigProblem = Schema.Struct({
+  path: Schema.String,
+  value: Schema.String,
+  expected: Schema.String
+})
+export type ConfigProblem = typeof ConfigProblem.Type
+
+/** The file cannot be used. All problems are listed at once. Exit code 78 (EX_CONFIG). */
+export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigInvalid", {
+  file: Schema.String,
+  problems: Schema.Array(ConfigProblem)
+}) {
+  override get message() {
+    const lines = this.problems.map(
+      (problem) => `  ${problem.path || "(file)"}: got ${problem.value}, expected ${problem.expected}`
+    )
+    return `${this.file} has ${this.problems.length} ${this.problems.length === 1 ? "problem" : "problems"}:\n${lines.join("\n")}`
+  }
+}
+
+/** The file could not be read or written. */
+export class ConfigUnreadable extends Schema.TaggedError<ConfigUnreadable>()("ConfigUnreadable", {
+  file: Schema.String,
+  message: Schema.String
+}) {}
+
+/** `--url` was given without `--token` or `--password`: stored credentials are never sent to another address. */
+export class MissingExplicitCredentials extends Schema.TaggedError<MissingExplicitCredentials>()(
+  "MissingExplicitCredentials",
+  { url: Schema.String }
+) {
+  override get message() {
+    return `--url ${this.url} needs explicit credentials: stored or environment credentials are never sent to a Gateway named by --url.\nFix: pass --token or --password.`
+  }
+}
+
+export class Config extends Context.Service<
+  Config,
+  {
+    /** Absolute path of the file, whether or not it exists. */
+    readonly file: string
+    /** The configuration as it is now, decoded. A missing file is an empty configuration. */
+    readonly get: Effect.Effect<OpenClawConfig, ConfigInvalid | ConfigUnreadable>
+    /** The file's own value tree, undecoded: unknown keys included, secrets not redacted. */
+    readonly raw: Effect.Effect<unknown, ConfigInvalid | ConfigUnreadable>
+    /** Sets one dotted path (`channels.telegram.dmPolicy`, `agents.list[0].id`), checks the whole, then replaces the file. */
+    readonly set: (path: string, value: unknown) => Effect.Effect<void, ConfigInvalid | ConfigUnreadable>
+    /** Removes one dotted path; `false` when it was not there. */
+    readonly unset: (path: string) => Effect.Effect<boolean, ConfigInvalid | ConfigUnreadable>
+    /** Dotted paths in the file that this Gateway keeps but does not use. */
+    readonly unusedKeys: Effect.Effect<ReadonlyArray<string>, ConfigInvalid | ConfigUnreadable>
+    /** Every later valid configuration after the file changed. */
+    readonly changes: Stream.Stream<OpenClawConfig>
+  }
+>()("openclaw/services/Config") {}

@@ -1,0 +1,44 @@
+/**
+ * The state directory: where one Gateway keeps everything that must outlive it.
+ *
+ * `~/.openclaw`, or `~/.openclaw-<profile>`, or `OPENCLAW_STATE_DIR`. One Gateway owns it at a time.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+
+/** Another Gateway owns this state directory. */
+export class GatewayAlreadyRunning extends Schema.TaggedError<GatewayAlreadyRunning>()("GatewayAlreadyRunning", {
+  pid: Schema.Int,
+  stateDir: Schema.String
+}) {
+  override get message() {
+    return `A Gateway (pid ${this.pid}) already owns ${this.stateDir}. Stop it with \`kill ${this.pid}\`, or start this one with --profile <name> or OPENCLAW_STATE_DIR to give it a directory of its own.`
+  }
+}
+
+/** The state directory cannot be used as it is. `message` names the fix. */
+export class StateDirUnusable extends Schema.TaggedError<StateDirUnusable>()("StateDirUnusable", {
+  path: Schema.String,
+  message: Schema.String
+}) {}
+
+export class StateDir extends Context.Service<
+  StateDir,
+  {
+    /** Absolute path of the directory; exists, mode 0700. */
+    readonly root: string
+    /** Absolute path of a file or folder inside it. */
+    readonly path: (...segments: ReadonlyArray<string>) => string
+    /** Reads a text file; `undefined` when it does not exist. */
+    readonly read: (name: string) => Effect.Effect<string | undefined, StateDirUnusable>
+    /** Replaces a text file at once (write, fsync, rename), mode 0600. */
+    readonly write: (name: string, content: string) => Effect.Effect<void, StateDirUnusable>
+    /**
+     * Takes ownership of the directory for the Gateway until the scope closes. A lock whose holder died is taken over,
+     * also when its pid was given to another program since.
+     */
+    readonly own: Effect.Effect<void, GatewayAlreadyRunning | StateDirUnusable, Scope.Scope>
+  }
+>()("openclaw/services/StateDir") {}

@@ -1,0 +1,78 @@
+/**
+ * Turns: one message in, one reply out, in order per session.
+ *
+ * A session is an actor with a durable mailbox; a turn is a workflow whose finished steps never run again.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { RunId } from "../domain/Ids.ts"
+import { SessionKey } from "../domain/SessionKey.ts"
+import { Peer } from "./Channel.ts"
+
+/** A turn to run. `runId` is its idempotency key: the same id again is the same turn. */
+export const TurnRequest = Schema.Struct({
+  runId: RunId,
+  sessionKey: SessionKey,
+  agentId: Schema.NonEmptyString,
+  text: Schema.String,
+  /** Unix milliseconds. */
+  receivedAt: Schema.Natural,
+  model: Schema.optional(Schema.NonEmptyString),
+  extraSystemPrompt: Schema.optional(Schema.String),
+  /** Who asked, for the transcript and the prompt. */
+  sender: Schema.optional(Schema.Struct({ id: Schema.String, displayName: Schema.optional(Schema.String) })),
+  /** Where the reply goes; without it the reply is only in the transcript and the events. */
+  replyTo: Schema.optional(Schema.Struct({ peer: Peer, messageId: Schema.optional(Schema.String) })),
+  /** Milliseconds for the whole turn. */
+  timeoutMs: Schema.optional(Schema.Natural)
+})
+export type TurnRequest = typeof TurnRequest.Type
+
+export const TurnUsage = Schema.Struct({
+  inputTokens: Schema.optional(Schema.Finite),
+  outputTokens: Schema.optional(Schema.Finite),
+  totalTokens: Schema.optional(Schema.Finite)
+})
+
+/** How a turn ended. A failed turn has told the user what went wrong in `text`, one plain sentence. */
+export const TurnOutcome = Schema.Struct({
+  runId: RunId,
+  sessionKey: SessionKey,
+  status: Schema.Literals(["ok", "error", "aborted"]),
+  text: Schema.String,
+  /** The typed error's tag when `status` is `error`: `ModelUnavailable`, `ModelFailed`, `TurnExhausted`, … */
+  error: Schema.optional(Schema.String),
+  model: Schema.optional(Schema.String),
+  provider: Schema.optional(Schema.String),
+  usage: Schema.optional(TurnUsage),
+  toolCalls: Schema.Natural,
+  durationMs: Schema.Natural
+})
+export type TurnOutcome = typeof TurnOutcome.Type
+
+/** The turn could not be taken in; nothing of it was stored. */
+export class TurnNotAccepted extends Schema.TaggedError<TurnNotAccepted>()("TurnNotAccepted", {
+  message: Schema.String
+}) {}
+
+export class Turns extends Context.Service<
+  Turns,
+  {
+    /**
+     * Stores the request and returns; the session's actor runs it when its turn has come. `false` when this `runId` was
+     * stored before.
+     */
+    readonly submit: (request: TurnRequest) => Effect.Effect<boolean, TurnNotAccepted>
+    /** Waits for a turn's end; answers from storage when it ended before. */
+    readonly await: (runId: RunId, sessionKey: SessionKey) => Effect.Effect<TurnOutcome, TurnNotAccepted>
+    /** Ends the session's running turn, or the one named, for good. Returns the ids of the turns that were ended. */
+    readonly abort: (sessionKey: SessionKey, runId?: RunId) => Effect.Effect<ReadonlyArray<RunId>>
+    /** The turn that runs in a session now and its text so far. */
+    readonly inFlight: (
+      sessionKey: SessionKey
+    ) => Effect.Effect<{ readonly runId: RunId; readonly text: string } | undefined>
+    /** Number of turns that are queued or running. */
+    readonly active: Effect.Effect<number>
+  }
+>()("openclaw/services/Turns") {}
