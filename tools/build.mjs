@@ -1,0 +1,59 @@
+/**
+ * Builds two things from one source: `dist/cli`, one bundled and tree-shaken program, and `dist/lib`, the library with
+ * types, which keeps `effect` as it is imported. `--cli` builds the program only, `--if-stale` only when a source is newer.
+ */
+import { spawnSync } from "node:child_process"
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { rolldown } from "rolldown"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const args = new Set(process.argv.slice(2))
+const stamp = join(root, "dist", "cli", ".built")
+
+const newest = (folder) =>
+  readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .reduce((latest, entry) => Math.max(latest, statSync(join(entry.parentPath, entry.name)).mtimeMs), 0)
+
+const isStale = () => {
+  const built = statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  return (
+    [join(root, "src"), join(root, "tools")].some((folder) => newest(folder) > built) ||
+    statSync(join(root, "package-lock.json")).mtimeMs > built
+  )
+}
+
+if (args.has("--if-stale") && !isStale()) process.exit(0)
+
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+
+rmSync(join(root, "dist", "cli"), { recursive: true, force: true })
+const bundle = await rolldown({
+  input: { main: join(root, "src", "main.ts") },
+  platform: "node",
+  external: [/^node:/, "bufferutil", "utf-8-validate"],
+  treeshake: true,
+  transform: { define: { "process.env.OPENCLAW_BUILD_VERSION": JSON.stringify(version) } },
+  onwarn: () => {}
+})
+await bundle.write({
+  dir: join(root, "dist", "cli"),
+  format: "esm",
+  minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
+  entryFileNames: "[name].js",
+  chunkFileNames: "[name]-[hash].js"
+})
+await bundle.close()
+writeFileSync(stamp, "")
+
+if (!args.has("--cli")) {
+  rmSync(join(root, "dist", "lib"), { recursive: true, force: true })
+  const tsc = spawnSync(
+    process.execPath,
+    [join(root, "node_modules", "@typescript", "native", "bin", "tsc"), "-p", join(root, "tsconfig.lib.json")],
+    { stdio: "inherit" }
+  )
+  if (tsc.status !== 0) process.exit(tsc.status ?? 1)
+}
