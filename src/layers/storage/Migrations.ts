@@ -1,0 +1,49 @@
+/**
+ * The schema of the state database, brought up to date when it is opened.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Migrator from "effect/sql/Migrator"
+import * as SqlClient from "effect/sql/SqlClient"
+import * as migrations from "./migrations/index.ts"
+import { DatabaseUnusable } from "./Sqlite.ts"
+
+const table = "openclaw_migrations"
+const loader = Migrator.fromBabelGlob(migrations)
+
+/** Number of the newest migration that this program knows. */
+export const latest: Effect.Effect<number> = Effect.map(Effect.orDie(loader), (known) =>
+  known.reduce((max, [id]) => Math.max(max, id), 0)
+)
+
+/**
+ * Runs what is missing, in one transaction: a migration that fails leaves the file as it was. A file that a newer
+ * program wrote is refused, because this one would misread it.
+ */
+export const run = Effect.fn("Migrations.run")(function* (filename: string) {
+  const sql = yield* SqlClient.SqlClient
+  const unusable = (problem: string) =>
+    new DatabaseUnusable({ file: filename, message: `cannot use the database ${filename}: ${problem}` })
+  yield* Migrator.make({})({ loader, table }).pipe(
+    Effect.tapCause((cause) => Effect.logError("migrating the state database failed", cause)),
+    Effect.catchTags({
+      MigrationError: (error) => Effect.fail(unusable(error.message)),
+      SqlError: (error) => Effect.fail(unusable(error.message))
+    })
+  )
+  const rows = yield* sql<{ readonly id: number }>`SELECT MAX(migration_id) AS id FROM ${sql(table)}`.pipe(
+    Effect.mapError((error) => unusable(error.message))
+  )
+  const stored = rows[0]?.id ?? 0
+  const known = yield* latest
+  if (stored > known) {
+    return yield* unusable(
+      `a newer version of openclaw wrote it (schema ${stored}, this version knows ${known}). Update openclaw, or name another state directory with OPENCLAW_STATE_DIR.`
+    )
+  }
+})
+
+/** Brings the database of the `SqlClient` up to date before anything that needs this layer starts. */
+export const layer = (options: {
+  readonly filename: string
+}): Layer.Layer<never, DatabaseUnusable, SqlClient.SqlClient> => Layer.effectDiscard(run(options.filename))

@@ -1,0 +1,5 @@
+/**
+ * The migrations of the state database, in order. One line each: `_<number>_<name>`. A migration that was released is
+ * never changed; what follows it is a new one.
+ */
+export { default as _0001_sessions } from "./0001_sessions.ts"
