@@ -8,6 +8,20 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import { method, NoParams } from "./method.ts"
 
 const Strings = Schema.Array(Schema.String)
+const Load = Schema.Finite.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 100_000 })))
+
+/** What a node reports of its machine every minute. Sizes in bytes; `updatedAtMs` is when the Gateway received it. */
+export const NodeHostStats = Schema.Struct({
+  cpuCount: Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 4096 }))),
+  /** Averages over 1, 5 and 15 minutes; left out where the platform has none. */
+  loadAverage: Schema.optional(Schema.Tuple([Load, Load, Load])),
+  memoryTotalBytes: Schema.Natural,
+  memoryFreeBytes: Schema.Natural,
+  diskTotalBytes: Schema.optional(Schema.Natural),
+  diskAvailableBytes: Schema.optional(Schema.Natural),
+  updatedAtMs: Schema.optional(Schema.Natural)
+})
+export type NodeHostStats = typeof NodeHostStats.Type
 
 /** A node as `node.list` and `node.describe` show it: paired, connected, or both. */
 export const NodeRow = Schema.Struct({
@@ -26,10 +40,17 @@ export const NodeRow = Schema.Struct({
   commands: Schema.optional(Strings),
   permissions: Schema.optional(Schema.Record(Schema.String, Schema.Boolean)),
   connectedAtMs: Schema.optional(Schema.Natural),
+  lastConnectedAtMs: Schema.optional(Schema.Natural),
   lastSeenAtMs: Schema.optional(Schema.Natural),
+  lastSeenReason: Schema.optional(Schema.String),
+  /** Whether an operator approved what the node declares; `pending-approval` comes with the `pending…` fields. */
+  approvalState: Schema.optional(Schema.Literals(["approved", "pending-approval", "unapproved"])),
   approvedAtMs: Schema.optional(Schema.Natural),
+  pendingRequestId: Schema.optional(Schema.NonEmptyString),
+  pendingDeclaredCaps: Schema.optional(Strings),
+  pendingDeclaredCommands: Schema.optional(Strings),
   /** The last `node.host.stats` that the node sent. */
-  stats: Schema.optional(Schema.Unknown),
+  hostStats: Schema.optional(NodeHostStats),
   paired: Schema.optional(Schema.Boolean),
   connected: Schema.optional(Schema.Boolean)
 })
@@ -58,6 +79,8 @@ export type PendingNode = typeof PendingNode.Type
 /** A node whose commands were approved. */
 export const PairedNode = Schema.Struct({
   nodeId: Schema.NonEmptyString,
+  clientId: Schema.optional(Schema.String),
+  clientMode: Schema.optional(Schema.String),
   displayName: Schema.optional(Schema.String),
   platform: Schema.optional(Schema.String),
   version: Schema.optional(Schema.String),
@@ -67,7 +90,10 @@ export const PairedNode = Schema.Struct({
   commands: Schema.optional(Strings),
   createdAtMs: Schema.optional(Schema.Natural),
   approvedAtMs: Schema.optional(Schema.Natural),
-  lastConnectedAtMs: Schema.optional(Schema.Natural)
+  lastConnectedAtMs: Schema.optional(Schema.Natural),
+  lastSeenAtMs: Schema.optional(Schema.Natural),
+  lastSeenReason: Schema.optional(Schema.String),
+  lastHostStats: Schema.optional(NodeHostStats)
 })
 export type PairedNode = typeof PairedNode.Type
 
