@@ -1,0 +1,33 @@
+/**
+ * Flags that every command understands.
+ */
+import * as Flag from "effect/cli/Flag"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+
+export const Json = GlobalFlag.Setting("json")({
+  flag: Flag.Boolean("json").pipe(Flag.withDescription("Print machine-readable JSON"), Flag.withDefault(false))
+})
+
+export const Profile = GlobalFlag.Setting("profile")({
+  flag: Flag.String("profile").pipe(
+    Flag.withDescription("Use a state directory of its own: ~/.openclaw-<name>"),
+    Flag.optional
+  )
+})
+
+export const Url = GlobalFlag.Setting("url")({
+  flag: Flag.String("url").pipe(
+    Flag.withDescription("Gateway address (ws:// or wss://); needs --token or --password"),
+    Flag.optional
+  )
+})
+
+export const Token = GlobalFlag.Setting("token")({
+  flag: Flag.String("token").pipe(Flag.withDescription("The Gateway's token"), Flag.optional)
+})
+
+export const Password = GlobalFlag.Setting("password")({
+  flag: Flag.String("password").pipe(Flag.withDescription("The Gateway's password"), Flag.optional)
+})
+
+export const all = [Json, Profile, Url, Token, Password] as const

@@ -1,0 +1,23 @@
+/**
+ * The binary: runs the CLI on this process.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { homedir } from "node:os"
+import { fileURLToPath } from "node:url"
+import { program } from "./cli/program.ts"
+
+NodeRuntime.runMain(
+  program({
+    arguments: process.argv.slice(2),
+    environment: {
+      variables: process.env,
+      home: process.env["HOME"] ?? homedir(),
+      cwd: process.cwd(),
+      pid: process.pid,
+      execPath: process.execPath,
+      entry: process.argv[1] ?? fileURLToPath(import.meta.url),
+      interactive: process.stdin.isTTY === true && process.stdout.isTTY === true
+    }
+  }),
+  { disableErrorReporting: true }
+)
