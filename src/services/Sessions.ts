@@ -34,12 +34,12 @@ export class Sessions extends Context.Service<
   {
     /** Appends entries in one transaction; creates the session when it is new. Returns the sequence number of the last. */
     readonly append: (entries: ReadonlyArray<TranscriptEntry>) => Effect.Effect<number, SessionStorageFailed>
-    /** The newest `limit` messages, oldest first. An unknown session has none. */
+    /** The newest `limit` messages, oldest first. An unknown session has no id and no messages. */
     readonly history: (
       sessionKey: SessionKey,
       options?: { readonly limit?: number; readonly offset?: number }
     ) => Effect.Effect<
-      { readonly sessionId: string; readonly messages: ReadonlyArray<TranscriptMessage> },
+      { readonly sessionId: string | undefined; readonly messages: ReadonlyArray<TranscriptMessage> },
       SessionStorageFailed
     >
     readonly list: (options?: {

@@ -184,7 +184,7 @@ describe("Storage", () => {
       const tables = yield* open((sql) => sql<{ name: string }>`SELECT name FROM sqlite_master WHERE type = 'table'`)
       assert.includeMembers(
         tables.map((row) => row.name),
-        ["sessions", "transcript", "turn_aborts"]
+        ["sessions", "transcript", "turns"]
       )
       yield* open((sql) => sql`INSERT INTO openclaw_migrations (migration_id, name) VALUES (9999, 'future')`)
       const error = yield* Effect.flip(Effect.scoped(Layer.build(Storage.layer({ filename: file }))))

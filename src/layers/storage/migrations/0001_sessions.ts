@@ -1,4 +1,4 @@
-/** Sessions and what was said in them. */
+/** Sessions, what was said in them, and the book of turns. */
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
 
@@ -12,6 +12,7 @@ export default Effect.gen(function* () {
       created_at INTEGER NOT NULL,
       updated_at INTEGER NOT NULL,
       last_seq INTEGER NOT NULL DEFAULT 0,
+      reset_seq INTEGER NOT NULL DEFAULT 0,
       channel TEXT,
       account_id TEXT,
       chat_type TEXT,
@@ -30,7 +31,6 @@ export default Effect.gen(function* () {
     CREATE TABLE transcript (
       session_key TEXT NOT NULL REFERENCES sessions (key),
       seq INTEGER NOT NULL,
-      session_id TEXT NOT NULL,
       run_id TEXT NOT NULL,
       dedupe_key TEXT NOT NULL,
       message TEXT NOT NULL,
@@ -38,12 +38,19 @@ export default Effect.gen(function* () {
       PRIMARY KEY (session_key, seq),
       UNIQUE (session_key, dedupe_key)
     ) STRICT, WITHOUT ROWID`
-  yield* sql`CREATE INDEX transcript_session ON transcript (session_id, seq DESC)`
-  // An abort is written here before the turn is interrupted, so that a restart in between cannot revive it.
+  // `seq` is the order of arrival. A row whose `finished_at` is null is queued or, once started, running.
   yield* sql`
-    CREATE TABLE turn_aborts (
-      run_id TEXT PRIMARY KEY NOT NULL,
+    CREATE TABLE turns (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT,
+      run_id TEXT NOT NULL UNIQUE,
       session_key TEXT NOT NULL,
-      requested_at INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID`
+      request TEXT NOT NULL,
+      submitted_at INTEGER NOT NULL,
+      started_at INTEGER,
+      attempts INTEGER NOT NULL DEFAULT 0,
+      abort_requested_at INTEGER,
+      outcome TEXT,
+      finished_at INTEGER
+    ) STRICT`
+  yield* sql`CREATE INDEX turns_unfinished ON turns (session_key, seq) WHERE finished_at IS NULL`
 })
