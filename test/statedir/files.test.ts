@@ -162,7 +162,7 @@ describe("StateDir files", () => {
       const fullDisk = Layer.succeed(FileSystem.FileSystem, {
         ...fs,
         open: (path, options) =>
-          Effect.map(fs.open(path, options), (file) => Object.assign(Object.create(file), { sync: Effect.fail(full) }))
+          Effect.map(fs.open(path, options), (file) => Object.create(file, { sync: { value: Effect.fail(full) } }))
       })
       const error = yield* Effect.flatMap(StateDir, (stateDir) => stateDir.write("token", "new")).pipe(
         Effect.provide(Layer.provide(StateDirLive.layer({ root }), [NodeServices.layer, fullDisk])),
