@@ -11,12 +11,12 @@ export const print = Effect.fnUntraced(function* (json: unknown, human: () => st
   yield* Console.log(text)
 })
 
-// Control and bidirectional formatting characters: a name must not be able to move the cursor or reorder a line.
-const unsafe = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g
+// Control and format characters (bidirectional marks among them): a name must not move the cursor or reorder a line.
+const unsafe = /[\p{Cc}\p{Cf}]/gu
 
 /** Text from outside (names, chat texts) made safe for a terminal: one line, control characters shown as escapes. */
 export const plain = (text: string): string =>
-  text.replace(unsafe, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
+  text.replace(unsafe, (char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`)
 
 /** Columns padded to the widest cell; the last column is not padded. */
 export const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
