@@ -1,0 +1,243 @@
+/**
+ * A Bot API server on loopback with the real one's semantics, for tests and for the demo: updates wait until an offset
+ * confirms them, a second poller ends the first with 409, wrong HTML is refused, a wrong token is 401.
+ *
+ * What it does not have: webhooks are remembered but not called, `parse_mode` is HTML or none, there are no rate limits
+ * other than the ones that `fault` asks for.
+ */
+import * as Http from "node:http"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpMiddleware from "effect/http/HttpMiddleware"
+import type { ServeError } from "effect/http/HttpServerError"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import type * as Scope from "effect/Scope"
+import type { Fault } from "./bot-api/Faults.ts"
+import { app } from "./bot-api/Http.ts"
+import type { BotChat, BotUser, Call, ChatAction, Json, SentMessage } from "./bot-api/State.ts"
+import { State, topicKey } from "./bot-api/State.ts"
+
+export type { BotChat, BotUser, Call, ChatAction, Entity, Json, SentMessage } from "./bot-api/State.ts"
+export type { Fault } from "./bot-api/Faults.ts"
+
+/** A person who writes. */
+export interface Person {
+  readonly id: number
+  readonly firstName?: string
+  readonly username?: string
+}
+
+/** A message that a person sends. Without `group` it is a direct message. */
+export interface UserText {
+  readonly from: Person
+  readonly text: string
+  readonly group?: {
+    readonly id: number
+    readonly title?: string
+    readonly type?: "group" | "supergroup"
+    readonly forum?: boolean
+  }
+  /** The forum topic that it is in. */
+  readonly topic?: number
+  /** Puts `@<bot>` before the text, as an entity. */
+  readonly mention?: boolean
+  /** A message of the bot that it answers. */
+  readonly replyToBot?: number
+  /** Further fields of the message, for example `photo` or `location`. */
+  readonly extra?: Json
+}
+
+/** A running server. Ids are Telegram's, times Unix milliseconds. */
+export interface BotApiServer {
+  /** Goes into `channels.telegram.apiRoot`. */
+  readonly url: string
+  readonly token: string
+  readonly bot: BotUser
+  /** A person writes to the bot. */
+  readonly sendText: (message: UserText) => Effect.Effect<{
+    readonly updateId: number
+    readonly messageId: number
+    readonly chatId: number
+  }>
+  /** Queues any update; `update_id` is added when missing. Returns it. */
+  readonly sendUpdate: (update: Json) => Effect.Effect<number>
+  /** Everything the bot sent so far, in its present state. */
+  readonly sent: Effect.Effect<ReadonlyArray<SentMessage>>
+  /** Waits for a message of the bot. `after` is a message id. */
+  readonly awaitReply: (options?: {
+    readonly chatId?: number
+    readonly after?: number
+    readonly matching?: (message: SentMessage) => boolean
+  }) => Effect.Effect<SentMessage>
+  readonly actions: Effect.Effect<ReadonlyArray<ChatAction>>
+  /** Every call with a valid token so far. */
+  readonly calls: Effect.Effect<ReadonlyArray<Call>>
+  /** Waits until a call was made that `matching` accepts. */
+  readonly awaitCall: (matching: (call: Call) => boolean, count?: number) => Effect.Effect<void>
+  /** Updates that no offset has confirmed yet. */
+  readonly pendingCount: Effect.Effect<number>
+  /** Waits until every update is confirmed. */
+  readonly awaitConfirmed: Effect.Effect<void>
+  /** Waits until the bot waits in `getUpdates`. */
+  readonly awaitPolling: Effect.Effect<void>
+  /** What happens to the next calls, instead of an answer. */
+  readonly fault: (fault: Fault) => Effect.Effect<void>
+  readonly clearFaults: Effect.Effect<void>
+  /** From now on this token is the right one. */
+  readonly setToken: (token: string) => Effect.Effect<void>
+  /** The id that the next update gets. */
+  readonly setNextUpdateId: (id: number) => Effect.Effect<void>
+  /** Makes a chat known, as if somebody had written in it. */
+  readonly addChat: (chat: BotChat, topics?: ReadonlyArray<number>) => Effect.Effect<void>
+  /** The person blocks the bot: 403. */
+  readonly block: (chatId: number) => Effect.Effect<void>
+  /** Stores a file for `getFile`; returns its `file_id`. */
+  readonly addFile: (bytes: Uint8Array, path?: string) => Effect.Effect<string>
+  readonly commands: Effect.Effect<ReadonlyArray<unknown>>
+  readonly setWebhook: (url: string) => Effect.Effect<void>
+}
+
+export interface BotApiOptions {
+  /** TCP port on 127.0.0.1; a free one when left out. */
+  readonly port?: number
+  readonly token?: string
+  readonly bot?: Partial<Omit<BotUser, "is_bot">>
+}
+
+export class BotApi extends Context.Service<BotApi, BotApiServer>()("openclaw/testing/BotApi") {}
+
+const chatOf = (message: UserText): BotChat => {
+  const { from, group } = message
+  if (group === undefined) {
+    return {
+      id: from.id,
+      type: "private",
+      first_name: from.firstName ?? `User ${from.id}`,
+      ...(from.username === undefined ? undefined : { username: from.username })
+    }
+  }
+  return {
+    id: group.id,
+    type: group.type ?? "supergroup",
+    title: group.title ?? `Group ${group.id}`,
+    ...(group.forum === true ? { is_forum: true } : undefined)
+  }
+}
+
+const messageOf = (state: State, message: UserText, chat: BotChat, now: number): Json => {
+  const mention = `@${state.bot.username}`
+  const text = message.mention === true ? `${mention} ${message.text}` : message.text
+  const command = /^\/\S+/.exec(text)?.[0]
+  const entities = [
+    ...(message.mention === true ? [{ type: "mention", offset: 0, length: mention.length }] : []),
+    ...(command === undefined ? [] : [{ type: "bot_command", offset: 0, length: command.length }])
+  ]
+  return {
+    message_id: state.takeMessageId(),
+    from: {
+      id: message.from.id,
+      is_bot: false,
+      first_name: message.from.firstName ?? `User ${message.from.id}`,
+      ...(message.from.username === undefined ? undefined : { username: message.from.username })
+    },
+    chat,
+    date: Math.floor(now / 1_000),
+    ...(message.text === "" ? undefined : { text }),
+    ...(entities.length === 0 ? undefined : { entities }),
+    ...(message.topic === undefined ? undefined : { message_thread_id: message.topic, is_topic_message: true }),
+    ...(message.replyToBot === undefined
+      ? undefined
+      : { reply_to_message: { message_id: message.replyToBot, from: state.bot, chat, date: 0 } }),
+    ...message.extra
+  }
+}
+
+const control = (state: State, url: string): BotApiServer => {
+  const change = <A>(f: () => A) =>
+    Effect.sync(() => {
+      const result = f()
+      state.notify()
+      return result
+    })
+  return {
+    url,
+    token: state.token,
+    bot: state.bot,
+    sendText: Effect.fn("BotApi.sendText")(function* (message) {
+      const now = yield* Clock.currentTimeMillis
+      const chat = chatOf(message)
+      state.chats.set(chat.id, chat)
+      if (message.topic !== undefined) state.topics.add(topicKey(chat.id, message.topic))
+      const body = messageOf(state, message, chat, now)
+      const messageId = body["message_id"] as number
+      state.received.add(topicKey(chat.id, messageId))
+      return { updateId: state.push({ message: body }), messageId, chatId: chat.id }
+    }),
+    sendUpdate: (update) => change(() => state.push(update)),
+    sent: Effect.sync(() => [...state.sent]),
+    awaitReply: (options) =>
+      state.until(() =>
+        state.sent.find(
+          (message) =>
+            (options?.chatId === undefined || message.chatId === options.chatId) &&
+            (options?.after === undefined || message.messageId > options.after) &&
+            (options?.matching === undefined || options.matching(message))
+        )
+      ),
+    actions: Effect.sync(() => [...state.actions]),
+    calls: Effect.sync(() => [...state.calls]),
+    awaitCall: (matching, count = 1) =>
+      Effect.asVoid(state.until(() => (state.calls.filter(matching).length >= count ? true : undefined))),
+    pendingCount: Effect.sync(() => state.pending.length),
+    awaitConfirmed: Effect.asVoid(state.until(() => (state.pending.length === 0 ? true : undefined))),
+    awaitPolling: Effect.asVoid(state.until(() => (state.poller === undefined ? undefined : true))),
+    fault: (fault) => change(() => void state.faults.push({ ...fault })),
+    clearFaults: change(() => void state.faults.splice(0)),
+    setToken: (token) => change(() => void (state.token = token)),
+    setNextUpdateId: (id) => change(() => void (state.nextUpdateId = id)),
+    addChat: (chat, topics = []) =>
+      change(() => {
+        state.chats.set(chat.id, chat)
+        for (const topic of topics) state.topics.add(topicKey(chat.id, topic))
+      }),
+    block: (chatId) => change(() => void state.blocked.add(chatId)),
+    addFile: (bytes, path) =>
+      change(() => {
+        const id = `file${state.nextFileId++}`
+        state.files.set(id, { path: path ?? `documents/${id}`, bytes })
+        return id
+      }),
+    commands: Effect.sync(() => state.commands),
+    setWebhook: (webhook) => change(() => void (state.webhookUrl = webhook))
+  }
+}
+
+/** Serves until the scope closes. A small program that only calls this is a Bot API server of its own. */
+export const serve = Effect.fn("BotApi.serve")(function* (
+  options: BotApiOptions = {}
+): Effect.fn.Return<BotApiServer, ServeError, Scope.Scope> {
+  const token = options.token ?? "424242:AAtesting-token_of_the_bot_api_server"
+  const state = new State(token, {
+    id: Number(token.split(":", 1)[0]),
+    first_name: "Test Bot",
+    username: "test_claw_bot",
+    ...options.bot,
+    is_bot: true
+  })
+  const node = Http.createServer()
+  const server = yield* NodeHttpServer.make(() => node, {
+    host: "127.0.0.1",
+    port: options.port ?? 0,
+    gracefulShutdownTimeout: 0
+  })
+  // Long polls and idle connections would hold the close back.
+  yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
+  yield* server.serve(app(state)).pipe(Effect.provideService(HttpMiddleware.TracerDisabledWhen, () => true))
+  return control(state, NetAddress.formatUrlUnsafe(server.address))
+})
+
+export const layer = (options: BotApiOptions = {}): Layer.Layer<BotApi, ServeError> =>
+  Layer.effect(BotApi, serve(options))

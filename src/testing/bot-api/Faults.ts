@@ -1,0 +1,106 @@
+/**
+ * Faults: what a network, a proxy or Telegram itself may do to a call instead of answering it.
+ */
+import type { ServerResponse } from "node:http"
+import * as Effect from "effect/Effect"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Stream from "effect/Stream"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import type { Json } from "./State.ts"
+
+export type FaultKind =
+  /** An answer with `ok: false`; `status` is the HTTP status, `code` when left out. */
+  | {
+      readonly kind: "refuse"
+      readonly code: number
+      readonly description: string
+      readonly parameters?: Json
+      readonly status?: number
+    }
+  /** An answer that is not from the Bot API, as a proxy gives one. */
+  | { readonly kind: "html"; readonly status: number }
+  /** Any body at all, with status 200. */
+  | { readonly kind: "body"; readonly body: string }
+  /** A JSON answer that ends in the middle, the connection closed orderly. */
+  | { readonly kind: "cut-json" }
+  /** An answer whose connection dies in the middle of the body. */
+  | { readonly kind: "cut-body" }
+  /** Half of the answer, and then nothing. */
+  | { readonly kind: "slow-body" }
+  /** The connection is closed without an answer. */
+  | { readonly kind: "drop" }
+  /** No answer at all. */
+  | { readonly kind: "hang" }
+
+export type Fault = FaultKind & {
+  /** Only calls of this method; any when left out. */
+  readonly method?: string
+  /** How many calls it meets: 1 when left out. */
+  times?: number
+  /** The call is carried out all the same: only its answer is lost. */
+  readonly carriedOut?: boolean
+}
+
+/** The next fault for a method; counts it down. */
+export const take = (faults: Array<Fault>, method: string): Fault | undefined => {
+  const index = faults.findIndex((fault) => fault.method === undefined || fault.method === method)
+  const fault = faults[index]
+  if (fault === undefined) return undefined
+  const left = (fault.times ?? 1) - 1
+  if (left <= 0) faults.splice(index, 1)
+  else fault.times = left
+  return fault
+}
+
+export const refusal = (code: number, description: string, parameters?: Json, status = code) =>
+  HttpServerResponse.jsonUnsafe(
+    { ok: false, error_code: code, description, ...(parameters === undefined ? undefined : { parameters }) },
+    { status }
+  )
+
+const half = (body: string) => new TextEncoder().encode(body.slice(0, Math.max(1, body.length >> 1)))
+
+/** Answers with a fault. `body` is what the answer would have been. */
+export const answer = (
+  fault: Fault,
+  request: HttpServerRequest,
+  body: string
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const json = { contentType: "application/json" } as const
+  switch (fault.kind) {
+    case "refuse":
+      return Effect.succeed(refusal(fault.code, fault.description, fault.parameters, fault.status))
+    case "html":
+      return Effect.succeed(
+        HttpServerResponse.text(`<html><head><title>${fault.status}</title></head><body>nginx</body></html>`, {
+          status: fault.status,
+          contentType: "text/html"
+        })
+      )
+    case "body":
+      return Effect.succeed(HttpServerResponse.text(fault.body, json))
+    case "cut-json":
+      return Effect.succeed(HttpServerResponse.uint8Array(half(body), json))
+    case "cut-body":
+      return Effect.sync(() => {
+        // HTTP/1 is all that this server speaks, so the response is Node's plain one.
+        const response = NodeHttpServerRequest.toServerResponse(request) as ServerResponse
+        response.writeHead(200, { "content-type": "application/json", "content-length": body.length + 1_000 })
+        response.write(half(body), () => response.destroy())
+      }).pipe(Effect.andThen(Effect.never))
+    case "slow-body":
+      return Effect.succeed(
+        HttpServerResponse.stream(Stream.concat(Stream.make(half(body)), Stream.never), {
+          ...json,
+          contentLength: body.length + 1_000
+        })
+      )
+    case "drop":
+      return Effect.sync(() => NodeHttpServerRequest.toServerResponse(request).destroy()).pipe(
+        Effect.andThen(Effect.never)
+      )
+    case "hang":
+      return Effect.never
+  }
+}
