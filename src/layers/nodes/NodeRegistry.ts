@@ -1,0 +1,194 @@
+/**
+ * `NodeRegistry` over the state database and the connections of this process.
+ */
+import { randomUUID } from "node:crypto"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as SqlClient from "effect/sql/SqlClient"
+import { ConnId } from "../../domain/Ids.ts"
+import { NodeHostStats, type NodeInvokeResultParams } from "../../protocol/methods/nodes.ts"
+import { Config, type ConfigInvalid, type ConfigUnreadable } from "../../services/Config.ts"
+import { EventBus } from "../../services/EventBus.ts"
+import { type NodeIdentity, NodeNotConnected, NodeRegistry } from "../../services/NodeRegistry.ts"
+import * as Connections from "./connections.ts"
+import * as Invoke from "./invoke.ts"
+import * as Local from "./local.ts"
+import * as Pairing from "./pairing.ts"
+import { type CommandRules, platformOf, rulesOf } from "./policy.ts"
+import { nodeRow, pairedNode, pendingNode } from "./rows.ts"
+import * as Store from "./store.ts"
+import { clean } from "./surface.ts"
+
+/** Events of a node that need no answer but the acknowledgement. */
+const acknowledged: ReadonlySet<string> = new Set(["exec.started", "exec.finished", "exec.denied"])
+
+const decodeStats = Schema.decodeUnknownExit(NodeHostStats)
+
+/** A peer's own text in a log line: short, and without a way to forge one. */
+const quoted = (text: string) => JSON.stringify(text.slice(0, 64))
+
+/**
+ * Approved surfaces and waiting requests live in the `SqlClient`'s tables (migration 3); connections, invokes and answers
+ * in memory. Every invoke reads the command rules anew, so a changed configuration counts at once; while the file is
+ * broken the last good rules go on.
+ */
+export const layer: Layer.Layer<
+  NodeRegistry,
+  ConfigInvalid | ConfigUnreadable,
+  Config | EventBus | SqlClient.SqlClient
+> = Layer.effect(
+  NodeRegistry,
+  Effect.gen(function* () {
+    const config = yield* Config
+    const bus = yield* EventBus
+    const store = yield* Store.make
+    const connections = Connections.make()
+    const pairing = yield* Pairing.make(store, connections, bus)
+
+    let lastGood: CommandRules = rulesOf(yield* config.get)
+    const rules = config.get.pipe(
+      Effect.map((current) => (lastGood = rulesOf(current))),
+      Effect.catch((error) =>
+        Effect.as(Effect.logWarning("node commands follow the last good configuration", error), lastGood)
+      )
+    )
+
+    const isKnown = (nodeId: string) =>
+      Effect.gen(function* () {
+        return (yield* store.approvedOf(nodeId)) !== undefined || (yield* store.requestOf(nodeId)) !== undefined
+      }).pipe(Effect.catch(() => Effect.succeed(false)))
+
+    const invoke = Invoke.make({ connections, rules, isKnown, scope: yield* Effect.scope })
+
+    const register = (connection: Connections.Connection) =>
+      Effect.suspend(() => {
+        const retired = connections.add(connection)
+        return retired === undefined
+          ? Effect.logInfo("node connected")
+          : Effect.logWarning("node connected again; its earlier connection is retired")
+      })
+
+    const close = (connection: Connections.Connection) =>
+      Effect.gen(function* () {
+        connections.remove(connection)
+        yield* Effect.logInfo("node disconnected")
+        yield* Effect.ignore(store.seen(connection.node.nodeId, yield* Clock.currentTimeMillis))
+      })
+
+    const connect: NodeRegistry["Service"]["connect"] = Effect.fn("NodeRegistry.connect")(function* (node, send) {
+      const current = yield* rules
+      const connection: Connections.Connection = {
+        node,
+        subject: { platform: platformOf(node.platform, node.deviceFamily) },
+        declared: { caps: clean(node.caps), commands: clean(node.commands) },
+        approved: undefined,
+        hostStats: undefined,
+        connectedAt: yield* Clock.currentTimeMillis,
+        send,
+        abandon: () => Effect.void,
+        waiting: new Map()
+      }
+      const logs = Effect.annotateLogs({ nodeId: node.nodeId, connId: node.connId })
+      yield* Effect.acquireRelease(logs(pairing.declare(connection, current, register(connection))), () =>
+        logs(close(connection))
+      )
+    })
+
+    const complete = Effect.fn("NodeRegistry.complete")(function* (connId: ConnId, result: NodeInvokeResultParams) {
+      const connection = connections.by(connId)
+      if (connection !== undefined && Connections.deliver(connection, result)) return true
+      yield* Effect.logWarning(
+        `dropped the answer to invoke ${quoted(result.id)} in the name of node ${quoted(result.nodeId)}: nobody waits for it on this connection`
+      ).pipe(Effect.annotateLogs({ connId }))
+      return false
+    })
+
+    const attach: NodeRegistry["Service"]["attach"] = Effect.fn("NodeRegistry.attach")(function* (node) {
+      const names = Object.keys(node.commands)
+      const identity: NodeIdentity = {
+        nodeId: node.nodeId,
+        connId: ConnId.make(`local:${randomUUID()}`),
+        clientId: "gateway-client",
+        clientMode: "node",
+        ...(node.displayName === undefined ? undefined : { displayName: node.displayName }),
+        caps: [],
+        commands: names
+      }
+      const { abandon, send } = yield* Local.make(node.commands, (result) => complete(identity.connId, result))
+      const surface = { caps: [], commands: names }
+      const connection: Connections.Connection = {
+        node: identity,
+        subject: { platform: "unknown", own: new Set(names) },
+        declared: surface,
+        approved: surface,
+        hostStats: undefined,
+        connectedAt: yield* Clock.currentTimeMillis,
+        send,
+        abandon,
+        waiting: new Map()
+      }
+      yield* Effect.acquireRelease(register(connection), () => Effect.sync(() => connections.remove(connection))).pipe(
+        Effect.annotateLogs({ nodeId: node.nodeId })
+      )
+    })
+
+    const event: NodeRegistry["Service"]["event"] = Effect.fn("NodeRegistry.event")(function* (connId, name, payload) {
+      const connection = connections.by(connId)
+      if (connection === undefined) return false
+      if (name !== "node.host.stats") return acknowledged.has(name)
+      const stats = decodeStats(payload)
+      if (Exit.isFailure(stats)) {
+        yield* Effect.logWarning("dropped host stats that do not decode", stats.cause).pipe(
+          Effect.annotateLogs({ connId })
+        )
+        return false
+      }
+      const received = { ...stats.value, updatedAtMs: yield* Clock.currentTimeMillis }
+      connection.hostStats = received
+      yield* Effect.ignore(store.stats(connection.node.nodeId, received))
+      return true
+    })
+
+    const list = Effect.gen(function* () {
+      const current = yield* rules
+      const approved = new Map((yield* store.approved).map((row) => [row.nodeId as string, row]))
+      const requests = new Map((yield* store.requests).map((row) => [row.nodeId as string, row]))
+      const live = new Map(connections.all().map((connection) => [connection.node.nodeId as string, connection]))
+      const ids = new Set([...live.keys(), ...approved.keys(), ...requests.keys()])
+      return [...ids]
+        .toSorted()
+        .map((nodeId) =>
+          nodeRow(
+            nodeId,
+            { approved: approved.get(nodeId), request: requests.get(nodeId), connection: live.get(nodeId) },
+            current
+          )
+        )
+    }).pipe(Effect.withSpan("NodeRegistry.list"))
+
+    return NodeRegistry.of({
+      connect,
+      attach,
+      invoke,
+      complete,
+      event,
+      approved: (connId) => Effect.sync(() => connections.by(connId)?.approved !== undefined),
+      list,
+      describe: Effect.fn("NodeRegistry.describe")(function* (nodeId) {
+        const row = (yield* list).find((candidate) => candidate.nodeId === nodeId)
+        return row ?? (yield* new NodeNotConnected({ nodeId, known: false }))
+      }),
+      pairing: Effect.gen(function* () {
+        return {
+          pending: (yield* store.requests).map(pendingNode),
+          paired: (yield* store.approved).map(pairedNode)
+        }
+      }).pipe(Effect.withSpan("NodeRegistry.pairing")),
+      approve: Effect.fn("NodeRegistry.approve")(pairing.approve),
+      reject: Effect.fn("NodeRegistry.reject")(pairing.reject)
+    })
+  })
+)

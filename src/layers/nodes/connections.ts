@@ -1,0 +1,109 @@
+/**
+ * The nodes connected now, and the invokes that wait on each connection.
+ *
+ * Everything here is synchronous: a lookup and the registration of an invoke cannot be torn apart by a connection that
+ * goes in between. An answer is matched within the connection it came by, so one from another node or from a retired
+ * connection finds nothing.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type { ConnId, NodeId } from "../../domain/Ids.ts"
+import type { NodeHostStats, NodeInvokeResultParams } from "../../protocol/methods/nodes.ts"
+import { NodeDisconnected, type NodeIdentity, type SendInvoke } from "../../services/NodeRegistry.ts"
+import type { PolicySubject } from "./policy.ts"
+import type { Surface } from "./store.ts"
+
+interface Waiting {
+  readonly command: string
+  readonly answer: Deferred.Deferred<NodeInvokeResultParams, NodeDisconnected>
+}
+
+export interface Connection {
+  readonly node: NodeIdentity
+  readonly subject: PolicySubject
+  /** Everything the node says it can do, cleaned. */
+  readonly declared: Surface
+  /** What an operator approved for the node, empty when there is nothing to approve; a later approval replaces it. */
+  approved: Surface | undefined
+  hostStats: NodeHostStats | undefined
+  readonly connectedAt: number
+  readonly send: SendInvoke
+  /** Told when nobody waits for an invoke any longer. */
+  readonly abandon: (invokeId: string) => Effect.Effect<void>
+  readonly waiting: Map<string, Waiting>
+}
+
+export interface Connections {
+  readonly all: () => ReadonlyArray<Connection>
+  readonly of: (nodeId: string) => Connection | undefined
+  readonly by: (connId: ConnId) => Connection | undefined
+  /** Makes this the node's connection; the one it had, if any, is retired and its invokes fail. */
+  readonly add: (connection: Connection) => Connection | undefined
+  /** Ends a connection; its invokes fail. Idempotent. */
+  readonly remove: (connection: Connection) => void
+}
+
+export const make = (): Connections => {
+  const byNode = new Map<string, Connection>()
+  const byConn = new Map<string, Connection>()
+
+  const remove = (connection: Connection) => {
+    const { connId, nodeId } = connection.node
+    if (byNode.get(nodeId) === connection) byNode.delete(nodeId)
+    if (byConn.get(connId) === connection) byConn.delete(connId)
+    const waiting = [...connection.waiting.values()]
+    connection.waiting.clear()
+    for (const { answer, command } of waiting) {
+      Deferred.doneUnsafe(answer, Effect.fail(new NodeDisconnected({ nodeId, command })))
+    }
+  }
+
+  return {
+    all: () => [...byNode.values()],
+    of: (nodeId) => byNode.get(nodeId),
+    by: (connId) => byConn.get(connId),
+    add: (connection) => {
+      const previous = byNode.get(connection.node.nodeId)
+      if (previous !== undefined) remove(previous)
+      byNode.set(connection.node.nodeId, connection)
+      byConn.set(connection.node.connId, connection)
+      return previous
+    },
+    remove
+  }
+}
+
+/** Hands an answer to whoever waits for it on this connection. `false`: nobody does. */
+export const deliver = (connection: Connection, result: NodeInvokeResultParams): boolean => {
+  if (result.nodeId !== connection.node.nodeId) return false
+  const waiting = connection.waiting.get(result.id)
+  if (waiting === undefined) return false
+  connection.waiting.delete(result.id)
+  return Deferred.doneUnsafe(waiting.answer, Effect.succeed(result))
+}
+
+/** Sends one request and waits for its answer, for as long as the connection lives and the caller waits. */
+export const ask = (
+  connection: Connection,
+  request: { readonly id: string; readonly command: string } & Omit<
+    Parameters<SendInvoke>[0],
+    "id" | "nodeId" | "command"
+  >
+) =>
+  Effect.suspend(() => {
+    const answer = Deferred.makeUnsafe<NodeInvokeResultParams, NodeDisconnected>()
+    connection.waiting.set(request.id, { command: request.command, answer })
+    const sent: NodeId = connection.node.nodeId
+    // The send may wait for a slow socket; the connection's end must not wait for that.
+    return Effect.raceFirst(
+      Deferred.await(answer),
+      Effect.andThen(connection.send({ ...request, nodeId: sent }), Effect.never)
+    ).pipe(
+      Effect.ensuring(
+        Effect.suspend(() => {
+          connection.waiting.delete(request.id)
+          return connection.abandon(request.id)
+        })
+      )
+    )
+  })

@@ -1,0 +1,168 @@
+/**
+ * `node.invoke`: checks, one deadline, one answer for each idempotency key.
+ */
+import { createHash, randomUUID } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { NodeInvokeResultParams } from "../../protocol/methods/nodes.ts"
+import {
+  CommandNotAllowed,
+  type InvokeError,
+  InvokeFailed,
+  type InvokeOptions,
+  type InvokeSuccess,
+  InvokeTimeout,
+  NodeNotConnected
+} from "../../services/NodeRegistry.ts"
+import * as Answers from "./answers.ts"
+import { ask, type Connections } from "./connections.ts"
+import { type CommandRules, isAllowed } from "./policy.ts"
+import { usable } from "./surface.ts"
+
+const DEFAULT_TIMEOUT_MS = 30_000
+const LONGEST_TIMEOUT_MS = 600_000
+
+/** One rule for every timeout: a number above zero counts, up to ten minutes; anything else is the default. */
+export const resolveTimeout = (timeoutMs: number | undefined): number =>
+  timeoutMs !== undefined && timeoutMs > 0
+    ? Math.min(Math.max(1, Math.floor(timeoutMs)), LONGEST_TIMEOUT_MS)
+    : DEFAULT_TIMEOUT_MS
+
+const sorted = (_: string, value: unknown): unknown =>
+  Predicate.isObject(value) && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+    : value
+
+/**
+ * `system.run` carries who asked. An approval that a caller claims for itself is dropped: only the Gateway's own approval
+ * flow may say that a person agreed.
+ */
+const forwarded = (options: InvokeOptions): unknown => {
+  if (options.command !== "system.run" || !Predicate.isObject(options.params)) return options.params
+  const { approvalDecision: _decision, approved: _approved, ...params } = options.params as Record<string, unknown>
+  return {
+    ...params,
+    // From the key, so that the same request sent again is the same request.
+    runId: typeof params["runId"] === "string" ? params["runId"] : options.idempotencyKey,
+    ...(options.sessionKey === undefined ? undefined : { sessionKey: params["sessionKey"] ?? options.sessionKey })
+  }
+}
+
+interface Encoded {
+  readonly paramsJSON: string | null
+  /** Tells requests with the same key apart, whatever the order of their keys. */
+  readonly digest: string
+}
+
+const encode = (options: InvokeOptions): Effect.Effect<Encoded, InvokeFailed> =>
+  Effect.try({
+    try: () => {
+      const params = forwarded(options)
+      const paramsJSON = params === undefined ? null : JSON.stringify(params)
+      const same = JSON.stringify([options.nodeId, options.command, params ?? null], sorted)
+      return { paramsJSON, digest: createHash("sha256").update(same).digest("base64url") }
+    },
+    catch: () =>
+      new InvokeFailed({
+        nodeId: options.nodeId,
+        command: options.command,
+        code: "INVALID_REQUEST",
+        message: "the params cannot be written as JSON"
+      })
+  })
+
+const parsePayload = Schema.decodeUnknownExit(Schema.fromJsonString(Schema.Unknown))
+
+/** A node's answer as the caller sees it. */
+const outcome = (
+  options: InvokeOptions,
+  result: NodeInvokeResultParams
+): Effect.Effect<InvokeSuccess, InvokeFailed> => {
+  const { command, nodeId } = options
+  if (!result.ok) {
+    const { code = "UNAVAILABLE", message = "the node gave no reason" } = result.error ?? {}
+    return Effect.fail(new InvokeFailed({ nodeId, command, code, message }))
+  }
+  if (typeof result.payloadJSON !== "string") {
+    return Effect.succeed({ nodeId, command, payload: result.payload, payloadJSON: null })
+  }
+  const payload = parsePayload(result.payloadJSON)
+  return Exit.isSuccess(payload)
+    ? Effect.succeed({ nodeId, command, payload: payload.value, payloadJSON: result.payloadJSON })
+    : Effect.fail(
+        new InvokeFailed({ nodeId, command, code: "INVALID_PAYLOAD", message: "the node's answer is not JSON" })
+      )
+}
+
+/** What an answer weighs in memory, near enough. */
+const weight = (success: InvokeSuccess): number => {
+  if (typeof success.payloadJSON === "string") return success.payloadJSON.length
+  return success.payload === undefined ? 0 : (JSON.stringify(success.payload)?.length ?? 0)
+}
+
+/** Only what a node answered is an answer; what never left this Gateway does not hold its key. */
+const keep = (exit: Exit.Exit<InvokeSuccess, InvokeError>): Answers.Keep<Exit.Exit<InvokeSuccess, InvokeError>> => {
+  if (Exit.isSuccess(exit)) return { _tag: "Answer", exit, size: weight(exit.value) }
+  const reason = exit.cause.reasons[0]
+  if (reason?._tag !== "Fail") return { _tag: "Unknown" }
+  switch (reason.error._tag) {
+    case "InvokeFailed":
+      return { _tag: "Answer", exit, size: reason.error.message.length }
+    case "CommandNotAllowed":
+    case "NodeNotConnected":
+      return { _tag: "Forget" }
+    default:
+      return { _tag: "Unknown" }
+  }
+}
+
+export const make = (options: {
+  readonly connections: Connections
+  readonly rules: Effect.Effect<CommandRules>
+  readonly isKnown: (nodeId: string) => Effect.Effect<boolean>
+  /** Invokes end with it. */
+  readonly scope: Scope.Scope
+}) => {
+  const answers = Answers.make<InvokeSuccess, InvokeError>(options.scope, keep)
+
+  const run = Effect.fnUntraced(function* (
+    request: InvokeOptions,
+    paramsJSON: string | null,
+    timeoutMs: number
+  ): Effect.fn.Return<InvokeSuccess, InvokeError> {
+    const { command, nodeId } = request
+    const rules = yield* options.rules
+    const connection = options.connections.of(nodeId)
+    if (connection === undefined) return yield* new NodeNotConnected({ nodeId, known: yield* options.isKnown(nodeId) })
+    const refuse = (reason: CommandNotAllowed["reason"]) => new CommandNotAllowed({ nodeId, command, reason })
+    if (!isAllowed(rules, connection.subject, command)) return yield* refuse("command not allowlisted")
+    if (!connection.declared.commands.includes(command)) return yield* refuse("command not declared by node")
+    if (usable([command], connection.approved?.commands ?? []).length === 0)
+      return yield* refuse("command not approved")
+    const result = yield* ask(connection, {
+      id: randomUUID(),
+      command,
+      paramsJSON,
+      timeoutMs,
+      idempotencyKey: request.idempotencyKey
+    })
+    return yield* outcome(request, result)
+  })
+
+  return Effect.fn("NodeRegistry.invoke")(function* (request: InvokeOptions) {
+    const { command, nodeId } = request
+    const timeoutMs = resolveTimeout(request.timeoutMs)
+    yield* Effect.annotateCurrentSpan({ nodeId, command, timeoutMs })
+    const { digest, paramsJSON } = yield* encode(request)
+    return yield* answers.once(request.idempotencyKey, digest, run(request, paramsJSON, timeoutMs)).pipe(
+      // Each caller has its own deadline; the work goes on for whoever still waits.
+      Effect.timeoutOrElse({
+        duration: timeoutMs,
+        orElse: () => Effect.fail(new InvokeTimeout({ nodeId, command, timeoutMs }))
+      })
+    )
+  })
+}

@@ -1,0 +1,101 @@
+/**
+ * The approval of surfaces: what a connection asks for, and what operators answer.
+ *
+ * One at a time: a declaration and an approval that cross would otherwise each act on the other's past.
+ */
+import { randomUUID } from "node:crypto"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import { satisfies } from "../../protocol/Role.ts"
+import type { EventBus } from "../../services/EventBus.ts"
+import { ApproverLacksScope, type NodeIdentity, PairingRequestNotFound } from "../../services/NodeRegistry.ts"
+import type { Connection, Connections } from "./connections.ts"
+import { approveScopes, type CommandRules, isAllowed } from "./policy.ts"
+import { identityOf, pairedNode, pendingNode } from "./rows.ts"
+import type { Request, Store, Surface } from "./store.ts"
+import { judge } from "./surface.ts"
+
+export const make = Effect.fnUntraced(function* (store: Store, connections: Connections, bus: EventBus["Service"]) {
+  const lock = yield* Semaphore.make(1)
+
+  /** Operators learn of every end of a request; the node only of an answer to its own. */
+  const resolved = (request: Request, decision: "approved" | "rejected", ts: number, node?: NodeIdentity) => {
+    const payload = { requestId: request.requestId, nodeId: request.nodeId, decision, ts }
+    const toNode = node === undefined ? Effect.void : bus.publish("node.pair.resolved", payload, node.connId)
+    return Effect.andThen(bus.publish("node.pair.resolved", payload), toNode)
+  }
+
+  /**
+   * Compares what a connection declares with what was approved, stores the request that this needs, and lets `register`
+   * make the connection known before anybody hears of the request. Only commands that policy could ever allow are asked for.
+   */
+  const declare = Effect.fnUntraced(function* (
+    connection: Connection,
+    rules: CommandRules,
+    register: Effect.Effect<void>
+  ) {
+    const { nodeId } = connection.node
+    const now = connection.connectedAt
+    const declared: Surface = {
+      caps: connection.declared.caps,
+      commands: connection.declared.commands.filter((command) => isAllowed(rules, connection.subject, command))
+    }
+    const approved = yield* store.approvedOf(nodeId)
+    const waiting = yield* store.requestOf(nodeId)
+    const identity = identityOf(connection.node)
+    const verdict = judge(declared, approved?.surface, waiting?.surface)
+    const asks: Request | undefined =
+      verdict === "ask" ? { nodeId, requestId: randomUUID(), identity, surface: declared, requestedAt: now } : undefined
+    if (asks !== undefined) yield* store.putRequest(asks)
+    else if (verdict === "waiting" && waiting !== undefined) yield* store.putRequest({ ...waiting, identity })
+    else if (waiting !== undefined) yield* store.removeRequest(waiting.requestId)
+    yield* store.connected(nodeId, identity, now)
+    connection.approved = approved?.surface ?? (verdict === "covered" ? declared : undefined)
+    connection.hostStats = approved?.hostStats ?? undefined
+    yield* register
+    if (waiting !== undefined && verdict !== "waiting") yield* resolved(waiting, "rejected", now)
+    if (asks !== undefined) {
+      yield* Effect.logInfo(`node asks for approval; run \`openclaw nodes approve ${asks.requestId}\``)
+      yield* bus.publish("node.pair.requested", pendingNode(asks))
+    }
+  })
+
+  const waitingRequest = (requestId: string) =>
+    Effect.flatMap(store.request(requestId), (request) =>
+      request === undefined ? Effect.fail(new PairingRequestNotFound({ requestId })) : Effect.succeed(request)
+    )
+
+  const approve = Effect.fnUntraced(function* (requestId: string, approverScopes: ReadonlyArray<string>) {
+    const request = yield* waitingRequest(requestId)
+    const requiredScopes = approveScopes(request.surface.commands)
+    const missingScope = requiredScopes.find((scope) => !satisfies(approverScopes, scope))
+    if (missingScope !== undefined) return yield* new ApproverLacksScope({ requestId, missingScope, requiredScopes })
+    const now = yield* Clock.currentTimeMillis
+    yield* store.approve(request, now)
+    const connection = connections.of(request.nodeId)
+    if (connection !== undefined) {
+      connection.approved = request.surface
+      yield* store.connected(request.nodeId, identityOf(connection.node), connection.connectedAt)
+    }
+    yield* Effect.logInfo("node approved")
+    yield* resolved(request, "approved", now, connection?.node)
+    const stored = yield* store.approvedOf(request.nodeId)
+    return stored === undefined ? yield* new PairingRequestNotFound({ requestId }) : pairedNode(stored)
+  })
+
+  const reject = Effect.fnUntraced(function* (requestId: string) {
+    const request = yield* waitingRequest(requestId)
+    yield* store.removeRequest(requestId)
+    yield* Effect.logInfo("node rejected")
+    yield* resolved(request, "rejected", yield* Clock.currentTimeMillis, connections.of(request.nodeId)?.node)
+    return request.nodeId
+  })
+
+  return {
+    declare: (...args: Parameters<typeof declare>) => lock.withPermit(declare(...args)),
+    // Uninterruptible: what was stored is also announced.
+    approve: (...args: Parameters<typeof approve>) => Effect.uninterruptible(lock.withPermit(approve(...args))),
+    reject: (requestId: string) => Effect.uninterruptible(lock.withPermit(reject(requestId)))
+  }
+})
