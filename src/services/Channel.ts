@@ -72,7 +72,9 @@ export const OutboundMessage = Schema.Struct({
   /** Markdown. The channel renders, splits and falls back to plain text as it must. */
   text: Schema.String,
   replyToMessageId: Schema.optional(Schema.String),
-  silent: Schema.optional(Schema.Boolean)
+  silent: Schema.optional(Schema.Boolean),
+  /** The same key again is the same message: a channel that remembers keys does not show it twice. */
+  idempotencyKey: Schema.optional(Schema.NonEmptyString)
 })
 export type OutboundMessage = typeof OutboundMessage.Type
 

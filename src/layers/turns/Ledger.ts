@@ -1,0 +1,147 @@
+/**
+ * The book of turns: one row each, from arrival to end.
+ *
+ * The engine's mailbox decides when a turn runs; the book knows which turns there are, which are to be aborted, and what
+ * became of them. A row is written in the transaction that puts the turn into its session's mailbox.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { RunId } from "../../domain/Ids.ts"
+import type { SessionKey } from "../../domain/SessionKey.ts"
+import { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
+
+const RequestJson = Schema.fromJsonString(TurnRequest)
+const encodeRequest = Schema.encodeSync(RequestJson)
+const decodeRequest = Schema.decodeUnknownEffect(RequestJson)
+const OutcomeJson = Schema.fromJsonString(TurnOutcome)
+const encodeOutcome = Schema.encodeSync(OutcomeJson)
+const decodeOutcome = Schema.decodeUnknownEffect(OutcomeJson)
+
+/** What the book says when a turn starts, or starts again after the process died. */
+export interface Begun {
+  /** How often the turn was started, this time included. */
+  readonly attempts: number
+  /** Unix milliseconds of the first start. */
+  readonly startedAt: number
+  readonly abortRequested: boolean
+  /** The turn's result, when it was decided before. */
+  readonly outcome: TurnOutcome | undefined
+  /** Nothing is left to do: the reply was delivered as well. */
+  readonly finished: boolean
+}
+
+interface Row {
+  readonly request: string
+  readonly session_key: SessionKey
+  readonly started_at: number | null
+  readonly attempts: number
+  readonly abort_requested_at: number | null
+  readonly outcome: string | null
+  readonly finished_at: number | null
+}
+
+export const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+
+  // The rows are this program's own: one that does not decode is a defect.
+  const outcomeOf = (text: string | null) => (text === null ? Effect.undefined : Effect.orDie(decodeOutcome(text)))
+
+  const begun = Effect.fnUntraced(function* (row: Row): Effect.fn.Return<Begun> {
+    return {
+      attempts: row.attempts,
+      startedAt: row.started_at ?? 0,
+      abortRequested: row.abort_requested_at !== null,
+      outcome: yield* outcomeOf(row.outcome),
+      finished: row.finished_at !== null
+    }
+  })
+
+  return {
+    /** Enters a turn. `false` when its id is in the book already. */
+    enter: Effect.fnUntraced(function* (request: TurnRequest) {
+      const entered = yield* sql`
+        INSERT INTO turns ${sql.insert({
+          run_id: request.runId,
+          session_key: request.sessionKey,
+          request: encodeRequest(request),
+          submitted_at: yield* Clock.currentTimeMillis
+        })} ON CONFLICT (run_id) DO NOTHING RETURNING seq`
+      return entered.length > 0
+    }),
+
+    find: Effect.fnUntraced(function* (runId: RunId) {
+      const rows = yield* sql<Row>`SELECT * FROM turns WHERE run_id = ${runId}`
+      const row = rows[0]
+      if (row === undefined) return undefined
+      return {
+        sessionKey: row.session_key,
+        request: yield* Effect.orDie(decodeRequest(row.request)),
+        outcome: yield* outcomeOf(row.outcome),
+        finished: row.finished_at !== null
+      }
+    }),
+
+    /** Notes that a turn starts, unless it is over already. */
+    begin: Effect.fnUntraced(function* (runId: RunId) {
+      const now = yield* Clock.currentTimeMillis
+      const started = yield* sql<Row>`
+        UPDATE turns SET attempts = attempts + 1, started_at = COALESCE(started_at, ${now})
+        WHERE run_id = ${runId} AND finished_at IS NULL RETURNING *`
+      const rows = started.length > 0 ? started : yield* sql<Row>`SELECT * FROM turns WHERE run_id = ${runId}`
+      return yield* begun(rows[0]!)
+    }),
+
+    /** Keeps a turn's result before its reply is delivered. */
+    decide: Effect.fnUntraced(function* (outcome: TurnOutcome) {
+      yield* sql`
+        UPDATE turns SET outcome = ${encodeOutcome(outcome)} WHERE run_id = ${outcome.runId} AND finished_at IS NULL`
+    }),
+
+    finish: Effect.fnUntraced(function* (outcome: TurnOutcome) {
+      yield* sql`
+        UPDATE turns SET outcome = ${encodeOutcome(outcome)}, finished_at = ${yield* Clock.currentTimeMillis}
+        WHERE run_id = ${outcome.runId} AND finished_at IS NULL`
+    }),
+
+    /**
+     * Notes that a turn is to end: the one named, or else the first of the session that has not ended. `undefined` when
+     * there is none.
+     */
+    requestAbort: Effect.fnUntraced(function* (sessionKey: SessionKey, runId: RunId | undefined) {
+      const which =
+        runId === undefined
+          ? sql`seq = (SELECT MIN(seq) FROM turns WHERE session_key = ${sessionKey} AND finished_at IS NULL)`
+          : sql`run_id = ${runId} AND session_key = ${sessionKey} AND finished_at IS NULL`
+      const rows = yield* sql<Row>`
+        UPDATE turns SET abort_requested_at = COALESCE(abort_requested_at, ${yield* Clock.currentTimeMillis})
+        WHERE ${which} RETURNING *`
+      const row = rows[0]
+      return row === undefined ? undefined : yield* Effect.orDie(decodeRequest(row.request))
+    }),
+
+    /** Ends a turn that has not started. `false` when it has started meanwhile, or ended. */
+    cancel: Effect.fnUntraced(function* (outcome: TurnOutcome) {
+      const cancelled = yield* sql`
+        UPDATE turns SET outcome = ${encodeOutcome(outcome)}, finished_at = ${yield* Clock.currentTimeMillis}
+        WHERE run_id = ${outcome.runId} AND started_at IS NULL AND finished_at IS NULL RETURNING seq`
+      return cancelled.length > 0
+    }),
+
+    /** The turn of a session that has started and not ended. */
+    running: Effect.fnUntraced(function* (sessionKey: SessionKey) {
+      const rows = yield* sql<{ readonly run_id: RunId }>`
+        SELECT run_id FROM turns
+        WHERE session_key = ${sessionKey} AND finished_at IS NULL AND started_at IS NOT NULL ORDER BY seq LIMIT 1`
+      return rows[0]?.run_id
+    }),
+
+    countActive: Effect.map(
+      sql<{ readonly n: number }>`SELECT COUNT(*) AS n FROM turns WHERE finished_at IS NULL`,
+      (rows) => rows[0]?.n ?? 0
+    )
+  }
+})
+
+export type Ledger = Effect.Success<typeof make>

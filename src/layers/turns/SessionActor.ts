@@ -1,0 +1,52 @@
+/**
+ * A session as an actor: a durable mailbox that is worked off in order of arrival, one turn at a time.
+ */
+import * as ClusterSchema from "effect/cluster/ClusterSchema"
+import * as Entity from "effect/cluster/Entity"
+import * as Effect from "effect/Effect"
+import * as Rpc from "effect/rpc/Rpc"
+import { RunId } from "../../domain/Ids.ts"
+import type { SessionKey } from "../../domain/SessionKey.ts"
+import { TurnOutcome } from "../../services/Turns.ts"
+import type { Ledger } from "./Ledger.ts"
+import { defectText, isOwnFault, TurnWorkflow } from "./TurnWorkflow.ts"
+
+export const SessionActor = Entity.make("Session", [
+  Rpc.make("turn", {
+    payload: { runId: RunId },
+    primaryKey: ({ runId }) => runId,
+    success: TurnOutcome
+  })
+    .annotate(ClusterSchema.Persisted, true)
+    // Whoever waits for a turn may go away; the turn stays. Ending one is `Turns.abort`'s alone.
+    .annotate(ClusterSchema.Uninterruptible, true)
+])
+
+/** Runs session actors. The entity's id is the session key. */
+export const layer = (ledger: Ledger) =>
+  SessionActor.toLayer(
+    Effect.gen(function* () {
+      const address = yield* Entity.CurrentAddress
+      const sessionKey = address.entityId as string as SessionKey
+      return SessionActor.of({
+        turn: ({ payload: { runId } }) =>
+          Effect.gen(function* () {
+            const entry = yield* Effect.orDie(ledger.find(runId))
+            if (entry === undefined) return yield* Effect.die(`turn ${runId} is in no book`)
+            return yield* TurnWorkflow.execute(entry.request)
+          }).pipe(
+            Effect.catchCauseIf(isOwnFault, (cause) =>
+              Effect.as(Effect.logError(`turn ${runId} in ${sessionKey} could not be run`, cause), {
+                runId,
+                sessionKey,
+                status: "error",
+                error: "TurnDefect",
+                text: defectText,
+                toolCalls: 0,
+                durationMs: 0
+              } as const)
+            )
+          )
+      })
+    })
+  )

@@ -1,0 +1,257 @@
+/**
+ * A turn as a workflow: record the message, run the agent, keep its result, deliver the reply, close the book.
+ *
+ * After the process died the workflow starts again from the top; what was finished is remembered by the engine (steps,
+ * delivery), the book (result) or the transcript (dedupe keys), so only the interrupted part happens again.
+ */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Clock from "effect/Clock"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as SqlClient from "effect/sql/SqlClient"
+import * as Activity from "effect/workflow/Activity"
+import * as Workflow from "effect/workflow/Workflow"
+import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
+import { AgentRunner, type TurnSteps } from "../../services/AgentRunner.ts"
+import { Channels } from "../../services/ChannelRouter.ts"
+import { EventBus } from "../../services/EventBus.ts"
+import { Sessions } from "../../services/Sessions.ts"
+import { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
+import * as Delivery from "./Delivery.ts"
+import type { Begun, Ledger } from "./Ledger.ts"
+import * as Outcomes from "./Outcomes.ts"
+import type { Running, RunningTurn } from "./Running.ts"
+
+export const TurnWorkflow = Workflow.make("Turn", {
+  payload: TurnRequest,
+  success: TurnOutcome,
+  idempotencyKey: (request) => request.runId
+})
+
+export interface TurnOptions {
+  /** How often a turn is started before it is given up: one that kills the process must not do so for ever. */
+  readonly maxAttempts: number
+  readonly delivery: Delivery.DeliveryPolicy
+}
+
+/** Milliseconds that a turn which was interrupted by a restart gets at least, however long the Gateway was away. */
+const leastAfterRestartMs = 60_000
+
+/** What the user reads when the fault is this program's. */
+export const defectText = "Something went wrong inside the Gateway while I worked on this; its log has the details."
+
+/** Nothing but interruption is the engine stopping: the turn is not over, it resumes later. */
+export const isOwnFault = <E>(cause: Cause.Cause<E>): boolean => !Cause.hasInterruptsOnly(cause)
+
+type EngineServices = WorkflowEngine.WorkflowEngine | WorkflowEngine.WorkflowInstance
+
+/**
+ * Storage trouble (a full disk) is waited out, for nothing can be decided without it: 0.25 s doubling to 30 s, about an
+ * hour in all.
+ */
+const storageRetry = {
+  schedule: Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("30 seconds")]),
+  times: 120
+}
+const stored = <A, E extends { readonly message: string }, R>(
+  doing: string,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, never, R> =>
+  effect.pipe(
+    Effect.tapError((error: E) => Effect.logError(`${doing} failed and is tried again`, error)),
+    Effect.retry(storageRetry),
+    Effect.orDie
+  )
+
+/** The steps of a turn are activities of its workflow. */
+const makeSteps = Effect.gen(function* () {
+  const engine = yield* WorkflowEngine.WorkflowEngine
+  const instance = yield* WorkflowEngine.WorkflowInstance
+  const step: TurnSteps["step"] = ({ execute, name, success }) =>
+    Activity.make({ name: `step/${name}`, success, execute }).pipe(
+      Effect.provideService(WorkflowEngine.WorkflowEngine, engine),
+      Effect.provideService(WorkflowEngine.WorkflowInstance, instance)
+    )
+  return { step }
+})
+
+export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Running, options: TurnOptions) {
+  const sql = yield* SqlClient.SqlClient
+  const runner = yield* AgentRunner
+  const channels = yield* Channels
+  const sessions = yield* Sessions
+  const bus = yield* EventBus
+
+  const ending = (request: TurnRequest, startedAt: number) => ({
+    request,
+    startedAt,
+    seq: (running.get(request.runId)?.chatSeq ?? 0) + 1
+  })
+  const provided = Effect.provideService(Sessions, sessions)
+  const conclude = {
+    aborted: (request: TurnRequest, startedAt: number, partialText: string) =>
+      stored(
+        "recording an aborted turn",
+        Effect.suspend(() => Outcomes.aborted(ending(request, startedAt), partialText))
+      ).pipe(provided, Effect.provideService(EventBus, bus)),
+    failed: (request: TurnRequest, startedAt: number, error: string, text: string) =>
+      stored(
+        "recording a failed turn",
+        Effect.suspend(() => Outcomes.failed(ending(request, startedAt), error, text))
+      ).pipe(provided, Effect.provideService(EventBus, bus))
+  }
+
+  /** Puts the turn into the book and its message into the transcript. */
+  const begin = (request: TurnRequest) => {
+    const { receivedAt, replyTo, runId, sender, sessionKey, text } = request
+    return stored(
+      "starting a turn",
+      sql.withTransaction(
+        Effect.gen(function* () {
+          const begun = yield* ledger.begin(runId)
+          if (begun.finished) return begun
+          const dedupeKey = `${runId}:user`
+          const message = { role: "user", content: text, timestamp: receivedAt, idempotencyKey: dedupeKey }
+          yield* sessions.append([{ sessionKey, runId, dedupeKey, message }])
+          yield* sessions.touch(sessionKey, {
+            status: "running",
+            lastRunId: runId,
+            ...(replyTo === undefined
+              ? {}
+              : {
+                  channel: replyTo.peer.channel,
+                  accountId: replyTo.peer.accountId,
+                  chatType: replyTo.peer.chatType
+                }),
+            ...(replyTo?.peer.chatType === "direct" && sender?.displayName !== undefined
+              ? { displayName: sender.displayName }
+              : {})
+          })
+          return begun
+        })
+      )
+    )
+  }
+
+  /** The agent's result, or how the turn ended without one. Interruption from outside leaves the turn to be resumed. */
+  const run = Effect.fnUntraced(function* (request: TurnRequest, begun: Begun, turn: RunningTurn) {
+    const { startedAt } = begun
+    const steps = yield* makeSteps
+    const elapsed = (yield* Clock.currentTimeMillis) - startedAt
+    const limit = request.timeoutMs ?? 0
+    const remaining = begun.attempts === 1 ? limit : Math.max(limit - elapsed, Math.min(limit, leastAfterRestartMs))
+
+    const agent = runner.run(request, steps).pipe(
+      Effect.map((outcome) => ({ _tag: "outcome", outcome }) as const),
+      Effect.catchCauseIf(isOwnFault, (cause) => Effect.succeed({ _tag: "died", cause } as const))
+    )
+    const stop = Deferred.await(turn.abort).pipe(
+      Effect.andThen(runner.partialText(request.runId)),
+      Effect.map((text) => ({ _tag: "aborted", text: text ?? "" }) as const)
+    )
+    const timeout = Effect.as(Effect.sleep(remaining), { _tag: "timeout" } as const)
+    const ended = yield* Effect.raceAllFirst([agent, stop, ...(limit === 0 ? [] : [timeout])])
+    switch (ended._tag) {
+      case "outcome":
+        return ended.outcome
+      case "died":
+        yield* Effect.logError(`turn ${request.runId} in ${request.sessionKey} died`, ended.cause)
+        return yield* conclude.failed(request, startedAt, "TurnDefect", defectText)
+      case "aborted":
+        return yield* conclude.aborted(request, startedAt, ended.text)
+      case "timeout":
+        return yield* conclude.failed(
+          request,
+          startedAt,
+          "TurnTimedOut",
+          `I stopped, because this took longer than ${Duration.format(Duration.millis(limit))}.`
+        )
+    }
+  })
+
+  const decide = Effect.fnUntraced(function* (request: TurnRequest, begun: Begun, turn: RunningTurn) {
+    if (begun.outcome !== undefined) return begun.outcome
+    const outcome = begun.abortRequested
+      ? yield* conclude.aborted(request, begun.startedAt, "")
+      : begun.attempts > options.maxAttempts
+        ? yield* conclude.failed(
+            request,
+            begun.startedAt,
+            "TurnGivenUp",
+            `I gave up on this message: the Gateway stopped ${options.maxAttempts} times while I worked on it.`
+          )
+        : yield* run(request, begun, turn)
+    yield* stored("keeping a turn's result", ledger.decide(outcome))
+    return outcome
+  })
+
+  /** `undefined` when there was nothing to deliver. An abort ends the waiting for a channel that is away. */
+  const deliver = Effect.fnUntraced(function* (request: TurnRequest, outcome: TurnOutcome, turn: RunningTurn) {
+    if (request.replyTo === undefined || outcome.status === "aborted" || outcome.text.trim() === "") return undefined
+    const delivery = Delivery.deliver(request, outcome, options.delivery).pipe(
+      Effect.provideService(Channels, channels),
+      Effect.catchCauseIf(isOwnFault, (cause) =>
+        Effect.as(Effect.logError(`delivering the reply of turn ${request.runId} died`, cause), {
+          _tag: "NotDelivered",
+          message: "the channel broke while it sent the reply"
+        } as const)
+      )
+    )
+    const stop = Effect.as(Deferred.await(turn.abort), {
+      _tag: "NotDelivered",
+      message: "aborted before it was delivered"
+    } as const)
+    return yield* Effect.raceFirst(delivery, stop)
+  })
+
+  const finish = (outcome: TurnOutcome, delivered: Delivery.Delivered | undefined) => {
+    const undelivered = delivered?._tag === "NotDelivered" ? `reply not delivered: ${delivered.message}` : undefined
+    return stored(
+      "finishing a turn",
+      sql.withTransaction(
+        Effect.andThen(
+          ledger.finish(outcome),
+          sessions.touch(outcome.sessionKey, {
+            status: statusOf(outcome, undelivered),
+            lastRunError: undelivered ?? (outcome.status === "error" ? outcome.text : undefined),
+            ...(outcome.model === undefined ? {} : { model: outcome.model }),
+            ...(outcome.provider === undefined ? {} : { modelProvider: outcome.provider }),
+            ...outcome.usage
+          })
+        )
+      )
+    )
+  }
+
+  const typing = (request: TurnRequest): Effect.Effect<void, never, Scope.Scope> =>
+    request.replyTo === undefined
+      ? Effect.void
+      : channels.typing(request.replyTo.peer).pipe(
+          Effect.catchCause((cause) =>
+            Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("showing the typing action died", cause)
+          ),
+          Effect.forkScoped({ startImmediately: true }),
+          Effect.asVoid
+        )
+
+  return Effect.fn("Turn.execute")(function* (
+    request: TurnRequest
+  ): Effect.fn.Return<TurnOutcome, never, EngineServices | Scope.Scope> {
+    const turn = yield* running.enter(request.runId)
+    const begun = yield* begin(request)
+    if (begun.finished && begun.outcome !== undefined) return begun.outcome
+    yield* typing(request)
+    const outcome = yield* decide(request, begun, turn)
+    yield* finish(outcome, yield* deliver(request, outcome, turn))
+    return outcome
+  }, Effect.scoped)
+})
+
+const statusOf = (outcome: TurnOutcome, undelivered: string | undefined) => {
+  if (outcome.status === "aborted") return "killed"
+  if (outcome.error === "TurnTimedOut") return "timeout"
+  return outcome.status === "error" || undelivered !== undefined ? "failed" : "done"
+}

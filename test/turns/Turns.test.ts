@@ -1,0 +1,277 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as PubSub from "effect/PubSub"
+import * as SqlClient from "effect/sql/SqlClient"
+import { RunId } from "../../src/domain/Ids.ts"
+import { SessionKey } from "../../src/domain/SessionKey.ts"
+import { DeliveryFailed } from "../../src/services/Channel.ts"
+import { ChannelNotConfigured } from "../../src/services/ChannelRouter.ts"
+import { EventBus } from "../../src/services/EventBus.ts"
+import { Sessions } from "../../src/services/Sessions.ts"
+import { Turns } from "../../src/services/Turns.ts"
+import { gate, logged, main, ok, peer, request, start, world } from "./kit.ts"
+
+const row = Effect.fnUntraced(function* (key = main) {
+  const { rows } = yield* (yield* Sessions).list({})
+  return rows.find((row) => row.key === key)
+})
+
+describe("Turns", () => {
+  it.live("runs a turn: transcript, typing, reply, session row", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        const asked = request("r1", "hello", {
+          replyTo: { peer, messageId: "m1" },
+          sender: { id: "7", displayName: "Ada" }
+        })
+        assert.isTrue(yield* turns.submit(asked))
+        const outcome = yield* turns.await(asked.runId, main)
+        assert.deepInclude(outcome, { status: "ok", text: "re: hello" })
+        assert.deepStrictEqual(w.sent, [
+          { peer, text: "re: hello", replyToMessageId: "m1", idempotencyKey: "r1:reply" }
+        ])
+        assert.deepStrictEqual(w.log, ["typing on", "typing off"])
+        const { messages } = yield* (yield* Sessions).history(main)
+        assert.deepInclude(messages[0], {
+          role: "user",
+          content: "hello",
+          timestamp: 1_000,
+          idempotencyKey: "r1:user",
+          runId: "r1"
+        })
+        assert.deepInclude(yield* row(), {
+          status: "done",
+          channel: "test",
+          accountId: "default",
+          displayName: "Ada",
+          lastRunId: "r1"
+        })
+        assert.strictEqual(yield* turns.active, 0)
+        assert.isUndefined(yield* turns.inFlight(main))
+      }).pipe(Effect.provide(start(w)))
+    })
+  )
+
+  it.live("keeps the order of arrival within a session and runs sessions side by side", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const held = yield* gate
+      const other = SessionKey.make("agent:main:other")
+      w.agent = (asked) =>
+        Effect.gen(function* () {
+          w.log.push(`start ${asked.runId}`)
+          if (asked.runId === "a0") yield* held.wait
+          w.log.push(`end ${asked.runId}`)
+          return ok(asked, "")
+        })
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        yield* Effect.forEach([0, 1, 2, 3], (n) => turns.submit(request(`a${n}`, "")), { concurrency: "unbounded" })
+        yield* held.reached
+        yield* turns.submit(request("b", "", { sessionKey: other }))
+        yield* turns.await(RunId.make("b"), other)
+        assert.deepStrictEqual(w.log, ["start a0", "start b", "end b"])
+        assert.strictEqual(yield* turns.active, 4)
+        assert.deepStrictEqual(yield* turns.inFlight(main), { runId: RunId.make("a0"), text: "" })
+        yield* held.open
+        yield* turns.await(RunId.make("a3"), main)
+        assert.deepStrictEqual(
+          w.log.slice(3),
+          ["a0", "a1", "a2", "a3"].flatMap((id) => [`start ${id}`, `end ${id}`]).slice(1)
+        )
+      }).pipe(Effect.provide(start(w)))
+    })
+  )
+
+  it.live("the same run id is one turn, before and after its end, and everybody gets its answer", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const held = yield* gate
+      w.agent = (asked) =>
+        Effect.sync(() => w.log.push(asked.text)).pipe(Effect.andThen(held.wait), Effect.as(ok(asked, "answer")))
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        const asked = request("r", "first")
+        const accepted = yield* Effect.forEach([1, 2, 3], () => turns.submit(asked), { concurrency: "unbounded" })
+        assert.deepStrictEqual(accepted.filter(Boolean), [true])
+        yield* held.reached
+        const impatient = yield* Effect.forkChild(turns.await(asked.runId, main), { startImmediately: true })
+        const waiting = yield* Effect.forkChild(turns.await(asked.runId, main), { startImmediately: true })
+        yield* Fiber.interrupt(impatient)
+        yield* held.open
+        assert.strictEqual((yield* Fiber.join(waiting)).text, "answer")
+        assert.isFalse(yield* turns.submit(request("r", "second")))
+        assert.strictEqual((yield* turns.await(asked.runId, main)).text, "answer")
+        assert.deepStrictEqual(w.log, ["first"])
+      }).pipe(Effect.provide(start(w)))
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        assert.isFalse(yield* turns.submit(request("r", "third")))
+        assert.strictEqual((yield* turns.await(RunId.make("r"), main)).text, "answer")
+        assert.deepStrictEqual(w.log, ["first"])
+      }).pipe(Effect.provide(start(w)))
+    })
+  )
+
+  it.live("waiting for a turn that nobody submitted, or in another session, fails", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        yield* turns.submit(request("r", ""))
+        assert.strictEqual((yield* Effect.flip(turns.await(RunId.make("nobody"), main)))._tag, "TurnNotAccepted")
+        const elsewhere = SessionKey.make("agent:main:elsewhere")
+        assert.include((yield* Effect.flip(turns.await(RunId.make("r"), elsewhere))).message, "no turn r in")
+      }).pipe(Effect.provide(start(w)))
+    })
+  )
+
+  it.live("stores nothing when the storage refuses", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        const sql = yield* SqlClient.SqlClient
+        yield* sql`CREATE TRIGGER full BEFORE INSERT ON cluster_messages BEGIN SELECT RAISE(ABORT, 'disk full'); END`
+        const error = yield* Effect.flip(turns.submit(request("r", "x")))
+        assert.strictEqual(error._tag, "TurnNotAccepted")
+        assert.strictEqual(yield* turns.active, 0)
+        yield* sql`DROP TRIGGER full`
+        assert.isTrue(yield* turns.submit(request("r", "x")))
+        assert.strictEqual((yield* turns.await(RunId.make("r"), main)).status, "ok")
+      }).pipe(Effect.provide(start(w)))
+    })
+  )
+
+  it.live("a defect becomes a plain sentence, and the session goes on", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      w.agent = (asked, steps) =>
+        asked.text === "break"
+          ? Effect.die(new Error("secret detail"))
+          : asked.text === "break in a step"
+            ? Effect.andThen(logged(w, steps, "s", Effect.die("boom")), Effect.succeed(ok(asked, "not reached")))
+            : Effect.succeed(ok(asked, "fine"))
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        const events = yield* (yield* EventBus).subscribe
+        for (const [runId, text] of Object.entries({ r1: "break", r2: "break in a step", r3: "go on" })) {
+          yield* turns.submit(request(runId, text, { replyTo: { peer } }))
+        }
+        assert.strictEqual((yield* turns.await(RunId.make("r3"), main)).text, "fine")
+        const broken = yield* turns.await(RunId.make("r1"), main)
+        assert.deepInclude(broken, { status: "error", error: "TurnDefect" })
+        assert.notInclude(broken.text, "secret")
+        assert.deepInclude(yield* turns.await(RunId.make("r2"), main), { status: "error", error: "TurnDefect" })
+        assert.deepStrictEqual(
+          w.sent.map((message) => message.text),
+          [broken.text, broken.text, "fine"]
+        )
+        const seen = yield* PubSub.takeUpTo(events, 100)
+        assert.deepInclude(
+          seen.map(({ event, payload }) => ({ event, ...payload })),
+          {
+            event: "chat",
+            runId: "r1",
+            sessionKey: main,
+            agentId: "main",
+            seq: 1,
+            state: "error",
+            errorMessage: broken.text,
+            errorKind: "unknown"
+          }
+        )
+        const { messages } = yield* (yield* Sessions).history(main)
+        assert.deepStrictEqual(
+          messages.map((message) => [message.role, message.stopReason]),
+          [
+            ["user", undefined],
+            ["assistant", "error"],
+            ["user", undefined],
+            ["assistant", "error"],
+            ["user", undefined]
+          ]
+        )
+      }).pipe(Effect.provide(start(w)), Effect.scoped)
+    })
+  )
+
+  it.live("a turn that takes too long is ended and says so", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      w.agent = () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => w.log.push("interrupted")))
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        yield* turns.submit(request("r", "x", { timeoutMs: 20 }))
+        const outcome = yield* turns.await(RunId.make("r"), main)
+        assert.deepInclude(outcome, { status: "error", error: "TurnTimedOut" })
+        assert.include(outcome.text, "20ms")
+        assert.deepStrictEqual(w.log, ["interrupted"])
+        assert.deepInclude(yield* row(), { status: "timeout" })
+      }).pipe(Effect.provide(start(w)))
+    })
+  )
+
+  describe("delivery", () => {
+    const failing = (outcome: DeliveryFailed["outcome"], retryAfterMs?: number) =>
+      new DeliveryFailed({ channel: "test", to: "7", message: "the network is down", outcome, retryAfterMs })
+
+    it.live("is tried again while it is certain that nothing arrived, also when the channel starts late", () =>
+      Effect.gen(function* () {
+        const w = yield* world
+        const errors = [failing("never-sent"), new ChannelNotConfigured({ channel: "test" }), failing("never-sent", 2)]
+        w.deliver = () => {
+          const error = errors.shift()
+          return error === undefined ? Effect.void : Effect.fail(error)
+        }
+        yield* Effect.gen(function* () {
+          const turns = yield* Turns
+          yield* turns.submit(request("r", "x", { replyTo: { peer } }))
+          yield* turns.await(RunId.make("r"), main)
+          assert.strictEqual(w.sent.length, 1)
+          assert.deepInclude(yield* row(), { status: "done" })
+        }).pipe(Effect.provide(start(w)))
+      })
+    )
+
+    it.live.each(["unknown", "refused", "defect", "gave up"] as const)("is not tried again after: %s", (how) =>
+      Effect.gen(function* () {
+        const w = yield* world
+        let tries = 0
+        w.deliver = () => {
+          tries++
+          return how === "defect"
+            ? Effect.die("broken channel")
+            : Effect.fail(failing(how === "gave up" ? "never-sent" : how))
+        }
+        yield* Effect.gen(function* () {
+          const turns = yield* Turns
+          yield* turns.submit(request("r", "x", { replyTo: { peer } }))
+          assert.strictEqual((yield* turns.await(RunId.make("r"), main)).status, "ok")
+          assert.strictEqual(tries, 1)
+          const after = yield* row()
+          assert.strictEqual(after?.status, "failed")
+          assert.include(after?.lastRunError, "reply not delivered")
+        }).pipe(Effect.provide(start(w, { delivery: { giveUpAfterMs: 0, firstPauseMs: 1 } })))
+      })
+    )
+
+    it.live("nothing is sent for an empty reply or an aborted turn", () =>
+      Effect.gen(function* () {
+        const w = yield* world
+        w.agent = (asked) =>
+          Effect.succeed({ ...ok(asked, " \n"), ...(asked.text === "stop" ? { status: "aborted" } : {}) })
+        yield* Effect.gen(function* () {
+          const turns = yield* Turns
+          yield* turns.submit(request("r1", "x", { replyTo: { peer } }))
+          yield* turns.submit(request("r2", "stop", { replyTo: { peer } }))
+          yield* turns.await(RunId.make("r2"), main)
+          assert.deepStrictEqual(w.sent, [])
+        }).pipe(Effect.provide(start(w)))
+      })
+    )
+  })
+})
