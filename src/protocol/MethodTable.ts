@@ -8,6 +8,8 @@ import { ChatMethods } from "./methods/chat.ts"
 import { DeviceMethods } from "./methods/devices.ts"
 import { NodeMethods } from "./methods/nodes.ts"
 import { SystemMethods } from "./methods/system.ts"
+import type { ErrorShape } from "./GatewayError.ts"
+import { FailedAnswer } from "./methods/method.ts"
 import { type MethodAccess, RequiredScope } from "./Role.ts"
 
 export const MethodTable = SystemMethods.merge(NodeMethods, DeviceMethods, ChatMethods)
@@ -22,4 +24,10 @@ export const methodNames: ReadonlyArray<string> = Array.from(MethodTable.request
 export const accessOf = (name: string): MethodAccess => {
   const row = MethodTable.requests.get(name)
   return row === undefined ? "operator.admin" : Context.get(row.annotations, RequiredScope)
+}
+
+/** The error that an answer's payload stands for: such an answer is sent `ok: false` with both. */
+export const failedAnswer = (name: string, payload: unknown): ErrorShape | undefined => {
+  const row = MethodTable.requests.get(name)
+  return row === undefined ? undefined : Context.get(row.annotations, FailedAnswer)(payload)
 }

@@ -5,7 +5,8 @@
  */
 import * as Schema from "effect/Schema"
 import * as RpcGroup from "effect/rpc/RpcGroup"
-import { method, streamMethod } from "./method.ts"
+import type { ErrorShape } from "../GatewayError.ts"
+import { FailedAnswer, method, streamMethod } from "./method.ts"
 
 const bounded = (max: number) => Schema.NonEmptyString.pipe(Schema.check(Schema.isMaxLength(max)))
 const optionalText = Schema.optional(Schema.String)
@@ -140,16 +141,33 @@ const Finished = Schema.Struct({
 })
 export type AgentFinished = typeof Finished.Type
 
+const Started = Schema.Struct({
+  /** The request's idempotency key. */
+  runId: Schema.NonEmptyString,
+  /** `started`, or `in_flight`/`ok` when the idempotency key was seen before. */
+  status: Schema.String,
+  messageSeq: Schema.optional(Schema.Natural)
+})
+
+/** `chat.abort`'s answer, and `chat.send`'s when the message was the command `/stop`. */
+const Aborted = Schema.Struct({
+  ok: Schema.Literal(true),
+  aborted: Schema.Boolean,
+  runIds: Schema.optional(Schema.Array(Schema.String))
+})
+
+const isFinished = Schema.is(Finished)
+/** A turn that failed is answered `ok: false` with the same payload beside the error. */
+const failedTurn = (payload: unknown): ErrorShape | undefined =>
+  isFinished(payload) && payload.status !== "ok"
+    ? { code: "UNAVAILABLE", message: payload.summary || payload.error || "the turn failed" }
+    : undefined
+
 export const ChatMethods = RpcGroup.make(
   method("chat.send", {
     access: "operator.write",
     params: ChatSendParams,
-    result: Schema.Struct({
-      runId: Schema.NonEmptyString,
-      /** `started`, or `in_flight`/`ok` when the idempotency key was seen before. */
-      status: Schema.String,
-      messageSeq: Schema.optional(Schema.Natural)
-    })
+    result: Schema.Union([Started, Aborted])
   }),
   method("chat.history", {
     access: "operator.read",
@@ -185,18 +203,14 @@ export const ChatMethods = RpcGroup.make(
       runId: optionalName,
       preserveSideRuns: Schema.optional(Schema.Boolean)
     }),
-    result: Schema.Struct({
-      ok: Schema.Literal(true),
-      aborted: Schema.Boolean,
-      runIds: Schema.optional(Schema.Array(Schema.String))
-    })
+    result: Aborted
   }),
   /** Two answers: accepted at once, finished when the turn is over. */
   streamMethod("agent", {
     access: "operator.write",
     params: AgentParams,
     result: Schema.Union([Accepted, Finished])
-  }),
+  }).annotate(FailedAnswer, failedTurn),
   method("sessions.list", {
     access: "operator.read",
     params: Schema.Struct({

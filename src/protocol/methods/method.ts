@@ -1,10 +1,19 @@
 /**
  * How one row of the method table is declared.
  */
+import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
 import * as Rpc from "effect/rpc/Rpc"
-import { GatewayError } from "../GatewayError.ts"
+import { type ErrorShape, GatewayError } from "../GatewayError.ts"
 import { type MethodAccess, RequiredScope } from "../Role.ts"
+
+/**
+ * The annotation of a method that can answer `ok: false` with a payload: the error that a payload stands for, if it does.
+ */
+export const FailedAnswer = Context.Reference<(payload: unknown) => ErrorShape | undefined>(
+  "openclaw/protocol/FailedAnswer",
+  { defaultValue: () => () => undefined }
+)
 
 /** Params that must be empty: missing, `null` and `{}` all arrive as `{}`. */
 export const NoParams = Schema.Struct({})

@@ -3,4 +3,5 @@
  * never changed; what follows it is a new one.
  */
 export { default as _0001_sessions } from "./0001_sessions.ts"
+export { default as _0002_devices } from "./0002_devices.ts"
 export { default as _0003_nodes } from "./0003_nodes.ts"

@@ -1,0 +1,68 @@
+/**
+ * Who may call what: one check for every method, from the table's `RequiredScope` annotation.
+ *
+ * It is the middleware of every method, and it also decides between two wrongs of one request (no right to call, bad
+ * params): the missing right is what the caller is told.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as RpcMiddleware from "effect/rpc/RpcMiddleware"
+import * as GatewayError from "../../protocol/GatewayError.ts"
+import { accessOf, MethodTable } from "../../protocol/MethodTable.ts"
+import { type MethodAccess, satisfies } from "../../protocol/Role.ts"
+import { type Connection, Connections, CurrentConnection } from "./Connections.ts"
+
+/** More calls of the other role's methods in a row than this close the connection. */
+const MAX_ROLE_VIOLATIONS = 10
+
+/** Runs before every handler, and gives it its connection. */
+export class Access extends RpcMiddleware.Service<Access, { provides: CurrentConnection }>()(
+  "openclaw/layers/gateway/Access",
+  { error: GatewayError.GatewayError }
+) {}
+
+const roleFits = (connection: Connection, access: MethodAccess): boolean =>
+  access === "any" || (access === "node") === (connection.role === "node")
+
+const unauthorizedRole = (connection: Connection): GatewayError.GatewayError => {
+  connection.roleViolations++
+  if (connection.roleViolations > MAX_ROLE_VIOLATIONS)
+    connection.socket.closeUnsafe(1008, "repeated unauthorized calls")
+  return GatewayError.invalidRequest(`unauthorized role: ${connection.role}`)
+}
+
+/** Why a connection may not call a method, or `undefined`. Counts calls of the other role's methods. */
+export const denyUnsafe = (connection: Connection, method: string): GatewayError.GatewayError | undefined => {
+  const access = accessOf(method)
+  if (!roleFits(connection, access)) {
+    // A node host announces more than every Gateway understands (`node.skills.update`); that is no attack.
+    return connection.role === "node" && method.startsWith("node.") && !MethodTable.requests.has(method)
+      ? GatewayError.invalidRequest(`unknown method: ${method}`)
+      : unauthorizedRole(connection)
+  }
+  connection.roleViolations = 0
+  if (access === "any" || access === "node" || satisfies(connection.scopes, access)) return undefined
+  return GatewayError.missingScope(access)
+}
+
+export const layer: Layer.Layer<Access, never, Connections> = Layer.effect(
+  Access,
+  Effect.gen(function* () {
+    const connections = yield* Connections
+    return Access.of((handler, { client, rpc }) => {
+      const connection = connections.get(client.id)
+      if (connection === undefined) return Effect.interrupt
+      const denied = denyUnsafe(connection, rpc._tag)
+      if (denied !== undefined) return Effect.fail(denied)
+      return handler.pipe(
+        Effect.provideService(CurrentConnection, connection),
+        Effect.tapCause((cause) =>
+          Cause.hasDies(cause)
+            ? Effect.logError(`${rpc._tag} failed for a reason that nobody foresaw`, cause)
+            : Effect.void
+        )
+      )
+    })
+  })
+)

@@ -1,0 +1,52 @@
+/**
+ * What the configuration says of agents and session keys, as far as requests need it.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as SessionKey from "../../domain/SessionKey.ts"
+import { invalidRequest } from "../../protocol/GatewayError.ts"
+import { Config } from "../../services/Config.ts"
+import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
+
+export interface Agents {
+  readonly defaultAgentId: string
+  readonly ids: ReadonlyArray<string>
+  readonly mainKey: string
+  /** `provider/model` of the default agent, when one is configured. */
+  readonly model: string | undefined
+  readonly dmScope: string
+}
+
+const primary = (model: string | { readonly primary?: string | undefined } | undefined): string | undefined =>
+  typeof model === "string" ? model : model?.primary
+
+const read = (config: OpenClawConfig): Agents => {
+  const list = config.agents?.list ?? []
+  const chosen = list.find((agent) => agent.default === true) ?? list[0]
+  return {
+    defaultAgentId: chosen?.id ?? "main",
+    ids: list.length === 0 ? ["main"] : list.map((agent) => agent.id),
+    mainKey: config.session?.mainKey ?? "main",
+    model: primary(chosen?.model) ?? primary(config.agents?.defaults?.model),
+    dmScope: config.session?.dmScope ?? "main"
+  }
+}
+
+/** As the file says now. A file that became invalid is reported by whoever watches it; until then the defaults hold. */
+export const current: Effect.Effect<Agents, never, Config> = Effect.gen(function* () {
+  const config = yield* Config
+  return read(yield* Effect.orElseSucceed(config.get, (): OpenClawConfig => ({})))
+})
+
+const decodeKey = Schema.decodeUnknownOption(SessionKey.SessionKey)
+
+/** The conversation that a request means: `main` and other short keys belong to the agent named, or the default one. */
+export const sessionKey = Effect.fnUntraced(function* (input: string, agentId?: string) {
+  const agents = yield* current
+  const agent = agentId ?? agents.defaultAgentId
+  const full = input.startsWith("agent:") ? input : `agent:${agent}:${input === "main" ? agents.mainKey : input}`
+  const key = decodeKey(full)
+  if (Option.isNone(key)) return yield* invalidRequest("sessionKey is longer than 512 characters")
+  return { key: key.value, agentId: SessionKey.agentIdOf(key.value) ?? agent, agents }
+})

@@ -1,0 +1,168 @@
+/**
+ * Judges `connect`: lockout first, then the device's proof, then the credential, then what the device was approved for.
+ */
+import { createHash, timingSafeEqual } from "node:crypto"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import type { ConnectParams } from "../../protocol/Connect.ts"
+import {
+  Authenticator,
+  AuthRequired,
+  type ConnectAttempt,
+  DeviceIdentityRequired,
+  type Grant,
+  LockedOut,
+  OriginNotAllowed,
+  PairingRequired,
+  TokenMismatch
+} from "../../services/Authenticator.ts"
+import { DeviceRegistry } from "../../services/DeviceRegistry.ts"
+import { lockoutKey } from "./Addresses.ts"
+import * as DeviceProof from "./DeviceProof.ts"
+import * as Lockout from "./Lockout.ts"
+import type { GatewayAuth } from "./options.ts"
+
+/** Web pages: they must prove a device, and a page must say where it comes from. */
+const browserClients: ReadonlySet<string> = new Set(["openclaw-control-ui", "webchat-ui", "openclaw-browser-copilot"])
+/** Operator interfaces that OpenClaw treats like the Control UI when they bring no device. */
+const uiClients: ReadonlySet<string> = new Set([...browserClients, "openclaw-tui"])
+
+/** Clients that keep the scopes they ask for without a device, when they hold the shared secret on this machine. */
+const keepsScopes = ({ id, mode }: ConnectParams["client"]): boolean =>
+  (id === "cli" && mode === "cli") || (id === "gateway-client" && mode === "backend")
+
+const digest = (text: string) => createHash("sha256").update(text, "utf8").digest()
+
+/** What the client offers as the shared secret: OpenClaw's clients use either field. */
+const offeredSecrets = (auth: ConnectParams["auth"]): ReadonlyArray<string> =>
+  [auth?.token, auth?.password].filter((secret): secret is string => secret !== undefined && secret !== "")
+
+type Credential = { readonly _tag: "Shared" } | { readonly _tag: "Device" } | { readonly _tag: "None" }
+
+const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
+  const devices = yield* DeviceRegistry
+  const lockout = Lockout.make()
+  const secret =
+    auth.mode === "none" ? undefined : digest(Redacted.value(auth.mode === "token" ? auth.token : auth.password))
+
+  const matches = (offered: ReadonlyArray<string>): boolean =>
+    secret !== undefined && offered.filter((text) => timingSafeEqual(digest(text), secret)).length > 0
+
+  /** The device's token, in its own field or, as older clients send it, in `token`. */
+  const deviceTokenHolds = (attempt: ConnectAttempt, device: DeviceProof.ProvenDevice) => {
+    const token = attempt.params.auth?.deviceToken ?? attempt.params.auth?.token
+    return token === undefined || token === ""
+      ? Effect.succeed(false)
+      : Effect.map(devices.verifyToken(device.deviceId, attempt.role, token), (found) => found !== undefined)
+  }
+
+  const mismatch = (attempt: ConnectAttempt, device: boolean) => {
+    const sent = attempt.params.auth
+    const kind =
+      offeredSecrets(sent).length > 0 && auth.mode !== "none"
+        ? auth.mode
+        : sent?.deviceToken !== undefined
+          ? "device-token"
+          : "bootstrap-token"
+    return new TokenMismatch({ kind, device })
+  }
+
+  const credential = Effect.fnUntraced(function* (
+    attempt: ConnectAttempt,
+    key: string,
+    device: DeviceProof.ProvenDevice | undefined
+  ) {
+    const sent = attempt.params.auth
+    const offered = offeredSecrets(sent)
+    if (auth.mode === "none") return { _tag: "Shared" } as Credential
+    if (matches(offered)) {
+      yield* lockout.forgive(key)
+      return { _tag: "Shared" } as Credential
+    }
+    if (device !== undefined && (yield* deviceTokenHolds(attempt, device))) return { _tag: "Device" } as Credential
+    const tried = offered.length > 0 || sent?.deviceToken !== undefined || sent?.bootstrapToken !== undefined
+    if (!tried) return { _tag: "None" } as Credential
+    yield* lockout.failed(key, attempt.local)
+    return yield* mismatch(attempt, device !== undefined)
+  })
+
+  /** Without a device: the secret alone opens the door, and only some clients on this machine keep their scopes. */
+  const deviceless = Effect.fnUntraced(function* (attempt: ConnectAttempt, shared: boolean) {
+    const { client, scopes } = attempt.params
+    if (uiClients.has(client.id)) return yield* new DeviceIdentityRequired({ controlUi: true })
+    if (!shared || attempt.role === "node") return yield* new DeviceIdentityRequired({ controlUi: false })
+    const kept = attempt.local && !attempt.browser && keepsScopes(client)
+    return { role: attempt.role, scopes: kept ? (scopes ?? []) : [] } satisfies Grant as Grant
+  })
+
+  const paired = Effect.fnUntraced(function* (
+    attempt: ConnectAttempt,
+    device: DeviceProof.ProvenDevice,
+    silent: boolean
+  ) {
+    const { client, scopes: asked } = attempt.params
+    const scopes = attempt.role === "node" ? [] : (asked ?? [])
+    const decision = yield* devices.admit(
+      {
+        deviceId: device.deviceId,
+        publicKey: device.publicKey,
+        role: attempt.role,
+        scopes,
+        clientId: client.id,
+        clientMode: client.mode,
+        platform: client.platform,
+        remoteIp: attempt.address,
+        ...(client.displayName === undefined ? undefined : { displayName: client.displayName }),
+        ...(client.deviceFamily === undefined ? undefined : { deviceFamily: client.deviceFamily })
+      },
+      { silent }
+    )
+    if (decision._tag === "PairingRequired") {
+      return yield* new PairingRequired({
+        reason: decision.reason,
+        requestId: decision.requestId,
+        deviceId: device.deviceId,
+        requestedRole: attempt.role,
+        requestedScopes: scopes,
+        approvedRoles: decision.approvedRoles,
+        approvedScopes: decision.approvedScopes
+      })
+    }
+    return {
+      role: attempt.role,
+      scopes,
+      deviceId: device.deviceId,
+      deviceToken: decision.token,
+      issuedAtMs: decision.issuedAtMs
+    } satisfies Grant as Grant
+  })
+
+  const authenticate = Effect.fn("Authenticator.authenticate")(function* (attempt: ConnectAttempt) {
+    const { params } = attempt
+    // A peer that speaks for others shares no account with this machine's own programs.
+    const key = attempt.local ? "local" : lockoutKey(attempt.address)
+    const wait = yield* lockout.remaining(key)
+    if (wait > 0) return yield* new LockedOut({ retryAfterMs: wait })
+    if (browserClients.has(params.client.id) && !attempt.browser) {
+      return yield* new OriginNotAllowed({ reason: "origin missing or invalid" })
+    }
+    const now = yield* Clock.currentTimeMillis
+    const device =
+      params.device === undefined
+        ? undefined
+        : yield* Effect.fromResult(
+            DeviceProof.check(params, params.device, { role: attempt.role, nonce: attempt.nonce, now })
+          )
+    const proof = yield* credential(attempt, key, device)
+    if (device === undefined) return yield* deviceless(attempt, proof._tag === "Shared")
+    if (proof._tag === "None") return yield* new AuthRequired({ mode: auth.mode === "password" ? "password" : "token" })
+    return yield* paired(attempt, device, proof._tag === "Shared" && attempt.local)
+  })
+
+  return Authenticator.of({ mode: auth.mode, authenticate })
+})
+
+export const layer = (auth: GatewayAuth): Layer.Layer<Authenticator, never, DeviceRegistry> =>
+  Layer.effect(Authenticator, make(auth))

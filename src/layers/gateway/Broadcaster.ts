@@ -1,0 +1,72 @@
+/**
+ * From the event bus to event frames: who may see an event decides the table, each payload is encoded once.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as PubSub from "effect/PubSub"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { EventTable, type EventName } from "../../protocol/EventTable.ts"
+import { type BusEvent, EventBus } from "../../services/EventBus.ts"
+import { Supervisor } from "../../services/Supervisor.ts"
+import { Connections } from "./Connections.ts"
+import { Snapshots } from "./Snapshots.ts"
+
+type Encode = (payload: unknown) => Exit.Exit<unknown, Schema.SchemaError>
+
+const encoders: ReadonlyMap<string, Encode> = new Map(
+  Object.entries(EventTable).map(([name, row]) => [
+    name,
+    Schema.encodeUnknownExit(row.payload as Schema.Codec<unknown, unknown>)
+  ])
+)
+
+/** The payload's JSON, or why it has none. */
+const encode = (event: EventName, payload: unknown): Result.Result<string, string> => {
+  const exit = encoders.get(event)?.(payload)
+  if (exit === undefined || Exit.isFailure(exit)) return Result.fail(`the payload of ${event} does not fit its schema`)
+  return Result.try({
+    try: () => JSON.stringify(exit.value),
+    catch: () => `the payload of ${event} is no JSON`
+  })
+}
+
+/** The frame of a targeted event, which carries no `seq`. */
+export const targetedFrame = <Name extends EventName>(event: Name, json: string): string =>
+  `{"type":"event","event":${JSON.stringify(event)},"payload":${json}}`
+
+/** Delivers what the bus announces until the scope closes. Subscribed when it returns. */
+export const run = Effect.gen(function* () {
+  const connections = yield* Connections
+  const snapshots = yield* Snapshots
+  const supervisor = yield* Supervisor
+  const subscription = yield* (yield* EventBus).subscribe
+
+  const deliver = ({ event, payload, to }: BusEvent): Effect.Effect<void> => {
+    const json = encode(event, payload)
+    if (Result.isFailure(json)) return Effect.logError(`event dropped: ${json.failure}`)
+    const { delivery, versioned } = EventTable[event]
+    if (to !== undefined) {
+      connections.byConnId(to)?.socket.sendUnsafe(targetedFrame(event, json.success))
+      return Effect.void
+    }
+    if (delivery._tag === "targeted") return Effect.logError(`event dropped: ${event} names no receiver`)
+    const tail = versioned ? `,"stateVersion":${JSON.stringify(snapshots.stateVersion())}}` : "}"
+    const head = `{"type":"event","event":${JSON.stringify(event)},"payload":${json.success},"seq":`
+    connections.broadcastUnsafe(delivery.audience, head, tail)
+    return Effect.void
+  }
+
+  yield* supervisor.supervise("gateway/events", Effect.forever(Effect.flatMap(PubSub.take(subscription), deliver)), {
+    restart: "always"
+  })
+})
+
+/** Tells everyone that the Gateway stops. Written at once: the bus may already be gone when it matters. */
+export const announceShutdown = Effect.map(Connections, (connections) =>
+  connections.broadcastUnsafe(
+    "everyone",
+    `{"type":"event","event":"shutdown","payload":{"reason":"gateway stopping"},"seq":`,
+    "}"
+  )
+)

@@ -1,0 +1,113 @@
+/**
+ * The connections that finished the handshake: what each is, and how frames reach it.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { ConnId, DeviceId } from "../../domain/Ids.ts"
+import type { ClientInfo } from "../../protocol/Connect.ts"
+import type { Audience } from "../../protocol/EventTable.ts"
+import type { ErrorShape } from "../../protocol/GatewayError.ts"
+import { type Role, satisfies } from "../../protocol/Role.ts"
+import type { WireSocket } from "./WireSocket.ts"
+
+/** A request that runs: the id that the client gave it. */
+export interface InFlight {
+  readonly id: string
+  readonly method: string
+}
+
+export interface Connection {
+  readonly connId: ConnId
+  /** The number by which `effect/rpc` knows it. */
+  readonly clientId: number
+  readonly socket: WireSocket
+  readonly role: Role
+  readonly scopes: ReadonlyArray<string>
+  readonly client: ClientInfo
+  readonly deviceId: DeviceId | undefined
+  readonly address: string
+  /** Unix milliseconds. */
+  readonly connectedAt: number
+  /** By internal id: the same client id twice is two requests, each with its answer. */
+  readonly inFlight: Map<string, InFlight>
+  /** The last `seq` that was used. */
+  seq: number
+  /** Calls of the other role's methods in a row. */
+  roleViolations: number
+}
+
+/** The connection that a handler serves. */
+export class CurrentConnection extends Context.Service<CurrentConnection, Connection>()(
+  "openclaw/layers/gateway/CurrentConnection"
+) {}
+
+/** Answers a request. With `error` the answer is `ok: false`; it may carry a payload beside it. */
+export const respondUnsafe = (
+  connection: { readonly socket: WireSocket },
+  id: string,
+  answer: { readonly payload?: unknown; readonly error?: ErrorShape | undefined }
+): boolean =>
+  connection.socket.sendUnsafe(
+    JSON.stringify({ type: "res", id, ok: answer.error === undefined, payload: answer.payload, error: answer.error })
+  )
+
+const admits = (connection: Connection, audience: Audience): boolean =>
+  audience === "everyone" || (connection.role === "operator" && satisfies(connection.scopes, audience))
+
+export class Connections extends Context.Service<
+  Connections,
+  {
+    readonly add: (connection: Connection) => void
+    readonly remove: (connection: Connection) => boolean
+    readonly get: (clientId: number) => Connection | undefined
+    readonly byConnId: (connId: ConnId) => Connection | undefined
+    readonly all: () => Iterable<Connection>
+    readonly size: () => number
+    /** Requests that run, over all connections. */
+    readonly running: () => number
+    /**
+     * Writes a broadcast to everyone in its audience. `head` is the frame up to its `seq` and `tail` what follows, so that
+     * the payload is encoded once.
+     */
+    readonly broadcastUnsafe: (audience: Audience, head: string, tail: string) => void
+  }
+>()("openclaw/layers/gateway/Connections") {}
+
+export const layer: Layer.Layer<Connections> = Layer.sync(Connections, () => {
+  const connections = new Map<number, Connection>()
+  const ids = new Map<ConnId, Connection>()
+  return {
+    add: (connection) => {
+      connections.set(connection.clientId, connection)
+      ids.set(connection.connId, connection)
+    },
+    remove: (connection) => {
+      ids.delete(connection.connId)
+      return connections.delete(connection.clientId)
+    },
+    get: (clientId) => connections.get(clientId),
+    byConnId: (connId) => ids.get(connId),
+    all: () => connections.values(),
+    size: () => connections.size,
+    running: () => {
+      let sum = 0
+      for (const connection of connections.values()) sum += connection.inFlight.size
+      return sum
+    },
+    broadcastUnsafe: (audience, head, tail) => {
+      for (const connection of connections.values()) {
+        if (admits(connection, audience)) {
+          // A frame that did not leave takes no number: what the client sees has no gaps.
+          if (connection.socket.sendUnsafe(`${head}${connection.seq + 1}${tail}`)) connection.seq++
+        }
+      }
+    }
+  }
+})
+
+/** Waits until no request runs. */
+export const idle = Effect.gen(function* () {
+  const connections = yield* Connections
+  while (connections.running() > 0) yield* Effect.sleep("10 millis")
+})

@@ -1,0 +1,181 @@
+/**
+ * The OpenClaw frame format as the transport of `effect/rpc`: `req` frames become requests, exits and stream values become
+ * `res` frames.
+ *
+ * Requests get an id of our own, because a client may use one id twice at a time and must get both answers.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { FromClientEncoded, FromServerEncoded, ResponseExitEncoded } from "effect/rpc/RpcMessage"
+import * as RpcSerialization from "effect/rpc/RpcSerialization"
+import * as RpcServer from "effect/rpc/RpcServer"
+import { ErrorShape, internal, invalidRequest, unavailable } from "../../protocol/GatewayError.ts"
+import { accessOf, failedAnswer, MethodTable } from "../../protocol/MethodTable.ts"
+import { denyUnsafe } from "./Access.ts"
+import { type Connection, Connections, respondUnsafe } from "./Connections.ts"
+import { decodeFrame, decodeParams, MAX_DEPTH, parseJson } from "./decode.ts"
+
+/** Where connections hand in their messages. */
+export class Dispatcher extends Context.Service<
+  Dispatcher,
+  {
+    /** Answers or starts one message of a connection that finished the handshake. */
+    readonly dispatch: (connection: Connection, data: Uint8Array) => Effect.Effect<void>
+    /** The connection is gone: its running requests are interrupted. */
+    readonly disconnect: (connection: Connection) => Effect.Effect<void>
+    /** From now on requests are refused; those that run go on. */
+    readonly refuseNew: Effect.Effect<void>
+  }
+>()("openclaw/layers/gateway/Dispatcher") {}
+
+/** The error that a failed exit carries; a defect becomes `INTERNAL`, without its text. */
+const errorOf = (exit: Extract<ResponseExitEncoded["exit"], { readonly _tag: "Failure" }>): ErrorShape => {
+  for (const reason of exit.cause) {
+    if (reason._tag === "Fail") {
+      const shape = decodeShape(reason.error)
+      if (Option.isSome(shape)) return shape.value
+    }
+  }
+  return exit.cause.some((reason) => reason._tag === "Interrupt")
+    ? unavailable("the request was interrupted", { retryable: true }).wire
+    : internal().wire
+}
+
+const decodeShape = Schema.decodeUnknownOption(ErrorShape)
+
+const idOf = (json: unknown): string =>
+  typeof json === "object" && json !== null && "id" in json && typeof json.id === "string" && json.id !== ""
+    ? json.id
+    : "invalid"
+
+const make = Effect.fnUntraced(function* (limits: { readonly maxInFlight: number }) {
+  const connections = yield* Connections
+  const disconnects = yield* Queue.unbounded<number>()
+  const clientIds = new Set<number>()
+  let counter = 0
+  let stopping = false
+  let write: (clientId: number, data: FromClientEncoded) => Effect.Effect<void> = () => Effect.void
+
+  const send = (clientId: number, response: FromServerEncoded): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const connection = connections.get(clientId)
+      if (connection === undefined) return Effect.void
+      switch (response._tag) {
+        case "Chunk": {
+          const request = connection.inFlight.get(String(response.requestId))
+          if (request === undefined) return Effect.void
+          for (const payload of response.values) {
+            respondUnsafe(connection, request.id, { payload, error: failedAnswer(request.method, payload) })
+          }
+          return Effect.void
+        }
+        case "Exit": {
+          const key = String(response.requestId)
+          const request = connection.inFlight.get(key)
+          if (request === undefined) return Effect.void
+          connection.inFlight.delete(key)
+          if (response.exit._tag === "Failure") respondUnsafe(connection, request.id, { error: errorOf(response.exit) })
+          else if (response.exit.value !== undefined)
+            respondUnsafe(connection, request.id, { payload: response.exit.value })
+          return Effect.void
+        }
+        case "Defect":
+          return Effect.logError("a request could not be served", response.defect)
+        default:
+          return Effect.void
+      }
+    })
+
+  const protocol = yield* RpcServer.Protocol.make((run) => {
+    write = run
+    return Effect.succeed({
+      disconnects,
+      send,
+      end: () => Effect.void,
+      clientIds: Effect.sync(() => clientIds),
+      initialMessage: Effect.succeed(Option.none()),
+      supportsAck: false,
+      supportsTransferables: false,
+      supportsSpanPropagation: false,
+      supportsNotifications: false,
+      codecFor: RpcSerialization.json.codecFor
+    })
+  })
+
+  /** What a request is answered at once, when it is not to be run. */
+  const refuse = (connection: Connection, method: string): ErrorShape | undefined => {
+    if (method === "connect") {
+      const denied = denyUnsafe(connection, method)
+      return (denied ?? invalidRequest("connect is only valid as the first request")).wire
+    }
+    if (!MethodTable.requests.has(method)) {
+      return (denyUnsafe(connection, method) ?? invalidRequest(`unknown method: ${method}`)).wire
+    }
+    if (stopping && accessOf(method) !== "node") {
+      return unavailable("gateway stopping; retry shortly", { retryable: true, retryAfterMs: 1000 }).wire
+    }
+    if (connection.inFlight.size >= limits.maxInFlight) {
+      return unavailable(`${limits.maxInFlight} requests already run on this connection; wait for one to end`, {
+        retryable: true,
+        retryAfterMs: 250
+      }).wire
+    }
+    return undefined
+  }
+
+  const dispatch = (connection: Connection, data: Uint8Array): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const parsed = parseJson(data)
+      // OpenClaw ignores what is no JSON once a connection stands.
+      if (parsed === undefined) return Effect.void
+      const refused = (id: string, error: ErrorShape) =>
+        Effect.sync(() => void respondUnsafe(connection, id, { error }))
+      const badFrame = (problem: string) =>
+        refused(idOf(parsed.json), invalidRequest(`invalid request frame: ${problem}`).wire)
+      if (parsed.deep) return badFrame(`nested deeper than ${MAX_DEPTH} levels`)
+      const decoded = decodeFrame(parsed.json)
+      if (Result.isFailure(decoded)) return badFrame(decoded.failure)
+      const frame = decoded.success
+      const refusal = refuse(connection, frame.method)
+      if (refusal !== undefined) return refused(frame.id, refusal)
+      const params = decodeParams(frame.method, frame.params)
+      if (Result.isFailure(params)) {
+        const denied = denyUnsafe(connection, frame.method)
+        return refused(frame.id, (denied ?? invalidRequest(`invalid ${frame.method} params: ${params.failure}`)).wire)
+      }
+      const id = String(++counter)
+      connection.inFlight.set(id, { id: frame.id, method: frame.method })
+      clientIds.add(connection.clientId)
+      return write(connection.clientId, {
+        _tag: "Request",
+        id,
+        tag: frame.method,
+        payload: frame.params ?? {},
+        headers: []
+      })
+    })
+
+  const dispatcher = Dispatcher.of({
+    dispatch,
+    disconnect: (connection) =>
+      Effect.suspend(() => {
+        clientIds.delete(connection.clientId)
+        connection.inFlight.clear()
+        return Effect.asVoid(Queue.offer(disconnects, connection.clientId))
+      }),
+    refuseNew: Effect.sync(() => {
+      stopping = true
+    })
+  })
+  return Context.make(RpcServer.Protocol, protocol).pipe(Context.add(Dispatcher, dispatcher))
+})
+
+/** The transport and its way in. */
+export const layer = (limits: {
+  readonly maxInFlight: number
+}): Layer.Layer<RpcServer.Protocol | Dispatcher, never, Connections> => Layer.effectContext(make(limits))

@@ -1,0 +1,143 @@
+/**
+ * The Gateway's server: listener, connections, requests, events, and a graceful end.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import * as RpcServer from "effect/rpc/RpcServer"
+import { MethodTable } from "../../protocol/MethodTable.ts"
+import type { Authenticator } from "../../services/Authenticator.ts"
+import type { Channels } from "../../services/ChannelRouter.ts"
+import type { Config } from "../../services/Config.ts"
+import type { DeviceRegistry } from "../../services/DeviceRegistry.ts"
+import { EventBus } from "../../services/EventBus.ts"
+import { Gateway, type GatewayStartError } from "../../services/Gateway.ts"
+import type { NodeRegistry } from "../../services/NodeRegistry.ts"
+import type { Sessions } from "../../services/Sessions.ts"
+import { Supervisor } from "../../services/Supervisor.ts"
+import type { Turns } from "../../services/Turns.ts"
+import * as Access from "./Access.ts"
+import * as AuthenticatorLayer from "./Authenticator.ts"
+import * as Broadcaster from "./Broadcaster.ts"
+import * as Connections from "./Connections.ts"
+import * as FrameProtocol from "./FrameProtocol.ts"
+import * as HttpListener from "./HttpListener.ts"
+import * as Methods from "./methods/index.ts"
+import { type GatewayOptions, limitsOf } from "./options.ts"
+import { serve } from "./serveConnection.ts"
+import * as Snapshots from "./Snapshots.ts"
+
+export type { GatewayAuth, GatewayLimits, GatewayOptions } from "./options.ts"
+
+/** Ends every connection in order: announce, let requests finish, close, cut what does not answer. */
+const stop = Effect.fnUntraced(function* (
+  options: GatewayOptions,
+  listener: HttpListener.Listener,
+  fibers: FiberSet.FiberSet
+) {
+  const limits = limitsOf(options)
+  const connections = yield* Connections.Connections
+  yield* listener.stopAccepting
+  yield* (yield* FrameProtocol.Dispatcher).refuseNew
+  yield* Broadcaster.announceShutdown
+  yield* Connections.idle.pipe(
+    Effect.timeoutOrElse({
+      duration: limits.drainMs,
+      orElse: () => Effect.logWarning(`stopping with ${connections.running()} requests unfinished`)
+    })
+  )
+  for (const connection of connections.all()) connection.socket.closeUnsafe(1012, "service restart")
+  yield* FiberSet.awaitEmpty(fibers).pipe(Effect.timeoutOption(limits.closeGraceMs))
+  yield* FiberSet.clear(fibers)
+})
+
+const heartbeat = Effect.fnUntraced(function* (options: GatewayOptions) {
+  const limits = limitsOf(options)
+  const supervisor = yield* Supervisor
+  const events = yield* EventBus
+  const snapshots = yield* Snapshots.Snapshots
+  const tick = Effect.flatMap(Clock.currentTimeMillis, (ts) => events.publish("tick", { ts }))
+  const every = (millis: number, effect: Effect.Effect<void>) =>
+    Effect.forever(Effect.andThen(Effect.sleep(millis), effect))
+  yield* supervisor.supervise("gateway/tick", every(limits.tickIntervalMs, tick), { restart: "always" })
+  yield* supervisor.supervise("gateway/health", every(limits.healthIntervalMs, snapshots.publishHealth), {
+    restart: "always"
+  })
+})
+
+const isV6 = (host: string) => host.includes(":")
+
+/** Where a program on this machine reaches a listener. */
+const urlOf = (host: string, port: number): string => {
+  const local = host === "0.0.0.0" || host === "localhost" ? "127.0.0.1" : host === "::" ? "::1" : host
+  return `ws://${isV6(local) ? `[${local}]` : local}:${port}`
+}
+
+const make = Effect.fnUntraced(function* (options: GatewayOptions) {
+  const snapshots = yield* Snapshots.Snapshots
+  const connections = yield* Connections.Connections
+  const clock = yield* Clock.Clock
+  yield* Broadcaster.run
+  const fibers = yield* FiberSet.make()
+  const run = yield* FiberSet.runtime(fibers)<
+    Authenticator | Connections.Connections | FrameProtocol.Dispatcher | NodeRegistry | Snapshots.Snapshots
+  >()
+  const listener = yield* HttpListener.listen(
+    options,
+    { version: options.version, uptimeMs: () => clock.currentTimeMillisUnsafe() - snapshots.startedAt },
+    (accepted) => {
+      run(
+        Effect.scoped(serve(options, accepted)).pipe(
+          Effect.tapCause((cause) => Effect.logError("a connection ended unexpectedly", cause))
+        )
+      )
+    }
+  )
+  yield* Effect.addFinalizer(() => stop(options, listener, fibers))
+  yield* heartbeat(options)
+  yield* listener.started
+  const url = urlOf(options.host, listener.port)
+  yield* Effect.logInfo(`gateway listening on ${url}`)
+  return Gateway.of({
+    host: options.host,
+    port: listener.port,
+    url,
+    bootId: snapshots.bootId,
+    startedAt: snapshots.startedAt,
+    connections: Effect.sync(() => connections.size()),
+    presence: snapshots.presence
+  })
+})
+
+/** Runs the handlers, under supervision: a protocol that crashed is a bug, but not the end of the Gateway. */
+const requests = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const supervisor = yield* Supervisor
+    yield* supervisor.supervise(
+      "gateway/requests",
+      RpcServer.make(MethodTable.middleware(Access.Access), { disableFatalDefects: true, disableTracing: true }),
+      { restart: "always" }
+    )
+  })
+)
+
+export type GatewayRequirements =
+  | Channels
+  | Config
+  | DeviceRegistry
+  | EventBus
+  | NodeRegistry
+  | Sessions
+  | Supervisor
+  | Turns
+
+/** A running Gateway. What it serves (nodes, sessions, turns, channels) and where it stores is left to the caller. */
+export const layer = (options: GatewayOptions): Layer.Layer<Gateway, GatewayStartError, GatewayRequirements> =>
+  Layer.effect(Gateway, make(options)).pipe(
+    Layer.provide(requests),
+    Layer.provide([Methods.layer(options), Access.layer]),
+    Layer.provideMerge(FrameProtocol.layer(limitsOf(options))),
+    Layer.provideMerge(Snapshots.layer(options)),
+    Layer.provideMerge([Connections.layer, AuthenticatorLayer.layer(options.auth)])
+  )

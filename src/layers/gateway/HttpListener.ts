@@ -1,0 +1,236 @@
+/**
+ * The one HTTP server: health probes, and the upgrade to a WebSocket after `Host`, `Origin` and the caps were checked.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { hostname } from "node:os"
+import type { Duplex } from "node:stream"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type WebSocket, WebSocketServer } from "ws"
+import { MAX_PREAUTH_PAYLOAD } from "../../protocol/Frame.ts"
+import { BindRefused, type GatewayStartError, ListenFailed, PortInUse } from "../../services/Gateway.ts"
+import {
+  type HostPolicy,
+  isForwarded,
+  isLoopbackAddress,
+  isLoopbackBind,
+  judge,
+  lockoutKey,
+  normalizeAddress
+} from "./Addresses.ts"
+import type { SocketPeer } from "./handshake/handshake.ts"
+import { type GatewayLimits, type GatewayOptions, limitsOf } from "./options.ts"
+
+/** Milliseconds and bytes that a peer has for its request line and headers. */
+const HEADERS_TIMEOUT_MS = 10_000
+const MAX_HEADER_BYTES = 16_384
+
+export interface Listener {
+  readonly port: number
+  /** From now on `/startupz` and `/readyz` say so. */
+  readonly started: Effect.Effect<void>
+  /** No new sockets; those that are open stay. */
+  readonly stopAccepting: Effect.Effect<void>
+}
+
+export interface Accepted {
+  readonly socket: WebSocket
+  readonly peer: SocketPeer
+  /** To be called once when the handshake is over, however it ended. */
+  readonly handshakeDone: () => void
+}
+
+const json = (response: ServerResponse, status: number, body: Readonly<Record<string, unknown>>) => {
+  const text = JSON.stringify(body)
+  response.writeHead(status, {
+    "content-type": "application/json; charset=utf-8",
+    "content-length": Buffer.byteLength(text),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    ...(status >= 400 ? { connection: "close" } : undefined)
+  })
+  response.end(text)
+}
+
+const reasons: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  403: "Forbidden",
+  404: "Not Found",
+  503: "Service Unavailable"
+}
+
+const refuseUpgrade = (socket: Duplex, status: number, text: string) => {
+  socket.on("error", () => socket.destroy())
+  const body = `${text}\n`
+  socket.end(
+    `HTTP/1.1 ${status} ${reasons[status] ?? "Error"}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    () => socket.destroy()
+  )
+}
+
+const pathOf = (request: IncomingMessage): string => (request.url ?? "").split("?", 1)[0] ?? ""
+
+const policyOf = (options: GatewayOptions): HostPolicy => {
+  const own = hostname().toLowerCase()
+  return {
+    loopbackBind: isLoopbackBind(options.host),
+    names: [own, `${own}.local`, ...(options.allowedHosts ?? []).map((name) => name.toLowerCase())],
+    origins: options.allowedOrigins ?? []
+  }
+}
+
+const checkBind = (options: GatewayOptions): Effect.Effect<void, BindRefused> => {
+  if (isLoopbackBind(options.host)) return Effect.void
+  if (options.auth.mode === "none") return Effect.fail(new BindRefused({ host: options.host, reason: "no-auth" }))
+  return options.allowedOrigins?.includes("*") === true
+    ? Effect.fail(new BindRefused({ host: options.host, reason: "any-origin" }))
+    : Effect.void
+}
+
+/** Sockets that have not finished the handshake, in all and by address. */
+const makeCaps = (limits: GatewayLimits) => {
+  const pending = new Map<string, number>()
+  let total = 0
+  let open = 0
+  return {
+    refuses: (key: string) =>
+      open >= limits.maxConnections ||
+      total >= limits.maxPreauth ||
+      (pending.get(key) ?? 0) >= limits.maxPreauthPerAddress,
+    enter: (key: string) => {
+      open++
+      total++
+      pending.set(key, (pending.get(key) ?? 0) + 1)
+    },
+    authenticated: (key: string) => {
+      total--
+      const left = (pending.get(key) ?? 1) - 1
+      if (left <= 0) pending.delete(key)
+      else pending.set(key, left)
+    },
+    leave: () => {
+      open--
+    }
+  }
+}
+
+const bind = (server: Server, options: GatewayOptions): Effect.Effect<number, GatewayStartError> =>
+  Effect.callback((resume) => {
+    const { host, port } = options
+    const onError = (error: NodeJS.ErrnoException) =>
+      resume(
+        Effect.fail(
+          error.code === "EADDRINUSE"
+            ? new PortInUse({ host, port })
+            : new ListenFailed({ host, port, code: error.code ?? "unknown" })
+        )
+      )
+    server.once("error", onError)
+    server.listen({ host, port }, () => {
+      server.off("error", onError)
+      const address = server.address()
+      resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : port))
+    })
+  })
+
+/** Listens until the scope closes. `accept` receives every socket that may begin the handshake. */
+export const listen = Effect.fn("HttpListener.listen")(function* (
+  options: GatewayOptions,
+  probe: { readonly uptimeMs: () => number; readonly version: string },
+  accept: (accepted: Accepted) => void
+): Effect.fn.Return<Listener, GatewayStartError, Scope.Scope> {
+  yield* checkBind(options)
+  const limits = limitsOf(options)
+  const policy = policyOf(options)
+  const caps = makeCaps(limits)
+  let state: "starting" | "started" | "stopping" = "starting"
+
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    const refusal = judge(policy, request.headers, request.rawHeaders)
+    if (refusal !== undefined) return json(response, refusal.status, { ok: false, error: refusal.reason })
+    const path = pathOf(request)
+    const known = path === "/healthz" || path === "/readyz" || path === "/startupz"
+    if (!known) return json(response, 404, { ok: false, error: "not found" })
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      return json(response, 405, { ok: false, error: "method not allowed" })
+    }
+    if (path === "/healthz") return json(response, 200, { ok: true, status: "live" })
+    if (state === "starting") return json(response, 503, { ok: false, status: "starting" })
+    if (path === "/startupz") {
+      return json(response, 200, { ok: true, status: "started", version: probe.version, uptimeMs: probe.uptimeMs() })
+    }
+    return state === "stopping"
+      ? json(response, 503, { ok: false, status: "stopping" })
+      : json(response, 200, { ok: true, status: "ready" })
+  }
+
+  const server = createServer(
+    {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: HEADERS_TIMEOUT_MS,
+      keepAliveTimeout: 5_000,
+      connectionsCheckingInterval: 1_000
+    },
+    serve
+  )
+  server.maxConnections = limits.maxConnections + limits.maxPreauth
+  const socketOptions = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: MAX_PREAUTH_PAYLOAD,
+    // Known to ws 8.23, not yet to its types.
+    closeTimeout: limits.closeGraceMs
+  }
+  const sockets = new WebSocketServer(socketOptions)
+
+  server.on("upgrade", (request, socket, head) => {
+    const refusal = judge(policy, request.headers, request.rawHeaders)
+    if (refusal !== undefined) return refuseUpgrade(socket, refusal.status, refusal.reason)
+    if (request.httpVersion !== "1.1") return refuseUpgrade(socket, 400, "HTTP/1.1 is needed")
+    if (pathOf(request) !== "/") return refuseUpgrade(socket, 404, "no WebSocket here")
+    const address = normalizeAddress(request.socket.remoteAddress ?? "unknown")
+    const key = lockoutKey(address)
+    if (state === "stopping" || caps.refuses(key)) return refuseUpgrade(socket, 503, "no capacity; retry shortly")
+    return sockets.handleUpgrade(request, socket, head, (client) => {
+      let waiting = true
+      const handshakeDone = () => {
+        if (waiting) caps.authenticated(key)
+        waiting = false
+      }
+      caps.enter(key)
+      client.once("close", () => {
+        handshakeDone()
+        caps.leave()
+      })
+      accept({
+        socket: client,
+        handshakeDone,
+        peer: {
+          address,
+          local: isLoopbackAddress(address) && !isForwarded(request.headers),
+          browser: request.headers.origin !== undefined
+        }
+      })
+    })
+  })
+
+  const port = yield* Effect.acquireRelease(bind(server, options), () =>
+    Effect.callback<void>((resume) => {
+      server.close(() => resume(Effect.void))
+      server.closeAllConnections()
+    })
+  )
+  return {
+    port,
+    started: Effect.sync(() => {
+      state = "started"
+    }),
+    stopAccepting: Effect.sync(() => {
+      state = "stopping"
+      server.close()
+    })
+  }
+})

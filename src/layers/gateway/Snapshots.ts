@@ -1,0 +1,186 @@
+/**
+ * What every client may know at once: who is connected, how the Gateway does, and the versions of both.
+ */
+import { randomUUID } from "node:crypto"
+import { hostname, release, type } from "node:os"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Snapshot } from "../../protocol/Connect.ts"
+import type { StateVersion } from "../../protocol/Frame.ts"
+import type { HealthSummary } from "../../protocol/methods/system.ts"
+import type { PresenceEntry } from "../../protocol/Presence.ts"
+import { Channels } from "../../services/ChannelRouter.ts"
+import type { Config } from "../../services/Config.ts"
+import { EventBus } from "../../services/EventBus.ts"
+import { Sessions } from "../../services/Sessions.ts"
+import { Authenticator } from "../../services/Authenticator.ts"
+import * as Agents from "./Agents.ts"
+import { type Connection, Connections } from "./Connections.ts"
+import type { GatewayOptions } from "./options.ts"
+
+/** Clients that come for one call and go are not shown as present. */
+const passing: ReadonlySet<string> = new Set(["cli", "probe", "backend", "test"])
+
+export class Snapshots extends Context.Service<
+  Snapshots,
+  {
+    readonly bootId: string
+    /** Unix milliseconds. */
+    readonly startedAt: number
+    readonly presence: Effect.Effect<ReadonlyArray<PresenceEntry>>
+    readonly stateVersion: () => typeof StateVersion.Type
+    /** Tells everyone who may know that somebody came or went. */
+    readonly presenceChanged: (connection: Connection) => Effect.Effect<void>
+    /** Looks at channels and sessions now. */
+    readonly health: Effect.Effect<HealthSummary>
+    /** Looks, remembers for new connections, and tells everyone who may know. */
+    readonly publishHealth: Effect.Effect<void>
+    /** The snapshot of `hello-ok`; nodes are told less. */
+    readonly forHello: (connection: Connection) => Effect.Effect<Snapshot>
+  }
+>()("openclaw/layers/gateway/Snapshots") {}
+
+const optional = <K extends string>(key: K, value: string | undefined): { readonly [P in K]?: string } =>
+  value === undefined || value === "" ? {} : ({ [key]: value } as { readonly [P in K]: string })
+
+const entryOf = (connection: Connection): PresenceEntry => {
+  const { client, deviceId, role } = connection
+  const name = client.displayName ?? client.id
+  return {
+    host: name,
+    version: client.version,
+    platform: client.platform,
+    ...optional("deviceFamily", client.deviceFamily),
+    ...optional("modelIdentifier", client.modelIdentifier),
+    ...optional("timeZone", client.timeZone),
+    mode: client.mode,
+    reason: "connect",
+    roles: [role],
+    ...(role === "operator" ? { scopes: connection.scopes.filter((scope) => scope !== "") } : undefined),
+    ...optional("deviceId", deviceId),
+    ...optional("instanceId", deviceId ?? client.instanceId),
+    text: `${role === "node" ? "Node" : "Client"}: ${name} · mode ${client.mode}`,
+    ts: connection.connectedAt
+  }
+}
+
+const make = Effect.fnUntraced(function* (options: GatewayOptions) {
+  const connections = yield* Connections
+  const events = yield* EventBus
+  const channels = yield* Channels
+  const sessions = yield* Sessions
+  const authenticator = yield* Authenticator
+  const context = yield* Effect.context<Config>()
+  const agents = Effect.provideContext(Agents.current, context)
+  const startedAt = yield* Clock.currentTimeMillis
+  const instanceId = randomUUID()
+  const host = hostname()
+  let presenceVersion = 1
+  let healthVersion = 1
+
+  const self: Omit<PresenceEntry, "ts"> = {
+    host,
+    version: options.version,
+    platform: `${type().toLowerCase()} ${release()}`,
+    deviceFamily: type(),
+    mode: "gateway",
+    reason: "self",
+    instanceId,
+    text: `Gateway: ${host} · app ${options.version} · mode gateway · reason self`
+  }
+
+  const presence = Effect.map(Clock.currentTimeMillis, (ts): ReadonlyArray<PresenceEntry> => [
+    { ...self, ts },
+    ...Array.from(connections.all())
+      .filter((connection) => !passing.has(connection.client.mode))
+      .map(entryOf)
+  ])
+
+  const recent = Effect.fnUntraced(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const { rows, totalCount } = yield* sessions
+      .list({ limit: 5 })
+      .pipe(
+        Effect.catch((error) => Effect.as(Effect.logWarning(`health: ${error.message}`), { rows: [], totalCount: 0 }))
+      )
+    return {
+      path: options.stateDir ?? "",
+      count: totalCount,
+      recent: rows.map((row) => {
+        const updatedAt = row.updatedAt ?? null
+        return { key: row.key, updatedAt, age: updatedAt === null ? null : Math.max(0, now - updatedAt) }
+      })
+    }
+  })
+
+  const health = Effect.gen(function* () {
+    const ts = yield* Clock.currentTimeMillis
+    const state = yield* channels.status()
+    const stored = yield* recent()
+    const { defaultAgentId, ids } = yield* agents
+    return {
+      ok: true,
+      ts,
+      durationMs: (yield* Clock.currentTimeMillis) - ts,
+      channels: state.channels,
+      channelOrder: state.channelOrder,
+      channelLabels: state.channelLabels,
+      heartbeatSeconds: 0,
+      defaultAgentId,
+      agents: ids.map((agentId) => ({ agentId, isDefault: agentId === defaultAgentId })),
+      sessions: stored
+    } satisfies HealthSummary as HealthSummary
+  })
+  let lastHealth: HealthSummary = yield* health
+
+  return Snapshots.of({
+    bootId: randomUUID(),
+    startedAt,
+    presence,
+    stateVersion: () => ({ presence: presenceVersion, health: healthVersion }),
+    presenceChanged: (connection) =>
+      passing.has(connection.client.mode)
+        ? Effect.void
+        : Effect.flatMap(presence, (entries) => {
+            presenceVersion++
+            return events.publish("presence", { presence: entries })
+          }),
+    health,
+    publishHealth: Effect.flatMap(health, (summary) => {
+      lastHealth = summary
+      healthVersion++
+      return events.publish("health", summary)
+    }),
+    forHello: Effect.fnUntraced(function* (connection) {
+      const uptimeMs = (yield* Clock.currentTimeMillis) - startedAt
+      const { defaultAgentId, mainKey, model } = yield* agents
+      const common = {
+        stateVersion: { presence: presenceVersion, health: healthVersion },
+        uptimeMs,
+        health: lastHealth,
+        sessionDefaults: {
+          defaultAgentId,
+          modelConfigured: model !== undefined,
+          mainKey,
+          mainSessionKey: `agent:${defaultAgentId}:${mainKey}`,
+          scope: "per-sender"
+        }
+      }
+      if (connection.role === "node") return { ...common, presence: [] }
+      return {
+        ...common,
+        presence: yield* presence,
+        authMode: authenticator.mode,
+        ...optional("configPath", options.configPath),
+        ...optional("stateDir", options.stateDir)
+      }
+    })
+  })
+})
+
+export const layer = (
+  options: GatewayOptions
+): Layer.Layer<Snapshots, never, Connections | EventBus | Channels | Sessions | Config | Authenticator> =>
+  Layer.effect(Snapshots, make(options))

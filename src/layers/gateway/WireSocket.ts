@@ -1,0 +1,116 @@
+/**
+ * One WebSocket as the Gateway uses it: messages as a queue that stops the peer when it is full, writes that never wait.
+ *
+ * The kernel's and `ws`'s buffers are the only write queue; its bytes are what `maxBufferedBytes` bounds, so a peer that
+ * does not read costs a known amount and is closed alone.
+ */
+import type * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import type { WebSocket } from "ws"
+
+/** Messages read ahead of the connection's fiber before the peer is stopped. */
+const READ_AHEAD = 64
+/** A close frame's reason may hold this many bytes. */
+const MAX_REASON_BYTES = 123
+
+export interface WireSocket {
+  /** The next message; ends with `Done` when the socket has closed and every message was read. */
+  readonly receive: Effect.Effect<Uint8Array, Cause.Done>
+  /** Hands a text message to the socket; `false` when it is closed or was just closed for reading too slowly. */
+  readonly sendUnsafe: (text: string) => boolean
+  /** Starts the closing handshake; the socket is cut when the peer does not answer it in time. */
+  readonly closeUnsafe: (code: number, reason: string) => void
+  /** Cuts the connection. */
+  readonly terminateUnsafe: () => void
+  /** Raises the largest message that the peer may send. */
+  readonly raiseMaxPayloadUnsafe: (bytes: number) => void
+  readonly bufferedBytes: () => number
+  readonly closed: Effect.Effect<void>
+}
+
+/** `text` cut to what fits a close frame, never inside a character. */
+export const truncateReason = (text: string): string => {
+  const bytes = Buffer.from(text, "utf8")
+  if (bytes.length <= MAX_REASON_BYTES) return text
+  let end = MAX_REASON_BYTES
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--
+  return bytes.subarray(0, end).toString("utf8")
+}
+
+const asBytes = (data: Buffer | ArrayBuffer | Array<Buffer>): Uint8Array =>
+  Array.isArray(data) ? Buffer.concat(data) : data instanceof ArrayBuffer ? new Uint8Array(data) : data
+
+/** `ws` has no public setter for the limit of a socket that is open. */
+interface Receiver {
+  readonly _receiver?: { _maxPayload: number }
+}
+
+/** Wraps a socket until the scope closes, which cuts it if it is still open. */
+export const make = Effect.fnUntraced(function* (
+  socket: WebSocket,
+  options: { readonly maxBufferedBytes: number }
+): Effect.fn.Return<WireSocket, never, Scope.Scope> {
+  const messages = yield* Queue.unbounded<Uint8Array, Cause.Done>()
+  const closed = yield* Deferred.make<void>()
+  let paused = false
+
+  const onMessage = (data: Buffer | ArrayBuffer | Array<Buffer>) => {
+    Queue.offerUnsafe(messages, asBytes(data))
+    if (!paused && Queue.sizeUnsafe(messages) >= READ_AHEAD) {
+      paused = true
+      socket.pause()
+    }
+  }
+  const onClose = () => {
+    Queue.endUnsafe(messages)
+    Deferred.doneUnsafe(closed, Effect.void)
+  }
+  // ws answers a protocol error with its close code by itself; the event only must not go unheard.
+  const onError = () => undefined
+  socket.on("message", onMessage)
+  socket.on("close", onClose)
+  socket.on("error", onError)
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      if (socket.readyState !== socket.CLOSED && socket.readyState !== socket.CLOSING) socket.terminate()
+      socket.off("message", onMessage)
+      Queue.endUnsafe(messages)
+    })
+  )
+
+  const closeUnsafe = (code: number, reason: string) => {
+    if (paused) socket.resume()
+    socket.close(code, truncateReason(reason))
+  }
+
+  return {
+    receive: Effect.tap(Queue.take(messages), () =>
+      Effect.sync(() => {
+        if (paused && Queue.sizeUnsafe(messages) < READ_AHEAD / 2) {
+          paused = false
+          socket.resume()
+        }
+      })
+    ),
+    sendUnsafe: (text) => {
+      if (socket.readyState !== socket.OPEN) return false
+      if (socket.bufferedAmount + text.length > options.maxBufferedBytes) {
+        closeUnsafe(1008, "slow consumer")
+        return false
+      }
+      socket.send(text)
+      return true
+    },
+    closeUnsafe,
+    terminateUnsafe: () => socket.terminate(),
+    raiseMaxPayloadUnsafe: (bytes) => {
+      const receiver = (socket as unknown as Receiver)._receiver
+      if (receiver !== undefined) receiver._maxPayload = bytes
+    },
+    bufferedBytes: () => socket.bufferedAmount,
+    closed: Deferred.await(closed)
+  }
+})

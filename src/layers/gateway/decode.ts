@@ -1,0 +1,152 @@
+/**
+ * Untrusted bytes to frames and params, with errors that name the place.
+ *
+ * The wording follows JSON Schema validators, because that is what OpenClaw's clients and their users read.
+ */
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as SchemaIssue from "effect/SchemaIssue"
+import { ConnectParams } from "../../protocol/Connect.ts"
+import { RequestFrame } from "../../protocol/Frame.ts"
+import { MethodTable } from "../../protocol/MethodTable.ts"
+
+const strict = { onExcessProperty: "error", errors: "first" } as const
+
+/** Deeper JSON than this is nobody's message, and recursive code further in would not survive it. */
+export const MAX_DEPTH = 256
+
+interface Finding {
+  readonly path: ReadonlyArray<PropertyKey>
+  readonly message: string
+  readonly missing: boolean
+}
+
+const article = (tag: string): string => {
+  switch (tag) {
+    case "String":
+      return "must be string"
+    case "Number":
+      return "must be number"
+    case "Boolean":
+      return "must be boolean"
+    case "Arrays":
+      return "must be array"
+    case "Objects":
+      return "must be object"
+    case "Null":
+      return "must be null"
+    case "Literal":
+      return "must be equal to constant"
+    default:
+      return "must match a schema in anyOf"
+  }
+}
+
+const expected = (issue: SchemaIssue.Filter): string => {
+  const text = issue.filter.annotations?.expected
+  return typeof text === "string" ? `must be ${text}` : "must be valid"
+}
+
+/** The first finding of a decode that stops at the first. Unions are reported by their most specific member. */
+const find = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey>): Finding => {
+  switch (issue._tag) {
+    case "Pointer":
+      return find(issue.issue, [...path, ...issue.path])
+    case "Filter":
+      return { path, message: expected(issue), missing: false }
+    case "Encoding":
+      return find(issue.issue, path)
+    case "Composite": {
+      const [first] = issue.issues
+      return find(first, path)
+    }
+    case "AnyOf": {
+      const findings = issue.issues.map((inner) => find(inner, path))
+      const deepest = findings.reduce<Finding | undefined>(
+        (best, finding) => (best === undefined || finding.path.length > best.path.length ? finding : best),
+        undefined
+      )
+      if (deepest !== undefined && (deepest.path.length > path.length || findings.length === 1)) return deepest
+      const literals = issue.ast._tag === "Union" && issue.ast.types.every((type) => type._tag === "Literal")
+      return {
+        path,
+        message: literals ? "must be equal to one of the allowed values" : article("Union"),
+        missing: false
+      }
+    }
+    case "MissingKey":
+      return { path, message: `must have required property '${String(path.at(-1))}'`, missing: true }
+    case "UnexpectedKey":
+      return { path: path.slice(0, -1), message: `unexpected property '${String(path.at(-1))}'`, missing: false }
+    case "InvalidType":
+      return { path, message: article(issue.ast._tag), missing: false }
+    default:
+      return { path, message: "must be valid", missing: false }
+  }
+}
+
+/** `at /client/id: must be …`; a missing property at the root is named without a place. */
+export const describe = (issue: SchemaIssue.Issue): string => {
+  const { message, missing, path } = find(issue, [])
+  const place = missing ? path.slice(0, -1) : path
+  if (place.length > 0) return `at /${place.map(String).join("/")}: ${message}`.slice(0, 400)
+  return (missing ? message : `at root: ${message}`).slice(0, 400)
+}
+
+/** A decoder whose failure is one line of text. */
+const decoder = <S extends Schema.Top & { readonly DecodingServices: never }>(schema: S) => {
+  const decode = Schema.decodeUnknownExit(schema, strict)
+  return (input: unknown): Result.Result<S["Type"], string> => {
+    const exit = decode(input)
+    if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
+    const error = Cause.findError(exit.cause)
+    return Result.fail(Result.isSuccess(error) ? describe(error.success.issue) : "must be valid")
+  }
+}
+
+export const decodeConnect = decoder(ConnectParams)
+export const decodeFrame = decoder(RequestFrame)
+
+const params: ReadonlyMap<string, (input: unknown) => Result.Result<unknown, string>> = new Map(
+  Array.from(MethodTable.requests.entries(), ([name, rpc]) => [
+    name,
+    decoder(rpc.payloadSchema as Schema.Codec<unknown, unknown>)
+  ])
+)
+
+/** Params of a method of the table; missing, `null` and `{}` are the same. */
+export const decodeParams = (method: string, input: unknown): Result.Result<unknown, string> => {
+  const decode = params.get(method)
+  return decode === undefined ? Result.fail("unknown method") : decode(input ?? {})
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+
+/** Nesting of a JSON text, read without recursion; strings do not count. Stops once it is too deep. */
+const tooDeep = (text: string): boolean => {
+  let depth = 0
+  let quoted = false
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (quoted) {
+      if (code === 92) index++
+      else if (code === 34) quoted = false
+    } else if (code === 34) quoted = true
+    else if (code === 91 || code === 123) {
+      if (++depth > MAX_DEPTH) return true
+    } else if (code === 93 || code === 125) depth--
+  }
+  return false
+}
+
+/** JSON in a text or binary message. `undefined` is no JSON value, so it says "not JSON". */
+export const parseJson = (data: Uint8Array): { readonly json: unknown; readonly deep: boolean } | undefined =>
+  Result.getOrUndefined(
+    Result.try(() => {
+      const text = utf8.decode(data)
+      const json: unknown = JSON.parse(text)
+      return { json, deep: tooDeep(text) }
+    })
+  )

@@ -1,0 +1,87 @@
+/**
+ * The first exchange on a socket: challenge, one `connect` request, and the verdict on it.
+ */
+import { randomUUID } from "node:crypto"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { ConnectParams } from "../../../protocol/Connect.ts"
+import { MINIMUM_PROBE_PROTOCOL, PROTOCOL_VERSION } from "../../../protocol/Frame.ts"
+import * as GatewayError from "../../../protocol/GatewayError.ts"
+import type { Role } from "../../../protocol/Role.ts"
+import { Authenticator, type Grant } from "../../../services/Authenticator.ts"
+import { decodeConnect, decodeFrame, parseJson } from "../decode.ts"
+import type { WireSocket } from "../WireSocket.ts"
+import { answered, fromAuthError, type HandshakeRefused, protocolMismatch, silent } from "./refusal.ts"
+
+/** Where a socket comes from. */
+export interface SocketPeer {
+  readonly address: string
+  readonly local: boolean
+  readonly browser: boolean
+}
+
+/** A connection that was let in; `id` is the request to answer with `hello-ok`. */
+export interface Admitted {
+  readonly id: string
+  readonly params: ConnectParams
+  readonly grant: Grant
+}
+
+const FIRST = "invalid handshake: first request must be connect"
+
+/** Protocol 4, or a range that holds it; nodes and probes may still speak 3. */
+const speaks = (params: ConnectParams, role: string): boolean => {
+  const { client, maxProtocol: max, minProtocol: min } = params
+  if (min > max) return false
+  if (min <= PROTOCOL_VERSION && PROTOCOL_VERSION <= max) return true
+  return max >= MINIMUM_PROBE_PROTOCOL && max < PROTOCOL_VERSION && (role === "node" || client.mode === "probe")
+}
+
+const firstRequest = (
+  data: Uint8Array
+): Result.Result<{ readonly id: string; readonly params: ConnectParams }, HandshakeRefused> => {
+  const parsed = parseJson(data)
+  if (parsed === undefined) return Result.fail(silent(1000, ""))
+  const frame = parsed.deep ? undefined : Result.getOrUndefined(decodeFrame(parsed.json))
+  if (frame === undefined) return Result.fail(silent(1008, "invalid request frame"))
+  const { id } = frame
+  if (frame.method !== "connect") return Result.fail(answered(id, GatewayError.invalidRequest(FIRST)))
+  return Result.match(decodeConnect(frame.params ?? {}), {
+    onSuccess: (params) => Result.succeed({ id, params }),
+    onFailure: (problem) => Result.fail(answered(id, GatewayError.invalidRequest(`invalid connect params: ${problem}`)))
+  })
+}
+
+const roleOf = (id: string, params: ConnectParams): Result.Result<Role, HandshakeRefused> => {
+  const role = params.role ?? "operator"
+  if (!speaks(params, role)) {
+    return Result.fail(protocolMismatch(id, { min: params.minProtocol, max: params.maxProtocol }))
+  }
+  return role === "operator" || role === "node"
+    ? Result.succeed(role)
+    : Result.fail(answered(id, GatewayError.invalidRequest("invalid role")))
+}
+
+/** Challenges the peer and judges its answer. Fails with how to close the socket; has no deadline of its own. */
+export const run = Effect.fnUntraced(function* (
+  socket: WireSocket,
+  peer: SocketPeer
+): Effect.fn.Return<Admitted, HandshakeRefused, Authenticator> {
+  const authenticator = yield* Authenticator
+  const nonce = randomUUID()
+  const ts = yield* Clock.currentTimeMillis
+  socket.sendUnsafe(JSON.stringify({ type: "event", event: "connect.challenge", payload: { nonce, ts } }))
+  const data = yield* Effect.mapError(socket.receive, () => silent(1000, ""))
+  const { id, params } = yield* Effect.fromResult(firstRequest(data))
+  const role = yield* Effect.fromResult(roleOf(id, params))
+  const grant = yield* authenticator.authenticate({ params, role, nonce, ...peer }).pipe(
+    Effect.tapError((error) =>
+      Effect.logWarning(`connect refused: ${error._tag}`).pipe(
+        Effect.annotateLogs({ address: peer.address, client: params.client.id, mode: params.client.mode, role })
+      )
+    ),
+    Effect.mapError((error) => fromAuthError(id, error))
+  )
+  return { id, params, grant }
+})

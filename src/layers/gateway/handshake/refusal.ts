@@ -1,0 +1,169 @@
+/**
+ * How a handshake ends badly: the error frame, if one is sent, and the close code.
+ */
+import * as GatewayError from "../../../protocol/GatewayError.ts"
+import { PROTOCOL_VERSION, MINIMUM_PROBE_PROTOCOL } from "../../../protocol/Frame.ts"
+import type { AuthError } from "../../../services/Authenticator.ts"
+import type { RegistryStorageFailed } from "../../../services/NodeRegistry.ts"
+
+export interface HandshakeRefused {
+  readonly _tag: "HandshakeRefused"
+  /** The id of the request that is answered; without it nothing is sent before the close. */
+  readonly id?: string
+  readonly error?: GatewayError.GatewayError
+  readonly code: number
+  readonly reason: string
+}
+
+/** Closes without a word. */
+export const silent = (code: number, reason: string): HandshakeRefused => ({ _tag: "HandshakeRefused", code, reason })
+
+/** Answers, then closes with the same text. */
+export const answered = (
+  id: string,
+  error: GatewayError.GatewayError,
+  close: { readonly code?: number; readonly reason?: string } = {}
+): HandshakeRefused => ({
+  _tag: "HandshakeRefused",
+  id,
+  error,
+  code: close.code ?? 1008,
+  reason: close.reason ?? error.message
+})
+
+export const protocolMismatch = (id: string, asked: { readonly min: number; readonly max: number }): HandshakeRefused =>
+  answered(
+    id,
+    GatewayError.invalidRequest("protocol mismatch", {
+      details: {
+        code: "PROTOCOL_MISMATCH",
+        clientMinProtocol: asked.min,
+        clientMaxProtocol: asked.max,
+        expectedProtocol: PROTOCOL_VERSION,
+        minimumProbeProtocol: MINIMUM_PROBE_PROTOCOL
+      }
+    }),
+    { code: 1002 }
+  )
+
+const mismatchCodes = {
+  token: "AUTH_TOKEN_MISMATCH",
+  password: "AUTH_PASSWORD_MISMATCH",
+  "device-token": "AUTH_DEVICE_TOKEN_MISMATCH",
+  "bootstrap-token": "AUTH_BOOTSTRAP_TOKEN_INVALID"
+} as const
+
+const proofCodes = {
+  "id-mismatch": ["DEVICE_AUTH_DEVICE_ID_MISMATCH", "device-id-mismatch"],
+  "nonce-missing": ["DEVICE_AUTH_NONCE_REQUIRED", "device-nonce-missing"],
+  "nonce-mismatch": ["DEVICE_AUTH_NONCE_MISMATCH", "device-nonce-mismatch"],
+  signature: ["DEVICE_AUTH_SIGNATURE_INVALID", "device-signature"],
+  "signature-stale": ["DEVICE_AUTH_SIGNATURE_EXPIRED", "device-signature-stale"]
+} as const
+
+const remediation = {
+  "not-paired": "Run `openclaw devices list` and approve the request.",
+  "role-upgrade": "Check the role that is asked for, then approve the request.",
+  "scope-upgrade": "Check the scopes that are asked for, then approve the request.",
+  "metadata-upgrade": "Check what the device says of itself now, then approve the request."
+} as const
+
+/** Every way in which authentication fails, as OpenClaw's clients expect to read it. */
+export const fromAuthError = (id: string, error: AuthError | RegistryStorageFailed): HandshakeRefused => {
+  switch (error._tag) {
+    case "AuthRequired":
+      return answered(
+        id,
+        GatewayError.invalidRequest(error.message, {
+          details: {
+            code: error.mode === "token" ? "AUTH_TOKEN_MISSING" : "AUTH_PASSWORD_MISSING",
+            authReason: `${error.mode}_missing`,
+            canRetryWithDeviceToken: false,
+            recommendedNextStep: "update_auth_configuration"
+          }
+        })
+      )
+    case "TokenMismatch": {
+      const retry = error.device && (error.kind === "token" || error.kind === "password")
+      return answered(
+        id,
+        GatewayError.invalidRequest(error.message, {
+          details: {
+            code: mismatchCodes[error.kind],
+            authReason:
+              error.kind === "bootstrap-token" ? "bootstrap_token_invalid" : `${error.kind.replace("-", "_")}_mismatch`,
+            canRetryWithDeviceToken: retry,
+            recommendedNextStep: retry ? "retry_with_device_token" : "update_auth_credentials"
+          }
+        })
+      )
+    }
+    case "LockedOut":
+      return answered(
+        id,
+        GatewayError.invalidRequest(error.message, {
+          retryable: true,
+          retryAfterMs: error.retryAfterMs,
+          details: {
+            code: "AUTH_RATE_LIMITED",
+            authReason: "rate_limited",
+            canRetryWithDeviceToken: false,
+            recommendedNextStep: "wait_then_retry"
+          }
+        })
+      )
+    case "OriginNotAllowed":
+      return answered(
+        id,
+        GatewayError.invalidRequest(error.message, {
+          details: { code: "CONTROL_UI_ORIGIN_NOT_ALLOWED", reason: error.reason }
+        })
+      )
+    case "DeviceIdentityRequired":
+      return answered(
+        id,
+        error.controlUi
+          ? GatewayError.invalidRequest(error.message, { details: { code: "CONTROL_UI_DEVICE_IDENTITY_REQUIRED" } })
+          : GatewayError.notPaired(error.message, { details: { code: "DEVICE_IDENTITY_REQUIRED" } })
+      )
+    case "DeviceProofInvalid": {
+      const [code, reason] = proofCodes[error.reason]
+      return answered(id, GatewayError.invalidRequest(error.message, { details: { code, reason } }))
+    }
+    case "PairingRequired":
+      return answered(
+        id,
+        GatewayError.notPaired(error.message, {
+          details: {
+            code: "PAIRING_REQUIRED",
+            reason: error.reason,
+            requestId: error.requestId,
+            remediationHint: remediation[error.reason],
+            ...(error.requestedRole === "operator"
+              ? {
+                  recommendedNextStep: "wait_then_retry",
+                  retryable: true,
+                  pauseReconnect: false,
+                  requestedScopes: error.requestedScopes
+                }
+              : undefined),
+            ...(error.reason === "not-paired"
+              ? undefined
+              : { approvedRoles: error.approvedRoles, approvedScopes: error.approvedScopes }),
+            deviceId: error.deviceId,
+            requestedRole: error.requestedRole
+          }
+        }),
+        { reason: `${error.message} (requestId: ${error.requestId})` }
+      )
+    case "RegistryStorageFailed":
+      return answered(
+        id,
+        GatewayError.unavailable("the device registry is unavailable; retry shortly", {
+          retryable: true,
+          retryAfterMs: 1000
+        }),
+        { code: 1013, reason: "registry unavailable" }
+      )
+  }
+}

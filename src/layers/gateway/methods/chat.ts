@@ -1,0 +1,217 @@
+/**
+ * `chat.*`, `sessions.list` and `send`.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { RunId } from "../../../domain/Ids.ts"
+import { invalidRequest } from "../../../protocol/GatewayError.ts"
+import { type ChatSendParams, ChatMethods, type TranscriptMessage } from "../../../protocol/methods/chat.ts"
+import { Channels } from "../../../services/ChannelRouter.ts"
+import { EventBus } from "../../../services/EventBus.ts"
+import { Sessions } from "../../../services/Sessions.ts"
+import { type TurnRequest, Turns } from "../../../services/Turns.ts"
+import { Access } from "../Access.ts"
+import * as Agents from "../Agents.ts"
+import { CurrentConnection } from "../Connections.ts"
+import { deliveryFailed, storageFailed, turnNotAccepted } from "./errors.ts"
+
+/** Messages of a history when the client names no limit. */
+const HISTORY_LIMIT = 200
+/** How long a repeated `chat.send` looks whether its turn has ended. */
+const ENDED_WITHIN = "250 millis"
+
+const served = ChatMethods.middleware(Access)
+
+/** The command that a message is, when it is nothing else. */
+const commandOf = (params: ChatSendParams): "stop" | "new" | undefined => {
+  if (params.suppressCommandInterpretation === true) return undefined
+  switch (params.message.trim().toLowerCase()) {
+    case "/stop":
+      return "stop"
+    case "/new":
+    case "/reset":
+      return "new"
+    default:
+      return undefined
+  }
+}
+
+const cut = (message: TranscriptMessage, maxChars: number | undefined): TranscriptMessage => {
+  if (maxChars === undefined) return message
+  const shorten = (text: string) => (text.length > maxChars ? `${text.slice(0, maxChars)}…` : text)
+  return {
+    ...message,
+    content:
+      typeof message.content === "string"
+        ? shorten(message.content)
+        : message.content.map((part) =>
+            part["type"] === "text" && typeof part["text"] === "string"
+              ? { ...part, text: shorten(part["text"]) }
+              : part
+          )
+  }
+}
+
+const send = served.toLayerHandler(
+  "chat.send",
+  Effect.gen(function* () {
+    const turns = yield* Turns
+    const sessions = yield* Sessions
+    const events = yield* EventBus
+
+    const fresh = Effect.fnUntraced(function* (params: ChatSendParams) {
+      const { agentId, key } = yield* Agents.sessionKey(params.sessionKey, params.agentId)
+      yield* turns.abort(key)
+      yield* Effect.mapError(sessions.reset(key), storageFailed)
+      const timestamp = yield* Clock.currentTimeMillis
+      yield* events.publish("chat", {
+        runId: params.idempotencyKey,
+        sessionKey: key,
+        agentId,
+        seq: 1,
+        state: "final",
+        stopReason: "stop",
+        message: { role: "assistant", content: [{ type: "text", text: "A new session has begun." }], timestamp }
+      })
+      return { runId: params.idempotencyKey, status: "started" }
+    })
+
+    const start = Effect.fnUntraced(function* (params: ChatSendParams) {
+      const { client } = yield* CurrentConnection
+      const { agentId, key } = yield* Agents.sessionKey(params.sessionKey, params.agentId)
+      const runId = RunId.make(params.idempotencyKey)
+      const request: TurnRequest = {
+        runId,
+        sessionKey: key,
+        agentId,
+        text: params.message,
+        receivedAt: yield* Clock.currentTimeMillis,
+        sender: {
+          id: client.id,
+          ...(client.displayName === undefined ? undefined : { displayName: client.displayName })
+        },
+        ...(params.timeoutMs === undefined || params.timeoutMs === 0 ? undefined : { timeoutMs: params.timeoutMs })
+      }
+      if (yield* Effect.mapError(turns.submit(request), turnNotAccepted)) return { runId, status: "started" }
+      const ended = yield* turns
+        .await(runId, key)
+        .pipe(Effect.timeoutOption(ENDED_WITHIN), Effect.mapError(turnNotAccepted))
+      return { runId, status: Option.isSome(ended) ? "ok" : "in_flight" }
+    })
+
+    return Effect.fn("Gateway.chat.send")(function* (params: ChatSendParams) {
+      if (params.message.trim() === "") return yield* invalidRequest("message is empty; send text")
+      if (params.attachments !== undefined && params.attachments.length > 0) {
+        return yield* invalidRequest("this Gateway takes no attachments; send text")
+      }
+      switch (commandOf(params)) {
+        case "stop": {
+          const { key } = yield* Agents.sessionKey(params.sessionKey, params.agentId)
+          const runIds = yield* turns.abort(key)
+          return { ok: true as const, aborted: runIds.length > 0, runIds }
+        }
+        case "new":
+          return yield* fresh(params)
+        case undefined:
+          return yield* start(params)
+      }
+    })
+  })
+)
+
+const history = served.toLayerHandler(
+  "chat.history",
+  Effect.gen(function* () {
+    const sessions = yield* Sessions
+    const turns = yield* Turns
+    return Effect.fn("Gateway.chat.history")(function* (params) {
+      const { key } = yield* Agents.sessionKey(params.sessionKey, params.agentId)
+      const { messages, sessionId } = yield* sessions
+        .history(key, { limit: params.limit ?? HISTORY_LIMIT, offset: params.offset ?? 0 })
+        .pipe(Effect.mapError(storageFailed))
+      const running = yield* turns.inFlight(key)
+      return {
+        // OpenClaw echoes the key as it was sent.
+        sessionKey: params.sessionKey,
+        ...(sessionId === "" ? undefined : { sessionId }),
+        messages: messages.map((message) => cut(message, params.maxChars)),
+        ...(running === undefined ? undefined : { inFlightRun: { runId: running.runId, text: running.text } })
+      }
+    })
+  })
+)
+
+const abort = served.toLayerHandler(
+  "chat.abort",
+  Effect.gen(function* () {
+    const turns = yield* Turns
+    return Effect.fn("Gateway.chat.abort")(function* (params) {
+      const { key } = yield* Agents.sessionKey(params.sessionKey, params.agentId)
+      const runIds = yield* turns.abort(key, params.runId === undefined ? undefined : RunId.make(params.runId))
+      return { ok: true as const, aborted: runIds.length > 0, runIds }
+    })
+  })
+)
+
+const list = served.toLayerHandler(
+  "sessions.list",
+  Effect.gen(function* () {
+    const sessions = yield* Sessions
+    return Effect.fn("Gateway.sessions.list")(function* (params) {
+      const { rows, totalCount } = yield* sessions
+        .list({
+          ...(params.limit === undefined ? undefined : { limit: params.limit }),
+          ...(params.offset === undefined ? undefined : { offset: params.offset }),
+          ...(params.agentId === undefined ? undefined : { agentId: params.agentId }),
+          ...(params.search === undefined ? undefined : { search: params.search }),
+          ...(params.activeMinutes === undefined ? undefined : { activeMinutes: params.activeMinutes }),
+          ...(params.includeLastMessage === undefined ? undefined : { includeLastMessage: params.includeLastMessage })
+        })
+        .pipe(Effect.mapError(storageFailed))
+      const { model } = yield* Agents.current
+      return {
+        ts: yield* Clock.currentTimeMillis,
+        count: rows.length,
+        totalCount,
+        defaults: model === undefined ? {} : { model },
+        sessions: rows
+      }
+    })
+  })
+)
+
+const out = served.toLayerHandler(
+  "send",
+  Effect.gen(function* () {
+    const channels = yield* Channels
+    return Effect.fn("Gateway.send")(function* (params) {
+      if (params.mediaUrl !== undefined || (params.mediaUrls !== undefined && params.mediaUrls.length > 0)) {
+        return yield* invalidRequest("this Gateway sends no media; send text")
+      }
+      const text = params.message ?? ""
+      if (text.trim() === "") return yield* invalidRequest("message is empty; send text")
+      const receipt = yield* channels
+        .send({
+          to: params.to,
+          text,
+          idempotencyKey: params.idempotencyKey,
+          ...(params.channel === undefined ? undefined : { channel: params.channel }),
+          ...(params.accountId === undefined ? undefined : { accountId: params.accountId }),
+          ...(params.threadId === undefined ? undefined : { threadId: params.threadId }),
+          ...(params.silent === undefined ? undefined : { silent: params.silent }),
+          ...(params.replyToId === undefined ? undefined : { replyToMessageId: params.replyToId })
+        })
+        .pipe(Effect.mapError(deliveryFailed))
+      return {
+        runId: params.idempotencyKey,
+        messageId: receipt.messageIds.at(-1) ?? params.idempotencyKey,
+        channel: receipt.channel,
+        chatId: receipt.chatId
+      }
+    })
+  })
+)
+
+export const layer = Layer.mergeAll(send, history, abort, list, out)

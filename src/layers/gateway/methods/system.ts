@@ -1,0 +1,69 @@
+/**
+ * `health`, `status`, `system-presence`, `channels.status`.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { SystemMethods } from "../../../protocol/methods/system.ts"
+import { Channels } from "../../../services/ChannelRouter.ts"
+import { NodeRegistry } from "../../../services/NodeRegistry.ts"
+import { Sessions } from "../../../services/Sessions.ts"
+import { Supervisor } from "../../../services/Supervisor.ts"
+import { Turns } from "../../../services/Turns.ts"
+import { Access } from "../Access.ts"
+import * as Agents from "../Agents.ts"
+import { Connections } from "../Connections.ts"
+import type { GatewayOptions } from "../options.ts"
+import { Snapshots } from "../Snapshots.ts"
+import { storageFailed } from "./errors.ts"
+
+export const layer = (options: GatewayOptions) =>
+  SystemMethods.middleware(Access).toLayer(
+    Effect.gen(function* () {
+      const snapshots = yield* Snapshots
+      const connections = yield* Connections
+      const channels = yield* Channels
+      const nodes = yield* NodeRegistry
+      const sessions = yield* Sessions
+      const supervisor = yield* Supervisor
+      const turns = yield* Turns
+
+      const status = Effect.fn("Gateway.status")(function* (params: {
+        readonly includeChannelSummary?: boolean | undefined
+      }) {
+        const now = yield* Clock.currentTimeMillis
+        const { model } = yield* Agents.current
+        const rows = yield* Effect.mapError(nodes.list, storageFailed)
+        const { pending } = yield* Effect.mapError(nodes.pairing, storageFailed)
+        const stored = yield* Effect.mapError(sessions.list({ limit: 10 }), storageFailed)
+        const state = params.includeChannelSummary === false ? undefined : yield* channels.status()
+        return {
+          runtimeVersion: options.version,
+          uptimeMs: Math.max(0, now - snapshots.startedAt),
+          pid: process.pid,
+          rssBytes: process.memoryUsage.rss(),
+          channelSummary: (state?.channelOrder ?? []).map((id) => state?.channelLabels[id] ?? id),
+          queuedSystemEvents: [],
+          sessions: { count: stored.totalCount, recent: stored.rows, activeTurns: yield* turns.active },
+          nodes: {
+            connected: rows.filter((row) => row.connected === true).length,
+            paired: rows.filter((row) => row.paired === true).length,
+            pending: pending.length
+          },
+          connections: connections.size(),
+          supervisor: yield* supervisor.tree,
+          ...(model === undefined ? undefined : { model })
+        }
+      })
+
+      return {
+        health: () => snapshots.health,
+        status,
+        "system-presence": () => snapshots.presence,
+        "channels.status": ({ channel, probe }) =>
+          channels.status({
+            ...(channel === undefined ? undefined : { channel }),
+            ...(probe === undefined ? undefined : { probe })
+          })
+      }
+    })
+  )

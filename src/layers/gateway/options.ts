@@ -1,0 +1,61 @@
+/**
+ * What a Gateway is started with, and the limits that keep it standing.
+ */
+import type * as Redacted from "effect/Redacted"
+import * as Frame from "../../protocol/Frame.ts"
+
+export type GatewayAuth =
+  | { readonly mode: "none" }
+  | { readonly mode: "token"; readonly token: Redacted.Redacted<string> }
+  | { readonly mode: "password"; readonly password: Redacted.Redacted<string> }
+
+/** Counts, bytes and milliseconds. The defaults are the wire's own numbers wherever the wire has one. */
+export interface GatewayLimits {
+  readonly handshakeTimeoutMs: number
+  readonly maxBufferedBytes: number
+  readonly tickIntervalMs: number
+  readonly healthIntervalMs: number
+  /** Requests that one connection may have running; the next is refused until one ends. */
+  readonly maxInFlight: number
+  /** Sockets that have not finished the handshake, in all and per address. */
+  readonly maxPreauth: number
+  readonly maxPreauthPerAddress: number
+  readonly maxConnections: number
+  /** How long running requests may go on once the Gateway stops. */
+  readonly drainMs: number
+  /** How long a socket that was told to close may take before it is cut. */
+  readonly closeGraceMs: number
+}
+
+export const defaultLimits: GatewayLimits = {
+  handshakeTimeoutMs: Frame.HANDSHAKE_TIMEOUT_MS,
+  maxBufferedBytes: Frame.MAX_BUFFERED_BYTES,
+  tickIntervalMs: Frame.TICK_INTERVAL_MS,
+  healthIntervalMs: 60_000,
+  maxInFlight: 512,
+  maxPreauth: 512,
+  maxPreauthPerAddress: 128,
+  maxConnections: 4096,
+  drainMs: 5_000,
+  closeGraceMs: 2_000
+}
+
+export interface GatewayOptions {
+  /** The address to listen on: `127.0.0.1`, `::1`, `0.0.0.0`, an interface's address. */
+  readonly host: string
+  /** 0 takes any free port. */
+  readonly port: number
+  /** Version of this program, for `hello-ok` and presence. */
+  readonly version: string
+  readonly auth: GatewayAuth
+  /** Web origins that may connect besides the Gateway's own; `*` is all, on loopback only. */
+  readonly allowedOrigins?: ReadonlyArray<string>
+  /** Host names that lead here besides this machine's own. */
+  readonly allowedHosts?: ReadonlyArray<string>
+  /** Absolute paths shown to operators in the snapshot of `hello-ok`. */
+  readonly configPath?: string
+  readonly stateDir?: string
+  readonly limits?: Partial<GatewayLimits>
+}
+
+export const limitsOf = (options: GatewayOptions): GatewayLimits => ({ ...defaultLimits, ...options.limits })

@@ -1,0 +1,173 @@
+/**
+ * The life of one socket: handshake, `hello-ok`, then its messages one after the other until it closes.
+ */
+import { randomUUID } from "node:crypto"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { ConnId, NodeId } from "../../domain/Ids.ts"
+import type { HelloOk } from "../../protocol/Connect.ts"
+import { eventNames } from "../../protocol/EventTable.ts"
+import { MAX_PAYLOAD, PROTOCOL_VERSION } from "../../protocol/Frame.ts"
+import { methodNames } from "../../protocol/MethodTable.ts"
+import type { Authenticator } from "../../services/Authenticator.ts"
+import { type NodeIdentity, NodeNotConnected, NodeRegistry, type SendInvoke } from "../../services/NodeRegistry.ts"
+import { targetedFrame } from "./Broadcaster.ts"
+import { type Connection, Connections, respondUnsafe } from "./Connections.ts"
+import { Dispatcher } from "./FrameProtocol.ts"
+import * as Handshake from "./handshake/handshake.ts"
+import { type HandshakeRefused, silent } from "./handshake/refusal.ts"
+import type { Accepted } from "./HttpListener.ts"
+import { type GatewayOptions, limitsOf } from "./options.ts"
+import { Snapshots } from "./Snapshots.ts"
+import * as WireSocket from "./WireSocket.ts"
+
+let nextClientId = 0
+
+const makeConnection = Effect.fnUntraced(function* (
+  socket: WireSocket.WireSocket,
+  peer: Handshake.SocketPeer,
+  { grant, params }: Handshake.Admitted
+) {
+  return {
+    connId: ConnId.make(randomUUID()),
+    clientId: ++nextClientId,
+    socket,
+    role: grant.role,
+    scopes: grant.scopes,
+    client: params.client,
+    deviceId: grant.deviceId,
+    address: peer.address,
+    connectedAt: yield* Clock.currentTimeMillis,
+    inFlight: new Map(),
+    seq: 0,
+    roleViolations: 0
+  } satisfies Connection as Connection
+})
+
+const hello = Effect.fnUntraced(function* (
+  options: GatewayOptions,
+  connection: Connection,
+  admitted: Handshake.Admitted
+) {
+  const snapshots = yield* Snapshots
+  const limits = limitsOf(options)
+  const { deviceToken, issuedAtMs } = admitted.grant
+  return {
+    type: "hello-ok",
+    protocol: PROTOCOL_VERSION,
+    server: { version: options.version, bootId: snapshots.bootId, connId: connection.connId },
+    features: { methods: methodNames, events: eventNames },
+    snapshot: yield* snapshots.forHello(connection),
+    auth: {
+      role: connection.role,
+      scopes: connection.scopes,
+      ...(deviceToken === undefined ? undefined : { deviceToken }),
+      ...(issuedAtMs === undefined ? undefined : { issuedAtMs })
+    },
+    policy: {
+      maxPayload: MAX_PAYLOAD,
+      maxBufferedBytes: limits.maxBufferedBytes,
+      tickIntervalMs: limits.tickIntervalMs
+    }
+  } satisfies HelloOk
+})
+
+/** Says why, closes, and waits for the peer to have heard it. */
+const turnAway = (socket: WireSocket.WireSocket, refused: HandshakeRefused): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (refused.id !== undefined && refused.error !== undefined) {
+      respondUnsafe({ socket }, refused.id, { error: refused.error.wire })
+    }
+    socket.closeUnsafe(refused.code, refused.reason)
+    return socket.closed
+  })
+
+const identityOf = (connection: Connection, { params }: Handshake.Admitted, nodeId: NodeId): NodeIdentity => {
+  const { caps, client, commands, pathEnv, permissions } = params
+  return {
+    nodeId,
+    connId: connection.connId,
+    clientId: client.id,
+    clientMode: client.mode,
+    platform: client.platform,
+    version: client.version,
+    remoteIp: connection.address,
+    caps: caps ?? [],
+    commands: commands ?? [],
+    ...(client.displayName === undefined ? undefined : { displayName: client.displayName }),
+    ...(client.deviceFamily === undefined ? undefined : { deviceFamily: client.deviceFamily }),
+    ...(client.modelIdentifier === undefined ? undefined : { modelIdentifier: client.modelIdentifier }),
+    ...(pathEnv === undefined ? undefined : { pathEnv }),
+    ...(permissions === undefined ? undefined : { permissions })
+  }
+}
+
+/** Makes a node's commands reachable for as long as its connection lives. */
+const registerNode = Effect.fnUntraced(function* (connection: Connection, admitted: Handshake.Admitted) {
+  if (connection.role !== "node" || connection.deviceId === undefined) return
+  const registry = yield* NodeRegistry
+  const nodeId = NodeId.make(connection.deviceId)
+  const send: SendInvoke = (request) =>
+    Effect.suspend(() =>
+      connection.socket.sendUnsafe(targetedFrame("node.invoke.request", JSON.stringify(request)))
+        ? Effect.void
+        : Effect.fail(new NodeNotConnected({ nodeId, known: true }))
+    )
+  yield* registry.connect(identityOf(connection, admitted, nodeId), send)
+})
+
+const messages = Effect.fnUntraced(function* (connection: Connection) {
+  const dispatcher = yield* Dispatcher
+  const { receive } = connection.socket
+  yield* Effect.forever(Effect.flatMap(receive, (data) => dispatcher.dispatch(connection, data))).pipe(
+    Effect.catchTag("Done", () => Effect.void)
+  )
+})
+
+/** Enters the connection where broadcasts find it, and takes it out again whatever happens. */
+const enter = (connection: Connection) =>
+  Effect.acquireRelease(
+    Effect.map(Connections, (connections) => connections.add(connection)),
+    () =>
+      Effect.gen(function* () {
+        const connections = yield* Connections
+        connections.remove(connection)
+        yield* (yield* Dispatcher).disconnect(connection)
+        yield* (yield* Snapshots).presenceChanged(connection)
+      })
+  )
+
+/** Serves one accepted socket until it is closed. */
+export const serve = Effect.fnUntraced(function* (
+  options: GatewayOptions,
+  { handshakeDone, peer, socket: raw }: Accepted
+): Effect.fn.Return<void, never, Scope.Scope | Authenticator | Connections | Dispatcher | NodeRegistry | Snapshots> {
+  const limits = limitsOf(options)
+  const socket = yield* WireSocket.make(raw, limits)
+  const handshake = yield* Handshake.run(socket, peer).pipe(
+    Effect.timeoutOrElse({
+      duration: limits.handshakeTimeoutMs,
+      orElse: () => Effect.fail(silent(1000, ""))
+    }),
+    Effect.result
+  )
+  handshakeDone()
+  if (Result.isFailure(handshake)) return yield* turnAway(socket, handshake.failure)
+  const admitted = handshake.success
+  const connection = yield* makeConnection(socket, peer, admitted)
+  yield* Effect.annotateLogsScoped({ connId: connection.connId })
+  const payload = yield* hello(options, connection, admitted)
+  socket.raiseMaxPayloadUnsafe(MAX_PAYLOAD)
+  // Entered in the same step as `hello-ok` is written: no broadcast comes before it and none after it is missed.
+  respondUnsafe(connection, admitted.id, { payload })
+  yield* enter(connection)
+  const registered = yield* Effect.result(registerNode(connection, admitted))
+  if (Result.isFailure(registered)) {
+    yield* Effect.logError("a node could not be registered", registered.failure)
+    return yield* turnAway(socket, silent(1013, "node registry unavailable"))
+  }
+  yield* (yield* Snapshots).presenceChanged(connection)
+  yield* messages(connection)
+})

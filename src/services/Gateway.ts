@@ -1,0 +1,66 @@
+/**
+ * The Gateway as the rest of the program sees it: where it listens, since when, and who is connected.
+ *
+ * Making the layer starts the listener; closing its scope stops it gracefully: no new sockets, a `shutdown` event, running
+ * requests finish within a budget, then every socket closes with 1012 "service restart".
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { PresenceEntry } from "../protocol/Presence.ts"
+
+/** The address is reachable from other machines and nothing would protect it. Nothing was opened. */
+export class BindRefused extends Schema.TaggedError<BindRefused>()("BindRefused", {
+  host: Schema.String,
+  reason: Schema.Literals(["no-auth", "any-origin"])
+}) {
+  override get message() {
+    return this.reason === "no-auth"
+      ? `refusing to listen on ${this.host} without authentication: every machine that reaches it would be an operator.\nFix: set gateway.auth.mode to "token" (or pass --auth token), or bind to loopback with --bind loopback.`
+      : `refusing to listen on ${this.host} with gateway.controlUi.allowedOrigins ["*"]: every web page that a user opens could connect.\nFix: list the exact origins, or bind to loopback with --bind loopback.`
+  }
+}
+
+/** Another program listens on the port. */
+export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", {
+  host: Schema.String,
+  port: Schema.Int
+}) {
+  override get message() {
+    return `port ${this.port} on ${this.host} is in use; \`openclaw gateway status\` tells whether it is a Gateway.\nFix: stop that program, or choose another port with --port, OPENCLAW_GATEWAY_PORT or gateway.port.`
+  }
+}
+
+/** The address cannot be listened on for another reason, such as a missing interface or missing rights. */
+export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
+  host: Schema.String,
+  port: Schema.Int,
+  code: Schema.String
+}) {
+  override get message() {
+    return `cannot listen on ${this.host}:${this.port} (${this.code}).\nFix: check gateway.bind and gateway.port, or pass --bind loopback and a port above 1023.`
+  }
+}
+
+/** Why a Gateway did not start. */
+export type GatewayStartError = BindRefused | PortInUse | ListenFailed
+
+export class Gateway extends Context.Service<
+  Gateway,
+  {
+    /** The address that is listened on, as it was configured. */
+    readonly host: string
+    /** The port that is listened on; the real one when 0 was asked for. */
+    readonly port: number
+    /** Where a client on this machine connects: `ws://127.0.0.1:<port>`. */
+    readonly url: string
+    /** New on every start, so that a client can tell a restart from a reconnect. */
+    readonly bootId: string
+    /** Unix milliseconds. */
+    readonly startedAt: number
+    /** Connections that finished the handshake. */
+    readonly connections: Effect.Effect<number>
+    /** Who is here, the Gateway itself first. */
+    readonly presence: Effect.Effect<ReadonlyArray<PresenceEntry>>
+  }
+>()("openclaw/services/Gateway") {}

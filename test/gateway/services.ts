@@ -1,0 +1,196 @@
+/**
+ * Layers for everything that the Gateway's server serves but does not own, small enough to reason about in a test.
+ */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
+import * as Stream from "effect/Stream"
+import { NodeId, RunId } from "../../src/domain/Ids.ts"
+import * as EventBusLayer from "../../src/layers/EventBus.ts"
+import * as Storage from "../../src/layers/storage/Storage.ts"
+import * as SupervisorLayer from "../../src/layers/Supervisor.ts"
+import * as DeviceRegistryLayer from "../../src/layers/devices/DeviceRegistry.ts"
+import type { NodeInvokeResultParams } from "../../src/protocol/methods/nodes.ts"
+import { Channels } from "../../src/services/ChannelRouter.ts"
+import { Config } from "../../src/services/Config.ts"
+import {
+  CommandNotAllowed,
+  InvokeTimeout,
+  type NodeIdentity,
+  NodeNotConnected,
+  NodeRegistry,
+  PairingRequestNotFound,
+  type SendInvoke
+} from "../../src/services/NodeRegistry.ts"
+import { Sessions } from "../../src/services/Sessions.ts"
+import { StateDir } from "../../src/services/StateDir.ts"
+import { Turns } from "../../src/services/Turns.ts"
+
+const config = Layer.succeed(
+  Config,
+  Config.of({
+    file: "/nowhere/openclaw.json",
+    get: Effect.succeed({}),
+    raw: Effect.succeed({}),
+    set: () => Effect.void,
+    unset: () => Effect.succeed(false),
+    unusedKeys: Effect.succeed([]),
+    changes: Stream.empty
+  })
+)
+
+const channels = Layer.succeed(
+  Channels,
+  Channels.of({
+    register: () => Effect.void,
+    send: (options) =>
+      Effect.succeed({ messageIds: ["m1"], channel: options.channel ?? "telegram", chatId: options.to }),
+    deliver: () => Effect.succeed({ messageIds: [] }),
+    typing: () => Effect.never,
+    status: () =>
+      Effect.succeed({
+        ts: 1,
+        channelOrder: [],
+        channelLabels: {},
+        channels: {},
+        channelAccounts: {},
+        channelDefaultAccountId: {}
+      })
+  })
+)
+
+const sessions = Layer.succeed(
+  Sessions,
+  Sessions.of({
+    append: () => Effect.succeed(1),
+    history: () => Effect.succeed({ sessionId: "s1", messages: [{ role: "user", content: "hello" }] }),
+    list: () => Effect.succeed({ rows: [{ key: "agent:main:main", kind: "direct" }], totalCount: 1 }),
+    touch: () => Effect.void,
+    reset: () => Effect.void
+  })
+)
+
+/** Turns that end at once; one whose text is `wait` runs until aborted, one whose text is `crash` is a defect. */
+const turns = Layer.effect(
+  Turns,
+  Effect.gen(function* () {
+    const seen = yield* Ref.make(new Map<string, string>())
+    return Turns.of({
+      submit: (request) =>
+        request.text === "crash"
+          ? Effect.die(new Error("the secret reason of a crash"))
+          : Ref.modify(seen, (known) => [!known.has(request.runId), new Map(known).set(request.runId, request.text)]),
+      await: (runId, sessionKey) =>
+        Effect.flatMap(Ref.get(seen), (known) => {
+          const text = known.get(runId)
+          if (text === "wait") return Effect.never
+          return Effect.succeed({
+            runId,
+            sessionKey,
+            status: text === "fail" ? ("error" as const) : ("ok" as const),
+            text: text === "fail" ? "the model is not available" : `you said ${text}`,
+            toolCalls: 0,
+            durationMs: 1
+          })
+        }),
+      abort: (_, runId) => Effect.succeed(runId === undefined ? [] : [runId]),
+      inFlight: () =>
+        Effect.map(Ref.get(seen), (known) => {
+          const running = Array.from(known).find(([, text]) => text === "wait")
+          return running === undefined ? undefined : { runId: RunId.make(running[0]), text: "so far" }
+        }),
+      active: Effect.succeed(0)
+    })
+  })
+)
+
+/** What nodes did, for tests to look at. */
+export interface NodeLog {
+  readonly connected: Array<NodeIdentity>
+  readonly gone: Array<string>
+  readonly results: Array<{ readonly connId: string; readonly result: NodeInvokeResultParams }>
+  readonly invokes: Array<{ readonly command: string; readonly timeoutMs: number | undefined }>
+}
+
+const nodes = (log: NodeLog) =>
+  Layer.sync(NodeRegistry, () => {
+    const live = new Map<string, { readonly identity: NodeIdentity; readonly send: SendInvoke }>()
+    return NodeRegistry.of({
+      connect: (identity, send) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            log.connected.push(identity)
+            live.set(identity.nodeId, { identity, send })
+          }),
+          () =>
+            Effect.sync(() => {
+              log.gone.push(identity.connId)
+              live.delete(identity.nodeId)
+            })
+        ),
+      attach: () => Effect.void,
+      invoke: (options) =>
+        Effect.gen(function* () {
+          log.invokes.push({ command: options.command, timeoutMs: options.timeoutMs })
+          const node = live.get(options.nodeId)
+          if (node === undefined) return yield* new NodeNotConnected({ nodeId: options.nodeId, known: false })
+          const { command, nodeId } = options
+          if (command === "camera.snap") {
+            return yield* new CommandNotAllowed({ nodeId, command, reason: "command not allowlisted" })
+          }
+          if (command === "slow") return yield* new InvokeTimeout({ nodeId, command, timeoutMs: 1 })
+          if (command === "odd") return { nodeId, command, payload: { yes: undefined, no: 1 } }
+          yield* node.send({ id: "i1", nodeId, command, paramsJSON: JSON.stringify(options.params ?? null) })
+          return { nodeId, command, payload: { ok: 1 }, payloadJSON: `{"ok":1}` }
+        }),
+      complete: (connId, result) =>
+        Effect.sync(() => {
+          log.results.push({ connId, result })
+          return result.id === "i1"
+        }),
+      event: () => Effect.succeed(true),
+      approved: () => Effect.succeed(true),
+      list: Effect.sync(() => Array.from(live.keys(), (nodeId) => ({ nodeId, connected: true, paired: true }))),
+      describe: (nodeId) =>
+        live.has(nodeId) ? Effect.succeed({ nodeId }) : Effect.fail(new NodeNotConnected({ nodeId, known: false })),
+      pairing: Effect.succeed({ pending: [], paired: [] }),
+      approve: (requestId) => Effect.fail(new PairingRequestNotFound({ requestId })),
+      reject: (requestId) =>
+        requestId === "known"
+          ? Effect.succeed(NodeId.make("n1"))
+          : Effect.fail(new PairingRequestNotFound({ requestId }))
+    })
+  })
+
+/** A state directory that lives as long as the test. */
+export const memoryStateDir = Layer.sync(StateDir, () => {
+  const files = new Map<string, string>()
+  return StateDir.of({
+    root: "/nowhere",
+    path: (...segments) => ["/nowhere", ...segments].join("/"),
+    read: (name) => Effect.sync(() => files.get(name)),
+    write: (name, content) => Effect.sync(() => void files.set(name, content)),
+    own: Effect.void
+  })
+})
+
+const storage = Layer.unwrap(
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "openclaw-gateway-"))),
+      (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+    ),
+    (folder) => Storage.layer({ filename: join(folder, "state.sqlite") })
+  )
+)
+
+const infrastructure = Layer.mergeAll(EventBusLayer.layer, SupervisorLayer.layer, memoryStateDir, storage)
+
+/** The device registry over a database in memory, and what it stands on. */
+export const devices = DeviceRegistryLayer.layer.pipe(Layer.provideMerge(infrastructure))
+
+/** Everything that `GatewayServer.layer` asks for; also what tests publish through. */
+export const services = (log: NodeLog) => Layer.mergeAll(config, channels, sessions, turns, nodes(log), devices)
