@@ -1,0 +1,267 @@
+/**
+ * The tool loop of one turn: call the model, answer its tool calls, until it has nothing more to call.
+ *
+ * Whatever must not happen twice goes through `steps.step`: `model-<n>` for the n-th model call, `tool-<n>-<m>` for the m-th
+ * tool call in it. The transcript is appended under keys made of the same names. The rest runs again without harm.
+ */
+import type * as Prompt from "effect/ai/Prompt"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { TranscriptMessage } from "../../protocol/methods/chat.ts"
+import type { TurnSteps } from "../../services/AgentRunner.ts"
+import type { Config } from "../../services/Config.ts"
+import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
+import type { Models, ResolvedModel } from "../../services/Models.ts"
+import type { Sessions } from "../../services/Sessions.ts"
+import type { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
+import { failure, type TurnFailure } from "./explain.ts"
+import { HISTORY_MESSAGES, promptOf, resultsMessage, toolResultEntry } from "./history.ts"
+import { callModel, callsOf, ModelReply, replyMessage, type ReplyCall } from "./modelStep.ts"
+import type { RunEvents } from "./runEvents.ts"
+import { systemPrompt } from "./systemPrompt.ts"
+import { ToolOutcome, type makeAnswerer } from "./tools.ts"
+
+/** Model calls of a turn when `agents.defaults.maxSteps` says nothing. */
+export const DEFAULT_MAX_STEPS = 20
+
+/** Tool calls of one step that run side by side. */
+const TOOL_CONCURRENCY = 8
+
+export interface TurnServices {
+  readonly models: Models["Service"]
+  readonly sessions: Sessions["Service"]
+  readonly config: Config["Service"]
+  readonly answer: Effect.Success<ReturnType<typeof makeAnswerer>>
+}
+
+/** What a turn has come to so far. */
+interface Progress {
+  model: ResolvedModel | undefined
+  toolCalls: number
+  inputTokens: number
+  outputTokens: number
+}
+
+const storageFailed = failure(
+  "SessionStorageFailed",
+  "This conversation could not be stored or read; the Gateway's log has the cause."
+)
+
+const exhausted = (steps: number, toolCalls: number, last: string | undefined): TurnFailure =>
+  failure(
+    "TurnExhausted",
+    `I stopped at the limit of ${steps} steps after ${toolCalls} tool calls${last === undefined ? "" : ` (the last was ${last})`}, without being done; ask me to go on.`
+  )
+
+const noAnswer = failure("ModelFailed", "The model ended without an answer; try again or choose another model.")
+
+const LENGTH_NOTICE = "[The answer ends here because the model reached its output limit.]"
+
+const stopReasonOf = (reply: ModelReply, calls: ReadonlyArray<ReplyCall>): string =>
+  calls.length > 0 ? "toolUse" : reply.finish === "length" ? "length" : "stop"
+
+const content = (reply: ModelReply, calls: ReadonlyArray<ReplyCall>): TranscriptMessage["content"] => [
+  ...(reply.text === "" ? [] : [{ type: "text" as const, text: reply.text }]),
+  ...calls.map(({ id, name, params }) => ({ type: "toolCall", id, name, arguments: params }))
+]
+
+const usageOf = (progress: Progress) =>
+  progress.inputTokens + progress.outputTokens === 0
+    ? undefined
+    : {
+        inputTokens: progress.inputTokens,
+        outputTokens: progress.outputTokens,
+        totalTokens: progress.inputTokens + progress.outputTokens
+      }
+
+const timeoutOf = (request: TurnRequest, config: OpenClawConfig): number | undefined => {
+  const seconds = config.agents?.defaults?.timeoutSeconds
+  const limit = request.timeoutMs ?? (seconds === undefined ? undefined : seconds * 1000)
+  return limit === 0 ? undefined : limit
+}
+
+/** Runs the loop. Fails with what ends the turn; `progress` holds what was reached. */
+const loop = Effect.fnUntraced(function* (
+  services: TurnServices,
+  request: TurnRequest,
+  steps: TurnSteps,
+  events: RunEvents,
+  progress: Progress,
+  startedAt: number
+) {
+  const { answer, config, models, sessions } = services
+  const settings = yield* Effect.orElseSucceed(config.get, (): OpenClawConfig => ({}))
+  const timeoutMs = timeoutOf(request, settings)
+  const remaining = Effect.map(Clock.currentTimeMillis, (now) =>
+    timeoutMs === undefined ? undefined : Math.max(0, startedAt + timeoutMs - now)
+  )
+  const append = (name: string, message: TranscriptMessage) =>
+    sessions
+      .append([
+        { sessionKey: request.sessionKey, runId: request.runId, dedupeKey: `${request.runId}:${name}`, message }
+      ])
+      .pipe(Effect.catch(onStorageError))
+
+  const model = yield* Effect.mapError(models.resolve(request.model, request.agentId), (error) =>
+    failure("ModelUnavailable", error.message)
+  )
+  progress.model = model
+  yield* events.agent("lifecycle", { phase: "model", provider: model.provider, model: model.model })
+
+  const history = yield* Effect.catch(sessions.history(request.sessionKey, { limit: HISTORY_MESSAGES }), onStorageError)
+  const messages: Array<Prompt.Message> = [...promptOf(systemPrompt(settings, request), history.messages, request)]
+
+  const runTool = (step: number, index: number, call: ReplyCall) =>
+    steps.step({
+      name: `tool-${step}-${index + 1}`,
+      success: ToolOutcome,
+      execute: Effect.gen(function* () {
+        yield* events.agent("tool", { phase: "start", name: call.name, toolCallId: call.id, args: call.params })
+        const left = yield* remaining
+        const current = { request, idempotencyKey: `${request.runId}:${step}:${index + 1}` }
+        const outcome = yield* left === undefined
+          ? answer(call, current)
+          : Effect.timeoutOrElse(answer(call, current), {
+              duration: left,
+              orElse: () => Effect.succeed({ text: "the turn's time ran out; outcome unknown", isError: true })
+            })
+        yield* events.agent("tool", {
+          phase: "result",
+          name: call.name,
+          toolCallId: call.id,
+          isError: outcome.isError,
+          result: { content: [{ type: "text", text: outcome.text }] }
+        })
+        return outcome
+      })
+    })
+
+  const maxSteps = settings.agents?.defaults?.maxSteps ?? DEFAULT_MAX_STEPS
+  let sent = false
+  let lastTool: string | undefined
+  for (let step = 1; step <= maxSteps; step++) {
+    const prompt = [...messages]
+    const reply = yield* steps.step({
+      name: `model-${step}`,
+      success: ModelReply,
+      execute: Effect.flatMap(remaining, (left) =>
+        callModel(model, prompt, { onText: events.delta, ...(left === undefined ? undefined : { timeoutMs: left }) })
+      )
+    })
+    progress.inputTokens += reply.usage.inputTokens ?? 0
+    progress.outputTokens += reply.usage.outputTokens ?? 0
+    yield* events.settle(reply.text)
+    const now = yield* Clock.currentTimeMillis
+    const entry = {
+      role: "assistant",
+      provider: model.provider,
+      model: model.model,
+      usage: reply.usage,
+      runId: request.runId,
+      timestamp: now
+    }
+    if (reply.failure !== undefined) {
+      // Text that came before the failure stays, marked by the error beside it.
+      const text = reply.text === "" ? reply.failure.message : reply.text
+      const broken = { stopReason: "error", errorMessage: reply.failure.message }
+      yield* append(`model-${step}`, { ...entry, ...broken, content: [{ type: "text", text }] })
+      return yield* Effect.fail({ ...reply.failure, recorded: true })
+    }
+    const calls = callsOf(reply)
+    if (calls.length === 0) {
+      const said = events.text()
+      if (said.trim() === "" && !sent) return yield* Effect.fail(noAnswer)
+      if (reply.finish === "length") yield* events.settle(LENGTH_NOTICE)
+    }
+    yield* append(`model-${step}`, { ...entry, content: content(reply, calls), stopReason: stopReasonOf(reply, calls) })
+    if (calls.length === 0) return { text: events.text(), stopReason: stopReasonOf(reply, calls) }
+
+    const last = step === maxSteps
+    const outcomes: ReadonlyArray<ToolOutcome> = last
+      ? calls.map(() => ({ text: "not run: the turn had reached its step limit", isError: true }))
+      : yield* Effect.forEach(calls, (call, index) => runTool(step, index, call), { concurrency: TOOL_CONCURRENCY })
+    for (const [index, call] of calls.entries()) {
+      const outcome = outcomes[index]
+      if (outcome === undefined) continue
+      yield* append(`tool-${step}-${index + 1}`, toolResultEntry(request, call, outcome, now))
+      sent ||= call.name === "message" && !outcome.isError
+    }
+    if (last) break
+    progress.toolCalls += calls.length
+    lastTool = calls.at(-1)?.name
+    messages.push(replyMessage(reply), resultsMessage(calls, outcomes))
+  }
+  return yield* Effect.fail(exhausted(maxSteps, progress.toolCalls, lastTool))
+})
+
+const onStorageError = (error: { readonly message: string }) =>
+  Effect.andThen(Effect.logError("a turn's transcript failed", error.message), Effect.fail(storageFailed))
+
+/** Runs a turn to its outcome and announces its end. Only interruption gets out. */
+export const runTurn = Effect.fnUntraced(function* (
+  services: TurnServices,
+  request: TurnRequest,
+  steps: TurnSteps,
+  events: RunEvents
+) {
+  const { runId, sessionKey } = request
+  const { sessions } = services
+  const startedAt = yield* Clock.currentTimeMillis
+  const progress: Progress = { model: undefined, toolCalls: 0, inputTokens: 0, outputTokens: 0 }
+  yield* events.agent("lifecycle", { phase: "start", startedAt })
+
+  const ended = yield* loop(services, request, steps, events, progress, startedAt).pipe(
+    Effect.map((done) => ({ ...done, failure: undefined })),
+    Effect.catch((reason: TurnFailure & { readonly recorded?: boolean }) =>
+      Effect.succeed({ text: reason.message, stopReason: "error", failure: reason })
+    ),
+    Effect.catchDefect((defect) =>
+      Effect.as(Effect.logError(`turn ${runId} died`, defect), {
+        text: internal.message,
+        stopReason: "error",
+        failure: internal as TurnFailure & { readonly recorded?: boolean }
+      })
+    )
+  )
+  const reason = ended.failure
+  const usage = usageOf(progress)
+  const now = yield* Clock.currentTimeMillis
+  if (reason !== undefined && reason.recorded !== true) {
+    const message: TranscriptMessage = {
+      role: "assistant",
+      content: [{ type: "text", text: reason.message }],
+      errorMessage: reason.message,
+      stopReason: "error",
+      runId,
+      timestamp: now
+    }
+    yield* sessions
+      .append([{ sessionKey, runId, dedupeKey: `${runId}:end`, message }])
+      .pipe(Effect.catch((error) => Effect.logError("a turn's end was not stored", error.message)))
+  }
+  if (progress.model !== undefined) {
+    const { model, provider } = progress.model
+    yield* sessions
+      .touch(sessionKey, { model, modelProvider: provider, ...usage })
+      .pipe(Effect.catch((error) => Effect.logWarning("a session's usage was not stored", error.message)))
+  }
+  if (reason === undefined) {
+    yield* events.final(ended.text, { stopReason: ended.stopReason, startedAt, usage })
+  } else {
+    yield* events.error(reason, startedAt)
+  }
+  const outcome: TurnOutcome = {
+    runId,
+    sessionKey,
+    status: reason === undefined ? "ok" : "error",
+    text: ended.text,
+    toolCalls: progress.toolCalls,
+    durationMs: Math.max(0, (yield* Clock.currentTimeMillis) - startedAt),
+    ...(reason === undefined ? undefined : { error: reason.tag }),
+    ...(usage === undefined ? undefined : { usage }),
+    ...(progress.model === undefined ? undefined : { model: progress.model.model, provider: progress.model.provider })
+  }
+  return outcome
+})
+
+const internal = failure("Internal", "Something went wrong inside the Gateway; its log has the cause.")

@@ -1,0 +1,146 @@
+/**
+ * `Models` from the configuration: `anthropic/…`, `openai/…`, any `models.providers.<name>`, and `builtin/offline`.
+ *
+ * The configuration is read at every resolve, so that an edited file counts from the next turn on. Keys come from the
+ * configuration or, through Effect's `ConfigProvider`, from the environment.
+ */
+import type * as LanguageModel from "effect/ai/LanguageModel"
+import * as EnvConfig from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { Config } from "../../services/Config.ts"
+import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
+import { Models, ModelUnavailable, type ResolvedModel } from "../../services/Models.ts"
+import { adapt } from "./adapt.ts"
+import { fetchOver } from "./fetchOver.ts"
+import * as Offline from "./offline.ts"
+import { loadModel, targetOf, type ProviderTarget } from "./providers.ts"
+import * as Reference from "./reference.ts"
+import { defaultPolicy, type RetryPolicy } from "./retry.ts"
+
+/** The reference of the rule-driven assistant that needs no provider. */
+export const OFFLINE_REF = "builtin/offline"
+
+class PackageFailed extends Schema.TaggedError<PackageFailed>()("PackageFailed", { cause: Schema.Defect() }) {}
+
+const unavailable = (model: string, reason: ModelUnavailable["reason"], message: string) =>
+  new ModelUnavailable({ model, reason, message })
+
+const notConfigured = unavailable(
+  "",
+  "not-configured",
+  `No language model is configured: set agents.defaults.model in openclaw.json, for example to "anthropic/<model>", "openai/<model>" or "${OFFLINE_REF}".`
+)
+
+const make = (policy: RetryPolicy) =>
+  Effect.gen(function* () {
+    const config = yield* Config
+    const environment = yield* ConfigProvider.ConfigProvider
+    const fetch = fetchOver(yield* HttpClient.HttpClient)
+    const offline = yield* Offline.make
+
+    const settings = config.get.pipe(
+      Effect.tapError((error) => Effect.logError("the configuration cannot be used", error.message)),
+      Effect.mapError(() =>
+        unavailable(
+          "",
+          "not-configured",
+          "The Gateway's configuration cannot be used; `openclaw config validate` says what is wrong with it."
+        )
+      )
+    )
+
+    /** The key of the configuration, else of the environment. An empty one is none. */
+    const keyOf = (target: ProviderTarget, current: OpenClawConfig) =>
+      Effect.gen(function* () {
+        const own = current.models?.providers?.[target.name]?.apiKey
+        if (own !== undefined && own !== "") return Redacted.make(own)
+        const found = yield* EnvConfig.option(EnvConfig.Redacted(target.keyVariable)).pipe(
+          Effect.provideService(ConfigProvider.ConfigProvider, environment),
+          Effect.orElseSucceed(() => Option.none<Redacted.Redacted>())
+        )
+        return Option.getOrUndefined(Option.filter(found, (key) => Redacted.value(key) !== ""))
+      })
+
+    const load = (ref: Reference.ModelRef, current: OpenClawConfig) =>
+      Effect.gen(function* () {
+        const name = `${ref.provider}/${ref.model}`
+        const provider = current.models?.providers?.[ref.provider]
+        const target = targetOf(ref.provider, provider)
+        if ("reason" in target) return yield* unavailable(name, target.reason, target.message)
+        const key = yield* keyOf(target, current)
+        if (target.needsKey && key === undefined) {
+          return yield* unavailable(
+            name,
+            "missing-key",
+            `There is no key for ${ref.provider}: set models.providers.${ref.provider}.apiKey in openclaw.json, or ${target.keyVariable} in the Gateway's environment.`
+          )
+        }
+        const loaded = yield* Effect.tryPromise({
+          try: () => loadModel(target, ref.model, key && Redacted.value(key), fetch),
+          catch: (cause) => new PackageFailed({ cause })
+        }).pipe(
+          Effect.tapError(({ cause }) =>
+            Effect.logError(`the package of model provider ${ref.provider} failed`, cause)
+          ),
+          Effect.mapError(() =>
+            unavailable(name, "load-failed", `The package of model provider ${ref.provider} could not be loaded.`)
+          )
+        )
+        const maxOutputTokens = provider?.models?.find((model) => model.id === ref.model)?.maxTokens
+        return yield* adapt(loaded.model, {
+          secrets: [
+            ...(key === undefined ? [] : [key]),
+            ...Object.values(target.headers).map((value) => Redacted.make(value))
+          ],
+          retry: policy,
+          ...(maxOutputTokens === undefined ? undefined : { maxOutputTokens }),
+          ...(loaded.providerOptions === undefined ? undefined : { providerOptions: loaded.providerOptions })
+        })
+      })
+
+    const resolveOne = (ref: string, current: OpenClawConfig): Effect.Effect<ResolvedModel, ModelUnavailable> =>
+      Effect.gen(function* () {
+        const parsed = Reference.parse(ref, current)
+        if (parsed === undefined) {
+          return yield* unavailable(
+            ref,
+            "unknown-provider",
+            `"${ref}" names no model: write it as "provider/model", or list it once under models.providers.<provider>.models.`
+          )
+        }
+        const full = `${parsed.provider}/${parsed.model}`
+        const service: LanguageModel.LanguageModel = full === OFFLINE_REF ? offline : yield* load(parsed, current)
+        return { ref: full, ...parsed, service }
+      })
+
+    return Models.of({
+      resolve: Effect.fn("Models.resolve")(function* (ref, agentId) {
+        const current = yield* settings
+        const refs = ref === undefined ? Reference.configured(current, agentId) : [ref]
+        const [first, ...others] = refs
+        if (first === undefined) return yield* notConfigured
+        // Of several unavailable models the first choice is the one to tell about.
+        const preferred = resolveOne(first, current)
+        return yield* others.reduce(
+          (tried, other) => Effect.catch(tried, (error) => Effect.mapError(resolveOne(other, current), () => error)),
+          preferred
+        )
+      }),
+      defaultRef: Effect.map(
+        Effect.orElseSucceed(settings, (): OpenClawConfig => ({})),
+        (current) => Reference.configured(current, undefined)[0]
+      )
+    })
+  })
+
+/** Resolves models; `policy` says how often a call that fails before it answers is tried again. */
+export const layerWith = (policy: RetryPolicy): Layer.Layer<Models, never, Config | HttpClient.HttpClient> =>
+  Layer.effect(Models, make(policy))
+
+export const layer: Layer.Layer<Models, never, Config | HttpClient.HttpClient> = layerWith(defaultPolicy)

@@ -1,0 +1,119 @@
+/**
+ * A model provider on loopback, for tests: OpenAI's `chat/completions` and `responses` and Anthropic's `messages`, streamed
+ * as server-sent events, with tool calls and everything that goes wrong with a provider.
+ *
+ * Each request takes the next reply of the script. Requests are kept, headers and body, so that a test can look at them.
+ */
+import * as Http from "node:http"
+import type { AddressInfo } from "node:net"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { eventsOf, type ProviderReply, type Wire } from "./provider/wire.ts"
+
+export type { ProviderReply } from "./provider/wire.ts"
+
+/** A request that arrived. */
+export interface ProviderRequest {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+  readonly body: unknown
+}
+
+export class ProviderServer extends Context.Service<
+  ProviderServer,
+  {
+    /** `http://127.0.0.1:<port>`, without a path. */
+    readonly url: string
+    readonly requests: Effect.Effect<ReadonlyArray<ProviderRequest>>
+    /** Requests whose connection the client closed before the answer was complete. */
+    readonly aborted: Effect.Effect<number>
+    /** Adds replies to the end of the script. */
+    readonly push: (...replies: ReadonlyArray<ProviderReply>) => Effect.Effect<void>
+  }
+>()("openclaw/testing/ProviderServer") {}
+
+const wireOf = (path: string): Wire | undefined => {
+  if (path.endsWith("/chat/completions")) return "openai-chat"
+  if (path.endsWith("/responses")) return "openai-responses"
+  return path.endsWith("/messages") ? "anthropic" : undefined
+}
+
+const errorBody = (status: number, message: string) =>
+  JSON.stringify({ type: "error", error: { type: "provider_error", message, code: String(status) } })
+
+const answer = (response: Http.ServerResponse, wire: Wire, reply: ProviderReply): void => {
+  if (reply.status !== undefined && reply.status >= 300) {
+    response.writeHead(reply.status, {
+      "content-type": "application/json",
+      ...(reply.retryAfter === undefined ? undefined : { "retry-after": reply.retryAfter }),
+      ...reply.headers
+    })
+    response.end(errorBody(reply.status, reply.errorMessage ?? `status ${reply.status}`))
+    return
+  }
+  if (reply.rawBody !== undefined) {
+    response.writeHead(200, { "content-type": reply.contentType ?? "text/event-stream" })
+    response.end(reply.rawBody)
+    return
+  }
+  response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" })
+  response.flushHeaders()
+  response.write(eventsOf(wire, reply))
+  // A held answer stays open until the client goes or the server stops.
+  if (reply.end === "hold") return
+  if (reply.end === "reset") {
+    // The text must have left before the connection breaks, or nothing of it would be seen.
+    setImmediate(() => response.destroy())
+    return
+  }
+  response.end()
+}
+
+const make: Effect.Effect<ProviderServer["Service"], never, Scope.Scope> = Effect.gen(function* () {
+  const replies: Array<ProviderReply> = []
+  const requests: Array<ProviderRequest> = []
+  let aborted = 0
+
+  const server = Http.createServer((request, response) => {
+    const chunks: Array<Buffer> = []
+    request.on("data", (chunk: Buffer) => chunks.push(chunk))
+    request.on("end", () => {
+      const path = request.url ?? "/"
+      const wire = wireOf(path)
+      const text = Buffer.concat(chunks).toString("utf8")
+      requests.push({ path, headers: request.headers, body: text === "" ? undefined : JSON.parse(text) })
+      const reply = replies.shift()
+      if (wire === undefined || reply === undefined) {
+        response.writeHead(wire === undefined ? 404 : 400, { "content-type": "application/json" })
+        response.end(errorBody(404, wire === undefined ? "no such path" : "the script has no more replies"))
+        return
+      }
+      response.on("close", () => {
+        if (!response.writableFinished && reply.end !== "reset") aborted++
+      })
+      answer(response, wire, reply)
+    })
+  })
+  yield* Effect.acquireRelease(
+    Effect.callback<void>((resume) => {
+      server.listen(0, "127.0.0.1", () => resume(Effect.void))
+    }),
+    () =>
+      Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        server.closeAllConnections()
+      })
+  )
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}`,
+    requests: Effect.sync(() => [...requests]),
+    aborted: Effect.sync(() => aborted),
+    push: (...more) => Effect.sync(() => void replies.push(...more))
+  }
+})
+
+/** A server of its own on a free port, until the scope closes. */
+export const layer: Layer.Layer<ProviderServer> = Layer.effect(ProviderServer, make)

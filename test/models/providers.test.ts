@@ -1,0 +1,421 @@
+/**
+ * Every provider package through the one adapter, against a server that speaks its wire format.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import type * as AiError from "effect/ai/AiError"
+import * as Prompt from "effect/ai/Prompt"
+import type * as Response from "effect/ai/Response"
+import * as Tool from "effect/ai/Tool"
+import * as Toolkit from "effect/ai/Toolkit"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { STREAM_CUT } from "../../src/layers/models/errors.ts"
+import type { RetryPolicy } from "../../src/layers/models/retry.ts"
+import { Models } from "../../src/services/Models.ts"
+import * as Server from "../../src/testing/ProviderServer.ts"
+import { modelsLayer } from "./fixtures.ts"
+
+const KEY = "test-key-5f1c0a"
+
+const tools = Toolkit.make(
+  Tool.make("nodes", {
+    description: "Lists nodes",
+    parameters: Schema.Struct({ action: Schema.String, node: Schema.optional(Schema.String) }),
+    success: Schema.String
+  })
+)
+
+interface Wire {
+  readonly name: string
+  readonly ref: string
+  readonly path: string
+  readonly api?: string
+  readonly keyHeader: string
+  readonly keyValue: string
+}
+
+const wires: ReadonlyArray<Wire> = [
+  {
+    name: "anthropic",
+    ref: "anthropic/test-model",
+    path: "/v1/messages",
+    keyHeader: "x-api-key",
+    keyValue: KEY
+  },
+  {
+    name: "openai",
+    ref: "openai/test-model",
+    path: "/v1/chat/completions",
+    keyHeader: "authorization",
+    keyValue: `Bearer ${KEY}`
+  },
+  {
+    name: "openai responses",
+    ref: "openai/test-model",
+    api: "openai-responses",
+    path: "/v1/responses",
+    keyHeader: "authorization",
+    keyValue: `Bearer ${KEY}`
+  },
+  {
+    name: "openai-compatible",
+    ref: "local/vendor/test-model",
+    path: "/v1/chat/completions",
+    keyHeader: "authorization",
+    keyValue: `Bearer ${KEY}`
+  },
+  {
+    name: "ollama",
+    ref: "ollama/test-model",
+    api: "ollama",
+    path: "/v1/chat/completions",
+    keyHeader: "authorization",
+    keyValue: `Bearer ${KEY}`
+  }
+]
+
+const withModel = <A, E>(
+  wire: Wire,
+  use: (server: Server.ProviderServer["Service"], ref: string) => Effect.Effect<A, E, Models>,
+  policy?: RetryPolicy
+) =>
+  Effect.gen(function* () {
+    const server = yield* Server.ProviderServer
+    const name = wire.ref.slice(0, wire.ref.indexOf("/"))
+    const addsVersion = wire.name === "anthropic" || wire.api === "ollama"
+    const provider = {
+      baseUrl: addsVersion ? server.url : `${server.url}/v1`,
+      apiKey: KEY,
+      ...(wire.api === undefined ? undefined : { api: wire.api }),
+      ...(name === "anthropic" ? { api: "anthropic-messages" } : undefined)
+    }
+    return yield* use(server, wire.ref).pipe(
+      Effect.provide(
+        modelsLayer({ models: { providers: { [name]: provider } } }, policy === undefined ? {} : { policy })
+      )
+    )
+  }).pipe(Effect.provide(Server.layer))
+
+const stream = (ref: string, prompt: Prompt.RawInput = "hello") =>
+  Models.use((models) => models.resolve(ref)).pipe(
+    Effect.map((model) =>
+      model.service.streamText({
+        prompt,
+        toolkit: tools,
+        disableToolCallResolution: true,
+        toolCallValidation: "deferred"
+      })
+    ),
+    Stream.unwrap
+  )
+
+/** The parts that came, and how it ended. */
+const collect = (ref: string, prompt?: Prompt.RawInput) =>
+  Effect.gen(function* () {
+    const parts: Array<Response.AnyPart> = []
+    const exit = yield* stream(ref, prompt).pipe(
+      Stream.runForEach((part) => Effect.sync(() => void parts.push(part))),
+      Effect.result
+    )
+    return { parts, error: exit._tag === "Failure" ? exit.failure : undefined }
+  })
+
+const textOf = (parts: ReadonlyArray<Response.AnyPart>) =>
+  parts.flatMap((part) => (part.type === "text-delta" ? [part.delta] : [])).join("")
+
+const reasonOf = (error: unknown): AiError.AiErrorReason => (error as AiError.AiError).reason
+
+for (const wire of wires) {
+  describe(wire.name, () => {
+    it.live("streams text, with usage, to the configured address with the key in its header", () =>
+      withModel(wire, (server, ref) =>
+        Effect.gen(function* () {
+          yield* server.push({ text: ["Hel", "lo", " there"], usage: { input: 7, output: 3 } })
+          const { error, parts } = yield* collect(ref)
+          assert.isUndefined(error)
+          assert.strictEqual(textOf(parts), "Hello there")
+          assert.isAtLeast(parts.filter((part) => part.type === "text-delta" && part.delta !== "").length, 3)
+          const finish = parts.at(-1)
+          assert.strictEqual(finish?.type, "finish")
+          if (finish?.type === "finish") {
+            assert.strictEqual(finish.reason, "stop")
+            assert.strictEqual(finish.usage.inputTokens.total, 7)
+            assert.strictEqual(finish.usage.outputTokens.total, 3)
+          }
+          const [request] = yield* server.requests
+          assert.strictEqual(request?.path, wire.path)
+          assert.strictEqual(request?.headers[wire.keyHeader], wire.keyValue)
+          assert.isUndefined(request?.headers["traceparent"])
+          const body = request?.body as { model: string; stream: boolean }
+          assert.strictEqual(body.model, ref.slice(ref.indexOf("/") + 1))
+          assert.strictEqual(body.stream, true)
+          if (wire.api === "openai-responses") assert.strictEqual((body as unknown as { store: boolean }).store, false)
+        })
+      )
+    )
+
+    it.live("takes tool calls and sends their results back", () =>
+      withModel(wire, (server, ref) =>
+        Effect.gen(function* () {
+          yield* server.push(
+            {
+              text: ["Let me look."],
+              toolCalls: [
+                { id: "c1", name: "nodes", arguments: '{"action":"list"}' },
+                { id: "c2", name: "nodes", arguments: '{"action":"describe","node":"studio"}' }
+              ]
+            },
+            { text: ["Done."] }
+          )
+          const first = yield* collect(ref)
+          assert.isUndefined(first.error)
+          const calls = first.parts.filter((part) => part.type === "tool-call")
+          assert.deepStrictEqual(
+            calls.map((call) => [call.id, call.name, call.params]),
+            [
+              ["c1", "nodes", { action: "list" }],
+              ["c2", "nodes", { action: "describe", node: "studio" }]
+            ]
+          )
+          const finish = first.parts.at(-1)
+          assert.strictEqual(finish?.type === "finish" ? finish.reason : undefined, "tool-calls")
+          const results = Prompt.toolMessage({
+            content: calls.map((call, index) =>
+              Prompt.toolResultPart({
+                id: call.id,
+                name: call.name,
+                result: `result ${index}`,
+                isFailure: index === 1,
+                providerExecuted: false
+              })
+            )
+          })
+          const prompt = Prompt.fromMessages([
+            Prompt.systemMessage({ content: "Be brief." }),
+            Prompt.userMessage({ content: [Prompt.textPart({ text: "hello" })] }),
+            ...Prompt.fromResponseParts(first.parts).content,
+            results
+          ])
+          const second = yield* collect(ref, prompt)
+          assert.isUndefined(second.error)
+          assert.strictEqual(textOf(second.parts), "Done.")
+          const sent = JSON.stringify((yield* server.requests)[1]?.body)
+          for (const expected of ["Be brief.", "hello", "Let me look.", "c1", "c2", "result 0", "result 1", "studio"]) {
+            assert.include(sent, expected)
+          }
+        })
+      )
+    )
+
+    it.live("hands arguments that are no JSON on as they are, and keeps the wire valid afterwards", () =>
+      withModel(wire, (server, ref) =>
+        Effect.gen(function* () {
+          yield* server.push({ toolCalls: [{ id: "c1", name: "nodes", arguments: "{broken" }] }, { text: ["ok"] })
+          const { error, parts } = yield* collect(ref)
+          assert.isUndefined(error)
+          const call = parts.find((part) => part.type === "tool-call")
+          assert.strictEqual(call?.params, "{broken")
+          const again = yield* collect(
+            ref,
+            Prompt.fromMessages([
+              Prompt.userMessage({ content: [Prompt.textPart({ text: "hello" })] }),
+              ...Prompt.fromResponseParts(parts).content,
+              Prompt.toolMessage({
+                content: [
+                  Prompt.toolResultPart({
+                    id: "c1",
+                    name: "nodes",
+                    result: "bad parameters",
+                    isFailure: true,
+                    providerExecuted: false
+                  })
+                ]
+              })
+            ])
+          )
+          assert.isUndefined(again.error)
+          assert.strictEqual(textOf(again.parts), "ok")
+        })
+      )
+    )
+
+    it.live("401 is a refused key that shows nothing of it", () =>
+      withModel(wire, (server, ref) =>
+        Effect.gen(function* () {
+          yield* server.push({ status: 401, errorMessage: `Incorrect API key provided: ${KEY}` })
+          const { error } = yield* collect(ref)
+          const reason = reasonOf(error)
+          assert.strictEqual(reason._tag, "AuthenticationError")
+          assert.notInclude(JSON.stringify(error), KEY)
+          assert.notInclude(String(error), KEY)
+        })
+      )
+    )
+
+    it.live("429 says when to come back", () =>
+      withModel(wire, (server, ref) =>
+        Effect.gen(function* () {
+          yield* server.push({ status: 429, retryAfter: "7" })
+          const reason = reasonOf((yield* collect(ref)).error)
+          assert.strictEqual(reason._tag, "RateLimitError")
+          if (reason._tag === "RateLimitError") assert.strictEqual(Duration.toMillis(reason.retryAfter!), 7000)
+        })
+      )
+    )
+
+    it.live("tells a used-up quota, an unknown model, a long conversation, a forbidden one and a 500 apart", () =>
+      withModel(wire, (server, ref) =>
+        Effect.gen(function* () {
+          yield* server.push(
+            { status: 429, errorMessage: "insufficient_quota: check your plan" },
+            { status: 404, errorMessage: "model not found" },
+            { status: 400, errorMessage: "prompt is too long: 300000 tokens" },
+            { status: 403, errorMessage: "no access" },
+            { status: 500, errorMessage: "boom" }
+          )
+          const reasons: Array<AiError.AiErrorReason> = []
+          for (let call = 0; call < 5; call++) reasons.push(reasonOf((yield* collect(ref)).error))
+          assert.deepStrictEqual(
+            reasons.map((reason) => reason._tag),
+            [
+              "QuotaExhaustedError",
+              "InvalidRequestError",
+              "InvalidRequestError",
+              "AuthenticationError",
+              "InternalProviderError"
+            ]
+          )
+          assert.strictEqual(reasons[1]?._tag === "InvalidRequestError" && reasons[1].parameter, "model")
+          assert.strictEqual(reasons[2]?._tag === "InvalidRequestError" && reasons[2].constraint, "context_length")
+        })
+      )
+    )
+
+    for (const end of ["cut", "reset"] as const) {
+      it.live(`an answer that breaks off (${end}) keeps its text and is an error`, () =>
+        withModel(wire, (server, ref) =>
+          Effect.gen(function* () {
+            yield* server.push({ text: ["half ", "of it"], end })
+            const { error, parts } = yield* collect(ref)
+            assert.strictEqual(textOf(parts), "half of it")
+            const reason = reasonOf(error)
+            assert.strictEqual(reason._tag, "NetworkError")
+            if (reason._tag === "NetworkError") assert.strictEqual(reason.description, STREAM_CUT)
+          })
+        )
+      )
+    }
+
+    it.live("an error event in the middle is the provider's error", () =>
+      withModel(wire, (server, ref) =>
+        Effect.gen(function* () {
+          yield* server.push({ text: ["half"], end: "error" })
+          const { error, parts } = yield* collect(ref)
+          assert.strictEqual(textOf(parts), "half")
+          assert.strictEqual(reasonOf(error)._tag, "InternalProviderError")
+        })
+      )
+    )
+
+    it.live("an answer that is no event stream is an error, not an empty answer", () =>
+      withModel(wire, (server, ref) =>
+        Effect.gen(function* () {
+          yield* server.push(
+            { rawBody: "<html>not a model</html>", contentType: "text/html" },
+            { rawBody: "data: {not json\n\n" }
+          )
+          assert.isDefined((yield* collect(ref)).error)
+          const reason = reasonOf((yield* collect(ref)).error)
+          assert.include(["InvalidResponseError", "InternalProviderError", "NetworkError"], reason._tag)
+        })
+      )
+    )
+
+    it.live("interrupting the call ends its request", () =>
+      withModel(wire, (server, ref) =>
+        Effect.gen(function* () {
+          yield* server.push({ text: ["and"], end: "hold" })
+          const seen: Array<string> = []
+          const fiber = yield* stream(ref).pipe(
+            Stream.runForEach((part) =>
+              Effect.sync(() => void (part.type === "text-delta" && part.delta !== "" && seen.push(part.delta)))
+            ),
+            Effect.forkChild({ startImmediately: true })
+          )
+          yield* until(Effect.sync(() => seen.length > 0))
+          const exit = yield* Fiber.interrupt(fiber).pipe(Effect.andThen(Fiber.await(fiber)))
+          assert.isTrue(Exit.hasInterrupts(exit))
+          yield* until(Effect.map(server.aborted, (count) => count === 1))
+        })
+      )
+    )
+  })
+}
+
+const until = (condition: Effect.Effect<boolean>): Effect.Effect<void> =>
+  Effect.flatMap(condition, (met) => (met ? Effect.void : Effect.andThen(Effect.sleep(5), until(condition))))
+
+describe("trying again", () => {
+  const wire = wires[3]!
+  const policy: RetryPolicy = { attempts: 3, baseMs: 1, maxMs: 2000 }
+
+  it.live("a transient failure before the first token is tried again", () =>
+    withModel(
+      wire,
+      (server, ref) =>
+        Effect.gen(function* () {
+          yield* server.push({ status: 503 }, { status: 429, retryAfter: "0" }, { text: ["there"] })
+          const { error, parts } = yield* collect(ref)
+          assert.isUndefined(error)
+          assert.strictEqual(textOf(parts), "there")
+          assert.lengthOf(yield* server.requests, 3)
+        }),
+      policy
+    )
+  )
+
+  it.live("an answer that broke off after text is not asked for again", () =>
+    withModel(
+      wire,
+      (server, ref) =>
+        Effect.gen(function* () {
+          yield* server.push({ text: ["half"], end: "cut" }, { text: ["whole"] })
+          const { parts } = yield* collect(ref)
+          assert.strictEqual(textOf(parts), "half")
+          assert.lengthOf(yield* server.requests, 1)
+        }),
+      policy
+    )
+  )
+
+  it.live("it is bounded, a refused key is not tried again, and a long wait is told instead of waited", () =>
+    withModel(
+      wire,
+      (server, ref) =>
+        Effect.gen(function* () {
+          yield* server.push({ status: 500 }, { status: 500 }, { status: 500 }, { text: ["late"] })
+          assert.strictEqual(reasonOf((yield* collect(ref)).error)._tag, "InternalProviderError")
+          assert.lengthOf(yield* server.requests, 3)
+          assert.strictEqual(textOf((yield* collect(ref)).parts), "late")
+          yield* server.push({ status: 401 }, { status: 429, retryAfter: "3600" })
+          assert.strictEqual(reasonOf((yield* collect(ref)).error)._tag, "AuthenticationError")
+          assert.strictEqual(reasonOf((yield* collect(ref)).error)._tag, "RateLimitError")
+          assert.lengthOf(yield* server.requests, 6)
+        }),
+      policy
+    )
+  )
+
+  it.live("a server that is not there is a network error without its address", () =>
+    Effect.gen(function* () {
+      const layer = modelsLayer({ models: { providers: { gone: { baseUrl: "http://127.0.0.1:1/v1" } } } })
+      const { error } = yield* Effect.provide(collect("gone/model"), layer)
+      assert.strictEqual(reasonOf(error)._tag, "NetworkError")
+      assert.notInclude(JSON.stringify(error), "127.0.0.1")
+    })
+  )
+})
