@@ -1,0 +1,33 @@
+/**
+ * The commands that a person can send to the bot. Names are OpenClaw's.
+ */
+
+export interface ChatCommand {
+  /** Without the slash. */
+  readonly command: "help" | "status" | "stop" | "new" | "reset"
+  readonly description: string
+}
+
+/** In the order of the menu. `/start`, which Telegram sends by itself, is answered like `/help`. */
+export const chatCommands: ReadonlyArray<ChatCommand> = [
+  { command: "help", description: "What this bot understands" },
+  { command: "status", description: "What the session is doing" },
+  { command: "stop", description: "Stop the reply that is being made" },
+  { command: "new", description: "Start a new session" },
+  { command: "reset", description: "Forget this session" }
+]
+
+/** A command and what was written after it. */
+export interface ParsedCommand {
+  readonly command: ChatCommand["command"]
+  readonly rest: string
+}
+
+/** Reads `/new hello`; `undefined` when the text is no command of ours, so that it is a message like any other. */
+export const parseCommand = (text: string): ParsedCommand | undefined => {
+  const match = /^\/([a-z]{1,16})(?:\s+|$)/i.exec(text)
+  if (match === null) return undefined
+  const name = match[1]!.toLowerCase()
+  const command = name === "start" ? "help" : chatCommands.find((candidate) => candidate.command === name)?.command
+  return command === undefined ? undefined : { command, rest: text.slice(match[0].length).trim() }
+}

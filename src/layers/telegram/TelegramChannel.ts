@@ -1,0 +1,103 @@
+/**
+ * Telegram as a `Channel`, over any `HttpClient`.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
+import type { Channel, Peer } from "../../services/Channel.ts"
+import { ChannelUnauthorized, DeliveryFailed } from "../../services/Channel.ts"
+import { AccountState, type TelegramAccount } from "./Account.ts"
+import * as Api from "./Api.ts"
+import * as Polling from "./Polling.ts"
+import * as Sending from "./Sending.ts"
+import { Bot } from "./Types.ts"
+
+const channel = "telegram"
+const label = "Telegram"
+const callTimeoutMs = 30_000
+
+const destination =
+  /^(?:(?:telegram|tg):)?(?:(?:group|direct):)?(-?\d{1,16}|@[A-Za-z][A-Za-z0-9_]{3,31})(?::(?:topic:)?(\d{1,10}))?$/i
+
+/** Reads `123`, `telegram:123`, `-100…`, `-100…:topic:7`, `-100…:7` and `@channelname`. */
+export const parsePeer =
+  (accountId: string) =>
+  (to: string, threadId?: string): Peer | undefined => {
+    const match = destination.exec(to.trim())
+    const chatId = match?.[1]
+    if (match === null || chatId === undefined || Number(chatId) === 0) return undefined
+    const thread = threadId ?? match[2]
+    if (thread !== undefined && !/^\d{1,10}$/.test(thread)) return undefined
+    return {
+      channel,
+      accountId,
+      chatId,
+      chatType: chatId.startsWith("@") ? "channel" : chatId.startsWith("-") ? "group" : "direct",
+      ...(thread === undefined ? undefined : { threadId: thread })
+    }
+  }
+
+/** An account without a token: it is shown, and everything else says what is missing. */
+const withoutToken = (account: TelegramAccount, state: AccountState): Channel => {
+  const message = account.tokenProblem ?? `account ${account.accountId} has no bot token`
+  return {
+    id: channel,
+    label,
+    accountId: account.accountId,
+    receive: () =>
+      Effect.andThen(
+        state.failed(message, true),
+        Effect.fail(new ChannelUnauthorized({ channel, accountId: account.accountId, message }))
+      ),
+    send: ({ peer }) => Effect.fail(new DeliveryFailed({ channel, to: peer.chatId, message, outcome: "refused" })),
+    typing: () => Effect.never,
+    parsePeer: parsePeer(account.accountId),
+    status: state.status,
+    probe: Effect.succeed({ ok: false, error: message })
+  }
+}
+
+const probe = (api: Api.Api) =>
+  Effect.gen(function* () {
+    const started = yield* Clock.currentTimeMillis
+    const answer = yield* Effect.result(api.call("getMe", {}, Bot))
+    const elapsedMs = Math.max(0, (yield* Clock.currentTimeMillis) - started)
+    if (answer._tag === "Failure") {
+      return { ok: false, status: answer.failure.code ?? null, error: answer.failure.message, elapsedMs }
+    }
+    const bot = answer.success
+    return {
+      ok: true,
+      status: null,
+      error: null,
+      elapsedMs,
+      bot: {
+        id: bot.id,
+        username: bot.username ?? null,
+        firstName: bot.first_name ?? null,
+        canJoinGroups: bot.can_join_groups ?? null,
+        canReadAllGroupMessages: bot.can_read_all_group_messages ?? null
+      }
+    }
+  })
+
+/** The channel of one account. It keeps no connection: nothing has to be released. */
+export const make = Effect.fn("TelegramChannel.make")(function* (
+  account: TelegramAccount
+): Effect.fn.Return<Channel, never, HttpClient.HttpClient> {
+  const { accountId, apiRoot, token } = account
+  const state = new AccountState(account)
+  if (token === undefined) return withoutToken(account, state)
+  const api = yield* Api.make({ apiRoot, token, timeoutMs: account.timeoutMs ?? callTimeoutMs })
+  return {
+    id: channel,
+    label,
+    accountId,
+    receive: Polling.receive({ api, accountId, state }),
+    send: Sending.send({ api, state }),
+    typing: Sending.typing({ api, state }),
+    parsePeer: parsePeer(accountId),
+    status: state.status,
+    probe: probe(api)
+  }
+})
