@@ -25,11 +25,10 @@ const config = Layer.effect(
   Effect.map(Settings, (settings) =>
     Config.of({
       file: "openclaw.json",
-      get: Effect.flatMap(Ref.get(settings), (value) =>
-        value === undefined
-          ? Effect.fail(new ConfigUnreadable({ file: "openclaw.json", message: "broken" }))
-          : Effect.succeed(value)
-      ),
+      get: Effect.gen(function* () {
+        const value = yield* Ref.get(settings)
+        return value ?? (yield* new ConfigUnreadable({ file: "openclaw.json", message: "broken" }))
+      }),
       raw: Effect.die("unused"),
       set: () => Effect.die("unused"),
       unset: () => Effect.die("unused"),
@@ -88,7 +87,8 @@ export const wire = () => {
 export const events = Effect.gen(function* () {
   const bus = yield* EventBus
   const subscription = yield* bus.subscribe
-  return Effect.map(PubSub.takeUpTo(subscription, 1_000), (taken) => taken as ReadonlyArray<BusEvent>)
+  const taken: Effect.Effect<ReadonlyArray<BusEvent>> = PubSub.takeUpTo(subscription, 1_000)
+  return { taken }
 })
 
 /** Approves whatever the node waits for. */

@@ -19,7 +19,7 @@ describe("surface approval", () => {
   it.effect("a new surface waits for an operator, then counts on the live connection", () =>
     Effect.gen(function* () {
       const registry = yield* NodeRegistry
-      const taken = yield* events
+      const { taken } = yield* events
       yield* registry.connect(linux("n1", "c1", [...shell, "camera.snap", "camera.snap"]), wire().send)
       const { paired, pending } = yield* registry.pairing
       assert.strictEqual(paired.length, 0)
@@ -87,7 +87,7 @@ describe("surface approval", () => {
       assert.strictEqual(row.approvalState, "pending-approval")
       assert.isTrue(yield* registry.approved(ConnId.make("c2")))
 
-      const taken = yield* events
+      const { taken } = yield* events
       yield* registry.connect(linux("n1", "c3", ["device.info", "system.run", "system.which"]), wire().send)
       const second = (yield* registry.pairing).pending[0]!
       assert.notStrictEqual(second.requestId, first.requestId)
@@ -140,7 +140,7 @@ describe("surface approval", () => {
       const registry = yield* NodeRegistry
       yield* registry.connect(linux("n1", "c1", shell), wire().send)
       const first = (yield* registry.pairing).pending[0]!
-      const taken = yield* events
+      const { taken } = yield* events
       assert.strictEqual(yield* registry.reject(first.requestId), "n1")
       const resolved = yield* taken
       assert.deepStrictEqual(

@@ -59,7 +59,7 @@ export const layer: Layer.Layer<
     const isKnown = (nodeId: string) =>
       Effect.gen(function* () {
         return (yield* store.approvedOf(nodeId)) !== undefined || (yield* store.requestOf(nodeId)) !== undefined
-      }).pipe(Effect.catch(() => Effect.succeed(false)))
+      }).pipe(Effect.orElseSucceed(() => false))
 
     const invoke = Invoke.make({ connections, rules, isKnown, scope: yield* Effect.scope })
 

@@ -61,10 +61,10 @@ export const make = Effect.fnUntraced(function* (store: Store, connections: Conn
     }
   })
 
-  const waitingRequest = (requestId: string) =>
-    Effect.flatMap(store.request(requestId), (request) =>
-      request === undefined ? Effect.fail(new PairingRequestNotFound({ requestId })) : Effect.succeed(request)
-    )
+  const waitingRequest = Effect.fnUntraced(function* (requestId: string) {
+    const request = yield* store.request(requestId)
+    return request ?? (yield* new PairingRequestNotFound({ requestId }))
+  })
 
   const approve = Effect.fnUntraced(function* (requestId: string, approverScopes: ReadonlyArray<string>) {
     const request = yield* waitingRequest(requestId)
