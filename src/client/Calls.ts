@@ -1,0 +1,123 @@
+/**
+ * The typed client's shape: one function per row of the method table, and what a caller may say about one call.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import type * as Rpc from "effect/rpc/Rpc"
+import * as RpcSchema from "effect/rpc/RpcSchema"
+import * as Stream from "effect/Stream"
+import type { GatewayError } from "../protocol/GatewayError.ts"
+import { accessOf, type Method, MethodTable } from "../protocol/MethodTable.ts"
+import { type CallError, RequestTimeout } from "./errors.ts"
+
+export interface CallOptions {
+  /**
+   * The call's one deadline. Left out: `timeoutMs` of the params plus five seconds when they have one, else the client's
+   * `callTimeout`; for a method that answers more than once that bounds the first answer only.
+   */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * Every method of the table by name. A method that answers once is an `Effect`; one that answers more than once, such
+ * as `agent`, is a `Stream` of its answers. Fails with `GatewayError` when the Gateway refused (or when the params do
+ * not fit the method's schema, as the Gateway would answer), else with a `CallError`.
+ */
+export type Calls = {
+  readonly [Row in Method as Row["_tag"]]: (
+    params: Rpc.PayloadConstructor<Row>,
+    options?: CallOptions
+  ) => Rpc.Success<Row> extends Stream.Stream<infer A, infer E, infer _R>
+    ? Stream.Stream<A, E | CallError>
+    : Effect.Effect<Rpc.Success<Row>, Rpc.Error<Row> | CallError>
+}
+
+export type OneCall = (
+  method: string,
+  params: unknown,
+  options: CallOptions
+) => Effect.Effect<unknown, GatewayError | CallError>
+export type ManyCall = (
+  method: string,
+  params: unknown,
+  options: CallOptions
+) => Stream.Stream<unknown, GatewayError | CallError>
+
+/** Whether a method of the table answers more than once. */
+export const streams = (method: string): boolean => {
+  const row = MethodTable.requests.get(method)
+  return row !== undefined && RpcSchema.isStreamSchema(row.successSchema)
+}
+
+/** Builds the typed client from its two general forms. Both decode what they return by the row's schema. */
+export const make = (one: OneCall, many: ManyCall): Calls =>
+  // The keys and the kind of each function come from the table that the type is derived from.
+  Object.fromEntries(
+    Array.from(MethodTable.requests.keys(), (method) => [
+      method,
+      streams(method)
+        ? (params: unknown, options: CallOptions = {}) => many(method, params, options)
+        : (params: unknown, options: CallOptions = {}) => one(method, params, options)
+    ])
+  ) as unknown as Calls
+
+/** What a method gets on top of the time that its own params give it. */
+const GRACE_MS = 5000
+
+/** The deadline of one call. */
+export const deadline = (params: unknown, options: CallOptions, standard: Duration.Input): Duration.Duration => {
+  if (options.timeout !== undefined) return Duration.fromInputUnsafe(options.timeout)
+  return Predicate.hasProperty(params, "timeoutMs") && Predicate.isNumber(params.timeoutMs) && params.timeoutMs > 0
+    ? Duration.millis(params.timeoutMs + GRACE_MS)
+    : Duration.fromInputUnsafe(standard)
+}
+
+/** Fails a call whose time is up. `sent` says whether the Gateway may have seen it by then. */
+export const expired = (method: string, duration: Duration.Duration, sent: boolean) =>
+  Effect.fail(new RequestTimeout({ method, timeoutMs: Duration.toMillis(duration), sent }))
+
+/** Bounds a stream of answers: the whole of it when the caller gave a `timeout`, else the time to its first answer. */
+export const bounded = <A, E, R>(
+  answers: Stream.Stream<A, E, R>,
+  about: {
+    readonly method: string
+    readonly duration: Duration.Duration
+    readonly whole: boolean
+    readonly sent: () => boolean
+  }
+): Stream.Stream<A, E | RequestTimeout, R> =>
+  Stream.suspend(() => {
+    let answered = false
+    const late = Effect.andThen(
+      Effect.sleep(about.duration),
+      Effect.suspend(() =>
+        answered && !about.whole ? Effect.never : expired(about.method, about.duration, about.sent())
+      )
+    )
+    return answers.pipe(
+      Stream.tap(() =>
+        Effect.sync(() => {
+          answered = true
+        })
+      ),
+      Stream.interruptWhen(late)
+    )
+  })
+
+/** Methods that a Gateway carries out once per idempotency key, however often it is asked. */
+const ONCE_PER_KEY: ReadonlySet<string> = new Set(["agent", "chat.send", "send"])
+
+/**
+ * Asking twice does no more than asking once: the method only reads, or the Gateway knows the request by its key.
+ * `node.invoke` is not among them: not every node remembers keys.
+ */
+export const repeatable = (method: string, params: unknown): boolean => {
+  if (ONCE_PER_KEY.has(method)) {
+    return Predicate.hasProperty(params, "idempotencyKey") && Predicate.isString(params.idempotencyKey)
+  }
+  const access = accessOf(method)
+  return (
+    access === "any" || access === "operator.read" || (MethodTable.requests.has(method) && method.endsWith(".list"))
+  )
+}

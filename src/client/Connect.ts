@@ -1,0 +1,146 @@
+/**
+ * From an endpoint to an authenticated connection: which credential is shown, and what is remembered of the answer.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { type Credential, deviceToken } from "../domain/Credential.ts"
+import { type Endpoint, isEncrypted, isLoopback } from "../domain/Endpoint.ts"
+import type { ClientInfo, HelloOk } from "../protocol/Connect.ts"
+import type { StateDirUnusable } from "../services/StateDir.ts"
+import type { DeviceIdentity } from "./DeviceIdentity.ts"
+import type { DeviceTokens, StoredToken, TokenKey } from "./DeviceTokens.ts"
+import { type ConnectError, GatewayUnreachable, HandshakeRejected } from "./errors.ts"
+import { handshake, type Introduction } from "./Handshake.ts"
+import { type Connection, open } from "./Socket.ts"
+
+export interface ConnectOptions {
+  readonly endpoint: Endpoint
+  readonly client: ClientInfo
+  /** `operator` when left out. */
+  readonly role?: "operator" | "node" | undefined
+  /** Scopes to ask for. Left out: those that a stored device token was granted, else none. */
+  readonly scopes?: ReadonlyArray<string> | undefined
+  /** At most one of each kind. Without any, a stored device token is used when there is one. */
+  readonly credentials?: ReadonlyArray<Credential> | undefined
+  readonly device?: DeviceIdentity | undefined
+  /** Where device tokens are kept. Left out: none is used or stored, as for an endpoint given by `--url`. */
+  readonly deviceTokens?: DeviceTokens | undefined
+  readonly caps?: ReadonlyArray<string> | undefined
+  readonly commands?: ReadonlyArray<string> | undefined
+  readonly pathEnv?: string | undefined
+  readonly permissions?: { readonly [name: string]: boolean } | undefined
+  readonly locale?: string | undefined
+  readonly userAgent?: string | undefined
+  /** Lowest protocol version to offer; 4 when left out. Only nodes and probes may offer 3. */
+  readonly minProtocol?: number | undefined
+  /** One deadline from dialling to `hello-ok`; 15 seconds when left out. */
+  readonly connectTimeout?: Duration.Input | undefined
+}
+
+export interface Connected {
+  readonly connection: Connection
+  readonly hello: HelloOk
+}
+
+/** One attempt. A failed one leaves no socket behind; a good one lives as long as the caller's scope. */
+const attempt = Effect.fnUntraced(function* (endpoint: Endpoint, who: Introduction, timeout: Duration.Input) {
+  const duration = Duration.fromInputUnsafe(timeout)
+  const outer = yield* Effect.scope
+  const scope = yield* Scope.fork(outer)
+  return yield* Effect.gen(function* () {
+    const connection = yield* open(endpoint)
+    const hello = yield* handshake(connection, who)
+    return { connection, hello }
+  }).pipe(
+    Scope.provide(scope),
+    Effect.timeoutOrElse({
+      duration,
+      orElse: () =>
+        Effect.fail(
+          new GatewayUnreachable({
+            endpoint,
+            reason: "timeout",
+            detail: `no hello-ok within ${Duration.toMillis(duration)} ms`
+          })
+        )
+    }),
+    Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+  )
+})
+
+/** A store that fails costs a pairing prompt at most, never the connection. */
+const orWarn = <A>(effect: Effect.Effect<A, StateDirUnusable>, doing: string): Effect.Effect<A | undefined> =>
+  Effect.catch(effect, (error) => Effect.as(Effect.logWarning(`${doing}: ${error.message}`), undefined))
+
+const mismatch = (error: ConnectError, code: string): boolean =>
+  error._tag === "HandshakeRejected" && error.detailCode === code
+
+/**
+ * Connects and authenticates. Explicit credentials come first. When the Gateway says that the shared secret is wrong but
+ * a device token would do, the stored one is tried once, on an encrypted or loopback connection only. A device token
+ * that the Gateway issues is stored; one that it no longer accepts is forgotten.
+ */
+export const connect: (options: ConnectOptions) => Effect.Effect<Connected, ConnectError, Scope.Scope> = Effect.fn(
+  "GatewayClient.connect"
+)(function* (options) {
+  const { device, deviceTokens, endpoint } = options
+  const role = options.role ?? "operator"
+  const timeout = options.connectTimeout ?? "15 seconds"
+  const explicit = options.credentials ?? []
+  const key: TokenKey | undefined = device === undefined ? undefined : { endpoint, deviceId: device.id, role }
+
+  const stored =
+    deviceTokens === undefined || key === undefined
+      ? undefined
+      : yield* orWarn(deviceTokens.get(key), "the stored device token could not be read")
+
+  const introduce = (credentials: ReadonlyArray<Credential>, granted: StoredToken | undefined): Introduction => ({
+    client: options.client,
+    role,
+    scopes: options.scopes ?? granted?.scopes ?? [],
+    credentials,
+    device,
+    caps: options.caps,
+    commands: options.commands,
+    pathEnv: options.pathEnv,
+    permissions: options.permissions,
+    locale: options.locale,
+    userAgent: options.userAgent,
+    minProtocol: options.minProtocol
+  })
+  const remember = Effect.fnUntraced(function* (hello: HelloOk) {
+    const token = hello.auth.deviceToken
+    if (deviceTokens === undefined || key === undefined || token === undefined) return
+    yield* orWarn(
+      deviceTokens.put(key, { token: deviceToken(token), scopes: hello.auth.scopes }),
+      "the device token could not be stored"
+    )
+  })
+  const withStored = (token: StoredToken) =>
+    attempt(endpoint, introduce([token.token], token), timeout).pipe(
+      Effect.tapError((error) =>
+        deviceTokens !== undefined && key !== undefined && mismatch(error, "AUTH_DEVICE_TOKEN_MISMATCH")
+          ? orWarn(deviceTokens.remove(key), "the refused device token could not be removed")
+          : Effect.void
+      )
+    )
+
+  const mayRetry = isLoopback(endpoint) || isEncrypted(endpoint)
+  const connected =
+    explicit.length === 0 && stored !== undefined
+      ? yield* withStored(stored)
+      : yield* attempt(endpoint, introduce(explicit, undefined), timeout).pipe(
+          Effect.catchIf(
+            (error) =>
+              error instanceof HandshakeRejected &&
+              error.canRetryWithDeviceToken &&
+              mismatch(error, "AUTH_TOKEN_MISMATCH") &&
+              mayRetry,
+            (error) => (stored === undefined ? Effect.fail(error) : withStored(stored))
+          )
+        )
+  yield* remember(connected.hello)
+  return connected
+})

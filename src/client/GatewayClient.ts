@@ -1,0 +1,134 @@
+/**
+ * A client of one Gateway over one connection, for as long as its scope is open.
+ *
+ * When to use: a command that asks something and ends. What must survive a lost connection uses `ReconnectingClient`.
+ */
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { EventName, EventPayload } from "../protocol/EventTable.ts"
+import type { HelloOk } from "../protocol/Connect.ts"
+import type { GatewayError } from "../protocol/GatewayError.ts"
+import { type CallOptions, type Calls, deadline, expired, make } from "./Calls.ts"
+import { connect, type ConnectOptions } from "./Connect.ts"
+import { type CallError, ConnectionClosed, type ConnectError, type EventsOverflowed } from "./errors.ts"
+import { type EventHub, type GatewayEvent, makeHub, payloadsOf } from "./Events.ts"
+import { randomId } from "./ids.ts"
+import * as Link from "./Link.ts"
+import * as RpcFrames from "./RpcFrames.ts"
+
+export interface ClientOptions extends ConnectOptions {
+  /** Deadline of a call that says nothing else; 30 seconds when left out. */
+  readonly callTimeout?: Duration.Input | undefined
+}
+
+export interface RequestOptions extends CallOptions {
+  /** Waits for the second answer of a method that first answers `accepted`. */
+  readonly expectFinal?: boolean | undefined
+}
+
+/** Calls any method by name, its params and its answer unchecked, as `openclaw gateway call` does. */
+export type Request = (
+  method: string,
+  params?: unknown,
+  options?: RequestOptions
+) => Effect.Effect<unknown, GatewayError | CallError>
+
+/** What every Gateway client offers. */
+export interface ClientApi {
+  readonly call: Calls
+  readonly request: Request
+  /**
+   * Events from now on; the first reader also gets the newest 256 that came before it. The stream ends with the client and
+   * fails with `EventsOverflowed` when its reader is more than 4096 events behind.
+   */
+  readonly events: Stream.Stream<GatewayEvent, EventsOverflowed>
+  /** The payloads of one event. */
+  readonly on: <Name extends EventName>(name: Name) => Stream.Stream<EventPayload<Name>, EventsOverflowed>
+}
+
+export class GatewayClient extends Context.Service<
+  GatewayClient,
+  ClientApi & {
+    readonly hello: HelloOk
+    /** How the connection ended; waits while it has not. Code 4000 when the Gateway went silent. */
+    readonly closed: Effect.Effect<ConnectionClosed>
+  }
+>()("openclaw/client/GatewayClient") {
+  /** Connects, authenticates and stays connected until the scope closes. */
+  static readonly make = (options: ClientOptions): Effect.Effect<GatewayClient["Service"], ConnectError, Scope.Scope> =>
+    Effect.gen(function* () {
+      const hub = makeHub()
+      const { client } = yield* over(options, hub, () => Effect.void)
+      yield* Effect.forkScoped(Effect.andThen(client.closed, Effect.sync(hub.end)))
+      return client
+    })
+
+  static readonly layer = (options: ClientOptions): Layer.Layer<GatewayClient, ConnectError> =>
+    Layer.effect(GatewayClient, GatewayClient.make(options))
+}
+
+interface OneConnection {
+  readonly client: GatewayClient["Service"]
+  readonly general: RpcFrames.GeneralCalls
+}
+
+/** One connection whose events go to a hub that may outlive it. */
+export const over = Effect.fnUntraced(function* (
+  options: ClientOptions,
+  hub: EventHub,
+  onGap: (gap: Link.SeqGap) => Effect.Effect<void>
+): Effect.fn.Return<OneConnection, ConnectError, Scope.Scope> {
+  const callTimeout = options.callTimeout ?? "30 seconds"
+  const { connection, hello } = yield* connect(options)
+  const link = yield* Link.make({ connection, hello, hub, onGap })
+
+  const request = Effect.fn("GatewayClient.request")(function* (
+    method: string,
+    params?: unknown,
+    requestOptions: RequestOptions = {}
+  ) {
+    const id = randomId()
+    const duration = deadline(params, requestOptions, callTimeout)
+    const result = yield* Deferred.make<unknown, GatewayError | CallError>()
+    const onAnswer = (answer: Link.Answer): Effect.Effect<unknown> => {
+      switch (answer._tag) {
+        case "Ok":
+          if (answer.more && requestOptions.expectFinal === true) return Effect.void
+          link.forget(id)
+          return Deferred.succeed(result, answer.payload)
+        case "Closed":
+          return Deferred.fail(result, during(answer.error, method, true))
+        default:
+          return Deferred.fail(result, answer.error)
+      }
+    }
+    return yield* link
+      .send({ id, method, params: params ?? {} }, (answer) => Effect.asVoid(onAnswer(answer)))
+      .pipe(
+        Effect.mapError((error) => during(error, method, false)),
+        Effect.andThen(Deferred.await(result)),
+        Effect.timeoutOrElse({ duration, orElse: () => expired(method, duration, true) }),
+        Effect.ensuring(Effect.sync(() => link.forget(id)))
+      )
+  })
+
+  const general = yield* RpcFrames.calls(link, callTimeout)
+  const client: GatewayClient["Service"] = {
+    hello,
+    call: make(general.one, general.many),
+    request,
+    events: hub.events,
+    on: (name) => payloadsOf(hub.events, name),
+    closed: link.closed
+  }
+  return { client, general }
+})
+
+/** The same end of the connection, told to one caller. */
+const during = (error: ConnectionClosed, method: string, sent: boolean) =>
+  new ConnectionClosed({ code: error.code, reason: error.reason, request: { method, sent } })

@@ -1,0 +1,163 @@
+/**
+ * An open connection after the handshake: answers find their requests, events find their readers, and silence is noticed.
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { HelloOk } from "../protocol/Connect.ts"
+import { type ResponseFrame, ServerFrame } from "../protocol/Frame.ts"
+import { GatewayError } from "../protocol/GatewayError.ts"
+import { ConnectionClosed, ProtocolViolation } from "./errors.ts"
+import * as Events from "./Events.ts"
+import type { Connection } from "./Socket.ts"
+
+/** What came back for one request. */
+export type Answer =
+  /** `more`: the Gateway accepted the request and will answer once again. */
+  | { readonly _tag: "Ok"; readonly payload: unknown; readonly more: boolean }
+  | { readonly _tag: "Refused"; readonly error: GatewayError }
+  | { readonly _tag: "Broken"; readonly error: ProtocolViolation }
+  | { readonly _tag: "Closed"; readonly error: ConnectionClosed }
+
+/** Broadcast events that never arrived: `expected` should have come, `received` did. */
+export interface SeqGap {
+  readonly expected: number
+  readonly received: number
+}
+
+export interface Link {
+  readonly hello: HelloOk
+  /** Sends one request; `onAnswer` runs for every answer until the last one. */
+  readonly send: (
+    request: { readonly id: string; readonly method: string; readonly params: unknown },
+    onAnswer: (answer: Answer) => Effect.Effect<void>
+  ) => Effect.Effect<void, ConnectionClosed>
+  /** The caller is gone; a late answer is dropped. */
+  readonly forget: (id: string) => void
+  /** How the connection ended; waits while it has not. */
+  readonly closed: Effect.Effect<ConnectionClosed>
+}
+
+export interface LinkOptions {
+  readonly connection: Connection
+  readonly hello: HelloOk
+  readonly hub: Events.EventHub
+  readonly onGap: (gap: SeqGap) => Effect.Effect<void>
+}
+
+const decodeFrame = Schema.decodeUnknownExit(Schema.fromJsonString(ServerFrame))
+/** Enough of a broken answer to tell whose it was. */
+const decodeAnswerId = Schema.decodeUnknownExit(
+  Schema.fromJsonString(Schema.Struct({ type: Schema.Literal("res"), id: Schema.String }))
+)
+/** A payload with this status is OpenClaw's way of saying that the real answer follows under the same id. */
+const isAccepted = Schema.is(Schema.Struct({ status: Schema.Literal("accepted") }))
+
+const answerOf = (frame: ResponseFrame): Answer => {
+  if (frame.ok) return { _tag: "Ok", payload: frame.payload, more: isAccepted(frame.payload) }
+  return frame.error === undefined
+    ? { _tag: "Broken", error: new ProtocolViolation({ problem: "an answer with ok:false and no error" }) }
+    : { _tag: "Refused", error: new GatewayError(frame.error) }
+}
+
+/** Close code for a Gateway that has gone silent, as OpenClaw's client uses it. */
+export const TICK_TIMEOUT_CODE = 4000
+
+/** Takes a connection over after `hello-ok`. The reader and the watchdog live in the caller's scope. */
+export const make: (options: LinkOptions) => Effect.Effect<Link, never, Scope.Scope> = Effect.fnUntraced(function* ({
+  connection,
+  hello,
+  hub,
+  onGap
+}) {
+  const pending = new Map<string, (answer: Answer) => Effect.Effect<void>>()
+  const closed = yield* Deferred.make<ConnectionClosed>()
+  let lastSeen = yield* Clock.currentTimeMillis
+  let nextSeq = 1
+
+  const answer = (id: string, value: Answer): Effect.Effect<void> => {
+    const waiting = pending.get(id)
+    if (waiting === undefined) return Effect.void
+    if (value._tag !== "Ok" || !value.more) pending.delete(id)
+    return waiting(value)
+  }
+
+  const onMessage = (text: string): Effect.Effect<void> => {
+    const frame = decodeFrame(text)
+    if (Exit.isFailure(frame)) {
+      const broken = decodeAnswerId(text)
+      return Exit.isSuccess(broken)
+        ? answer(broken.value.id, {
+            _tag: "Broken",
+            error: new ProtocolViolation({ problem: "an answer that is no response frame" })
+          })
+        : Effect.logWarning(`ignored ${text.length} characters from the Gateway that are no frame`)
+    }
+    if (frame.value.type === "res") return answer(frame.value.id, answerOf(frame.value))
+    const { seq } = frame.value
+    hub.publish(Events.decode(frame.value))
+    if (seq === undefined) return Effect.void
+    const expected = nextSeq
+    nextSeq = seq + 1
+    return seq === expected ? Effect.void : onGap({ expected, received: seq })
+  }
+
+  const finish = (error: ConnectionClosed) =>
+    Effect.suspend(() => {
+      const waiting = Array.from(pending.values())
+      pending.clear()
+      Deferred.doneUnsafe(closed, Exit.succeed(error))
+      return Effect.forEach(waiting, (onAnswer) => onAnswer({ _tag: "Closed", error }), { discard: true })
+    })
+
+  const read = connection.receive.pipe(
+    Effect.tap((text) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        lastSeen = now
+        return onMessage(text)
+      })
+    ),
+    Effect.forever,
+    Effect.catch(finish)
+  )
+
+  const allowedSilence = hello.policy.tickIntervalMs * 2
+  const watch = Effect.gen(function* () {
+    for (;;) {
+      const silent = (yield* Clock.currentTimeMillis) - lastSeen
+      if (silent >= allowedSilence) return yield* connection.close(TICK_TIMEOUT_CODE, "tick timeout")
+      yield* Effect.sleep(allowedSilence - silent)
+    }
+  })
+
+  const run = (name: string, effect: Effect.Effect<void>) =>
+    effect.pipe(
+      // A defect here would leave every caller waiting for ever.
+      Effect.tapDefect((defect) =>
+        Effect.logError(`the client's ${name} died`, defect).pipe(
+          Effect.andThen(connection.close(1011, "client error")),
+          Effect.andThen(finish(new ConnectionClosed({ code: 1011, reason: "client error" })))
+        )
+      ),
+      Effect.forkScoped
+    )
+  yield* run("reader", read)
+  yield* run("watchdog", Effect.raceFirst(watch, Effect.asVoid(Deferred.await(closed))))
+  // Runs before the fibers above are interrupted: nobody keeps waiting on a scope that is gone.
+  yield* Effect.addFinalizer(() => finish(new ConnectionClosed({ code: 1000, reason: "closed by this client" })))
+
+  return {
+    hello,
+    send: ({ id, method, params }, onAnswer) =>
+      Effect.suspend(() => {
+        const text = JSON.stringify({ type: "req", id, method, params })
+        pending.set(id, onAnswer)
+        return connection.send(text).pipe(Effect.onError(() => Effect.sync(() => pending.delete(id))))
+      }),
+    forget: (id) => void pending.delete(id),
+    closed: Deferred.await(closed)
+  }
+})

@@ -1,0 +1,244 @@
+/**
+ * A client that keeps its connection: it connects again whenever it is lost, waits as the Gateway asks it to, and stops
+ * only when waiting cannot help.
+ *
+ * When to use: whatever lives longer than one question, such as a node host, a page or an embedding application.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { HelloOk } from "../protocol/Connect.ts"
+import type { GatewayError } from "../protocol/GatewayError.ts"
+import { Supervisor } from "../services/Supervisor.ts"
+import * as Calls from "./Calls.ts"
+import { type CallError, ConnectionClosed, type ConnectError, HandshakeRejected } from "./errors.ts"
+import { makeHub, payloadsOf } from "./Events.ts"
+import { type ClientApi, type ClientOptions, over, type RequestOptions } from "./GatewayClient.ts"
+import type { SeqGap } from "./Link.ts"
+
+/** Where a reconnecting client stands. Times are Unix milliseconds. */
+export type ConnectionState =
+  | { readonly _tag: "Connecting"; readonly attempt: number }
+  | {
+      readonly _tag: "Connected"
+      readonly hello: HelloOk
+      readonly since: number
+      /** Broadcast events that this connection lost; whoever shows state that they carry should fetch it anew. */
+      readonly missedEvents: number
+      readonly lastGap: SeqGap | undefined
+    }
+  | { readonly _tag: "Waiting"; readonly attempt: number; readonly delayMs: number; readonly error: ConnectError }
+  /** For good: somebody has to approve the device or change a credential. */
+  | { readonly _tag: "Stopped"; readonly error: ConnectError }
+
+export interface ReconnectOptions extends ClientOptions {
+  /** The fiber's name in the supervision tree; `client/<endpoint>` when left out. */
+  readonly name?: string | undefined
+  /** Keeps asking while the device waits for an operator's approval, instead of stopping. */
+  readonly waitForPairing?: boolean | undefined
+}
+
+const FIRST_WAIT_MS = 1000
+const LONGEST_WAIT_MS = 30_000
+/** A connection that lived this long was a good one: the waits start over. */
+const HEALTHY_MS = 5000
+
+const isTerminal = (error: ConnectError, options: ReconnectOptions): boolean =>
+  error instanceof HandshakeRejected &&
+  error.terminal &&
+  !(options.waitForPairing === true && error.detailCode === "PAIRING_REQUIRED")
+
+/** What the Gateway asked for, plus a wait drawn evenly from zero to an exponentially growing limit (full jitter). */
+const waitFor = (error: ConnectError, attempt: number): Effect.Effect<number> =>
+  Effect.map(Random.next, (random) => {
+    const asked = error instanceof HandshakeRejected ? (error.retryAfterMs ?? 0) : 0
+    return asked + Math.round(random * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt))
+  })
+
+type Connection = Effect.Success<ReturnType<typeof over>>
+
+export class ReconnectingClient extends Context.Service<
+  ReconnectingClient,
+  ClientApi & {
+    readonly state: SubscriptionRef.SubscriptionRef<ConnectionState>
+    /** The next hello-ok (or the present one); fails when the client stopped for good. */
+    readonly ready: Effect.Effect<HelloOk, ConnectError>
+  }
+>()("openclaw/client/ReconnectingClient") {
+  /**
+   * Starts connecting and returns at once; `ready` waits. A call waits for a connection within its deadline. When the
+   * connection is lost under a call, one that may be repeated (it only reads, or carries an idempotency key that the
+   * Gateway honours) is sent once more; any other fails with `ConnectionClosed`, which says whether it was sent. A
+   * repeated `agent` may report `accepted` twice.
+   */
+  static readonly make = (
+    options: ReconnectOptions
+  ): Effect.Effect<ReconnectingClient["Service"], never, Scope.Scope> => make(options)
+
+  static readonly layer = (options: ReconnectOptions): Layer.Layer<ReconnectingClient> =>
+    Layer.effect(ReconnectingClient, make(options))
+}
+
+const make = Effect.fnUntraced(function* (
+  options: ReconnectOptions
+): Effect.fn.Return<ReconnectingClient["Service"], never, Scope.Scope> {
+  const callTimeout: Duration.Input = options.callTimeout ?? "30 seconds"
+  const hub = makeHub()
+  const state = yield* SubscriptionRef.make<ConnectionState>({ _tag: "Connecting", attempt: 0 })
+  let current: Connection | undefined
+
+  const onGap = (gap: SeqGap) =>
+    SubscriptionRef.update(state, (now) =>
+      now._tag === "Connected"
+        ? { ...now, missedEvents: now.missedEvents + Math.max(0, gap.received - gap.expected), lastGap: gap }
+        : now
+    )
+
+  /** One connection from dialling to its end; how long it lived, and why it ended. */
+  const session = Effect.fnUntraced(function* (attempt: number) {
+    yield* SubscriptionRef.set(state, { _tag: "Connecting", attempt })
+    const connection = yield* over(options, hub, onGap)
+    const since = yield* Clock.currentTimeMillis
+    current = connection
+    yield* SubscriptionRef.set(state, {
+      _tag: "Connected",
+      hello: connection.client.hello,
+      since,
+      missedEvents: 0,
+      lastGap: undefined
+    })
+    const error = yield* connection.client.closed
+    return { error, lived: (yield* Clock.currentTimeMillis) - since }
+  }, Effect.scoped)
+
+  const run = Effect.gen(function* () {
+    for (let attempt = 0; ; attempt++) {
+      const ended: { readonly error: ConnectError; readonly lived: number } = yield* Effect.catch(
+        session(attempt),
+        (error) => Effect.succeed({ error, lived: 0 })
+      )
+      current = undefined
+      if (isTerminal(ended.error, options)) {
+        return yield* SubscriptionRef.set(state, { _tag: "Stopped", error: ended.error })
+      }
+      if (ended.lived >= HEALTHY_MS) attempt = 0
+      const delayMs = yield* waitFor(ended.error, attempt)
+      yield* SubscriptionRef.set(state, { _tag: "Waiting", attempt, delayMs, error: ended.error })
+      yield* Effect.logDebug(`connecting again in ${delayMs} ms`, ended.error.message)
+      yield* Effect.sleep(delayMs)
+    }
+  })
+
+  const supervisor = yield* Effect.serviceOption(Supervisor)
+  const name = options.name ?? `client/${options.endpoint}`
+  yield* Option.match(supervisor, {
+    onSome: ({ supervise }) => supervise(name, run, { restart: "on-failure" }),
+    onNone: () => Effect.forkScoped(Effect.tapDefect(run, (defect) => Effect.logError(`${name} died`, defect)))
+  })
+  yield* Effect.addFinalizer(() => Effect.sync(hub.end))
+
+  /** The connection, waited for, and not one that the caller has seen the end of. */
+  const connected = (seen: Connection | undefined): Effect.Effect<Connection, ConnectError> =>
+    Effect.suspend(() =>
+      current !== undefined && current !== seen
+        ? Effect.succeed(current)
+        : SubscriptionRef.changes(state).pipe(
+            Stream.mapEffect((now) => (now._tag === "Stopped" ? Effect.fail(now.error) : Effect.succeed(current))),
+            Stream.filter((connection) => connection !== undefined && connection !== seen),
+            Stream.runHead,
+            // The state outlives every caller, so its changes do not end.
+            Effect.flatMap((head) =>
+              Option.isSome(head) && head.value !== undefined ? Effect.succeed(head.value) : Effect.never
+            )
+          )
+    )
+
+  const stopped = (method: string) => (error: ConnectError) =>
+    new ConnectionClosed({
+      code: error._tag === "ConnectionClosed" ? error.code : 1008,
+      reason: error._tag === "HandshakeRejected" ? error.explanation : error.message,
+      request: { method, sent: false }
+    })
+
+  /** Whether a call that lost its connection goes on another one. */
+  const again = (
+    error: ConnectionClosed,
+    method: string,
+    params: unknown,
+    repeated: boolean
+  ): "fresh" | "repeat" | undefined => {
+    if (error.request?.sent === false) return "fresh"
+    return !repeated && Calls.repeatable(method, params) ? "repeat" : undefined
+  }
+
+  const once = <A>(
+    method: string,
+    params: unknown,
+    callOptions: Calls.CallOptions,
+    ask: (connection: Connection) => Effect.Effect<A, GatewayError | CallError>
+  ): Effect.Effect<A, GatewayError | CallError> => {
+    const duration = Calls.deadline(params, callOptions, callTimeout)
+    let sent = false
+    const go = (seen: Connection | undefined, repeated: boolean): Effect.Effect<A, GatewayError | CallError> =>
+      Effect.flatMap(Effect.mapError(connected(seen), stopped(method)), (connection) => {
+        sent = true
+        return Effect.catchTag(ask(connection), "ConnectionClosed", (error) => {
+          const how = again(error, method, params, repeated)
+          if (how === "fresh") sent = repeated
+          return how === undefined ? Effect.fail(error) : go(connection, repeated || how === "repeat")
+        })
+      })
+    return Effect.suspend(() => {
+      sent = false
+      return go(undefined, false)
+    }).pipe(Effect.timeoutOrElse({ duration, orElse: () => Calls.expired(method, duration, sent) }))
+  }
+
+  const many: Calls.ManyCall = (method, params, callOptions) =>
+    Stream.suspend(() => {
+      let sent = false
+      const go = (seen: Connection | undefined, repeated: boolean): Stream.Stream<unknown, GatewayError | CallError> =>
+        Stream.unwrap(
+          Effect.map(Effect.mapError(connected(seen), stopped(method)), (connection) => {
+            sent = true
+            return Stream.catchTag(
+              connection.general.many(method, params, callOptions),
+              "ConnectionClosed",
+              (error) => {
+                const how = again(error, method, params, repeated)
+                return how === undefined ? Stream.fail(error) : go(connection, repeated || how === "repeat")
+              }
+            )
+          })
+        )
+      return Calls.bounded(go(undefined, false), {
+        method,
+        duration: Calls.deadline(params, callOptions, callTimeout),
+        whole: callOptions.timeout !== undefined,
+        sent: () => sent
+      })
+    })
+
+  return {
+    state,
+    ready: Effect.map(connected(undefined), (connection) => connection.client.hello),
+    call: Calls.make(
+      (method, params, callOptions) =>
+        once(method, params, callOptions, ({ general }) => general.one(method, params, callOptions)),
+      many
+    ),
+    request: Effect.fn("ReconnectingClient.request")(
+      (method: string, params?: unknown, requestOptions: RequestOptions = {}) =>
+        once(method, params, requestOptions, ({ client }) => client.request(method, params, requestOptions))
+    ),
+    events: hub.events,
+    on: (event) => payloadsOf(hub.events, event)
+  }
+})

@@ -1,0 +1,125 @@
+/**
+ * One WebSocket as a scoped resource. The only file that knows which WebSocket library is used.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import { type RawData, WebSocket } from "ws"
+import type { Endpoint } from "../domain/Endpoint.ts"
+import { MAX_BUFFERED_BYTES, MAX_PAYLOAD } from "../protocol/Frame.ts"
+import { ConnectionClosed, GatewayUnreachable, printable } from "./errors.ts"
+
+export interface Connection {
+  /** Hands one text frame to the socket; fails when the connection is closed or its buffer is full. */
+  readonly send: (text: string) => Effect.Effect<void, ConnectionClosed>
+  /** The next message as text, in order; fails with how the connection ended once it did. */
+  readonly receive: Effect.Effect<string, ConnectionClosed>
+  /** Closes with this code. `receive` fails at once; the peer's own close frame is not waited for. */
+  readonly close: (code: number, reason: string) => Effect.Effect<void>
+}
+
+/** Messages that may wait for the reader before the socket is told to stop reading. */
+const HIGH_WATER = 1024
+const LOW_WATER = 256
+/** Real milliseconds that a peer has to answer a close frame before its socket is destroyed. */
+const CLOSE_TIMEOUT_MS = 1000
+
+const textOf = (data: RawData): string =>
+  (Array.isArray(data) ? Buffer.concat(data) : Buffer.isBuffer(data) ? data : Buffer.from(data)).toString("utf8")
+
+const reasons: ReadonlyArray<readonly [RegExp, GatewayUnreachable["reason"], string]> = [
+  [/ECONNREFUSED/, "refused", "connection refused"],
+  [/ENOTFOUND|EAI_/, "dns", "the host name has no address"],
+  [/ETIMEDOUT/, "timeout", "timed out"],
+  [/CERT|TLS|SSL|EPROTO|UNABLE_TO/, "tls", "the TLS certificate or handshake failed"],
+  [/Unexpected server response|Invalid|Parse Error/i, "not-a-gateway", "not a WebSocket"]
+]
+
+const unreachable = (endpoint: Endpoint, error: Error): GatewayUnreachable => {
+  const code = "code" in error && typeof error.code === "string" ? error.code : ""
+  const known = reasons.find(([pattern]) => pattern.test(`${code} ${error.message}`))
+  const status = /Unexpected server response: (\d+)/.exec(error.message)?.[1]
+  return new GatewayUnreachable({
+    endpoint,
+    reason: known?.[1] ?? "network",
+    detail: [known?.[2] ?? printable(error.message), status === undefined ? code : `HTTP ${status}`]
+      .filter((part) => part !== "")
+      .join(", ")
+  })
+}
+
+const dial = (endpoint: Endpoint): WebSocket => {
+  const options = {
+    maxPayload: MAX_PAYLOAD,
+    perMessageDeflate: false,
+    // A redirect would carry the token to a host that nobody named.
+    followRedirects: false,
+    closeTimeout: CLOSE_TIMEOUT_MS
+  }
+  return new WebSocket(endpoint, options)
+}
+
+/** Opens a socket; the scope's end closes it with 1000. Waits as long as the system does: the caller sets the deadline. */
+export const open: (endpoint: Endpoint) => Effect.Effect<Connection, GatewayUnreachable, Scope.Scope> =
+  Effect.fnUntraced(function* (endpoint) {
+    const messages = yield* Queue.unbounded<string, ConnectionClosed>()
+    let paused = false
+    let ended: ConnectionClosed | undefined
+    const end = (code: number, reason: string) => {
+      if (ended !== undefined) return
+      ended = new ConnectionClosed({ code, reason: printable(reason) })
+      Queue.failCauseUnsafe(messages, Cause.fail(ended))
+    }
+
+    const socket = yield* Effect.acquireRelease(
+      Effect.callback<WebSocket, GatewayUnreachable>((resume) => {
+        const ws = dial(endpoint)
+        ws.on("message", (data) => {
+          Queue.offerUnsafe(messages, textOf(data))
+          if (!paused && Queue.sizeUnsafe(messages) > HIGH_WATER) {
+            paused = true
+            ws.pause()
+          }
+        })
+        ws.on("close", (code, reason) => end(code, reason.toString("utf8")))
+        ws.once("open", () => resume(Effect.succeed(ws)))
+        // Stays for the socket's life: an error after opening is followed by `close`, which says what is needed.
+        ws.on("error", (error) => resume(Effect.fail(unreachable(endpoint, error))))
+        return Effect.sync(() => ws.terminate())
+      }),
+      (ws) =>
+        Effect.sync(() => {
+          ws.close(1000)
+          end(1000, "closed by this client")
+        }),
+      { interruptible: true }
+    )
+
+    const resumeReading = () => {
+      if (!paused || Queue.sizeUnsafe(messages) > LOW_WATER) return
+      paused = false
+      socket.resume()
+    }
+
+    return {
+      send: (text) =>
+        Effect.suspend(() => {
+          if (ended !== undefined) return Effect.fail(ended)
+          if (socket.readyState !== WebSocket.OPEN) return Effect.fail(new ConnectionClosed({ code: 1006, reason: "" }))
+          if (socket.bufferedAmount > MAX_BUFFERED_BYTES) {
+            return Effect.fail(new ConnectionClosed({ code: 1013, reason: "the Gateway does not read what is sent" }))
+          }
+          socket.send(text)
+          return Effect.void
+        }),
+      receive: Effect.tap(Queue.take(messages), () => Effect.sync(resumeReading)),
+      close: (code, reason) =>
+        Effect.sync(() => {
+          // A paused socket would never see the peer's close frame.
+          if (paused) socket.resume()
+          end(code, reason)
+          socket.close(code, reason)
+        })
+    }
+  })

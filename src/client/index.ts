@@ -1,0 +1,25 @@
+/**
+ * `openclaw/client`: a typed client for any OpenClaw Gateway.
+ *
+ * `GatewayClient.make` is one connection; `ReconnectingClient.make` keeps one. Both give `call` (every method of the
+ * protocol's table, typed), `request` (any method by name), and `events`. `resolveTarget` decides, as the command line
+ * does, which Gateway is meant and which credentials it may see.
+ */
+export * as Credential from "../domain/Credential.ts"
+export * as Endpoint from "../domain/Endpoint.ts"
+export type { CallOptions, Calls } from "./Calls.ts"
+export type { ConnectOptions } from "./Connect.ts"
+export { DEFAULT_PORT, resolveTarget, type Target, type TargetError, type TargetInput } from "./credentials.ts"
+export * as DeviceIdentity from "./DeviceIdentity.ts"
+export * as DeviceTokens from "./DeviceTokens.ts"
+export * from "./errors.ts"
+export type { GatewayEvent, KnownEvent, OtherEvent } from "./Events.ts"
+export {
+  type ClientApi,
+  type ClientOptions,
+  GatewayClient,
+  type Request,
+  type RequestOptions
+} from "./GatewayClient.ts"
+export type { SeqGap } from "./Link.ts"
+export { type ConnectionState, ReconnectingClient, type ReconnectOptions } from "./ReconnectingClient.ts"

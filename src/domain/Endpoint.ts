@@ -1,0 +1,112 @@
+/**
+ * Where a Gateway listens: a `ws:` or `wss:` URL without credentials in it.
+ *
+ * `wss:` may name any host. Plain `ws:` is for hosts that a stranger cannot stand in front of: loopback, private,
+ * link-local and carrier-grade NAT addresses (which Tailscale uses), `.local` and `.ts.net` names. This is the list that
+ * OpenClaw's own client accepts.
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+
+/** The text is no Gateway address. The input itself is not repeated: it may hold a secret. */
+export class InvalidEndpoint extends Schema.TaggedError<InvalidEndpoint>()("InvalidEndpoint", {
+  /** Where the address came from: a flag, a variable or a configuration key. */
+  source: Schema.String,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `The Gateway address from ${this.source} ${this.problem}.\nFix: give a WebSocket address such as ws://127.0.0.1:18789 or wss://gateway.example.com.`
+  }
+}
+
+/** Plain `ws://` to a host that others can reach: the token and everything said would travel unencrypted. */
+export class InsecureEndpoint extends Schema.TaggedError<InsecureEndpoint>()("InsecureEndpoint", {
+  url: Schema.String
+}) {
+  override get message() {
+    return `${this.url} would send credentials unencrypted to a public address; nothing was sent.\nFix: use wss://, or reach the Gateway through an SSH tunnel or Tailscale.`
+  }
+}
+
+const ipv4 = (host: string): ReadonlyArray<number> | undefined => {
+  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(host)
+  return parts === null ? undefined : parts.slice(1).map(Number)
+}
+
+/** The IPv4 address inside `::ffff:a.b.c.d`, which the URL parser writes as `::ffff:aabb:ccdd`. */
+const mappedIpv4 = (host: string): ReadonlyArray<number> | undefined => {
+  const groups = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host)
+  if (groups === null) return undefined
+  const [high, low] = groups.slice(1).map((group) => Number.parseInt(group, 16)) as [number, number]
+  return [high >> 8, high & 255, low >> 8, low & 255]
+}
+
+const isPrivateIpv4 = ([a = 0, b = 0]: ReadonlyArray<number>): boolean =>
+  a === 127 ||
+  a === 10 ||
+  (a === 172 && b >= 16 && b <= 31) ||
+  (a === 192 && b === 168) ||
+  (a === 169 && b === 254) ||
+  (a === 100 && b >= 64 && b <= 127)
+
+const bare = (url: URL): string => url.hostname.replace(/^\[|\]$/g, "").replace(/\.$/, "")
+
+const isLoopbackHost = (host: string): boolean => {
+  const address = ipv4(host) ?? mappedIpv4(host)
+  return address === undefined
+    ? host === "localhost" || host.endsWith(".localhost") || host === "::1"
+    : address[0] === 127
+}
+
+const mayBePlain = (host: string): boolean => {
+  if (isLoopbackHost(host)) return true
+  const address = ipv4(host) ?? mappedIpv4(host)
+  if (address !== undefined) return isPrivateIpv4(address)
+  // Unique local (fc00::/7) and link-local (fe80::/10) addresses.
+  if (host.includes(":")) return /^(f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]):/.test(host)
+  return host.endsWith(".local") || host.endsWith(".ts.net")
+}
+
+const isEndpoint = (text: string): boolean => {
+  if (!URL.canParse(text)) return false
+  const url = new URL(text)
+  return (
+    (url.protocol === "wss:" || (url.protocol === "ws:" && mayBePlain(bare(url)))) &&
+    url.username === "" &&
+    url.password === "" &&
+    url.search === "" &&
+    url.hash === ""
+  )
+}
+
+/** A Gateway's address, safe to print and to dial. Made by `parse`. */
+export const Endpoint = Schema.String.pipe(
+  Schema.check(Schema.makeFilter(isEndpoint, { expected: "a ws:// or wss:// address without credentials" })),
+  Schema.brand("Endpoint")
+)
+export type Endpoint = typeof Endpoint.Type
+
+/** Reads an address that came from `source` (`--url`, `OPENCLAW_GATEWAY_URL`, `gateway.remote.url`). */
+export const parse = (input: string, source: string): Result.Result<Endpoint, InvalidEndpoint | InsecureEndpoint> => {
+  const text = input.trim()
+  const invalid = (problem: string) => Result.fail(new InvalidEndpoint({ source, problem }))
+  if (!URL.canParse(text)) return invalid("is not a URL")
+  const url = new URL(text)
+  if (url.protocol !== "ws:" && url.protocol !== "wss:") return invalid("is not a ws:// or wss:// URL")
+  if (url.username !== "" || url.password !== "") {
+    return invalid("has a user name or password in it; credentials belong in --token or --password")
+  }
+  if (url.search !== "" || url.hash !== "") return invalid("has a query or a fragment, which a Gateway does not use")
+  const normal = url.href.replace(/\/$/, "")
+  if (url.protocol === "ws:" && !mayBePlain(bare(url))) return Result.fail(new InsecureEndpoint({ url: normal }))
+  return Result.succeed(Endpoint.make(normal))
+}
+
+/** The Gateway of this machine at a port. */
+export const loopback = (port: number): Endpoint => Endpoint.make(`ws://127.0.0.1:${port}`)
+
+/** The address names this machine, so nothing sent there can be overheard on the way. */
+export const isLoopback = (endpoint: Endpoint): boolean => isLoopbackHost(bare(new URL(endpoint)))
+
+/** The connection is encrypted and the Gateway's certificate is checked. */
+export const isEncrypted = (endpoint: Endpoint): boolean => endpoint.startsWith("wss:")
