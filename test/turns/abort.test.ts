@@ -1,0 +1,127 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as PubSub from "effect/PubSub"
+import { RunId } from "../../src/domain/Ids.ts"
+import { SessionKey } from "../../src/domain/SessionKey.ts"
+import { DeliveryFailed } from "../../src/services/Channel.ts"
+import { EventBus } from "../../src/services/EventBus.ts"
+import { Sessions } from "../../src/services/Sessions.ts"
+import { Turns } from "../../src/services/Turns.ts"
+import { gate, logged, main, ok, peer, request, start, world } from "./kit.ts"
+
+const interruptible = (log: Array<string>, wait: Effect.Effect<unknown>) =>
+  Effect.onInterrupt(wait, () => Effect.sync(() => log.push("interrupted")))
+
+describe("abort", () => {
+  it.live("ends the running turn before it answers, keeps what was said, and the next turn runs", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const held = yield* gate
+      w.agent = (asked) =>
+        asked.text === "slow"
+          ? Effect.as(interruptible(w.log, held.wait), ok(asked, ""))
+          : Effect.succeed(ok(asked, "next"))
+      w.partial = "half an ans"
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        const bus = yield* EventBus
+        const events = yield* bus.subscribe
+        yield* turns.submit(request("r1", "slow", { replyTo: { peer } }))
+        yield* turns.submit(request("r2", "fast"))
+        yield* held.reached
+        const delta = { runId: "r1", sessionKey: main, seq: 6, state: "delta", deltaText: "half an ans" } as const
+        yield* bus.publish("chat", delta)
+        assert.deepStrictEqual(yield* turns.inFlight(main), { runId: RunId.make("r1"), text: "half an ans" })
+
+        assert.deepStrictEqual(yield* turns.abort(main), [RunId.make("r1")])
+        assert.deepStrictEqual(w.log, ["typing on", "interrupted", "typing off"])
+        const chat = (yield* PubSub.takeUpTo(events, 100)).filter(({ event }) => event === "chat")
+        const aborted = chat.find(({ payload }) => "state" in payload && payload.state === "aborted")?.payload
+        assert.deepInclude(aborted, { runId: "r1", sessionKey: main, agentId: "main", seq: 7, stopReason: "rpc" })
+
+        assert.deepInclude(yield* turns.await(RunId.make("r1"), main), { status: "aborted", text: "half an ans" })
+        assert.strictEqual((yield* turns.await(RunId.make("r2"), main)).text, "next")
+        assert.deepStrictEqual(w.sent, [])
+        const { messages } = yield* (yield* Sessions).history(main)
+        assert.deepInclude(messages[1], {
+          role: "assistant",
+          content: [{ type: "text", text: "half an ans" }],
+          idempotencyKey: "r1:assistant"
+        })
+        assert.deepStrictEqual(yield* turns.abort(main), [])
+      }).pipe(Effect.provide(start(w)), Effect.scoped)
+    })
+  )
+
+  it.live("interrupts a step that is running, and an abort twice is one", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const held = yield* gate
+      const interrupted = yield* Deferred.make<void>()
+      const stuck = Effect.onInterrupt(held.wait, () => Deferred.succeed(interrupted, undefined))
+      w.agent = (asked, steps) =>
+        logged(w, steps, "done").pipe(Effect.andThen(logged(w, steps, "stuck", stuck)), Effect.as(ok(asked, "never")))
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        yield* turns.submit(request("r1", "x"))
+        yield* held.reached
+        const [first, second] = yield* Effect.all([turns.abort(main, RunId.make("r1")), turns.abort(main)], {
+          concurrency: "unbounded"
+        })
+        assert.deepStrictEqual(first, [RunId.make("r1")])
+        // The second may come when the turn has ended already.
+        assert.includeDeepMembers([[], first], [second])
+        assert.deepInclude(yield* turns.await(RunId.make("r1"), main), { status: "aborted", text: "" })
+        yield* Deferred.await(interrupted)
+        assert.deepStrictEqual(w.log, ["done", "stuck"])
+        assert.deepInclude((yield* (yield* Sessions).list()).rows[0], { status: "killed" })
+      }).pipe(Effect.provide(start(w)))
+    })
+  )
+
+  it.live("ends a turn that only waits at once, and never another session's", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const held = yield* gate
+      w.agent = (asked) =>
+        Effect.sync(() => w.log.push(asked.runId)).pipe(
+          Effect.andThen(asked.runId === "r1" ? held.wait : Effect.void),
+          Effect.as(ok(asked, "done"))
+        )
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        yield* Effect.forEach(["r1", "r2", "r3"], (id) => turns.submit(request(id, "x")))
+        yield* held.reached
+        assert.deepStrictEqual(yield* turns.abort(SessionKey.make("agent:main:other"), RunId.make("r2")), [])
+        assert.deepStrictEqual(yield* turns.abort(main, RunId.make("r2")), [RunId.make("r2")])
+        assert.deepInclude(yield* turns.await(RunId.make("r2"), main), { status: "aborted" })
+        assert.strictEqual(yield* turns.active, 2)
+        yield* held.open
+        assert.deepInclude(yield* turns.await(RunId.make("r3"), main), { status: "ok" })
+        assert.deepStrictEqual(w.log, ["r1", "r3"])
+        assert.deepStrictEqual(yield* turns.abort(main, RunId.make("r3")), [])
+      }).pipe(Effect.provide(start(w)))
+    })
+  )
+
+  it.live("ends the waiting for a channel that is away", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const held = yield* gate
+      w.deliver = () =>
+        Effect.andThen(
+          Effect.forkDetach(held.wait),
+          Effect.fail(new DeliveryFailed({ channel: "test", to: "7", message: "away", outcome: "never-sent" }))
+        )
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        yield* turns.submit(request("r1", "x", { replyTo: { peer } }))
+        yield* held.reached
+        assert.deepStrictEqual(yield* turns.abort(main), [RunId.make("r1")])
+        assert.deepInclude(yield* turns.await(RunId.make("r1"), main), { status: "ok" })
+        assert.include((yield* (yield* Sessions).list()).rows[0]?.lastRunError, "aborted before it was delivered")
+      }).pipe(Effect.provide(start(w, { delivery: { giveUpAfterMs: 600_000, firstPauseMs: 600_000 } })))
+    })
+  )
+})
