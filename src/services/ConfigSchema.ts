@@ -1,6 +1,6 @@
 /**
  * The shape of `openclaw.json`, as far as this Gateway uses it. OpenClaw's own key names; other keys are kept in the file
- * and ignored here. Every key is optional, so an empty file is valid. What OpenClaw reads only after a migration
+ * and ignored here. Every key is optional, so `{}` is valid. What OpenClaw reads only after a migration
  * (`agents.list`, `channels.telegram.streaming: "partial"`) is read here as it stands.
  */
 import * as Schema from "effect/Schema"
@@ -241,7 +241,9 @@ export type AgentConfig = NonNullable<NonNullable<OpenClawConfig["agents"]>["lis
 
 /** The configured agents in the file's order, from `agents.entries` and from the older `agents.list`. An id counts once. */
 export const agentsOf = (config: OpenClawConfig): ReadonlyArray<AgentConfig> => {
-  const entries = Object.entries(config.agents?.entries ?? {}).map(([id, entry]) => ({ ...entry, id }))
+  const entries = Object.entries(config.agents?.entries ?? {})
+    .filter(([id]) => id !== "")
+    .map(([id, entry]) => ({ ...entry, id }))
   const known = new Set(entries.map(({ id }) => id))
   return [...entries, ...(config.agents?.list ?? []).filter(({ id }) => !known.has(id))]
 }

@@ -1,0 +1,162 @@
+/**
+ * The configuration from a JSON5 file, with environment variables put in and flags on top.
+ *
+ * The file is read anew for each question and decoded only when its text changed, so nobody works with a stale value.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import { Config } from "../../services/Config.ts"
+import { OpenClawConfig } from "../../services/ConfigSchema.ts"
+import { Redactor } from "../logging/Redactor.ts"
+import { explain, showValue } from "./explain.ts"
+import { merge, resolveIncludes } from "./include.ts"
+import type { Path as ConfigPath } from "./path.ts"
+import { parsePath, setAt, unsetAt } from "./path.ts"
+import { secretsOf } from "./redact.ts"
+import { invalid, parseText, readText, writeTree } from "./source.ts"
+import type { Env, Substituted } from "./substitute.ts"
+import { substitute } from "./substitute.ts"
+import { unusedPaths } from "./unused.ts"
+
+export interface ConfigOptions {
+  /** Absolute path of `openclaw.json`; `resolveStateDir` names it. */
+  readonly file: string
+  /** Variables for `${NAME}`. Left out, only the file's own `env.vars` are known. */
+  readonly env?: Env
+  /** What flags say; goes over the file and is never written to it. */
+  readonly overrides?: OpenClawConfig
+}
+
+const decode = Schema.decodeUnknownResult(OpenClawConfig, { errors: "all" })
+
+/** How long the file must be quiet before it is read again: editors write in several steps. */
+const DEBOUNCE = "200 millis"
+/** Where the file system announces nothing (network shares, some containers), and for included files. */
+const POLL = "10 seconds"
+
+interface Loaded extends Substituted {
+  readonly text: string | undefined
+  /** The file's own tree. */
+  readonly raw: unknown
+  /** With its includes. */
+  readonly composed: unknown
+}
+
+export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(
+    Config,
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const redactor = yield* Effect.serviceOption(Redactor)
+      const writing = yield* Semaphore.make(1)
+      const { file } = options
+      const env = options.env ?? {}
+      const source = { fs, path, file }
+
+      const load = Effect.fnUntraced(function* () {
+        const text = yield* readText(source, file)
+        const raw = text === undefined ? {} : yield* parseText(file, text)
+        const composed = yield* resolveIncludes(source, raw)
+        const loaded: Loaded = { text, raw, composed, ...substitute(composed, env) }
+        if (Option.isSome(redactor)) yield* redactor.value.add(secretsOf(loaded.tree))
+        return loaded
+      })
+
+      /** `shown` is the tree with variables not put in: what a problem may show. */
+      const check = (tree: unknown, shown: unknown) =>
+        Result.mapError(decode(tree), (error) => invalid(file, ...explain(error.issue, shown)))
+
+      let last: { readonly key: string; readonly config: OpenClawConfig } | undefined
+      const current = Effect.fnUntraced(function* () {
+        const loaded = yield* load()
+        const tree = merge(loaded.tree, options.overrides)
+        const key = JSON.stringify(tree) ?? ""
+        if (last?.key === key) return last
+        const config = yield* Effect.fromResult(check(tree, merge(loaded.composed, options.overrides)))
+        yield* Effect.forEach(loaded.missing, ({ path, reason }) => Effect.logWarning(`${file}: ${path}: ${reason}`))
+        last = { key, config }
+        return last
+      })
+
+      const parsed = (text: string): Effect.Effect<ConfigPath, ReturnType<typeof invalid>> =>
+        Effect.mapError(Effect.fromResult(parsePath(text)), ({ at, expected }) =>
+          invalid(file, { path: at, value: "a path that cannot be used", expected })
+        )
+
+      /** The whole result is checked first, as the next start will read it; then the file is replaced. */
+      const write = Effect.fnUntraced(function* (before: Loaded, tree: unknown) {
+        const composed = yield* resolveIncludes(source, tree)
+        yield* Effect.fromResult(check(substitute(composed, env).tree, composed))
+        yield* writeTree(source, tree, before)
+      })
+
+      const set = Effect.fn("Config.set")(function* (text: string, value: unknown) {
+        const at = yield* parsed(text)
+        const before = yield* load()
+        const tree = yield* Effect.mapError(Effect.fromResult(setAt(before.raw, at, value)), (problem) =>
+          invalid(file, { path: problem.at, value: showValue(value, at), expected: problem.expected })
+        )
+        yield* write(before, tree)
+      }, writing.withPermit)
+
+      const unset = Effect.fn("Config.unset")(function* (text: string) {
+        const at = yield* parsed(text)
+        const before = yield* load()
+        const after = unsetAt(before.raw, at)
+        if (after === undefined) return false
+        yield* write(before, after.tree)
+        return true
+      }, writing.withPermit)
+
+      const announced = fs.watch(path.dirname(file)).pipe(
+        Stream.filter((event) => path.basename(event.path) === path.basename(file)),
+        Stream.catchCause((cause) =>
+          Stream.fromEffectDrain(Effect.logDebug(`${file} is not watched, only read every ${POLL}`, cause))
+        )
+      )
+
+      /** The state before anybody could miss a change is read first; then both the file system and the clock are asked. */
+      const changes: Config["Service"]["changes"] = Stream.unwrap(
+        Effect.gen(function* () {
+          let seen = (yield* Effect.option(current())).pipe(Option.getOrUndefined)?.key
+          const read = current().pipe(
+            Effect.map((found) => {
+              const changed = found.key !== seen
+              seen = found.key
+              return changed ? Option.some(found.config) : Option.none()
+            }),
+            Effect.catch((error) =>
+              Effect.as(Effect.logWarning(`the changed configuration is not used: ${error.message}`), Option.none())
+            )
+          )
+          return Stream.merge(announced, Stream.fromSchedule(Schedule.spaced(POLL))).pipe(
+            Stream.debounce(DEBOUNCE),
+            Stream.mapEffect(() => read),
+            Stream.filterMap(Result.fromOption(() => undefined))
+          )
+        })
+      )
+
+      return {
+        file,
+        get: Effect.withSpan(
+          Effect.map(Effect.suspend(current), ({ config }) => config),
+          "Config.get"
+        ),
+        raw: Effect.map(Effect.suspend(load), ({ raw }) => raw),
+        set,
+        unset,
+        unusedKeys: Effect.map(Effect.suspend(load), ({ composed }) => unusedPaths(composed, OpenClawConfig.ast)),
+        changes
+      }
+    })
+  )
