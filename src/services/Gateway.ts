@@ -42,6 +42,17 @@ export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFail
   }
 }
 
+/** `gateway.bind` names an address that this machine does not have. */
+export class BindAddressMissing extends Schema.TaggedError<BindAddressMissing>()("BindAddressMissing", {
+  bind: Schema.Literals(["custom", "tailnet"])
+}) {
+  override get message() {
+    return this.bind === "custom"
+      ? `gateway.bind is "custom", but gateway.customBindHost names no address.\nFix: set gateway.customBindHost, or pass --bind loopback.`
+      : `gateway.bind is "tailnet", but no network interface has a Tailscale address.\nFix: start Tailscale (\`tailscale up\`), or pass --bind loopback.`
+  }
+}
+
 /** Why a Gateway did not start. */
 export type GatewayStartError = BindRefused | PortInUse | ListenFailed
 

@@ -1,0 +1,22 @@
+/**
+ * The library's front door: the Gateway as a Layer, its services, and the protocol.
+ *
+ * `openclaw/client` is the client, `openclaw/protocol` the wire alone, `openclaw/testing` the test kit.
+ */
+export * as Gateway from "./layers/Gateway.ts"
+export * as SessionKey from "./domain/SessionKey.ts"
+export * as Protocol from "./protocol/index.ts"
+export { VERSION } from "./domain/Version.ts"
+export * from "./domain/Ids.ts"
+export * from "./services/AgentRunner.ts"
+export * from "./services/Channel.ts"
+export * from "./services/ChannelRouter.ts"
+export * from "./services/Config.ts"
+export * from "./services/DeviceRegistry.ts"
+export * from "./services/EventBus.ts"
+export * from "./services/Models.ts"
+export * from "./services/NodeRegistry.ts"
+export * from "./services/Sessions.ts"
+export * from "./services/StateDir.ts"
+export * from "./services/Supervisor.ts"
+export * from "./services/Turns.ts"
