@@ -7,13 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
+import * as Struct from "effect/Struct"
 import { DeviceId } from "../../domain/Ids.ts"
 import { OperatorScope, satisfies } from "../../protocol/Role.ts"
 import { type DeviceClaim, type DeviceDecision, DeviceRegistry } from "../../services/DeviceRegistry.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { ApproverLacksScope, PairingRequestNotFound, RegistryStorageFailed } from "../../services/NodeRegistry.ts"
 import type { StateDir } from "../../services/StateDir.ts"
-import { DeviceRow, pairedOf, pendingOf, RequestRow, RoleRow, type StoredClaim } from "./rows.ts"
+import { DeviceRow, pairedOf, pendingOf, RequestRow, RoleRow, StoredClaim } from "./rows.ts"
 import * as Tokens from "./tokens.ts"
 
 /** A request that nobody answered is forgotten. */
@@ -32,7 +33,9 @@ const stored = <A, E extends { readonly message: string }, R>(effect: Effect.Eff
     (error) => new RegistryStorageFailed({ message: `the device registry failed: ${error.message}` })
   )
 
-const claimOf = ({ deviceId: _, ...claim }: DeviceClaim): StoredClaim => claim
+const claimOf = (claim: DeviceClaim): StoredClaim => Struct.omit(claim, ["deviceId"])
+
+const sameClaim = Schema.toEquivalence(StoredClaim)
 
 const same = (left: ReadonlyArray<string>, right: ReadonlyArray<string>) =>
   left.length === right.length && left.every((scope) => right.includes(scope))
@@ -102,7 +105,7 @@ const make = Effect.gen(function* () {
     const before = (yield* decodeRequests(
       yield* sql`SELECT * FROM device_requests WHERE device_id = ${claim.deviceId} AND role = ${claim.role}`
     ))[0]
-    if (before !== undefined && JSON.stringify(before.claim) === asked)
+    if (before !== undefined && sameClaim(before.claim, claimOf(claim)))
       return { requestId: before.request_id, created: undefined }
     const row: RequestRow = {
       request_id: randomUUID(),

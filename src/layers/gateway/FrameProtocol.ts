@@ -98,7 +98,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxInFlight: number
       send,
       end: () => Effect.void,
       clientIds: Effect.sync(() => clientIds),
-      initialMessage: Effect.succeed(Option.none()),
+      initialMessage: Effect.succeedNone,
       supportsAck: false,
       supportsTransferables: false,
       supportsSpanPropagation: false,

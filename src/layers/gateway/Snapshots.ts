@@ -30,7 +30,7 @@ export class Snapshots extends Context.Service<
     /** Unix milliseconds. */
     readonly startedAt: number
     readonly presence: Effect.Effect<ReadonlyArray<PresenceEntry>>
-    readonly stateVersion: () => typeof StateVersion.Type
+    readonly stateVersion: () => StateVersion
     /** Tells everyone who may know that somebody came or went. */
     readonly presenceChanged: (connection: Connection) => Effect.Effect<void>
     /** Looks at channels and sessions now. */

@@ -7,6 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as SchemaAST from "effect/SchemaAST"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import { ConnectParams } from "../../protocol/Connect.ts"
 import { RequestFrame } from "../../protocol/Frame.ts"
@@ -23,8 +24,9 @@ interface Finding {
   readonly missing: boolean
 }
 
-const article = (tag: string): string => {
-  switch (tag) {
+/** What a schema asks for, in the words of JSON Schema. An optional property asks for what it is when it is there. */
+const article = (ast: SchemaAST.AST): string => {
+  switch (ast._tag) {
     case "String":
       return "must be string"
     case "Number":
@@ -39,8 +41,16 @@ const article = (tag: string): string => {
       return "must be null"
     case "Literal":
       return "must be equal to constant"
+    case "Union": {
+      const members = ast.types.filter((type) => type._tag !== "Undefined")
+      const [only] = members
+      if (members.length === 1 && only !== undefined) return article(only)
+      return members.every((type) => type._tag === "Literal")
+        ? "must be equal to one of the allowed values"
+        : "must match a schema in anyOf"
+    }
     default:
-      return "must match a schema in anyOf"
+      return "must be valid"
   }
 }
 
@@ -69,19 +79,14 @@ const find = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey>): Findi
         undefined
       )
       if (deepest !== undefined && (deepest.path.length > path.length || findings.length === 1)) return deepest
-      const literals = issue.ast._tag === "Union" && issue.ast.types.every((type) => type._tag === "Literal")
-      return {
-        path,
-        message: literals ? "must be equal to one of the allowed values" : article("Union"),
-        missing: false
-      }
+      return { path, message: article(issue.ast), missing: false }
     }
     case "MissingKey":
       return { path, message: `must have required property '${String(path.at(-1))}'`, missing: true }
     case "UnexpectedKey":
       return { path: path.slice(0, -1), message: `unexpected property '${String(path.at(-1))}'`, missing: false }
     case "InvalidType":
-      return { path, message: article(issue.ast._tag), missing: false }
+      return { path, message: article(issue.ast), missing: false }
     default:
       return { path, message: "must be valid", missing: false }
   }

@@ -45,8 +45,8 @@ export const invokeFailed = (error: InvokeError): GatewayError.GatewayError => {
   }
 }
 
-export const unknownRequest = (_: PairingRequestNotFound): GatewayError.GatewayError =>
-  GatewayError.invalidRequest("unknown requestId")
+export const unknownRequest = ({ requestId }: PairingRequestNotFound): GatewayError.GatewayError =>
+  GatewayError.invalidRequest("unknown requestId", { details: { requestId } })
 
 export const approverLacksScope = (error: ApproverLacksScope): GatewayError.GatewayError =>
   GatewayError.missingScope(error.missingScope, error.requiredScopes)
