@@ -155,7 +155,7 @@ export const layer: Layer.Layer<
     const reconcile = Effect.fnUntraced(function* (current: OpenClawConfig) {
       const accounts = yield* readAccounts(current)
       const wanted = new Map(accounts.map((account) => [account.accountId, fingerprint(account)]))
-      for (const [accountId, account] of [...running]) {
+      for (const [accountId, account] of running) {
         if (wanted.get(accountId) !== account.fingerprint) yield* stop(accountId, account)
       }
       for (const account of accounts) if (!running.has(account.accountId)) yield* start(account)

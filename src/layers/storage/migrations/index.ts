@@ -5,3 +5,4 @@
 export { default as _0001_sessions } from "./0001_sessions.ts"
 export { default as _0002_devices } from "./0002_devices.ts"
 export { default as _0003_nodes } from "./0003_nodes.ts"
+export { default as _0004_channels } from "./0004_channels.ts"
