@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The door: checks Node's version before anything else is parsed, then runs the bundle, or the sources in a checkout.
+// The door: checks Node's version before anything else is parsed, then runs the bundle. In a checkout it runs the sources
+// instead when one of them is newer than the bundle, so that what runs is always what is written.
 const [major, minor] = process.versions.node.split(".").map(Number)
 if (major < 22 || (major === 22 && minor < 19)) {
   process.stderr.write(
@@ -10,6 +11,19 @@ if (major < 22 || (major === 22 && minor < 19)) {
 }
 const { enableCompileCache } = await import("node:module")
 enableCompileCache?.()
-const { existsSync } = await import("node:fs")
-const bundle = new URL("../dist/cli/main.js", import.meta.url)
-await import(existsSync(bundle) ? bundle.href : new URL("../src/main.ts", import.meta.url).href)
+const { readdirSync, statSync } = await import("node:fs")
+
+const at = (path) => new URL(`../${path}`, import.meta.url)
+const changed = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs
+const built = changed(at("dist/cli/.built"))
+const sources = at("src/")
+
+const isStale = () => {
+  if (built === undefined) return true
+  if (changed(sources) === undefined) return false
+  return readdirSync(sources, { recursive: true, withFileTypes: true }).some(
+    (entry) => entry.isFile() && changed(`${entry.parentPath}/${entry.name}`) > built
+  )
+}
+
+await import(isStale() ? at("src/main.ts").href : at("dist/cli/main.js").href)

@@ -70,6 +70,8 @@ export interface GatewayLayerOptions {
   /** Only `OPENCLAW_GATEWAY_*` is looked at. */
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly limits?: Partial<GatewayServer.GatewayLimits>
+  /** Where language models come from; those of the configuration when left out. */
+  readonly models?: Layer.Layer<Models, never, Config | HttpClient.HttpClient>
 }
 
 const serverAuth = (credential: GatewayCredential, file: string) =>
@@ -118,7 +120,11 @@ export type GatewayLayerError =
   | GatewayStartError
   | RegistryStorageFailed
 
-export type GatewayPlatform = ChildProcessSpawner.ChildProcessSpawner | FileSystem.FileSystem | HttpClient.HttpClient | Path.Path
+export type GatewayPlatform =
+  | ChildProcessSpawner.ChildProcessSpawner
+  | FileSystem.FileSystem
+  | HttpClient.HttpClient
+  | Path.Path
 
 const ground = Layer.mergeAll(SupervisorLayer.layer, EventBusLayer.layer)
 const registries = Layer.mergeAll(
@@ -126,7 +132,6 @@ const registries = Layer.mergeAll(
   ChannelAccessLayer.layer,
   DeviceRegistryLayer.layer,
   NodeRegistryLayer.layer,
-  ModelsLayer.layer,
   ChannelsLayer.layer
 )
 
@@ -146,6 +151,7 @@ export const layer = (
     Layer.provideMerge(ChannelRouterLayer.layer),
     Layer.provideMerge(TurnsLayer.layer()),
     Layer.provideMerge(AgentRunnerLayer.layer),
+    Layer.provideMerge(options.models ?? ModelsLayer.layer),
     Layer.provideMerge(registries),
     Layer.provideMerge(ground)
   )
