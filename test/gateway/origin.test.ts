@@ -5,7 +5,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Addresses from "../../src/layers/gateway/Addresses.ts"
-import { Gateway } from "../../src/services/Gateway.ts"
 import * as Layer from "effect/Layer"
 import * as GatewayServer from "../../src/layers/gateway/GatewayServer.ts"
 import * as Rig from "./rig.ts"
@@ -200,13 +199,10 @@ describe("starting", () => {
   )
   it.live("says where it listens", () =>
     Effect.gen(function* () {
-      const { context } = yield* Rig.start()
-      void context
       const { gateway } = yield* Rig.start()
       assert.strictEqual(gateway.url, `ws://127.0.0.1:${gateway.port}`)
       assert.isAbove(gateway.port, 0)
       assert.strictEqual((yield* gateway.presence)[0]?.mode, "gateway")
-      void Gateway
     }).pipe(Effect.scoped)
   )
 })

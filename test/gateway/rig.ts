@@ -2,9 +2,11 @@
  * A Gateway on a free port with fake services behind it, and a raw client that shows every frame.
  */
 import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { WebSocket } from "ws"
@@ -179,6 +181,8 @@ export interface Rig {
   readonly gateway: Gateway["Service"]
   readonly url: string
   readonly log: NodeLog
+  /** What the Gateway logged: message, cause, annotations. */
+  readonly logs: ReadonlyArray<string>
   readonly context: Context.Context<Layer.Success<ReturnType<typeof services>>>
 }
 
@@ -187,16 +191,20 @@ export type RigOptions = Partial<GatewayServer.GatewayOptions>
 /** Starts a Gateway until the scope closes. */
 export const start = Effect.fnUntraced(function* (options: RigOptions = {}): Effect.fn.Return<Rig, never, Scope.Scope> {
   const log: NodeLog = { connected: [], gone: [], results: [], invokes: [] }
+  const logs: Array<string> = []
+  const logger = Logger.make(({ cause, message }) => {
+    logs.push(`${String(message)} ${Cause.pretty(cause)}`)
+  })
   const layer = GatewayServer.layer({
     host: "127.0.0.1",
     port: 0,
     version: "0.0.0-test",
     auth: { mode: "token", token: Redacted.make(TOKEN) },
     ...options
-  }).pipe(Layer.provideMerge(services(log)))
+  }).pipe(Layer.provideMerge(services(log)), Layer.provideMerge(Logger.layer([logger])))
   const context = yield* Effect.orDie(Layer.build(layer))
   const gateway = Context.get(context, Gateway)
-  return { gateway, url: gateway.url, log, context }
+  return { gateway, url: gateway.url, log, logs, context }
 })
 
 /** A client that finished the handshake; `hello` is the payload of `hello-ok`. */

@@ -86,6 +86,9 @@ const find = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey>): Findi
     case "UnexpectedKey":
       return { path: path.slice(0, -1), message: `unexpected property '${String(path.at(-1))}'`, missing: false }
     case "InvalidType":
+      if (issue.ast._tag === "Never") {
+        return { path: path.slice(0, -1), message: `unexpected property '${String(path.at(-1))}'`, missing: false }
+      }
       return { path, message: article(issue.ast), missing: false }
     default:
       return { path, message: "must be valid", missing: false }

@@ -141,18 +141,21 @@ const Finished = Schema.Struct({
 })
 export type AgentFinished = typeof Finished.Type
 
-const Started = Schema.Struct({
-  /** The request's idempotency key. */
-  runId: Schema.NonEmptyString,
-  /** `started`, or `in_flight`/`ok` when the idempotency key was seen before. */
-  status: Schema.String,
-  messageSeq: Schema.optional(Schema.Natural)
-})
-
-/** `chat.abort`'s answer, and `chat.send`'s when the message was the command `/stop`. */
 const Aborted = Schema.Struct({
   ok: Schema.Literal(true),
   aborted: Schema.Boolean,
+  runIds: Schema.optional(Schema.Array(Schema.String))
+})
+
+/** A message is answered with `runId` and `status`; the command `/stop` is answered as `chat.abort` is. */
+const Sent = Schema.Struct({
+  /** The request's idempotency key. */
+  runId: optionalName,
+  /** `started`, or `in_flight`/`ok` when the idempotency key was seen before. */
+  status: optionalText,
+  messageSeq: Schema.optional(Schema.Natural),
+  ok: Schema.optional(Schema.Literal(true)),
+  aborted: Schema.optional(Schema.Boolean),
   runIds: Schema.optional(Schema.Array(Schema.String))
 })
 
@@ -167,7 +170,7 @@ export const ChatMethods = RpcGroup.make(
   method("chat.send", {
     access: "operator.write",
     params: ChatSendParams,
-    result: Schema.Union([Started, Aborted])
+    result: Sent
   }),
   method("chat.history", {
     access: "operator.read",

@@ -15,8 +15,8 @@ export const FailedAnswer = Context.Reference<(payload: unknown) => ErrorShape |
   { defaultValue: () => () => undefined }
 )
 
-/** Params that must be empty: missing, `null` and `{}` all arrive as `{}`. */
-export const NoParams = Schema.Struct({})
+/** Params that must be empty: missing, `null` and `{}` all arrive as `{}`. An empty `Struct` would accept any value. */
+export const NoParams = Schema.Record(Schema.String, Schema.Never)
 
 interface Row<P extends Schema.Top, S extends Schema.Top> {
   readonly access: MethodAccess
