@@ -116,6 +116,37 @@ describe("Turns", () => {
     })
   )
 
+  it.live("names of sessions and turns are only names, whatever is in them", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const names = [
+        "__proto__",
+        "a/turn/b",
+        "a",
+        "nul\u0000nul",
+        "'; DROP TABLE turns; --",
+        "\u202e✓",
+        "k".repeat(512)
+      ]
+      const ids = ["c", "b/turn/c", "constructor", "%2F", "nul\u0000"]
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        const sessions = yield* Sessions
+        for (const [n, name] of names.entries()) {
+          const sessionKey = SessionKey.make(name)
+          for (const id of ids) {
+            const runId = n === 2 ? id : `${n}${id}`
+            const asked = request(runId, `text \u0000 ${n} ${id}`, { sessionKey })
+            assert.isTrue(yield* turns.submit(asked), `${name} ${id}`)
+            assert.strictEqual((yield* turns.await(asked.runId, sessionKey)).text, `re: ${asked.text}`)
+          }
+          assert.strictEqual((yield* sessions.history(sessionKey)).messages.length, ids.length, name)
+        }
+        assert.strictEqual((yield* sessions.list()).totalCount, names.length)
+      }).pipe(Effect.provide(start(w)))
+    })
+  )
+
   it.live("waiting for a turn that nobody submitted, or in another session, fails", () =>
     Effect.gen(function* () {
       const w = yield* world

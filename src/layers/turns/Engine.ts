@@ -19,7 +19,10 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import type * as WorkflowEngine from "effect/workflow/WorkflowEngine"
 
 export interface EngineOptions {
-  /** Milliseconds that a running turn is given to end when the process shuts down; then it is cut, to resume later. */
+  /**
+   * Milliseconds that a running turn is given to end when the process shuts down; then it is cut, to resume later. 2,000
+   * when left out.
+   */
   readonly shutdownGraceMs?: number
 }
 
@@ -39,7 +42,8 @@ const config = (options: EngineOptions) =>
     shardLockRefreshInterval: "1 minute",
     shardLockExpiration: "5 minutes",
     entityMaxIdleTime: "10 seconds",
-    entityTerminationTimeout: options.shutdownGraceMs ?? 2_000,
+    // Session actors are waited for first and their workflows after them, so a turn is waited for twice.
+    entityTerminationTimeout: (options.shutdownGraceMs ?? 2_000) / 2,
     simulateRemoteSerialization: false
   })
 

@@ -137,6 +137,17 @@ export const make = Effect.gen(function* () {
       return rows[0]?.run_id
     }),
 
+    /** Turns that ended before a time (Unix milliseconds), oldest first. */
+    endedBefore: Effect.fnUntraced(function* (time: number, limit: number) {
+      const rows = yield* sql<{ readonly seq: number; readonly request: string }>`
+        SELECT seq, request FROM turns WHERE finished_at < ${time} ORDER BY seq LIMIT ${limit}`
+      return yield* Effect.forEach(rows, ({ request, seq }) =>
+        Effect.map(Effect.orDie(decodeRequest(request)), (request) => ({ seq, request }))
+      )
+    }),
+
+    remove: (seq: number) => Effect.asVoid(sql`DELETE FROM turns WHERE seq = ${seq}`),
+
     countActive: Effect.map(
       sql<{ readonly n: number }>`SELECT COUNT(*) AS n FROM turns WHERE finished_at IS NULL`,
       (rows) => rows[0]?.n ?? 0

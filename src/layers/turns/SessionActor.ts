@@ -11,10 +11,16 @@ import { TurnOutcome } from "../../services/Turns.ts"
 import type { Ledger } from "./Ledger.ts"
 import { defectText, isOwnFault, TurnWorkflow } from "./TurnWorkflow.ts"
 
+/**
+ * A turn's key in the mailbox. The engine joins type, session, tag and key with `/` and keeps the result unique, so a key
+ * has none: otherwise one session's turn could be taken for another's.
+ */
+export const mailboxKey = (runId: RunId): string => runId.replaceAll("%", "%25").replaceAll("/", "%2F")
+
 export const SessionActor = Entity.make("Session", [
   Rpc.make("turn", {
     payload: { runId: RunId },
-    primaryKey: ({ runId }) => runId,
+    primaryKey: ({ runId }) => mailboxKey(runId),
     success: TurnOutcome
   })
     .annotate(ClusterSchema.Persisted, true)

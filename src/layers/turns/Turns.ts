@@ -6,6 +6,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
+import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { RunId } from "../../domain/Ids.ts"
 import { AgentRunner } from "../../services/AgentRunner.ts"
@@ -17,13 +18,21 @@ import { TurnNotAccepted, Turns } from "../../services/Turns.ts"
 import * as Engine from "./Engine.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Outcomes from "./Outcomes.ts"
+import * as Pruning from "./Pruning.ts"
 import * as Running from "./Running.ts"
 import * as SessionActor from "./SessionActor.ts"
 import * as TurnWorkflow from "./TurnWorkflow.ts"
 
-export interface TurnsOptions extends Partial<TurnWorkflow.TurnOptions> {}
+export interface TurnsOptions extends Partial<TurnWorkflow.TurnOptions> {
+  /** Milliseconds that a finished turn is remembered, and with it that its id was used; 30 days when left out. */
+  readonly keepMs?: number
+}
 
-const defaults: TurnWorkflow.TurnOptions = {
+const day = 24 * 60 * 60_000
+const pruneEvery = "1 hour"
+
+const defaults: TurnWorkflow.TurnOptions & { readonly keepMs: number } = {
+  keepMs: 30 * day,
   maxAttempts: 8,
   delivery: { giveUpAfterMs: 60 * 60_000, firstPauseMs: 1_000 }
 }
@@ -33,7 +42,7 @@ type Needs = AgentRunner | Channels | EventBus | Sessions | Supervisor | SqlClie
 const notAccepted = (doing: string) => (error: { readonly message: string }) =>
   new TurnNotAccepted({ message: `${doing} failed: ${error.message}` })
 
-const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Running.Running) {
+const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Running.Running, keepMs: number) {
   const sql = yield* SqlClient.SqlClient
   const runner = yield* AgentRunner
   const bus = yield* EventBus
@@ -51,6 +60,9 @@ const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Runnin
     }
   }).pipe(Effect.scoped)
   yield* supervisor.supervise("turns/chat-events", follow, { restart: "always" })
+
+  const prune = yield* Pruning.make(ledger, keepMs)
+  yield* supervisor.supervise("turns/pruning", Effect.repeat(prune, Schedule.spaced(pruneEvery)), { restart: "always" })
 
   const submit: Turns["Service"]["submit"] = Effect.fn("Turns.submit")(
     function* (request) {
@@ -104,8 +116,9 @@ export const layerOn = (options: TurnsOptions = {}): Layer.Layer<Turns, never, N
     Effect.gen(function* () {
       const ledger = yield* Ledger.make
       const running = Running.make()
-      const execute = yield* TurnWorkflow.make(ledger, running, { ...defaults, ...options })
-      return Layer.effect(Turns, make(ledger, running)).pipe(
+      const settings = { ...defaults, ...options }
+      const execute = yield* TurnWorkflow.make(ledger, running, settings)
+      return Layer.effect(Turns, make(ledger, running, settings.keepMs)).pipe(
         Layer.provide(SessionActor.layer(ledger)),
         Layer.provide(TurnWorkflow.TurnWorkflow.toLayer(execute))
       )
