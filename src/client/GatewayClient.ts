@@ -65,6 +65,7 @@ export class GatewayClient extends Context.Service<
       const hub = makeHub()
       const { client } = yield* over(options, hub, () => Effect.void)
       yield* Effect.forkScoped(Effect.andThen(client.closed, Effect.sync(hub.end)))
+      yield* Effect.addFinalizer(() => Effect.sync(hub.end))
       return client
     })
 

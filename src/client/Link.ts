@@ -109,9 +109,12 @@ export const make: (options: LinkOptions) => Effect.Effect<Link, never, Scope.Sc
     Effect.suspend(() => {
       const waiting = Array.from(pending.values())
       pending.clear()
-      Deferred.doneUnsafe(closed, Exit.succeed(error))
-      return Effect.forEach(waiting, (onAnswer) => onAnswer({ _tag: "Closed", error }), { discard: true })
-    })
+      return Effect.forEach(waiting, (onAnswer) => onAnswer({ _tag: "Closed", error }), { discard: true }).pipe(
+        // Last, because whoever learns of it may end this fiber's scope.
+        Effect.andThen(Deferred.succeed(closed, error)),
+        Effect.asVoid
+      )
+    }).pipe(Effect.uninterruptible)
 
   const read = connection.receive.pipe(
     Effect.tap((text) =>

@@ -52,7 +52,7 @@ export class HandshakeRejected extends Schema.TaggedError<HandshakeRejected>()("
 }) {
   /** Waiting cannot help: someone has to approve the device or change a credential. */
   get terminal(): boolean {
-    return !this.retryable
+    return !this.retryable || this.detailCode === "PAIRING_REQUIRED"
   }
 
   override get message() {
