@@ -27,9 +27,14 @@ const roleFits = (connection: Connection, access: MethodAccess): boolean =>
 
 const unauthorizedRole = (connection: Connection): GatewayError.GatewayError => {
   connection.roleViolations++
-  if (connection.roleViolations > MAX_ROLE_VIOLATIONS)
-    connection.socket.closeUnsafe(1008, "repeated unauthorized calls")
   return GatewayError.invalidRequest(`unauthorized role: ${connection.role}`)
+}
+
+/** Closes a connection that goes on calling the other role's methods. To be called once its last answer is written. */
+export const closeOffenderUnsafe = (connection: Connection): void => {
+  if (connection.roleViolations > MAX_ROLE_VIOLATIONS) {
+    connection.socket.closeUnsafe(1008, "repeated unauthorized calls")
+  }
 }
 
 /** Why a connection may not call a method, or `undefined`. Counts calls of the other role's methods. */

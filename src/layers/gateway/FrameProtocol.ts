@@ -16,7 +16,7 @@ import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import { ErrorShape, internal, invalidRequest, unavailable } from "../../protocol/GatewayError.ts"
 import { accessOf, failedAnswer, MethodTable } from "../../protocol/MethodTable.ts"
-import { denyUnsafe } from "./Access.ts"
+import { closeOffenderUnsafe, denyUnsafe } from "./Access.ts"
 import { type Connection, Connections, respondUnsafe } from "./Connections.ts"
 import { decodeFrame, decodeParams, MAX_DEPTH, parseJson } from "./decode.ts"
 
@@ -32,6 +32,11 @@ export class Dispatcher extends Context.Service<
     readonly refuseNew: Effect.Effect<void>
   }
 >()("openclaw/layers/gateway/Dispatcher") {}
+
+const refuseUnsafe = (connection: Connection, id: string, error: ErrorShape): void => {
+  respondUnsafe(connection, id, { error })
+  closeOffenderUnsafe(connection)
+}
 
 /** The error that a failed exit carries; a defect becomes `INTERNAL`, without its text. */
 const errorOf = (exit: Extract<ResponseExitEncoded["exit"], { readonly _tag: "Failure" }>): ErrorShape => {
@@ -79,7 +84,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxInFlight: number
           const request = connection.inFlight.get(key)
           if (request === undefined) return Effect.void
           connection.inFlight.delete(key)
-          if (response.exit._tag === "Failure") respondUnsafe(connection, request.id, { error: errorOf(response.exit) })
+          if (response.exit._tag === "Failure") refuseUnsafe(connection, request.id, errorOf(response.exit))
           else if (response.exit.value !== undefined)
             respondUnsafe(connection, request.id, { payload: response.exit.value })
           return Effect.void
@@ -133,8 +138,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxInFlight: number
       const parsed = parseJson(data)
       // OpenClaw ignores what is no JSON once a connection stands.
       if (parsed === undefined) return Effect.void
-      const refused = (id: string, error: ErrorShape) =>
-        Effect.sync(() => void respondUnsafe(connection, id, { error }))
+      const refused = (id: string, error: ErrorShape) => Effect.sync(() => refuseUnsafe(connection, id, error))
       const badFrame = (problem: string) =>
         refused(idOf(parsed.json), invalidRequest(`invalid request frame: ${problem}`).wire)
       if (parsed.deep) return badFrame(`nested deeper than ${MAX_DEPTH} levels`)
