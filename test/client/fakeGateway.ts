@@ -3,10 +3,11 @@
  */
 import type { AddressInfo } from "node:net"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import { WebSocketServer, type WebSocket } from "ws"
 import { type Endpoint, loopback } from "../../src/domain/Endpoint.ts"
-import type { ClientOptions } from "../../src/client/index.ts"
+import { type ClientOptions, GatewayClient } from "../../src/client/index.ts"
 
 /** A frame as the peer sees it. */
 export interface Frame {
@@ -117,3 +118,18 @@ export const options = (endpoint: Endpoint, more: Partial<ClientOptions> = {}): 
   scopes: ["operator.read"],
   ...more
 })
+
+/** A connected client and the server's end of its connection. */
+export const pair = (more: Partial<ClientOptions> = {}, hello: Record<string, unknown> = {}) =>
+  Effect.gen(function* () {
+    const gateway = yield* fakeGateway
+    const client = yield* GatewayClient.make(options(gateway.endpoint, more)).pipe(
+      Effect.forkScoped({ startImmediately: true })
+    )
+    const peer = yield* gateway.accept
+    yield* peer.welcome(hello)
+    return { client: yield* Fiber.join(client), peer }
+  })
+
+/** Runs beside the script, from its first step on. */
+export const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkScoped(effect, { startImmediately: true })

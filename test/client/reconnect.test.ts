@@ -6,42 +6,11 @@ import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { TestClock } from "effect/testing"
-import {
-  type ConnectionState,
-  DeviceIdentity,
-  DeviceTokens,
-  ReconnectingClient,
-  type ReconnectOptions
-} from "../../src/client/index.ts"
-import { deviceToken, token } from "../../src/domain/Credential.ts"
+import type { ReconnectingClient } from "../../src/client/index.ts"
 import { Supervisor } from "../../src/services/Supervisor.ts"
 import * as SupervisorLive from "../../src/layers/Supervisor.ts"
-import { fakeGateway, hello, options } from "./fakeGateway.ts"
-import { temporaryStateDir } from "./stateDir.ts"
-
-const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkScoped(effect, { startImmediately: true })
-
-const setup = (more: Partial<ReconnectOptions> = {}) =>
-  Effect.gen(function* () {
-    const gateway = yield* fakeGateway
-    const client = yield* ReconnectingClient.make({ ...options(gateway.endpoint), ...more })
-    return { gateway, client }
-  })
-
-/** The next state of this kind. */
-const until = <Tag extends ConnectionState["_tag"]>(client: ReconnectingClient["Service"], tag: Tag) =>
-  SubscriptionRef.changes(client.state).pipe(
-    Stream.filter((state): state is Extract<ConnectionState, { _tag: Tag }> => state._tag === tag),
-    Stream.take(1),
-    Stream.runCollect,
-    Effect.map((states) => states[0] as Extract<ConnectionState, { _tag: Tag }>)
-  )
-
-const mismatch = (canRetryWithDeviceToken: boolean) => ({
-  code: "INVALID_REQUEST",
-  message: "unauthorized: gateway token mismatch",
-  details: { code: "AUTH_TOKEN_MISMATCH", canRetryWithDeviceToken, recommendedNextStep: "retry_with_device_token" }
-})
+import { type fakeGateway, start } from "./fakeGateway.ts"
+import { mismatch, setup, until } from "./reconnecting.ts"
 
 describe("a connection that is kept", () => {
   it.effect("comes back after a lost connection, waiting a random time below a growing limit", () =>
@@ -285,83 +254,6 @@ describe("a call on a kept connection", () => {
       assert(error._tag === "RequestTimeout")
       assert.isFalse(error.sent)
       assert.include(error.message, "Nothing happened")
-    })
-  )
-})
-
-describe("device tokens in a handshake", () => {
-  const withDevice = Effect.gen(function* () {
-    const device = yield* DeviceIdentity.load
-    const deviceTokens = yield* DeviceTokens.make
-    const { client, gateway } = yield* setup({ device, deviceTokens, credentials: [token("old-secret")] })
-    const key = { endpoint: gateway.endpoint, deviceId: device.id, role: "operator" }
-    return { client, gateway, deviceTokens, key }
-  })
-  const auth = (deviceTokenText: string) => ({
-    auth: { role: "operator", scopes: ["operator.read"], deviceToken: deviceTokenText }
-  })
-
-  it.effect("are stored from hello-ok and replace a wrong secret once", () =>
-    Effect.gen(function* () {
-      const { client, deviceTokens, gateway, key } = yield* withDevice
-      const first = yield* gateway.accept
-      yield* first.welcome(auth("dt-1"))
-      yield* until(client, "Connected")
-      assert.deepStrictEqual((yield* deviceTokens.get(key))?.scopes, ["operator.read"])
-      yield* first.vanish
-      yield* TestClock.adjust((yield* until(client, "Waiting")).delayMs)
-      const refusing = yield* gateway.accept
-      assert.deepStrictEqual((yield* refusing.reject(mismatch(true))).params["auth"], { token: "old-secret" })
-      const accepting = yield* gateway.accept
-      assert.deepStrictEqual((yield* accepting.welcome(auth("dt-2"))).params["auth"], { deviceToken: "dt-1" })
-      yield* until(client, "Connected")
-    }).pipe(Effect.provide(temporaryStateDir))
-  )
-
-  it.effect("are tried once only, then the client stops and forgets a refused one", () =>
-    Effect.gen(function* () {
-      const { client, deviceTokens, gateway, key } = yield* withDevice
-      const first = yield* gateway.accept
-      yield* deviceTokens.put(key, { token: deviceToken("dt-0"), scopes: [] })
-      yield* first.reject({ code: "UNAVAILABLE", message: "starting" })
-      yield* TestClock.adjust((yield* until(client, "Waiting")).delayMs)
-      yield* (yield* gateway.accept).reject(mismatch(true))
-      yield* (yield* gateway.accept).reject({
-        code: "INVALID_REQUEST",
-        message: "unauthorized: device token mismatch",
-        details: { code: "AUTH_DEVICE_TOKEN_MISMATCH" }
-      })
-      const stopped = yield* until(client, "Stopped")
-      assert(stopped.error._tag === "HandshakeRejected")
-      assert.strictEqual(stopped.error.detailCode, "AUTH_DEVICE_TOKEN_MISMATCH")
-      assert.isUndefined(yield* deviceTokens.get(key))
-    }).pipe(Effect.provide(temporaryStateDir))
-  )
-
-  it.effect("stand in for missing credentials, with the scopes that came with them", () =>
-    Effect.gen(function* () {
-      const device = yield* DeviceIdentity.load
-      const deviceTokens = yield* DeviceTokens.make
-      const gateway = yield* fakeGateway
-      yield* deviceTokens.put(
-        { endpoint: gateway.endpoint, deviceId: device.id, role: "operator" },
-        { token: deviceToken("dt-7"), scopes: ["operator.read", "operator.write"] }
-      )
-      yield* ReconnectingClient.make({ ...options(gateway.endpoint), scopes: undefined, device, deviceTokens })
-      const { params } = yield* (yield* gateway.accept).welcome()
-      assert.deepStrictEqual(params["auth"], { deviceToken: "dt-7" })
-      assert.deepStrictEqual(params["scopes"], ["operator.read", "operator.write"])
-    }).pipe(Effect.provide(temporaryStateDir))
-  )
-
-  it.effect("never show in an error about hello-ok", () =>
-    Effect.gen(function* () {
-      const { client, gateway } = yield* setup()
-      const canary = hello({ auth: { role: 7, scopes: "canary-scope", deviceToken: ["canary-4411"] } })
-      yield* (yield* gateway.accept).welcome(canary)
-      const { error } = yield* until(client, "Waiting")
-      assert.strictEqual(error._tag, "ProtocolViolation")
-      assert.notInclude(`${error.message}${JSON.stringify(error)}`, "canary")
     })
   )
 })
