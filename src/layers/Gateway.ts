@@ -8,7 +8,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
+import * as FileSystem from "effect/FileSystem"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
@@ -23,7 +23,7 @@ import { type BindAddressMissing, type Gateway, type GatewayStartError } from ".
 import type { Models } from "../services/Models.ts"
 import type { NodeRegistry, RegistryStorageFailed } from "../services/NodeRegistry.ts"
 import type { Sessions } from "../services/Sessions.ts"
-import { StateDir, type GatewayAlreadyRunning, type StateDirUnusable } from "../services/StateDir.ts"
+import { StateDir, type GatewayAlreadyRunning, StateDirUnusable } from "../services/StateDir.ts"
 import type { Supervisor } from "../services/Supervisor.ts"
 import type { Turns } from "../services/Turns.ts"
 import * as AgentRunnerLayer from "./agent/AgentRunner.ts"
@@ -176,7 +176,12 @@ export const layerNode = (
   const storage = Layer.unwrap(
     Effect.gen(function* () {
       const state = yield* StateDir
+      const fs = yield* FileSystem.FileSystem
       yield* state.own
+      const folder = state.path(DATABASE[0])
+      yield* fs
+        .makeDirectory(folder, { recursive: true, mode: 0o700 })
+        .pipe(Effect.mapError((error) => new StateDirUnusable({ path: folder, message: error.message })))
       return Storage.layer({ filename: state.path(...DATABASE) })
     })
   )
