@@ -1,0 +1,126 @@
+/**
+ * One log entry as plain data without secrets, and the two ways of writing it down. Pure.
+ */
+import * as Cause from "effect/Cause"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import { define } from "../config/path.ts"
+import { isSecretKey } from "../config/redact.ts"
+import { REDACTED } from "./Redactor.ts"
+
+/** One line of `gateway.log`. `time` is ISO 8601 in UTC; `cause` is what went wrong, with its stack. */
+export interface LogRecord {
+  readonly time: string
+  readonly level: string
+  readonly message: string
+  readonly cause?: string
+  readonly annotations?: unknown
+  /** Milliseconds since each log span began. */
+  readonly spans?: Readonly<Record<string, number>>
+}
+
+export interface LogEntry {
+  readonly date: Date
+  readonly level: string
+  readonly message: unknown
+  readonly cause: Cause.Cause<unknown>
+  readonly annotations: Readonly<Record<string, unknown>>
+  readonly spans: ReadonlyArray<readonly [label: string, timestamp: number]>
+}
+
+/** How far a logged value is followed, and how much of it is written. */
+const MAX_DEPTH = 8
+const MAX_ENTRIES = 100
+const MAX_TEXT = 20_000
+
+/**
+ * Any value as JSON without secrets: texts are redacted, what stands under a secret's name is not written at all. Redaction
+ * comes before cutting, so that no half of a secret is left.
+ */
+export const safe = (redact: (text: string) => string, value: unknown): unknown => {
+  const text = (raw: string): string => {
+    const clean = redact(raw)
+    return clean.length <= MAX_TEXT ? clean : `${clean.slice(0, MAX_TEXT)}… (${clean.length} characters)`
+  }
+  const walk = (node: unknown, depth: number, above: ReadonlyArray<object>): unknown => {
+    switch (typeof node) {
+      case "string":
+        return text(node)
+      case "number":
+        return text(String(node)) === String(node) && Number.isFinite(node) ? node : text(String(node))
+      case "bigint":
+      case "symbol":
+        return text(String(node))
+      case "function":
+        return "[function]"
+      case "object":
+        break
+      default:
+        return node
+    }
+    if (node === null) return null
+    if (Redacted.isRedacted(node)) return REDACTED
+    if (Cause.isCause(node)) return text(Cause.pretty(node))
+    if (node instanceof Error) return text(Cause.pretty(Cause.die(node)))
+    if (node instanceof Date || node instanceof URL || node instanceof RegExp) return text(String(node))
+    if (ArrayBuffer.isView(node)) return `[${node.byteLength} bytes]`
+    if (above.includes(node)) return "[circular]"
+    if (depth >= MAX_DEPTH) return "[deeper]"
+    const inside = [...above, node]
+    if (Array.isArray(node)) return node.slice(0, MAX_ENTRIES).map((item) => walk(item, depth + 1, inside))
+    const copy: Record<string, unknown> = {}
+    const entries = node instanceof Map ? [...node] : Object.entries(node)
+    for (const [key, own] of entries.slice(0, MAX_ENTRIES)) {
+      const name = String(key)
+      define(copy, text(name), isSecretKey(name) && own !== undefined ? REDACTED : walk(own, depth + 1, inside))
+    }
+    return copy
+  }
+  // A getter may throw, and a proxy may do anything; the log must not.
+  return Result.getOrElse(
+    Result.try(() => walk(value, 0, [])),
+    () => "[unprintable]"
+  )
+}
+
+const flat = (value: unknown): string => (typeof value === "string" ? value : (JSON.stringify(value) ?? String(value)))
+
+export const toRecord = (redact: (text: string) => string, entry: LogEntry): LogRecord => {
+  const parts = Array.isArray(entry.message) ? entry.message : [entry.message]
+  const annotated = Object.keys(entry.annotations).length > 0
+  const now = entry.date.getTime()
+  return {
+    time: entry.date.toISOString(),
+    level: entry.level.toLowerCase(),
+    message: parts.map((part) => flat(safe(redact, part))).join(" "),
+    ...(entry.cause.reasons.length === 0 ? undefined : { cause: flat(safe(redact, entry.cause)) }),
+    ...(annotated ? { annotations: safe(redact, entry.annotations) } : undefined),
+    ...(entry.spans.length === 0
+      ? undefined
+      : { spans: Object.fromEntries(entry.spans.map(([label, since]) => [redact(label), now - since])) })
+  }
+}
+
+/** Control and direction-changing characters as escapes: a device's name must not move the reader's cursor. */
+const printable = (text: string): string =>
+  text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}}`
+  )
+
+const colors: Readonly<Record<string, number>> = { fatal: 35, error: 31, warn: 33, info: 32, debug: 36, trace: 90 }
+
+/** For people: `12:03:04.567 WARN message key=value`, the cause indented below. */
+export const toPretty = (record: LogRecord, color: boolean): string => {
+  const paint = (code: number, text: string) => (color ? `\u001B[${code}m${text}\u001B[0m` : text)
+  const annotations = Object.entries((record.annotations as Readonly<Record<string, unknown>> | undefined) ?? {}).map(
+    ([key, value]) => ` ${paint(90, `${printable(key)}=${printable(flat(value))}`)}`
+  )
+  const spans = Object.entries(record.spans ?? {}).map(([label, ms]) => ` ${paint(90, `${printable(label)}=${ms}ms`)}`)
+  const head = `${paint(90, record.time.slice(11, 23))} ${paint(colors[record.level] ?? 0, record.level.toUpperCase())}`
+  const cause = record.cause?.split("\n").map((line) => `\n    ${printable(line)}`) ?? []
+  return `${head} ${printable(record.message)}${annotations.join("")}${spans.join("")}${cause.join("")}\n`
+}
+
+/** For machines: one line of JSON. */
+export const toJsonLine = (record: LogRecord): string => `${JSON.stringify(record)}\n`
