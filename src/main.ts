@@ -16,7 +16,8 @@ NodeRuntime.runMain(
       pid: process.pid,
       execPath: process.execPath,
       entry: process.argv[1] ?? fileURLToPath(import.meta.url),
-      interactive: process.stdin.isTTY === true && process.stdout.isTTY === true
+      interactive: process.stdin.isTTY === true && process.stdout.isTTY === true,
+      terminal: process.stderr.isTTY === true ? (text) => void process.stderr.write(text) : undefined
     }
   }),
   { disableErrorReporting: true }

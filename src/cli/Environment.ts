@@ -15,5 +15,7 @@ export class Environment extends Context.Service<
     readonly execPath: string
     readonly entry: string
     readonly interactive: boolean
+    /** Writes to the terminal that stderr is, for progress; `undefined` when stderr is none. */
+    readonly terminal: ((text: string) => void) | undefined
   }
 >()("openclaw/cli/Environment") {}

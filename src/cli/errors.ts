@@ -2,22 +2,31 @@
  * One shape for every failure: what went wrong on stderr, the fix when there is one, and an exit code.
  *
  * Exit codes: 0 done, 1 failed, 78 the configuration is wrong (EX_CONFIG), 130 interrupted.
+ *
+ * With `--json` it is one object, `{ ok: false, error: { type, name, message, … } }`, in OpenClaw's shape; `name` is this
+ * program's own name for the error.
  */
+import * as CliError from "effect/cli/CliError"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
+import { Redactor } from "../layers/logging/Redactor.ts"
+import { GatewayError } from "../protocol/GatewayError.ts"
+import { ConfigInvalid } from "../services/Config.ts"
+import { document, lines } from "./output.ts"
 
 /** A command failed for a reason of its own; `message` says what and how to fix it. */
 export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
-  message: Schema.String
+  message: Schema.String,
+  /** 78 when the configuration is to blame. */
+  exitCode: Schema.optional(Schema.Literals([1, 78]))
 }) {}
 
-const CONFIG_ERRORS = new Set(["ConfigInvalid", "ConfigUnreadable"])
-
-const exitCodeOf = (error: unknown): number =>
-  Predicate.hasProperty(error, "_tag") && Predicate.isString(error._tag) && CONFIG_ERRORS.has(error._tag) ? 78 : 1
+/** A command found out, and printed, that something is not well: nothing more to say, exit code 1. */
+export class NotWell extends Schema.TaggedError<NotWell>()("NotWell", {}) {}
 
 /** The error left the program as text; `main` only has to exit. */
 export class Reported extends Schema.TaggedError<Reported>()("Reported", { exitCode: Schema.Int }) {
@@ -25,23 +34,79 @@ export class Reported extends Schema.TaggedError<Reported>()("Reported", { exitC
   override readonly [Runtime.errorReported] = false
 }
 
-/** What `--json` prints on stderr and people read there. */
-export const describe = (error: unknown): { readonly error: string; readonly message: string } => {
-  if (Predicate.hasProperty(error, "_tag") && Predicate.isString(error._tag)) {
-    const message = Predicate.hasProperty(error, "message") && Predicate.isString(error.message) ? error.message : ""
-    return { error: error._tag, message: message || error._tag }
-  }
-  return { error: "Error", message: String(error) }
+const CONFIG_ERRORS = new Set(["ConfigInvalid", "ConfigUnreadable"])
+
+const tagOf = (error: unknown): string | undefined =>
+  Predicate.hasProperty(error, "_tag") && Predicate.isString(error._tag) ? error._tag : undefined
+
+const exitCodeOf = (error: unknown): number => {
+  if (error instanceof CommandFailed) return error.exitCode ?? 1
+  return CONFIG_ERRORS.has(tagOf(error) ?? "") ? 78 : 1
 }
 
-/** Writes a typed failure to stderr and turns it into an exit code. Help output has been written by the parser already. */
+/** What to do about errors whose own message only says what happened. */
+const fixOf = (error: unknown): string | undefined => {
+  if (error instanceof ConfigInvalid)
+    return "correct the file, or set the value with `openclaw config set <path> <value>`."
+  if (!(error instanceof GatewayError)) return undefined
+  if (error.code === "FORBIDDEN") {
+    return "connect with the Gateway's own --token or --password, or approve more scopes for this device (`openclaw devices list`)."
+  }
+  return error.retryable === true ? "try again in a moment." : undefined
+}
+
+interface Described {
+  readonly type: "cli_error" | "gateway_request_error"
+  readonly name: string
+  readonly message: string
+  readonly code?: string
+  readonly details?: unknown
+  readonly retryable?: boolean
+}
+
+/** Text and data of a failure. The message ends with the fix where one is known. */
+export const describe = (error: unknown): Described => {
+  const own = Predicate.hasProperty(error, "message") && Predicate.isString(error.message) ? error.message : ""
+  const name = tagOf(error) ?? "Error"
+  const text = own === "" ? name : own
+  const fix = fixOf(error)
+  const message = fix === undefined ? text : `${text}\nFix: ${fix}`
+  if (!(error instanceof GatewayError)) return { type: "cli_error", name, message }
+  return {
+    type: "gateway_request_error",
+    name,
+    code: error.code,
+    message,
+    retryable: error.retryable ?? false,
+    ...(error.details === undefined ? undefined : { details: error.details })
+  }
+}
+
+const say = (json: boolean, error: Described) =>
+  Effect.flatMap(Effect.serviceOption(Redactor), (redactor) => {
+    const text = json ? document({ ok: false, error }) : lines(error.message)
+    return Console.error(Option.match(redactor, { onNone: () => text, onSome: ({ redact }) => redact(text) }))
+  })
+
+/** Writes a typed failure to stderr and turns it into an exit code. What the parser found has been printed already. */
 export const report = (json: boolean) =>
   Effect.fnUntraced(function* (error: unknown) {
-    if (Predicate.hasProperty(error, "_tag") && error._tag === "ShowHelp") {
-      const errors = Predicate.hasProperty(error, "errors") && Array.isArray(error.errors) ? error.errors.length : 0
-      return yield* new Reported({ exitCode: errors === 0 ? 0 : 1 })
+    if (CliError.isCliError(error) && error._tag === "ShowHelp") {
+      return yield* new Reported({ exitCode: error.errors.length === 0 ? 0 : 1 })
     }
-    const described = describe(error)
-    yield* Console.error(json ? JSON.stringify(described) : described.message)
+    if (error instanceof NotWell) return yield* new Reported({ exitCode: 1 })
+    yield* say(json, describe(error))
     return yield* new Reported({ exitCode: exitCodeOf(error) })
+  })
+
+/** A bug of this program. Its text may hold anything, so it is in the log only (`--log-level debug`). */
+export const reportDefect = (json: boolean) =>
+  Effect.fnUntraced(function* (_defect: unknown) {
+    yield* say(json, {
+      type: "cli_error",
+      name: "InternalError",
+      message:
+        "openclaw stopped because of a bug in it.\nFix: run the command again with --log-level debug to see the cause, and report it."
+    })
+    return yield* new Reported({ exitCode: 1 })
   })

@@ -1,35 +1,61 @@
 /**
- * How commands print: one JSON document with `--json`, lines for people without it.
+ * How commands print: one JSON document with `--json`, lines for people without it. Whatever came from outside (names,
+ * chat texts, a Gateway's own sentences) is made safe for a terminal on the way.
  */
+import { displayWidth } from "effect/cli/CliOutput"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { Json } from "./globals.ts"
 
-/** Prints a result. `human` is built only when it is shown. */
-export const print = Effect.fnUntraced(function* (json: unknown, human: () => string) {
-  const text = (yield* Json) ? JSON.stringify(json, null, 2) : human()
-  yield* Console.log(text)
-})
+const escape = (char: string): string => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`
+
+/** The same as JSON writes it: one escape per UTF-16 unit, so that it still reads back as the character. */
+const escapeUnits = (char: string): string => char.split("").map(escape).join("")
 
 // Control and format characters (bidirectional marks among them): a name must not move the cursor or reorder a line.
-const unsafe = /[\p{Cc}\p{Cf}]/gu
+const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
+// A text keeps its lines, its tabs, and the joiners that emoji and many scripts are written with.
+const unsafeInText = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
-/** Text from outside (names, chat texts) made safe for a terminal: one line, control characters shown as escapes. */
-export const plain = (text: string): string =>
-  text.replace(unsafe, (char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`)
+/** A name or another short text from outside: one line, control characters shown as escapes. */
+export const plain = (text: string): string => text.replace(unsafe, escape)
 
-/** Columns padded to the widest cell; the last column is not padded. */
+/** A longer text from outside, such as a reply: its lines stay, its control characters are shown as escapes. */
+export const lines = (text: string): string => text.replaceAll("\r\n", "\n").replace(unsafeInText, escape)
+
+/** One JSON document. JSON itself lets the upper control characters and bidirectional marks through. */
+export const document = (value: unknown): string => {
+  const text = JSON.stringify(value, null, 2) ?? "null"
+  return text.replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escapeUnits)
+}
+
+/** Prints a result. `human` is built only when it is shown. */
+export const print = Effect.fnUntraced(function* (json: unknown, human: () => string) {
+  const text = (yield* Json) ? document(json) : human()
+  if (text !== "") yield* Console.log(text)
+})
+
+const pad = (text: string, width: number): string => text + " ".repeat(Math.max(0, width - displayWidth(text)))
+
+/** Columns padded to the widest cell; the last column is not padded. Cells are made safe here. */
 export const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const all = [header, ...rows.map((row) => row.map(plain))]
-  const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)))
+  const widths = header.map((_, column) => Math.max(...all.map((row) => displayWidth(row[column] ?? ""))))
   return all
     .map((row) =>
       row
-        .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+        .map((cell, column) => (column === row.length - 1 ? cell : pad(cell, widths[column] ?? 0)))
         .join("  ")
         .trimEnd()
     )
     .join("\n")
+}
+
+/** `Name:  value` lines with the values under each other; rows without a value are left out. Values are made safe here. */
+export const fields = (rows: ReadonlyArray<readonly [name: string, value: string | undefined]>): string => {
+  const shown = rows.flatMap(([name, value]) => (value === undefined || value === "" ? [] : [[name, value] as const]))
+  const width = Math.max(0, ...shown.map(([name]) => name.length + 1))
+  return shown.map(([name, value]) => `${`${name}:`.padEnd(width)}  ${plain(value)}`).join("\n")
 }
 
 const units = [
@@ -44,3 +70,19 @@ export const duration = (ms: number): string => {
   for (const [size, name] of units) if (ms >= size) return `${Math.floor(ms / size)}${name}`
   return `${Math.max(0, Math.round(ms))}ms`
 }
+
+/** How long ago a time was: `3m ago`; `never` without one. Both are Unix milliseconds. */
+export const ago = (now: number, then: number | null | undefined): string => {
+  if (then === null || then === undefined) return "never"
+  return now - then < 1000 ? "just now" : `${duration(now - then)} ago`
+}
+
+/** `1 node`, `2 nodes`. */
+export const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? "" : "s"}`
+
+/** The first 12 characters of an id: enough to tell devices apart, and accepted wherever a node is named. */
+export const shortId = (id: string): string => id.slice(0, 12)
+
+/** A path under the home directory as `~/…`. */
+export const tilde = (path: string, home: string): string =>
+  path === home ? "~" : path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path

@@ -8,26 +8,63 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as References from "effect/References"
 import { VERSION } from "../domain/Version.ts"
+import { Redactor } from "../layers/logging/Redactor.ts"
 import { Environment } from "./Environment.ts"
-import { report, type Reported } from "./errors.ts"
+import { report, reportDefect, type Reported } from "./errors.ts"
+import * as Log from "./logger.ts"
 import { root } from "./root.ts"
+import * as Usage from "./usage.ts"
 
 const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
 
-/** Fails only with `Reported`: whatever went wrong has been printed and all that is left is the exit code. */
+const asksForJson = (given: ReadonlyArray<string>): boolean => {
+  const end = given.indexOf("--")
+  return given.slice(0, end === -1 ? given.length : end).some((flag) => flag === "--json" || flag === "--json=true")
+}
+
+/** The secrets that the process was given by flag or variable, so that no message or log line repeats one. */
+const secretsIn = (
+  given: ReadonlyArray<string>,
+  variables: Environment["Service"]["variables"]
+): ReadonlyArray<string> => [
+  ...given.flatMap((flag, index) => {
+    const match = /^--(?:token|password)(?:=(.*))?$/s.exec(flag)
+    const value = match === null ? undefined : (match[1] ?? given[index + 1])
+    return value === undefined ? [] : [value]
+  }),
+  ...["OPENCLAW_GATEWAY_TOKEN", "OPENCLAW_GATEWAY_PASSWORD"].flatMap((name) => variables[name] ?? [])
+]
+
+/**
+ * Fails only with `Reported`: whatever went wrong has been printed and all that is left is the exit code.
+ *
+ * The program as a whole is not interruptible, its commands are: a Gateway that was told to stop can so end well.
+ */
 export const program = (options: {
   readonly arguments: ReadonlyArray<string>
   readonly environment: Environment["Service"]
-}): Effect.Effect<void, Reported> =>
-  Command.runWith(root, { version: VERSION })(options.arguments).pipe(
-    Effect.catch(report(options.arguments.includes("--json"))),
+}): Effect.Effect<void, Reported> => {
+  const given = options.arguments
+  const json = asksForJson(given)
+  return Effect.andThen(
+    Effect.flatMap(Redactor, ({ add }) => add(secretsIn(given, options.environment.variables))),
+    Command.runWith(root, { version: VERSION })(given)
+  ).pipe(
+    Effect.catch(report(json)),
+    Effect.catchDefect(reportDefect(json)),
     Effect.provide(
       Layer.mergeAll(
         NodeServices.layer,
         CliConfig.layer({ builtIns }),
+        Usage.layer(json),
+        Log.layerBrief,
+        Layer.succeed(References.MinimumLogLevel, "Warn"),
         Layer.succeed(Environment, options.environment),
         ConfigProvider.layer(ConfigProvider.fromUnknown(options.environment.variables))
-      )
-    )
+      ).pipe(Layer.provideMerge(Redactor.layer))
+    ),
+    Effect.uninterruptible
   )
+}

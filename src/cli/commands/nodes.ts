@@ -1,0 +1,79 @@
+/**
+ * `openclaw nodes`: the phones and computers that run commands for the agent.
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as flags from "../flags.ts"
+import { lazily } from "../lazily.ts"
+
+const timeout = flags.timeout()
+const node = Flag.String("node").pipe(Flag.withDescription("Node id, the start of one, or its display name"))
+const requestId = Argument.String("requestId").pipe(
+  Argument.withDescription("Id of the request, as `openclaw nodes pending` shows it")
+)
+
+const list = Command.make(
+  "list",
+  {
+    connected: flags.on("connected", "Only nodes that are connected now"),
+    timeout
+  },
+  lazily(() => import("./nodes/list.ts"))
+).pipe(Command.withDescription("Nodes that are paired, and those that wait for approval"))
+
+const status = Command.make(
+  "status",
+  { timeout },
+  lazily(() => import("./nodes/status.ts"))
+).pipe(Command.withDescription("Which nodes are connected, approved, and what they can do"))
+
+const describe = Command.make(
+  "describe",
+  { node, timeout },
+  lazily(() => import("./nodes/describe.ts"))
+).pipe(Command.withDescription("Everything known about one node, with its commands"))
+
+const invoke = Command.make(
+  "invoke",
+  {
+    node,
+    command: Flag.String("command").pipe(Flag.withDescription("The node's command, such as system.which")),
+    params: flags.text("params", "The command's parameters as JSON (default {})"),
+    invokeTimeout: flags.whole("invoke-timeout", "Milliseconds that the node may take (default 15000)", 1),
+    idempotencyKey: flags.text("idempotency-key", "The same key again is the same call; a new one when left out"),
+    timeout: flags.timeout(30_000)
+  },
+  lazily(() => import("./nodes/invoke.ts"))
+).pipe(
+  Command.withDescription("Call one command of a node and print its answer"),
+  Command.withExamples([
+    {
+      command: `openclaw nodes invoke --node laptop --command system.which --params '{"bins":["git"]}'`,
+      description: "Ask a node where git is"
+    }
+  ])
+)
+
+const pending = Command.make(
+  "pending",
+  { timeout },
+  lazily(() => import("./nodes/pending.ts"))
+).pipe(Command.withDescription("Nodes whose commands wait for approval"))
+
+const approve = Command.make(
+  "approve",
+  { requestId, timeout },
+  lazily(() => import("./nodes/approve.ts"))
+).pipe(Command.withDescription("Let a node run the commands that it asked for"))
+
+const reject = Command.make(
+  "reject",
+  { requestId, timeout },
+  lazily(() => import("./nodes/reject.ts"))
+).pipe(Command.withDescription("Refuse the commands that a node asked for"))
+
+export const nodes = Command.make("nodes").pipe(
+  Command.withDescription("The phones and computers that run commands for the agent"),
+  Command.withSubcommands([list, status, describe, invoke, pending, approve, reject])
+)

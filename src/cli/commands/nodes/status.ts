@@ -1,0 +1,37 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { ask } from "../../gateway.ts"
+import { print, shortId, table } from "../../output.ts"
+import { platformOf, stateOf } from "./shared.ts"
+
+/** Prints `node.list`. */
+export const run = Effect.fn("cli.nodes.status")(function* (flags: { readonly timeout: number }) {
+  const answer = yield* ask({ scopes: ["operator.read"], timeoutMs: flags.timeout }, (client) =>
+    client.call["node.list"]({})
+  )
+  const nodes = answer.nodes ?? []
+  const now = yield* Clock.currentTimeMillis
+  yield* print(answer, () => {
+    if (nodes.length === 0) return "No nodes yet. Start one with `openclaw node run` on the machine that it shall be."
+    const known = nodes.length
+    const paired = nodes.filter((node) => node.paired === true).length
+    const connected = nodes.filter((node) => node.connected === true).length
+    const waits = nodes.some((node) => node.approvalState === "pending-approval")
+    return [
+      `Known: ${known} · Paired: ${paired} · Connected: ${connected}`,
+      "",
+      table(
+        ["Node", "Id", "Address", "Detail", "Status", "Caps"],
+        nodes.map((node) => [
+          node.displayName ?? "",
+          shortId(node.nodeId),
+          node.remoteIp ?? "",
+          platformOf(node),
+          stateOf(node, now),
+          (node.caps ?? []).join(", ")
+        ])
+      ),
+      ...(waits ? ["", "Some nodes wait for approval: `openclaw nodes pending` shows what they ask for."] : [])
+    ].join("\n")
+  })
+})

@@ -1,0 +1,39 @@
+/**
+ * The kinds of flags that commands are made of.
+ */
+import * as Flag from "effect/cli/Flag"
+import * as Option from "effect/Option"
+
+/** On when given. */
+export const on = (name: string, description: string): Flag.Flag<boolean> =>
+  Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
+
+/** A text; `undefined` when it is not given. */
+export const text = (name: string, description: string): Flag.Flag<string | undefined> =>
+  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional, Flag.map(Option.getOrUndefined))
+
+/** A whole number of at least `minimum`; `undefined` when it is not given. */
+export const whole = (name: string, description: string, minimum = 0): Flag.Flag<number | undefined> =>
+  Flag.Int(name).pipe(
+    Flag.filter(
+      (value) => value >= minimum,
+      (value) => `--${name} is ${value}; give a whole number of at least ${minimum}`
+    ),
+    Flag.withDescription(description),
+    Flag.optional,
+    Flag.map(Option.getOrUndefined)
+  )
+
+/** One of some words; `undefined` when it is not given. */
+export const oneOf = <const Words extends ReadonlyArray<string>>(
+  name: string,
+  words: Words,
+  description: string
+): Flag.Flag<Words[number] | undefined> =>
+  Flag.Literals(name, words).pipe(Flag.withDescription(description), Flag.optional, Flag.map(Option.getOrUndefined))
+
+/** Milliseconds to wait for the Gateway. */
+export const timeout = (standard = 10_000): Flag.Flag<number> =>
+  whole("timeout", `Milliseconds to wait for the Gateway (default ${standard})`, 1).pipe(
+    Flag.map((value) => value ?? standard)
+  )

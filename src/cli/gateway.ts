@@ -1,0 +1,82 @@
+/**
+ * How commands reach a Gateway: which one, with which credentials, and one connection for as long as the command asks.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { resolveTarget } from "../client/credentials.ts"
+import * as DeviceIdentity from "../client/DeviceIdentity.ts"
+import * as DeviceTokens from "../client/DeviceTokens.ts"
+import { GatewayClient } from "../client/GatewayClient.ts"
+import { isLoopback } from "../domain/Endpoint.ts"
+import { VERSION } from "../domain/Version.ts"
+import { Redactor } from "../layers/logging/Redactor.ts"
+import type { OperatorScope } from "../protocol/Role.ts"
+import { Config } from "../services/Config.ts"
+import { Environment } from "./Environment.ts"
+import { Password, Token, Url } from "./globals.ts"
+import { waiting } from "./progress.ts"
+import * as State from "./state.ts"
+
+/** The Gateway that flags, environment and configuration name. Decided before anything is dialled. */
+export const target = Effect.gen(function* () {
+  const { variables } = yield* Environment
+  const flags = {
+    url: Option.getOrUndefined(yield* Url),
+    token: Option.getOrUndefined(yield* Token),
+    password: Option.getOrUndefined(yield* Password)
+  }
+  // An address given outright never looks at the file, so a broken file does not stand in its way.
+  const given = flags.url ?? variables["OPENCLAW_GATEWAY_URL"]?.trim()
+  const config =
+    given === undefined || given === ""
+      ? yield* Effect.flatMap(Config, (config) => config.get).pipe(Effect.provide(State.config))
+      : {}
+  const found = yield* Effect.fromResult(resolveTarget({ flags, env: variables, config }))
+  const redactor = yield* Effect.serviceOption(Redactor)
+  if (Option.isSome(redactor)) yield* redactor.value.add(found.credentials.map(({ secret }) => Redacted.value(secret)))
+  return found
+})
+
+export interface OpenOptions {
+  /** The least that the command's methods need. */
+  readonly scopes: ReadonlyArray<OperatorScope>
+  readonly mode?: "cli" | "probe"
+  readonly timeoutMs: number
+}
+
+/**
+ * Connects for the rest of the caller's scope. A Gateway on this machine knows the CLI by its secret alone; from afar the
+ * CLI proves the device identity of its state directory, and keeps the token that the Gateway issues for it.
+ */
+export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
+  const to = yield* target
+  const started = yield* Clock.currentTimeMillis
+  const proof = isLoopback(to.endpoint)
+    ? undefined
+    : yield* Effect.all({ device: DeviceIdentity.load, tokens: DeviceTokens.make }).pipe(Effect.provide(State.stateDir))
+  const timeout = Duration.millis(options.timeoutMs)
+  const client = yield* GatewayClient.make({
+    endpoint: to.endpoint,
+    credentials: to.credentials,
+    client: { id: "cli", mode: options.mode ?? "cli", version: VERSION, platform: process.platform },
+    scopes: options.scopes,
+    device: proof?.device,
+    deviceTokens: to.storedTokens ? proof?.tokens : undefined,
+    minProtocol: options.mode === "probe" ? 3 : undefined,
+    connectTimeout: timeout,
+    callTimeout: timeout
+  })
+  return { client, target: to, latencyMs: (yield* Clock.currentTimeMillis) - started }
+})
+
+/** One connection for one exchange. A terminal shows that it waits. */
+export const ask = <A, E, R>(
+  options: OpenOptions & { readonly waitingFor?: string | (() => string) },
+  use: (client: GatewayClient["Service"]) => Effect.Effect<A, E, R>
+) =>
+  Effect.scoped(Effect.flatMap(open(options), ({ client }) => use(client))).pipe(
+    waiting(options.waitingFor ?? "Waiting for the Gateway")
+  )
