@@ -26,7 +26,8 @@ describe("resolve", () => {
       const config: OpenClawConfig = {
         agents: {
           defaults: { model: { primary: "local/default" } },
-          list: [{ id: "main" }, { id: "coder", model: "local/big/coder" }]
+          list: [{ id: "main" }],
+          entries: { coder: { model: "local/big/coder" } }
         },
         models: { providers: { local: { baseUrl: "http://127.0.0.1:1/v1", models: [{ id: "tiny" }] } } }
       }

@@ -4,133 +4,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import type * as AiError from "effect/ai/AiError"
 import * as Prompt from "effect/ai/Prompt"
-import type * as Response from "effect/ai/Response"
-import * as Tool from "effect/ai/Tool"
-import * as Toolkit from "effect/ai/Toolkit"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { STREAM_CUT } from "../../src/layers/models/errors.ts"
-import type { RetryPolicy } from "../../src/layers/models/retry.ts"
-import { Models } from "../../src/services/Models.ts"
-import * as Server from "../../src/testing/ProviderServer.ts"
-import { modelsLayer } from "./fixtures.ts"
-
-const KEY = "test-key-5f1c0a"
-
-const tools = Toolkit.make(
-  Tool.make("nodes", {
-    description: "Lists nodes",
-    parameters: Schema.Struct({ action: Schema.String, node: Schema.optional(Schema.String) }),
-    success: Schema.String
-  })
-)
-
-interface Wire {
-  readonly name: string
-  readonly ref: string
-  readonly path: string
-  readonly api?: string
-  readonly keyHeader: string
-  readonly keyValue: string
-}
-
-const wires: ReadonlyArray<Wire> = [
-  {
-    name: "anthropic",
-    ref: "anthropic/test-model",
-    path: "/v1/messages",
-    keyHeader: "x-api-key",
-    keyValue: KEY
-  },
-  {
-    name: "openai",
-    ref: "openai/test-model",
-    path: "/v1/chat/completions",
-    keyHeader: "authorization",
-    keyValue: `Bearer ${KEY}`
-  },
-  {
-    name: "openai responses",
-    ref: "openai/test-model",
-    api: "openai-responses",
-    path: "/v1/responses",
-    keyHeader: "authorization",
-    keyValue: `Bearer ${KEY}`
-  },
-  {
-    name: "openai-compatible",
-    ref: "local/vendor/test-model",
-    path: "/v1/chat/completions",
-    keyHeader: "authorization",
-    keyValue: `Bearer ${KEY}`
-  },
-  {
-    name: "ollama",
-    ref: "ollama/test-model",
-    api: "ollama",
-    path: "/v1/chat/completions",
-    keyHeader: "authorization",
-    keyValue: `Bearer ${KEY}`
-  }
-]
-
-const withModel = <A, E>(
-  wire: Wire,
-  use: (server: Server.ProviderServer["Service"], ref: string) => Effect.Effect<A, E, Models>,
-  policy?: RetryPolicy
-) =>
-  Effect.gen(function* () {
-    const server = yield* Server.ProviderServer
-    const name = wire.ref.slice(0, wire.ref.indexOf("/"))
-    const addsVersion = wire.name === "anthropic" || wire.api === "ollama"
-    const provider = {
-      baseUrl: addsVersion ? server.url : `${server.url}/v1`,
-      apiKey: KEY,
-      ...(wire.api === undefined ? undefined : { api: wire.api }),
-      ...(name === "anthropic" ? { api: "anthropic-messages" } : undefined)
-    }
-    return yield* use(server, wire.ref).pipe(
-      Effect.provide(
-        modelsLayer({ models: { providers: { [name]: provider } } }, policy === undefined ? {} : { policy })
-      )
-    )
-  }).pipe(Effect.provide(Server.layer))
-
-const stream = (ref: string, prompt: Prompt.RawInput = "hello") =>
-  Models.use((models) => models.resolve(ref)).pipe(
-    Effect.map((model) =>
-      model.service.streamText({
-        prompt,
-        toolkit: tools,
-        disableToolCallResolution: true,
-        toolCallValidation: "deferred"
-      })
-    ),
-    Stream.unwrap
-  )
-
-/** The parts that came, and how it ended. */
-const collect = (ref: string, prompt?: Prompt.RawInput) =>
-  Effect.gen(function* () {
-    const parts: Array<Response.AnyPart> = []
-    const exit = yield* stream(ref, prompt).pipe(
-      Stream.runForEach((part) => Effect.sync(() => void parts.push(part))),
-      Effect.result
-    )
-    return { parts, error: exit._tag === "Failure" ? exit.failure : undefined }
-  })
-
-const textOf = (parts: ReadonlyArray<Response.AnyPart>) =>
-  parts.flatMap((part) => (part.type === "text-delta" ? [part.delta] : [])).join("")
-
-const reasonOf = (error: unknown): AiError.AiErrorReason => (error as AiError.AiError).reason
+import { collect, KEY, reasonOf, stream, textOf, until, wires, withModel } from "./wires.ts"
 
 for (const wire of wires) {
-  describe(wire.name, () => {
+  describe(`provider ${wire.name}`, () => {
     it.live("streams text, with usage, to the configured address with the key in its header", () =>
       withModel(wire, (server, ref) =>
         Effect.gen(function* () {
@@ -355,67 +238,3 @@ for (const wire of wires) {
     )
   })
 }
-
-const until = (condition: Effect.Effect<boolean>): Effect.Effect<void> =>
-  Effect.flatMap(condition, (met) => (met ? Effect.void : Effect.andThen(Effect.sleep(5), until(condition))))
-
-describe("trying again", () => {
-  const wire = wires[3]!
-  const policy: RetryPolicy = { attempts: 3, baseMs: 1, maxMs: 2000 }
-
-  it.live("a transient failure before the first token is tried again", () =>
-    withModel(
-      wire,
-      (server, ref) =>
-        Effect.gen(function* () {
-          yield* server.push({ status: 503 }, { status: 429, retryAfter: "0" }, { text: ["there"] })
-          const { error, parts } = yield* collect(ref)
-          assert.isUndefined(error)
-          assert.strictEqual(textOf(parts), "there")
-          assert.lengthOf(yield* server.requests, 3)
-        }),
-      policy
-    )
-  )
-
-  it.live("an answer that broke off after text is not asked for again", () =>
-    withModel(
-      wire,
-      (server, ref) =>
-        Effect.gen(function* () {
-          yield* server.push({ text: ["half"], end: "cut" }, { text: ["whole"] })
-          const { parts } = yield* collect(ref)
-          assert.strictEqual(textOf(parts), "half")
-          assert.lengthOf(yield* server.requests, 1)
-        }),
-      policy
-    )
-  )
-
-  it.live("it is bounded, a refused key is not tried again, and a long wait is told instead of waited", () =>
-    withModel(
-      wire,
-      (server, ref) =>
-        Effect.gen(function* () {
-          yield* server.push({ status: 500 }, { status: 500 }, { status: 500 }, { text: ["late"] })
-          assert.strictEqual(reasonOf((yield* collect(ref)).error)._tag, "InternalProviderError")
-          assert.lengthOf(yield* server.requests, 3)
-          assert.strictEqual(textOf((yield* collect(ref)).parts), "late")
-          yield* server.push({ status: 401 }, { status: 429, retryAfter: "3600" })
-          assert.strictEqual(reasonOf((yield* collect(ref)).error)._tag, "AuthenticationError")
-          assert.strictEqual(reasonOf((yield* collect(ref)).error)._tag, "RateLimitError")
-          assert.lengthOf(yield* server.requests, 6)
-        }),
-      policy
-    )
-  )
-
-  it.live("a server that is not there is a network error without its address", () =>
-    Effect.gen(function* () {
-      const layer = modelsLayer({ models: { providers: { gone: { baseUrl: "http://127.0.0.1:1/v1" } } } })
-      const { error } = yield* Effect.provide(collect("gone/model"), layer)
-      assert.strictEqual(reasonOf(error)._tag, "NetworkError")
-      assert.notInclude(JSON.stringify(error), "127.0.0.1")
-    })
-  )
-})

@@ -42,11 +42,9 @@ export type ModelReply = typeof ModelReply.Type
 
 export type ReplyCall = Extract<ReplyPart, { type: "tool-call" }>
 
-/** The calls that the model made and that may be answered: none when its answer is not whole. */
+/** The calls that the model made and that may be answered: none when its output limit may have cut one short. */
 export const callsOf = (reply: ModelReply): ReadonlyArray<ReplyCall> =>
-  reply.failure === undefined && reply.finish !== "length"
-    ? reply.parts.filter((part) => part.type === "tool-call")
-    : []
+  reply.finish === "length" ? [] : reply.parts.filter((part) => part.type === "tool-call")
 
 /** The answer as the next call's prompt shows it. */
 export const replyMessage = (reply: ModelReply): Prompt.Message =>

@@ -129,7 +129,8 @@ export const makeNodesHandler =
       if (params.action === "run") {
         const [program] = params.argv ?? []
         if (program === undefined || program === "") return yield* failed("run needs argv: program and arguments")
-        const timeoutMs = params.timeoutMs ?? (exec?.timeoutSec === undefined ? undefined : exec.timeoutSec * 1000)
+        const seconds = exec?.timeoutSeconds ?? exec?.timeoutSec
+        const timeoutMs = params.timeoutMs ?? (seconds === undefined ? undefined : seconds * 1000)
         return yield* invoke(
           RUN,
           {

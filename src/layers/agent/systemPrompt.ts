@@ -2,7 +2,7 @@
  * What a model is told before the conversation begins.
  */
 import * as DateTime from "effect/DateTime"
-import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
+import { agentsOf, type OpenClawConfig } from "../../services/ConfigSchema.ts"
 import type { TurnRequest } from "../../services/Turns.ts"
 
 const base = `You are a personal assistant that people reach by chat.
@@ -17,7 +17,7 @@ const quoted = (text: string): string => JSON.stringify(text.slice(0, 64))
 
 /** The system prompt of a turn. The same request gets the same text. */
 export const systemPrompt = (config: OpenClawConfig, request: TurnRequest): string => {
-  const agent = config.agents?.list?.find((entry) => entry.id === request.agentId)
+  const agent = agentsOf(config).find((entry) => entry.id === request.agentId)
   const peer = request.replyTo?.peer
   const { sender } = request
   const lines = [

@@ -71,7 +71,8 @@ const make = (policy: RetryPolicy) =>
       Effect.gen(function* () {
         const name = `${ref.provider}/${ref.model}`
         const provider = current.models?.providers?.[ref.provider]
-        const target = targetOf(ref.provider, provider)
+        const entry = provider?.models?.find((model) => model.id === ref.model)
+        const target = targetOf(ref.provider, provider, entry)
         if ("reason" in target) return yield* unavailable(name, target.reason, target.message)
         const key = yield* keyOf(target, current)
         if (target.needsKey && key === undefined) {
@@ -92,7 +93,7 @@ const make = (policy: RetryPolicy) =>
             unavailable(name, "load-failed", `The package of model provider ${ref.provider} could not be loaded.`)
           )
         )
-        const maxOutputTokens = provider?.models?.find((model) => model.id === ref.model)?.maxTokens
+        const maxOutputTokens = entry?.maxTokens ?? provider?.maxTokens
         return yield* adapt(loaded.model, {
           secrets: [
             ...(key === undefined ? [] : [key]),

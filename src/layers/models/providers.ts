@@ -53,8 +53,12 @@ const versioned = (api: ApiKind, url: string): string => {
 
 export type TargetProblem = { readonly reason: "unknown-provider" | "load-failed"; readonly message: string }
 
-/** The target that a provider's name and configuration mean, or what is wrong with it. The problem never shows the URL. */
-export const targetOf = (name: string, config: ProviderConfig | undefined): ProviderTarget | TargetProblem => {
+/** The target that a provider's name and configuration mean, or what is wrong with it; a model's own entry goes before its provider's. The problem never shows the URL. */
+export const targetOf = (
+  name: string,
+  config: ProviderConfig | undefined,
+  model?: NonNullable<ProviderConfig["models"]>[number]
+): ProviderTarget | TargetProblem => {
   const preset = Object.hasOwn(known, name) ? known[name] : undefined
   const at = `models.providers.${name}`
   const address = config?.baseUrl ?? preset?.baseUrl
@@ -64,7 +68,7 @@ export const targetOf = (name: string, config: ProviderConfig | undefined): Prov
       message: `There is no model provider "${name}": set ${at}.baseUrl in openclaw.json, or use one of ${Object.keys(known).join(", ")}.`
     }
   }
-  const api = config?.api ?? preset?.api ?? "openai-completions"
+  const api = model?.api ?? config?.api ?? preset?.api ?? "openai-completions"
   if (!isApiKind(api)) {
     return {
       reason: "load-failed",
@@ -85,7 +89,7 @@ export const targetOf = (name: string, config: ProviderConfig | undefined): Prov
     name,
     api,
     baseUrl: versioned(api, address),
-    headers: config?.headers ?? {},
+    headers: { ...config?.headers, ...model?.headers },
     needsKey: config?.baseUrl === undefined && (preset?.needsKey ?? false),
     keyVariable: keyVariable(name)
   }

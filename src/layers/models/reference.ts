@@ -1,7 +1,7 @@
 /**
  * Model references in the configuration: which one an agent uses, and what `provider/model` means.
  */
-import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
+import { agentsOf, type OpenClawConfig } from "../../services/ConfigSchema.ts"
 
 export interface ModelRef {
   readonly provider: string
@@ -18,7 +18,7 @@ const candidates = (choice: Choice): ReadonlyArray<string> => {
 
 /** The references to try for an agent, first choice first. An agent's own choice replaces the default as a whole. */
 export const configured = (config: OpenClawConfig, agentId: string | undefined): ReadonlyArray<string> => {
-  const agent = config.agents?.list?.find((entry) => entry.id === agentId)
+  const agent = agentsOf(config).find((entry) => entry.id === agentId)
   const own = candidates(agent?.model)
   return own.length > 0 ? own : candidates(config.agents?.defaults?.model)
 }

@@ -28,7 +28,7 @@ const facetWords: ReadonlyArray<readonly [Facet, RegExp]> = [
   ["status", /\b(status|state|health|info|how is|how's|how are|doing|alive)\b/]
 ]
 
-const quoted = /[`"“']([^`"”']+)[`"”']/
+const quoted = /`([^`]+)`|"([^"]+)"|“([^”]+)”|'([^']+)'/
 const nodeWords = /\b(nodes?|devices?|machines?|computers?|phones?|hosts?)\b/
 const listWords = /\b(list|which|what|show|connected|online|available|how many|any|see|have)\b/
 const abilityWords =
@@ -39,22 +39,25 @@ const runIntent = (text: string): Intent | undefined => {
   if (verb === null) return undefined
   const rest = text.slice(verb[0].length)
   const mark = quoted.exec(rest)
-  if (mark?.[1] !== undefined) {
-    return { kind: "run", command: mark[1].trim(), about: rest.replace(mark[0], " ") }
+  const marked = mark?.slice(1).find((text) => text !== undefined)
+  if (mark !== null && marked !== undefined) {
+    return { kind: "run", command: marked.trim(), about: rest.replace(mark[0], " ") }
   }
   // Without quotes the last "on …" names the node.
   const split = /^(.+?)(?:\s+on\s+(?:the\s+)?([^/]+?))?[.?!]*$/i.exec(rest.trim())
   return split?.[1] === undefined ? undefined : { kind: "run", command: split[1].trim(), about: split[2] ?? "" }
 }
 
+const isOtherWord = (word: string): boolean => nodeWords.test(word) || facetWords.some(([, words]) => words.test(word))
+
 const whichIntent = (text: string): Intent | undefined => {
   const found =
-    /\bwhich\s+[`"']?([\w.+-]+)[`"']?/i.exec(text) ??
+    /\bwhich\s+[`"']?([\w.+-]+)[`"']?\s*(?:$|[?.!]|\b(?:is|on|does|at)\b)/i.exec(text) ??
     /\bwhere(?:'s| is)\s+[`"']?([\w.+-]+)[`"']?/i.exec(text) ??
     /\bis\s+[`"']?([\w.+-]+)[`"']?\s+(?:installed|available)\b/i.exec(text) ??
     /\bdoes\s+.+\s+have\s+[`"']?([\w.+-]+)[`"']?/i.exec(text)
   const program = found?.[1]
-  if (found === null || program === undefined || nodeWords.test(program.toLowerCase())) return undefined
+  if (found === null || program === undefined || isOtherWord(program.toLowerCase())) return undefined
   return { kind: "which", program, about: text.replace(`${program}`, " ") }
 }
 

@@ -115,14 +115,17 @@ export const describeState = (node: string, facets: ReadonlyArray<Facet>, payloa
     : `${node}: ${sentence(asked)}.`
 }
 
-const block = (text: string): string => `\n\`\`\`\n${text.replace(/\s+$/, "")}\n\`\`\``
+const block = (text: string): string => `\n\`\`\`\n${text}\n\`\`\``
 
 /** The end of a command: its output, and its exit code unless that is 0. */
 export const describeRun = (node: string, command: string, payload: unknown): string => {
   const decoded = decodeRun(payload)
   if (decoded._tag === "None") return describeState(node, ["status"], [payload])
   const { error, exitCode, stderr, stdout, timedOut } = decoded.value
-  const output = [stdout, stderr].filter((text) => text !== undefined && text !== null && text.trim() !== "").join("\n")
+  const output = [stdout, stderr]
+    .map((text) => (text ?? "").trimEnd())
+    .filter((text) => text !== "")
+    .join("\n")
   const end =
     timedOut === true
       ? "ran out of time"
