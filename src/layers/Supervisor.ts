@@ -134,13 +134,14 @@ export const layer: Layer.Layer<Supervisor> = Layer.effect(
         })
       )
       const supervised = run(row, effect, policy).pipe(
-        Effect.onInterrupt(() =>
-          Effect.andThen(
-            enter(row, "stopped"),
-            // A scope that closes is an orderly end; a fiber interrupted by itself is worth a line.
+        Effect.onExit((exit) => {
+          if (Exit.isSuccess(exit) || !Cause.hasInterrupts(exit.cause)) return Effect.void
+          // A scope that closes is an orderly end; a fiber interrupted by itself is worth a line.
+          const line =
             scope.state._tag === "Closed" ? Effect.logDebug("stopped") : Effect.logInfo("stopped by interruption")
-          )
-        ),
+          const fault = Cause.hasDies(exit.cause) ? Effect.logError("died while it was stopped", exit.cause) : line
+          return Effect.andThen(fault, enter(row, "stopped"))
+        }),
         // Only the policy's own code (`terminal`, `schedule`) can bring us here.
         Effect.catchCauseIf(
           (cause) => !Cause.hasInterruptsOnly(cause),

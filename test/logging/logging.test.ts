@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } fro
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -158,7 +159,7 @@ describe("Logging", () => {
 const Canary = Schema.String.pipe(Schema.check(Schema.isMinLength(8), Schema.isMaxLength(40)))
 const around = (redact: (text: string) => string, partial: Partial<LogEntry>) => {
   const record = toRecord(redact, {
-    date: new Date(0),
+    date: DateTime.toDate(DateTime.makeUnsafe(0)),
     level: "Info",
     message: "m",
     cause: Cause.empty,

@@ -184,6 +184,20 @@ describe("Supervisor", () => {
       assert.deepInclude(logs.at(-1), { level: "Info", message: "stopped by interruption" })
     }))
 
+  test("a defect while stopping is not lost", () =>
+    Effect.gen(function* () {
+      const { supervise } = yield* Supervisor
+      const body = Effect.andThen(
+        Effect.addFinalizer(() => Effect.die("bad finalizer")),
+        Effect.never
+      )
+      const fiber = yield* supervise("y", body, { restart: "always" })
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual((yield* row("y")).state, "stopped")
+      assert.deepInclude(logs.at(-1), { level: "Error", message: "died while it was stopped", fiber: "y" })
+      assert.include(logs.at(-1)?.cause, "bad finalizer")
+    }))
+
   test("what a run acquired is released before the next run", () =>
     Effect.gen(function* () {
       const { supervise } = yield* Supervisor
