@@ -8,7 +8,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
@@ -23,7 +23,7 @@ import { type BindAddressMissing, type Gateway, type GatewayStartError } from ".
 import type { Models } from "../services/Models.ts"
 import type { NodeRegistry, RegistryStorageFailed } from "../services/NodeRegistry.ts"
 import type { Sessions } from "../services/Sessions.ts"
-import { StateDir, type GatewayAlreadyRunning, StateDirUnusable } from "../services/StateDir.ts"
+import { StateDir, type GatewayAlreadyRunning, type StateDirUnusable } from "../services/StateDir.ts"
 import type { Supervisor } from "../services/Supervisor.ts"
 import type { Turns } from "../services/Turns.ts"
 import * as AgentRunnerLayer from "./agent/AgentRunner.ts"
@@ -67,7 +67,7 @@ export type GatewayServices =
 export interface GatewayLayerOptions {
   /** Goes before the environment and the file. */
   readonly flags?: GatewayFlags & { readonly bind?: Bind | undefined }
-  /** Only `OPENCLAW_GATEWAY_*` is looked at. */
+  /** `OPENCLAW_GATEWAY_*` is looked at, and what the file names as `${NAME}`. */
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly limits?: Partial<GatewayServer.GatewayLimits>
   /** Where language models come from; those of the configuration when left out. */
@@ -163,9 +163,6 @@ export interface GatewayNodeOptions extends GatewayLayerOptions {
   readonly configFile?: string
 }
 
-/** The database's file inside the state directory, as OpenClaw places it. */
-export const DATABASE = ["state", "openclaw.sqlite"] as const
-
 /** The same on a Node process, with its file system, HTTP client and SQLite. Owns the state directory. */
 export const layerNode = (
   options: GatewayNodeOptions
@@ -173,21 +170,12 @@ export const layerNode = (
   GatewayServices | Config | StateDir,
   GatewayLayerError | GatewayAlreadyRunning | StateDirUnusable | DatabaseUnusable
 > => {
-  const storage = Layer.unwrap(
-    Effect.gen(function* () {
-      const state = yield* StateDir
-      const fs = yield* FileSystem.FileSystem
-      yield* state.own
-      const folder = state.path(DATABASE[0])
-      yield* fs
-        .makeDirectory(folder, { recursive: true, mode: 0o700 })
-        .pipe(Effect.mapError((error) => new StateDirUnusable({ path: folder, message: error.message })))
-      return Storage.layer({ filename: state.path(...DATABASE) })
-    })
+  const storage = Storage.layerStateDir.pipe(
+    Layer.provide(Layer.effectDiscard(Effect.flatMap(StateDir, (state) => state.own)))
   )
   const files = Layer.mergeAll(
     StateDirLayer.layer({ root: options.stateDir }),
-    ConfigLayer.layer({ file: options.configFile ?? `${options.stateDir}/openclaw.json` })
+    ConfigLayer.layer({ file: options.configFile ?? `${options.stateDir}/openclaw.json`, env: options.env ?? {} })
   )
   return layer(options).pipe(
     Layer.provide(storage),

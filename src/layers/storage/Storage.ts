@@ -1,11 +1,31 @@
 /**
  * The state database: the client and an up-to-date schema.
  */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as SqlClient from "effect/sql/SqlClient"
+import { StateDir, type StateDirUnusable } from "../../services/StateDir.ts"
+import { securePrivateDirectory } from "../state-dir/privateFiles.ts"
 import * as Migrations from "./Migrations.ts"
 import * as Sqlite from "./Sqlite.ts"
 
 /** Opens the file, creating it when it is missing, and runs what migrations it lacks. */
 export const layer = (options: Sqlite.SqliteOptions): Layer.Layer<SqlClient.SqlClient, Sqlite.DatabaseUnusable> =>
   Migrations.layer(options).pipe(Layer.provideMerge(Sqlite.layer(options)))
+
+/** The database's file inside the state directory, as OpenClaw places it. */
+export const DATABASE = ["state", "openclaw.sqlite"] as const
+
+/** The database of the state directory; its folder is made when it is missing. */
+export const layerStateDir: Layer.Layer<
+  SqlClient.SqlClient,
+  Sqlite.DatabaseUnusable | StateDirUnusable,
+  StateDir | FileSystem.FileSystem
+> = Layer.unwrap(
+  Effect.gen(function* () {
+    const state = yield* StateDir
+    yield* securePrivateDirectory(yield* FileSystem.FileSystem, state.path(DATABASE[0]))
+    return layer({ filename: state.path(...DATABASE) })
+  })
+)
