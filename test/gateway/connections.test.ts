@@ -173,7 +173,7 @@ describe("nodes", () => {
       const answer = yield* node.raw.request("node.invoke.result", { id: "i1", nodeId: "another", ok: true })
       assert.strictEqual(answer.error?.code, "INVALID_REQUEST")
       assert.strictEqual(log.results.length, 0)
-      assert.isTrue(logs.some((line) => line.includes("in the name of another")))
+      assert.isTrue(logs.some((line) => line.includes('in the name of "another"')))
     }).pipe(Effect.scoped)
   )
 

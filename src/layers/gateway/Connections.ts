@@ -58,6 +58,8 @@ const admits = (connection: Connection, audience: Audience): boolean =>
 export class Connections extends Context.Service<
   Connections,
   {
+    /** A number that no connection of this Gateway had before. */
+    readonly nextClientId: () => number
     readonly add: (connection: Connection) => void
     readonly remove: (connection: Connection) => boolean
     readonly get: (clientId: number) => Connection | undefined
@@ -77,7 +79,9 @@ export class Connections extends Context.Service<
 export const layer: Layer.Layer<Connections> = Layer.sync(Connections, () => {
   const connections = new Map<number, Connection>()
   const ids = new Map<ConnId, Connection>()
+  let lastClientId = 0
   return {
+    nextClientId: () => ++lastClientId,
     add: (connection) => {
       connections.set(connection.clientId, connection)
       ids.set(connection.connId, connection)

@@ -73,9 +73,12 @@ const pathOf = (request: IncomingMessage): string => (request.url ?? "").split("
 
 const policyOf = (options: GatewayOptions): HostPolicy => {
   const own = hostname().toLowerCase()
+  const loopbackBind = isLoopbackBind(options.host)
+  const configured = (options.allowedHosts ?? []).map((name) => name.toLowerCase())
   return {
-    loopbackBind: isLoopbackBind(options.host),
-    names: [own, `${own}.local`, ...(options.allowedHosts ?? []).map((name) => name.toLowerCase())],
+    loopbackBind,
+    // Nothing on this machine calls a loopback listener by the machine's name, but a rebinding page might.
+    names: loopbackBind ? configured : [own, `${own}.local`, ...configured],
     origins: options.allowedOrigins ?? []
   }
 }

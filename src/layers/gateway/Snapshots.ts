@@ -66,6 +66,9 @@ const entryOf = (connection: Connection): PresenceEntry => {
   }
 }
 
+/** OpenClaw's agents may wake by themselves; these do not. */
+const noHeartbeat = { enabled: false, every: "0m", everyMs: null, prompt: "", target: "none", ackMaxChars: 0 }
+
 const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const connections = yield* Connections
   const events = yield* EventBus
@@ -98,7 +101,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       .map(entryOf)
   ])
 
-  const recent = Effect.fnUntraced(function* () {
+  const recent = Effect.fnUntraced(function* (agentId?: string) {
     const now = yield* Clock.currentTimeMillis
     const { rows, totalCount } = yield* sessions
       .list({ limit: 5 })
@@ -120,6 +123,14 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     const state = yield* channels.status()
     const stored = yield* recent()
     const { defaultAgentId, ids } = yield* agents
+    const perAgent = yield* Effect.forEach(ids, (agentId) =>
+      Effect.map(recent(agentId), (sessions) => ({
+        agentId,
+        isDefault: agentId === defaultAgentId,
+        heartbeat: noHeartbeat,
+        sessions
+      }))
+    )
     return {
       ok: true,
       ts,
@@ -129,7 +140,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       channelLabels: state.channelLabels,
       heartbeatSeconds: 0,
       defaultAgentId,
-      agents: ids.map((agentId) => ({ agentId, isDefault: agentId === defaultAgentId })),
+      agents: perAgent,
       sessions: stored
     } satisfies HealthSummary as HealthSummary
   })

@@ -11,8 +11,9 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import type { WebSocket } from "ws"
 
-/** Messages read ahead of the connection's fiber before the peer is stopped. */
+/** Messages, and their bytes, read ahead of the connection's fiber before the peer is stopped. */
 const READ_AHEAD = 64
+const READ_AHEAD_BYTES = 1_048_576
 /** A close frame's reason may hold this many bytes. */
 const MAX_REASON_BYTES = 123
 
@@ -25,8 +26,8 @@ export interface WireSocket {
   readonly closeUnsafe: (code: number, reason: string) => void
   /** Cuts the connection. */
   readonly terminateUnsafe: () => void
-  /** Raises the largest message that the peer may send. */
-  readonly raiseMaxPayloadUnsafe: (bytes: number) => void
+  /** The peer was let in: it may send larger messages, and several before the first is handled. */
+  readonly admitUnsafe: (maxPayload: number) => void
   readonly bufferedBytes: () => number
   readonly closed: Effect.Effect<void>
 }
@@ -56,10 +57,16 @@ export const make = Effect.fnUntraced(function* (
   const messages = yield* Queue.unbounded<Uint8Array, Cause.Done>()
   const closed = yield* Deferred.make<void>()
   let paused = false
+  let admitted = false
+  let waitingBytes = 0
 
+  // A stranger says one thing at a time.
+  const full = () => Queue.sizeUnsafe(messages) >= (admitted ? READ_AHEAD : 1) || waitingBytes >= READ_AHEAD_BYTES
   const onMessage = (data: Buffer | ArrayBuffer | Array<Buffer>) => {
-    Queue.offerUnsafe(messages, asBytes(data))
-    if (!paused && Queue.sizeUnsafe(messages) >= READ_AHEAD) {
+    const bytes = asBytes(data)
+    waitingBytes += bytes.byteLength
+    Queue.offerUnsafe(messages, bytes)
+    if (!paused && full()) {
       paused = true
       socket.pause()
     }
@@ -87,17 +94,19 @@ export const make = Effect.fnUntraced(function* (
   }
 
   return {
-    receive: Effect.tap(Queue.take(messages), () =>
-      Effect.sync(() => {
-        if (paused && Queue.sizeUnsafe(messages) < READ_AHEAD / 2) {
-          paused = false
-          socket.resume()
-        }
-      })
-    ),
+    receive: Effect.map(Queue.take(messages), (bytes) => {
+      waitingBytes -= bytes.byteLength
+      if (paused && !full()) {
+        paused = false
+        socket.resume()
+      }
+      return bytes
+    }),
     sendUnsafe: (text) => {
       if (socket.readyState !== socket.OPEN) return false
-      if (socket.bufferedAmount + text.length > options.maxBufferedBytes) {
+      // A character is at most three bytes of UTF-8: only a frame that might not fit is measured.
+      const room = options.maxBufferedBytes - socket.bufferedAmount
+      if (text.length * 3 > room && Buffer.byteLength(text) > room) {
         closeUnsafe(1008, "slow consumer")
         return false
       }
@@ -106,9 +115,10 @@ export const make = Effect.fnUntraced(function* (
     },
     closeUnsafe,
     terminateUnsafe: () => socket.terminate(),
-    raiseMaxPayloadUnsafe: (bytes) => {
+    admitUnsafe: (maxPayload) => {
+      admitted = true
       const receiver = (socket as unknown as Receiver)._receiver
-      if (receiver !== undefined) receiver._maxPayload = bytes
+      if (receiver !== undefined) receiver._maxPayload = maxPayload
     },
     bufferedBytes: () => socket.bufferedAmount,
     closed: Deferred.await(closed)

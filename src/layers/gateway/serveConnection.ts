@@ -23,16 +23,15 @@ import { type GatewayOptions, limitsOf } from "./options.ts"
 import { Snapshots } from "./Snapshots.ts"
 import * as WireSocket from "./WireSocket.ts"
 
-let nextClientId = 0
-
 const makeConnection = Effect.fnUntraced(function* (
   socket: WireSocket.WireSocket,
   peer: Handshake.SocketPeer,
   { grant, params }: Handshake.Admitted
 ) {
+  const connections = yield* Connections
   return {
     connId: ConnId.make(randomUUID()),
-    clientId: ++nextClientId,
+    clientId: connections.nextClientId(),
     socket,
     role: grant.role,
     scopes: grant.scopes,
@@ -126,10 +125,17 @@ const messages = Effect.fnUntraced(function* (connection: Connection) {
   )
 })
 
-/** Enters the connection where broadcasts find it, and takes it out again whatever happens. */
-const enter = (connection: Connection) =>
+/**
+ * Greets the connection and enters it where broadcasts find it, in one step: none comes before `hello-ok` and none after
+ * it is missed. Takes it out again whatever happens.
+ */
+const enter = (connection: Connection, greeting: { readonly id: string; readonly payload: HelloOk }) =>
   Effect.acquireRelease(
-    Effect.map(Connections, (connections) => connections.add(connection)),
+    Effect.map(Connections, (connections) => {
+      connection.socket.admitUnsafe(MAX_PAYLOAD)
+      respondUnsafe(connection, greeting.id, { payload: greeting.payload })
+      connections.add(connection)
+    }),
     () =>
       Effect.gen(function* () {
         const connections = yield* Connections
@@ -159,10 +165,7 @@ export const serve = Effect.fnUntraced(function* (
   const connection = yield* makeConnection(socket, peer, admitted)
   yield* Effect.annotateLogsScoped({ connId: connection.connId })
   const payload = yield* hello(options, connection, admitted)
-  socket.raiseMaxPayloadUnsafe(MAX_PAYLOAD)
-  // Entered in the same step as `hello-ok` is written: no broadcast comes before it and none after it is missed.
-  respondUnsafe(connection, admitted.id, { payload })
-  yield* enter(connection)
+  yield* enter(connection, { id: admitted.id, payload })
   const registered = yield* Effect.result(registerNode(connection, admitted))
   if (Result.isFailure(registered)) {
     yield* Effect.logError("a node could not be registered", registered.failure)

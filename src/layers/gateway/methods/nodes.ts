@@ -111,7 +111,9 @@ export const layer = NodeMethods.middleware(Access).toLayer(
         Effect.gen(function* () {
           const { connId, deviceId } = yield* CurrentConnection
           if (params.nodeId !== deviceId) {
-            yield* Effect.logWarning(`node ${deviceId} answered in the name of ${params.nodeId}; refused`)
+            yield* Effect.logWarning(
+              `node ${deviceId} answered in the name of ${JSON.stringify(params.nodeId.slice(0, 80))}; refused`
+            )
             return yield* invalidRequest("invalid node.invoke.result params: at /nodeId: must be this node's own id")
           }
           return (yield* nodes.complete(connId, params)) ? { ok: true as const } : { ok: true as const, ignored: true }
