@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { type Credential, deviceToken } from "../domain/Credential.ts"
+import { type Credential, deviceToken, reveal } from "../domain/Credential.ts"
 import { type Endpoint, isEncrypted, isLoopback } from "../domain/Endpoint.ts"
 import type { ClientInfo, HelloOk } from "../protocol/Connect.ts"
 import type { StateDirUnusable } from "../services/StateDir.ts"
@@ -113,6 +113,7 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
   const remember = Effect.fnUntraced(function* (hello: HelloOk) {
     const token = hello.auth.deviceToken
     if (deviceTokens === undefined || key === undefined || token === undefined) return
+    if (stored !== undefined && reveal(stored.token) === token) return
     yield* orWarn(
       deviceTokens.put(key, { token: deviceToken(token), scopes: hello.auth.scopes }),
       "the device token could not be stored"

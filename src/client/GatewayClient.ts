@@ -60,8 +60,8 @@ export class GatewayClient extends Context.Service<
   }
 >()("openclaw/client/GatewayClient") {
   /** Connects, authenticates and stays connected until the scope closes. */
-  static readonly make = (options: ClientOptions): Effect.Effect<GatewayClient["Service"], ConnectError, Scope.Scope> =>
-    Effect.gen(function* () {
+  static readonly make: (options: ClientOptions) => Effect.Effect<GatewayClient["Service"], ConnectError, Scope.Scope> =
+    Effect.fnUntraced(function* (options) {
       const hub = makeHub()
       const { client } = yield* over(options, hub, () => Effect.void)
       yield* Effect.forkScoped(Effect.andThen(client.closed, Effect.sync(hub.end)))

@@ -53,12 +53,12 @@ const rejection = (error: ErrorShape): HandshakeRejected => {
   const details = Option.getOrElse(decodeDetails(error.details), (): typeof RejectionDetails.Type => ({}))
   return new HandshakeRejected({
     code: printable(error.code),
-    detailCode: details.code,
+    detailCode: details.code === undefined ? undefined : printable(details.code),
     explanation: printable(error.message),
     requestId: safeId(details.requestId),
     retryable: error.retryable ?? details.retryable ?? error.code === "UNAVAILABLE",
     retryAfterMs: error.retryAfterMs,
-    recommendedNextStep: details.recommendedNextStep,
+    recommendedNextStep: details.recommendedNextStep === undefined ? undefined : printable(details.recommendedNextStep),
     canRetryWithDeviceToken: details.canRetryWithDeviceToken ?? false
   })
 }

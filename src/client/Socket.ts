@@ -90,8 +90,9 @@ export const open: (endpoint: Endpoint) => Effect.Effect<Connection, GatewayUnre
       }),
       (ws) =>
         Effect.sync(() => {
-          ws.close(1000)
           end(1000, "closed by this client")
+          ws.resume()
+          ws.close(1000)
         }),
       { interruptible: true }
     )
@@ -117,7 +118,7 @@ export const open: (endpoint: Endpoint) => Effect.Effect<Connection, GatewayUnre
       close: (code, reason) =>
         Effect.sync(() => {
           // A paused socket would never see the peer's close frame.
-          if (paused) socket.resume()
+          socket.resume()
           end(code, reason)
           socket.close(code, reason)
         })

@@ -69,7 +69,7 @@ export class HandshakeRejected extends Schema.TaggedError<HandshakeRejected>()("
         ? "\nIt may work in a moment."
         : `\nTry again in ${Math.ceil(this.retryAfterMs / 1000)} s.`
     }
-    if (this.detailCode?.startsWith("AUTH_") === true) {
+    if (this.detailCode === "DEVICE_IDENTITY_REQUIRED" || this.detailCode?.startsWith("AUTH_") === true) {
       return "\nFix: pass the Gateway's own secret with --token or --password, or set OPENCLAW_GATEWAY_TOKEN."
     }
     if (this.detailCode?.startsWith("DEVICE_AUTH_SIGNATURE") === true) {

@@ -97,7 +97,7 @@ export const parse = (input: string, source: string): Result.Result<Endpoint, In
     return invalid("has a user name or password in it; credentials belong in --token or --password")
   }
   if (url.search !== "" || url.hash !== "") return invalid("has a query or a fragment, which a Gateway does not use")
-  const normal = url.href.replace(/\/$/, "")
+  const normal = url.pathname === "/" ? url.href.slice(0, -1) : url.href
   if (url.protocol === "ws:" && !mayBePlain(bare(url))) return Result.fail(new InsecureEndpoint({ url: normal }))
   return Result.succeed(Endpoint.make(normal))
 }

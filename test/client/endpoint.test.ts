@@ -25,7 +25,8 @@ describe("Endpoint", () => {
     ["ws://[fe80::1]:1", "ws://[fe80::1]:1"],
     ["ws://mac.local:1", "ws://mac.local:1"],
     ["ws://box.tail1234.ts.net.:1", "ws://box.tail1234.ts.net.:1"],
-    ["wss://gateway.example.com/claw", "wss://gateway.example.com/claw"]
+    ["wss://gateway.example.com/claw", "wss://gateway.example.com/claw"],
+    ["wss://gateway.example.com/claw/", "wss://gateway.example.com/claw/"]
   ])("accepts %s", (input, expected) => assert.strictEqual(tagOf(input), expected))
 
   it.each([

@@ -1,6 +1,7 @@
 import * as NodeCrypto from "node:crypto"
 import { createServer, type AddressInfo, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
@@ -222,6 +223,19 @@ describe("the handshake", () => {
       const { endpoint } = yield* tcp((socket) => socket.once("data", () => socket.end(answer)))
       const error = yield* Effect.flip(GatewayClient.make(options(endpoint)))
       assert.strictEqual(reasonOf(error), "not-a-gateway")
+    })
+  )
+
+  it.effect("GatewayUnreachable: a peer that takes the connection and never upgrades it; its socket is let go", () =>
+    Effect.gen(function* () {
+      const [arrived, left] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const { endpoint } = yield* tcp((socket) => {
+        socket.once("data", () => Deferred.doneUnsafe(arrived, Effect.void))
+        socket.once("close", () => Deferred.doneUnsafe(left, Effect.void))
+      })
+      const error = yield* refused(endpoint, Effect.andThen(Deferred.await(arrived), TestClock.adjust("15 seconds")))
+      assert.strictEqual(reasonOf(error), "timeout")
+      yield* Deferred.await(left)
     })
   )
 
