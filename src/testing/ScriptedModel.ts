@@ -12,6 +12,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { network, STREAM_CUT } from "../layers/models/errors.ts"
 import { Models } from "../services/Models.ts"
 
 /** One answer of the model, in this order: gate, delay, reasoning, text, tool calls, failure or finish. */
@@ -45,6 +46,9 @@ export class ScriptedModel extends Context.Service<
     readonly push: (...steps: Script) => Effect.Effect<void>
   }
 >()("openclaw/testing/ScriptedModel") {}
+
+/** `fail` of an answer whose connection broke off in the middle. */
+export const streamCut: AiError.AiErrorReason = network(STREAM_CUT)
 
 /** The reference of the scripted model, whatever reference is asked for. */
 export const SCRIPTED_REF = "scripted/model"

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
-import { network, STREAM_CUT } from "../../src/layers/models/errors.ts"
+import { network } from "../../src/layers/models/errors.ts"
 import { Models, ModelUnavailable } from "../../src/services/Models.ts"
 import * as ScriptedModel from "../../src/testing/ScriptedModel.ts"
 import { makeWorld, request, run } from "./fixtures.ts"
@@ -46,11 +46,11 @@ describe("failures", () => {
   }
 
   it.effect("text before a cut stays in the transcript, marked, and a tool call before it is not run", () => {
-    const world = makeWorld({ nodes: [studio] })
+    const world = makeWorld({ nodes: [studio], history: [{ role: "user", content: "hello", runId: "run-1" }] })
     return Effect.gen(function* () {
       const outcome = yield* run(request("hello"))
       assert.match(outcome.text, /broke off before the answer was complete/)
-      assert.deepInclude(world.transcript[0]?.message, {
+      assert.deepInclude(world.transcript[1]?.message, {
         content: [{ type: "text", text: "half of" }],
         stopReason: "error",
         errorMessage: outcome.text
@@ -64,7 +64,7 @@ describe("failures", () => {
       assert.include(JSON.stringify(yield* asked(1)), "half of\\n[this answer broke off]")
     }).pipe(
       Effect.provide(
-        world.provide(ScriptedModel.layer([{ text: "half of", fail: network(STREAM_CUT) }, { text: "done" }]))
+        world.provide(ScriptedModel.layer([{ text: "half of", fail: ScriptedModel.streamCut }, { text: "done" }]))
       )
     )
   })

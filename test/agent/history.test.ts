@@ -57,11 +57,14 @@ describe("promptOf", () => {
   it("puts every tool call's result right behind it, and makes up for what is missing", () => {
     const history = [
       result("old", "a result whose call is gone"),
+      assistant([{ type: "text", text: "an answer whose question is gone" }]),
+      user("look"),
       assistant([{ type: "text", text: "looking" }, call("a"), call("b")]),
       result("b", "two"),
       user("and?")
     ]
-    assert.deepStrictEqual(shape(history).slice(1, 4), [
+    assert.deepStrictEqual(shape(history).slice(1, 5), [
+      ["user", ["look"]],
       ["assistant", ["looking", "tool-call", "tool-call"]],
       ["tool", ["a=interrupted, outcome unknown", "b=two"]],
       ["user", ["and?"]]

@@ -9,6 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import { resultsMessage } from "../../src/layers/agent/history.ts"
+import { callModel, callsOf, replyMessage } from "../../src/layers/agent/modelStep.ts"
+import { Models } from "../../src/services/Models.ts"
 import { STREAM_CUT } from "../../src/layers/models/errors.ts"
 import { collect, KEY, reasonOf, stream, textOf, until, wires, withModel } from "./wires.ts"
 
@@ -125,6 +128,34 @@ for (const wire of wires) {
         })
       )
     )
+
+    if (wire.name === "anthropic" || wire.name === "openai-compatible") {
+      it.live("keeps reasoning apart from the answer, and sends it back as the provider wants it", () =>
+        withModel(wire, (server, ref) =>
+          Effect.gen(function* () {
+            const toolCalls = [{ id: "c1", name: "nodes", arguments: '{"action":"list"}' }]
+            yield* server.push({ reasoning: "thinking hard", text: ["Let me look."], toolCalls }, { text: ["ok"] })
+            const { provider, model, service } = yield* Models.use((models) => models.resolve(ref))
+            const resolved = { ref, provider, model, service }
+            const hello = Prompt.userMessage({ content: [Prompt.textPart({ text: "hello" })] })
+            const first = yield* callModel(resolved, [hello], { onText: () => Effect.void })
+            assert.strictEqual(first.text, "Let me look.")
+            assert.deepStrictEqual(
+              first.parts.map((part) => part.type),
+              ["reasoning", "text", "tool-call"]
+            )
+            const results = resultsMessage(callsOf(first), [{ text: "none", isError: false }])
+            const second = yield* callModel(resolved, [hello, replyMessage(first), results], {
+              onText: () => Effect.void
+            })
+            assert.strictEqual(second.text, "ok")
+            const sent = JSON.stringify((yield* server.requests)[1]?.body)
+            assert.include(sent, "thinking hard")
+            if (wire.name === "anthropic") assert.include(sent, "c2lnbmVk")
+          })
+        )
+      )
+    }
 
     it.live("401 is a refused key that shows nothing of it", () =>
       withModel(wire, (server, ref) =>

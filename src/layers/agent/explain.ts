@@ -82,7 +82,9 @@ export const explain = (error: AiError.AiError, { model, provider, ref }: ModelN
       if (reason.constraint === CONTEXT_LENGTH) {
         return modelFailed(`This conversation has become too long for ${ref}; start a new session.`, "context_length")
       }
-      return modelFailed(`${provider} refused the request${reason.description ? `: ${reason.description}` : "."}`)
+      return modelFailed(
+        `${provider} refused the request${reason.description ? `: ${reason.description.replace(/\.$/, "")}` : ""}.`
+      )
     case "InvalidResponseError":
     case "InvalidOutputError":
     case "StructuredOutputError":

@@ -124,11 +124,16 @@ export const promptOf = (
   system: string,
   transcript: ReadonlyArray<TranscriptMessage>,
   request: TurnRequest
-): ReadonlyArray<Prompt.Message> => [
-  Prompt.systemMessage({ content: system }),
-  ...messagesOf(newest(before(transcript, request))),
-  Prompt.userMessage({ content: [Prompt.textPart({ text: request.text })] })
-]
+): ReadonlyArray<Prompt.Message> => {
+  const conversation = messagesOf(newest(before(transcript, request)))
+  const first = conversation.findIndex((message) => message.role === "user")
+  return [
+    Prompt.systemMessage({ content: system }),
+    // Some providers refuse a conversation that the assistant begins.
+    ...(first < 0 ? [] : conversation.slice(first)),
+    Prompt.userMessage({ content: [Prompt.textPart({ text: request.text })] })
+  ]
+}
 
 /** Results of one step's calls, for the next model call. */
 export const resultsMessage = (
