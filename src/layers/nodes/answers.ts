@@ -7,6 +7,7 @@
  * keys too, decides. Answered keys are kept for an hour, at most 4,096 of them and 32 MiB of payload.
  */
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -32,8 +33,9 @@ export const limits: Limits = { count: 4_096, bytes: 32 * 1024 * 1024, ageMs: 3_
 
 interface Running<A, E> {
   readonly digest: string
-  readonly fiber: Fiber.Fiber<A, E>
+  readonly result: Deferred.Deferred<A, E>
   waiters: number
+  fiber: Fiber.Fiber<A, E> | undefined
 }
 
 interface Settled<A, E> {
@@ -82,14 +84,14 @@ export const make = <A, E>(
     prune(now)
   }
 
-  const start = Effect.fnUntraced(function* (key: string, digest: string, work: Effect.Effect<A, E>) {
+  const start = Effect.fnUntraced(function* (key: string, entry: Running<A, E>, work: Effect.Effect<A, E>) {
     const clock = yield* Clock.Clock
-    const fiber = yield* Effect.forkIn(work, scope, { startImmediately: true })
-    const entry: Running<A, E> = { digest, fiber, waiters: 1 }
-    drop(key)
-    running.set(key, entry)
+    entry.fiber = yield* Effect.forkIn(work, scope, { startImmediately: true })
     // Called at once when the work has ended already.
-    fiber.addObserver((exit) => settle(key, digest, exit, clock.currentTimeMillisUnsafe()))
+    entry.fiber.addObserver((exit) => {
+      settle(key, entry.digest, exit, clock.currentTimeMillisUnsafe())
+      Deferred.doneUnsafe(entry.result, exit)
+    })
     return entry
   })
 
@@ -97,27 +99,36 @@ export const make = <A, E>(
   const leave = (entry: Running<A, E>) =>
     Effect.suspend(() => {
       entry.waiters -= 1
-      return entry.waiters === 0 ? Fiber.interrupt(entry.fiber) : Effect.void
+      return entry.waiters === 0 && entry.fiber !== undefined ? Fiber.interrupt(entry.fiber) : Effect.void
     })
 
-  const enter = (key: string, digest: string, work: Effect.Effect<A, E>) =>
+  /** Finds the key's entry or takes the key, in one step that nothing can come between. */
+  const enter = (key: string, digest: string, work: Effect.Effect<A, E>, now: number) =>
     Effect.suspend((): Effect.Effect<Running<A, E>, IdempotencyConflict> => {
+      prune(now)
+      const known = running.get(key) ?? settled.get(key)
+      if (known !== undefined && known.digest !== digest) return Effect.fail(new IdempotencyConflict({ key }))
       const joined = running.get(key)
-      if (joined === undefined) return start(key, digest, work)
-      if (joined.digest !== digest) return Effect.fail(new IdempotencyConflict({ key }))
-      joined.waiters += 1
-      return Effect.succeed(joined)
+      if (joined !== undefined) {
+        joined.waiters += 1
+        return Effect.succeed(joined)
+      }
+      const entry: Running<A, E> = { digest, result: Deferred.makeUnsafe(), waiters: 1, fiber: undefined }
+      const answered = settled.get(key)?.exit
+      if (answered !== undefined) {
+        Deferred.doneUnsafe(entry.result, answered)
+        return Effect.succeed(entry)
+      }
+      drop(key)
+      running.set(key, entry)
+      return start(key, entry, work)
     })
 
   return {
     size: () => running.size + settled.size,
     once: (key, digest, work) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<A, E | IdempotencyConflict> => {
-        prune(now)
-        const known = settled.get(key)
-        if (known !== undefined && known.digest !== digest) return Effect.fail(new IdempotencyConflict({ key }))
-        if (known?.exit !== undefined) return known.exit
-        return Effect.acquireUseRelease(enter(key, digest, work), (entry) => Fiber.join(entry.fiber), leave)
-      })
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.acquireUseRelease(enter(key, digest, work, now), (entry) => Deferred.await(entry.result), leave)
+      )
   }
 }

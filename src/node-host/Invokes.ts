@@ -1,0 +1,131 @@
+/**
+ * Serves `node.invoke.request`: each in a fiber of its own, a few at a time, answered once.
+ */
+import { createHash } from "node:crypto"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+import { NodeInvokeRequest } from "../protocol/EventTable.ts"
+import { CommandError, invalid } from "./CommandError.ts"
+import type { Commands } from "./Commands.ts"
+import { InvokeMemory, type Outcome, type Reply } from "./InvokeMemory.ts"
+import type { NodeLink } from "./NodeLink.ts"
+
+const DEFAULT_TIMEOUT_MS = 30_000
+const LONGEST_TIMEOUT_MS = 600_000
+
+/** The Gateway sends what is left of its own deadline; a request without one gets the default. */
+const deadlineOf = (timeoutMs: number | null | undefined): number =>
+  timeoutMs !== null && timeoutMs !== undefined && timeoutMs > 0
+    ? Math.min(timeoutMs, LONGEST_TIMEOUT_MS)
+    : DEFAULT_TIMEOUT_MS
+
+export interface InvokesOptions {
+  /** Commands that run at once; 8 when left out. */
+  readonly concurrency?: number | undefined
+  /** Requests that may wait for their turn; 64 when left out. More are refused at once. */
+  readonly queue?: number | undefined
+}
+
+const decodeRequest = Schema.decodeUnknownExit(NodeInvokeRequest)
+const Json = Schema.fromJsonString(Schema.Unknown)
+const decodeParams = Schema.decodeUnknownEffect(Json)
+const encodePayload = Schema.encodeUnknownEffect(Json)
+
+const failed = ({ code, message }: { readonly code: string; readonly message: string }): Reply => ({
+  ok: false,
+  error: { code, message }
+})
+
+/** What the work's end means: a refusal may be tried again, anything else is what this key stands for from now on. */
+const outcomeOf = (exit: Exit.Exit<string, CommandError>, began: boolean): Outcome => {
+  if (Exit.isSuccess(exit)) return { reply: { ok: true, payloadJSON: exit.value }, keep: true }
+  const reason = exit.cause.reasons.find(Cause.isFailReason)
+  return reason === undefined
+    ? { reply: failed({ code: "INTERNAL", message: "the command crashed; the node's log has the cause" }), keep: true }
+    : { reply: failed(reason.error), keep: began && reason.error.code === "TIMEOUT" }
+}
+
+export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Commands, options: InvokesOptions = {}) {
+  const memory = yield* InvokeMemory
+  const fibers = yield* FiberSet.make()
+  const { concurrency = 8, queue = 64 } = options
+  const turns = yield* Semaphore.make(concurrency)
+
+  const emit = (event: string, payload: unknown) =>
+    link.request("node.event", { event, payloadJSON: JSON.stringify(payload) }).pipe(
+      Effect.catch((error) => Effect.logDebug(`the Gateway did not take ${event}`, error.message)),
+      // The answer to the invoke must not wait for this one's.
+      (effect) => FiberSet.run(fibers, effect, { startImmediately: true }),
+      Effect.asVoid
+    )
+
+  /** The deadline counts from here, the wait for a turn included. */
+  const work = Effect.fnUntraced(function* (request: NodeInvokeRequest) {
+    const timeoutMs = deadlineOf(request.timeoutMs)
+    const deadline = (yield* Clock.currentTimeMillis) + timeoutMs
+    const command = commands.get(request.command)
+    let began = false
+    return yield* Effect.gen(function* () {
+      if (command === undefined) {
+        return yield* new CommandError({ code: "UNAVAILABLE", message: "command not supported" })
+      }
+      const params = yield* Effect.mapError(decodeParams(request.paramsJSON ?? "null"), () =>
+        invalid("paramsJSON is not JSON")
+      )
+      const left = Math.max(1, deadline - (yield* Clock.currentTimeMillis))
+      began = true
+      const payload = yield* command(params, { timeoutMs: left, emit })
+      return yield* Effect.orDie(encodePayload(payload))
+    }).pipe(
+      turns.withPermit,
+      Effect.timeoutOrElse({
+        duration: timeoutMs,
+        orElse: () =>
+          Effect.fail(
+            new CommandError({ code: "TIMEOUT", message: `${request.command} took longer than ${timeoutMs} ms` })
+          )
+      }),
+      Effect.tapCause((cause) =>
+        Cause.hasDies(cause) ? Effect.logError(`${request.command} crashed`, cause) : Effect.void
+      ),
+      Effect.exit,
+      Effect.map((exit) => outcomeOf(exit, began))
+    )
+  })
+
+  const replyTo = (request: NodeInvokeRequest): Effect.Effect<Reply> => {
+    const key = request.idempotencyKey
+    if (key === null || key === undefined) return Effect.map(work(request), ({ reply }) => reply)
+    const digest = createHash("sha256")
+      .update(JSON.stringify([request.command, request.paramsJSON ?? null]))
+      .digest("hex")
+    return Effect.catch(memory.once(key, digest, work(request)), (error) =>
+      Effect.succeed(failed(invalid(error.message)))
+    )
+  }
+
+  const answer = (request: NodeInvokeRequest, reply: Reply) =>
+    link.request("node.invoke.result", { id: request.id, nodeId: request.nodeId, ...reply }).pipe(
+      Effect.catch((error) =>
+        // The Gateway has stopped waiting for this connection's answers; it asks again with the same key if it cares.
+        Effect.logWarning(`the answer to ${request.command} did not reach the Gateway: ${error.message}`)
+      )
+    )
+
+  /** Takes one request and returns at once. */
+  return Effect.fnUntraced(function* (payload: unknown) {
+    const request = decodeRequest(payload)
+    if (Exit.isFailure(request))
+      return yield* Effect.logWarning("dropped an invoke that does not decode", request.cause)
+    const { value } = request
+    const full = (yield* FiberSet.size(fibers)) >= concurrency + queue
+    const busy = failed({ code: "UNAVAILABLE", message: "the node is busy; try again later" })
+    const served = Effect.flatMap(full ? Effect.succeed(busy) : replyTo(value), (reply) => answer(value, reply))
+    yield* FiberSet.run(fibers, Effect.annotateLogs(served, { command: value.command, invoke: value.id.slice(0, 64) }))
+  })
+})

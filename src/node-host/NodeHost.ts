@@ -1,0 +1,190 @@
+/**
+ * `openclaw node run`: this machine as a node of a Gateway.
+ *
+ * It connects, declares what it can do, sends how the machine is doing every minute, and runs what it is asked to, as far
+ * as its own list allows. While an operator's approval is missing it says which command gives it, and goes on by itself
+ * once it is there.
+ */
+import * as Duration from "effect/Duration"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberHandle from "effect/FiberHandle"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { ReconnectingClient, type ReconnectOptions } from "../client/ReconnectingClient.ts"
+import { EventTable } from "../protocol/EventTable.ts"
+import { Supervisor } from "../services/Supervisor.ts"
+import * as Commands from "./Commands.ts"
+import type { ExecApprovals } from "./ExecApprovals.ts"
+import { HostInfo } from "./HostInfo.ts"
+import type { InvokeMemory } from "./InvokeMemory.ts"
+import * as Invokes from "./Invokes.ts"
+import * as NodeLink from "./NodeLink.ts"
+
+/** The Gateway will not have this node, and waiting cannot change that. */
+export class NodeHostStopped extends Schema.TaggedError<NodeHostStopped>()("NodeHostStopped", {
+  message: Schema.NonEmptyString
+}) {}
+
+/** What whoever runs the node may want to know. `message` is for people and names the command that helps. */
+export interface Notice {
+  readonly _tag: "Connected" | "Away" | "DeviceApprovalNeeded" | "CommandApprovalNeeded" | "Approved" | "Rejected"
+  readonly message: string
+  /** The request that waits for an operator. */
+  readonly requestId?: string
+}
+
+export interface ServeOptions extends Invokes.InvokesOptions {
+  /** Where notices go; to the log when left out. */
+  readonly onNotice?: ((notice: Notice) => Effect.Effect<void>) | undefined
+}
+
+export type Requirements =
+  | ChildProcessSpawner.ChildProcessSpawner
+  | ExecApprovals
+  | FileSystem.FileSystem
+  | HostInfo
+  | InvokeMemory
+  | Path.Path
+  | Supervisor
+
+const STATS_INTERVAL = Duration.minutes(1)
+const decodeResolved = Schema.decodeUnknownOption(EventTable["node.pair.resolved"].payload)
+const namedRequest = /nodes approve ([\w-]+)/
+
+const noticeOf = (state: NodeLink.LinkState): Notice | undefined => {
+  switch (state._tag) {
+    case "Connected":
+      return { _tag: "Connected", message: "connected to the Gateway" }
+    case "Away":
+      return { _tag: "Away", message: state.reason }
+    case "PairingRequired": {
+      const { requestId } = state
+      const command = `openclaw devices approve ${requestId ?? "<id from `openclaw devices list`>"}`
+      return {
+        _tag: "DeviceApprovalNeeded",
+        message: `the Gateway does not know this device yet; on its machine run: ${command}`,
+        ...(requestId === undefined ? undefined : { requestId })
+      }
+    }
+    case "Stopped":
+      return undefined
+  }
+}
+
+/** Serves commands over an existing link until the scope closes; fails when the link stopped for good. */
+export const serve = Effect.fn("NodeHost.serve")(function* (
+  link: NodeLink.NodeLink,
+  commands: Commands.Commands,
+  options: ServeOptions
+): Effect.fn.Return<never, NodeHostStopped, Requirements | Scope.Scope> {
+  const host = yield* HostInfo
+  const supervisor = yield* Supervisor
+  const take = yield* Invokes.make(link, commands, options)
+  const stats = yield* FiberHandle.make()
+  const stopped = yield* Deferred.make<never, NodeHostStopped>()
+  let last: string | undefined
+
+  /** Each once: a Gateway that is away for an hour is one notice, not a hundred. */
+  const notify = (notice: Notice) =>
+    Effect.suspend(() => {
+      if (notice.message === last) return Effect.void
+      last = notice.message
+      return options.onNotice === undefined ? Effect.logInfo(notice.message) : options.onNotice(notice)
+    })
+
+  const report = Effect.gen(function* () {
+    const payload = yield* host.stats
+    yield* link.request("node.event", { event: "node.host.stats", payloadJSON: JSON.stringify(payload) })
+  }).pipe(
+    Effect.catch((error) => {
+      const requestId = namedRequest.exec(error.message)?.[1]
+      return requestId === undefined
+        ? Effect.logDebug("the Gateway did not take the host's stats", error.message)
+        : notify({
+            _tag: "CommandApprovalNeeded",
+            message: `connected; what this node may run waits for approval; on the Gateway's machine run: openclaw nodes approve ${requestId}`,
+            requestId
+          })
+    })
+  )
+
+  const reportEveryMinute = FiberHandle.run(stats, Effect.forever(Effect.andThen(report, Effect.sleep(STATS_INTERVAL))))
+
+  const onState = Effect.fnUntraced(function* (state: NodeLink.LinkState) {
+    if (state._tag === "Stopped") {
+      return yield* Deferred.fail(stopped, new NodeHostStopped({ message: state.reason }))
+    }
+    const notice = noticeOf(state)
+    if (notice !== undefined) yield* notify(notice)
+    return yield* state._tag === "Connected" ? reportEveryMinute : FiberHandle.clear(stats)
+  })
+
+  const onEvent = Effect.fnUntraced(function* ({ event, payload }: NodeLink.LinkEvent) {
+    if (event === "node.invoke.request") return yield* take(payload)
+    if (event !== "node.pair.resolved") return
+    const resolved = decodeResolved(payload)
+    if (resolved._tag === "None") return
+    const { decision, requestId } = resolved.value
+    yield* notify(
+      decision === "approved"
+        ? { _tag: "Approved", message: "an operator approved this node's commands", requestId }
+        : {
+            _tag: "Rejected",
+            message: "an operator rejected this node's commands; it asks again when it reconnects",
+            requestId
+          }
+    )
+    if (decision === "approved") yield* reportEveryMinute
+  })
+
+  yield* supervisor.supervise("node-host/events", Stream.runForEach(link.events, onEvent), { restart: "on-failure" })
+  yield* supervisor.supervise("node-host/link", Stream.runForEach(link.states, onState), { restart: "on-failure" })
+  return yield* Deferred.await(stopped)
+})
+
+export interface RunOptions
+  extends
+    ServeOptions,
+    Commands.CommandOptions,
+    Pick<ReconnectOptions, "connectTimeout" | "credentials" | "device" | "deviceTokens" | "endpoint"> {
+  /** Names this run of the program; the device's id when left out. */
+  readonly instanceId?: string | undefined
+}
+
+/** Connects to a Gateway and serves it until interrupted. */
+export const run = Effect.fn("NodeHost.run")(function* (
+  options: RunOptions
+): Effect.fn.Return<never, NodeHostStopped, Requirements | Scope.Scope> {
+  const host = yield* HostInfo
+  const commands = yield* Commands.make(options)
+  const instanceId = options.instanceId ?? options.device?.id
+  const client = yield* ReconnectingClient.make({
+    endpoint: options.endpoint,
+    credentials: options.credentials,
+    device: options.device,
+    deviceTokens: options.deviceTokens,
+    connectTimeout: options.connectTimeout,
+    client: {
+      id: "node-host",
+      mode: "node",
+      displayName: options.displayName,
+      version: options.version,
+      platform: host.platform,
+      deviceFamily: host.deviceFamily,
+      ...(instanceId === undefined ? undefined : { instanceId })
+    },
+    role: "node",
+    scopes: [],
+    caps: Commands.caps,
+    commands: [...commands.keys()],
+    pathEnv: host.env["PATH"],
+    name: "node-host/client",
+    waitForPairing: true
+  })
+  return yield* serve(NodeLink.fromClient(client), commands, options)
+}, Effect.scoped)

@@ -1,0 +1,39 @@
+/**
+ * An argument vector as one line for a person: unambiguous, and without characters that could make it look like another.
+ */
+
+const plain = /^[A-Za-z0-9_@%+=:,./-]+$/
+/** Control, format (zero-width, direction) and separator characters, and lone surrogates. */
+const treacherous = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
+
+const escaped = (text: string) =>
+  text.replace(treacherous, (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? "fffd"}}`)
+
+const quoted = (argument: string) =>
+  plain.test(argument) ? argument : `"${escaped(argument.replace(/["\\$`]/g, String.raw`\$&`))}"`
+
+/** For example `sh -c "echo hi && echo b"`. */
+export const commandText = (argv: ReadonlyArray<string>): string => argv.map(quoted).join(" ")
+
+const shells = /^(?:ba|da|z|k|fi)?sh$/
+/** Programs that run what their arguments say: allowing one says nothing about what it will run. */
+const carriers =
+  /^(?:env|sudo|doas|su|nice|ionice|nohup|timeout|stdbuf|setsid|flock|xargs|watch|time|command|busybox|cmd\.exe|powershell(?:\.exe)?|pwsh(?:\.exe)?)$/i
+
+const baseName = (path: string) => path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1)
+
+export const isCarrier = (executable: string): boolean => {
+  const name = baseName(executable)
+  return shells.test(name) || carriers.test(name)
+}
+
+/** The script of `sh -c "script"`, for the one form whose text callers may send instead of the whole line. */
+const inlineScript = (argv: ReadonlyArray<string>): string | undefined =>
+  argv.length === 3 && shells.test(baseName(argv[0] ?? "")) && /^-l?c$/.test(argv[1] ?? "") ? argv[2] : undefined
+
+/** Whether `rawCommand` says what `argv` does. It is never run; a caller that shows it must not show something else. */
+export const sameCommand = (rawCommand: string, argv: ReadonlyArray<string>): boolean => {
+  const raw = rawCommand.trim()
+  if (raw === commandText(argv) || raw === inlineScript(argv)?.trim()) return true
+  return argv.every((argument) => plain.test(argument)) && raw === argv.join(" ")
+}
