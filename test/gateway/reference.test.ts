@@ -104,11 +104,8 @@ describe("@openclaw/gateway-client", () => {
       yield* Effect.promise(() => client.request("node.list", {}))
       yield* Effect.suspend(() => (seen.length >= 20 ? Effect.void : Effect.fail("not yet"))).pipe(Effect.eventually)
       assert.deepStrictEqual(gaps, [])
-      const refused = yield* Effect.tryPromise({
-        try: () => client.request("foo.bar"),
-        catch: (cause) => cause as Error
-      }).pipe(Effect.flip)
-      assert.match(refused.message, /unknown method: foo\.bar/)
+      const refused = yield* Effect.promise(() => client.request("foo.bar").then(String, String))
+      assert.match(refused, /unknown method: foo\.bar/)
     }).pipe(Effect.scoped)
   )
 
