@@ -137,6 +137,24 @@ describe("restart", () => {
     })
   )
 
+  it.live("an abort that came while the reply was on its way holds too", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const held = yield* gate
+      w.deliver = () => held.wait
+      const before = yield* boot(w)
+      yield* before.turns.submit(request("r1", "x", { replyTo: { peer } }))
+      yield* held.reached
+      yield* before.sql`UPDATE turns SET abort_requested_at = 1`
+      yield* before.stop
+      w.deliver = () => Effect.void
+      const after = yield* boot(w)
+      yield* after.turns.await(r1, main)
+      assert.deepStrictEqual(w.sent, [])
+      yield* after.stop
+    })
+  )
+
   it.live("an aborted turn stays aborted after the next start", () =>
     Effect.gen(function* () {
       const w = yield* world

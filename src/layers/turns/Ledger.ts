@@ -33,6 +33,7 @@ export interface Begun {
 }
 
 interface Row {
+  readonly run_id: RunId
   readonly request: string
   readonly session_key: SessionKey
   readonly started_at: number | null
@@ -118,7 +119,7 @@ export const make = Effect.gen(function* () {
         UPDATE turns SET abort_requested_at = COALESCE(abort_requested_at, ${yield* Clock.currentTimeMillis})
         WHERE ${which} RETURNING *`
       const row = rows[0]
-      return row === undefined ? undefined : yield* Effect.orDie(decodeRequest(row.request))
+      return row === undefined ? undefined : { runId: row.run_id, sessionKey: row.session_key }
     }),
 
     /** Ends a turn that has not started. `false` when it has started meanwhile, or ended. */
@@ -139,14 +140,12 @@ export const make = Effect.gen(function* () {
 
     /** Turns that ended before a time (Unix milliseconds), oldest first. */
     endedBefore: Effect.fnUntraced(function* (time: number, limit: number) {
-      const rows = yield* sql<{ readonly seq: number; readonly request: string }>`
-        SELECT seq, request FROM turns WHERE finished_at < ${time} ORDER BY seq LIMIT ${limit}`
-      return yield* Effect.forEach(rows, ({ request, seq }) =>
-        Effect.map(Effect.orDie(decodeRequest(request)), (request) => ({ seq, request }))
-      )
+      const rows = yield* sql<Pick<Row, "run_id" | "session_key">>`
+        SELECT run_id, session_key FROM turns WHERE finished_at < ${time} ORDER BY seq LIMIT ${limit}`
+      return rows.map((row) => ({ runId: row.run_id, sessionKey: row.session_key }))
     }),
 
-    remove: (seq: number) => Effect.asVoid(sql`DELETE FROM turns WHERE seq = ${seq}`),
+    remove: (runId: RunId) => Effect.asVoid(sql`DELETE FROM turns WHERE run_id = ${runId}`),
 
     countActive: Effect.map(
       sql<{ readonly n: number }>`SELECT COUNT(*) AS n FROM turns WHERE finished_at IS NULL`,

@@ -32,9 +32,13 @@ const remember = Effect.fnUntraced(function* (run: Run, message: TranscriptMessa
   yield* sessions.append([{ sessionKey, runId, dedupeKey: `${runId}:ended`, message: { ...message, idempotencyKey } }])
 })
 
-export const abortedOutcome = (request: TurnRequest, text: string, durationMs: number): TurnOutcome => ({
-  runId: request.runId,
-  sessionKey: request.sessionKey,
+export const abortedOutcome = (
+  turn: Pick<TurnRequest, "runId" | "sessionKey">,
+  text: string,
+  durationMs: number
+): TurnOutcome => ({
+  runId: turn.runId,
+  sessionKey: turn.sessionKey,
   status: "aborted",
   text,
   toolCalls: 0,

@@ -19,17 +19,18 @@ import { TurnWorkflow } from "./TurnWorkflow.ts"
 /** Turns forgotten in one transaction; others wait that long for the database. */
 const batch = 50
 
-/** Removes turns that ended more than `keepMs` milliseconds ago. Returns how many. */
+/** `prune` removes turns that ended more than `keepMs` milliseconds ago. */
 export const make = Effect.fnUntraced(function* (ledger: Ledger, keepMs: number) {
   const sql = yield* SqlClient.SqlClient
   const sharding = yield* Sharding.Sharding
   const storage = yield* MessageStorage.MessageStorage
 
   const forget = Effect.fnUntraced(function* (ended: Effect.Success<ReturnType<Ledger["endedBefore"]>>[number]) {
-    const executionId = yield* TurnWorkflow.executionId(ended.request)
+    // Only the turn's id counts; the rest of a request is whatever its schema admits.
+    const executionId = yield* TurnWorkflow.executionId({ ...ended, agentId: "-", text: "", receivedAt: 0 })
     // All that a workflow stores is keyed under its own name; `0` is what follows `/`.
     const prefix = `Workflow/${TurnWorkflow._tag}/${executionId}`
-    const entityId = EntityId.make(ended.request.sessionKey)
+    const entityId = EntityId.make(ended.sessionKey)
     const mailed = yield* storage.requestIdForPrimaryKey({
       address: EntityAddress.make({
         entityType: SessionActor.type,
@@ -37,7 +38,7 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, keepMs: number)
         shardId: sharding.getShardId(entityId, SessionActor.getShardGroup(entityId))
       }),
       tag: "turn",
-      id: mailboxKey(ended.request.runId)
+      id: mailboxKey(ended.runId)
     })
     const ids = sql`
       SELECT id FROM cluster_messages
@@ -45,7 +46,7 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, keepMs: number)
       OR id = ${Option.match(mailed, { onNone: () => null, onSome: String })}`
     yield* sql`DELETE FROM cluster_replies WHERE request_id IN (${ids})`
     yield* sql`DELETE FROM cluster_messages WHERE request_id IN (${ids})`
-    yield* ledger.remove(ended.seq)
+    yield* ledger.remove(ended.runId)
   })
 
   const once = Effect.gen(function* () {
@@ -54,12 +55,6 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, keepMs: number)
     return ended.length
   }).pipe(sql.withTransaction)
 
-  return Effect.gen(function* () {
-    let total = 0
-    while (true) {
-      const removed = yield* once
-      total += removed
-      if (removed < batch) return total
-    }
-  })
+  const prune = Effect.repeat(once, { while: (forgotten) => forgotten === batch })
+  return { prune }
 })

@@ -1,6 +1,7 @@
 /**
  * A session as an actor: a durable mailbox that is worked off in order of arrival, one turn at a time.
  */
+import type * as Cause from "effect/Cause"
 import * as ClusterSchema from "effect/cluster/ClusterSchema"
 import * as Entity from "effect/cluster/Entity"
 import * as Effect from "effect/Effect"
@@ -9,6 +10,7 @@ import { RunId } from "../../domain/Ids.ts"
 import type { SessionKey } from "../../domain/SessionKey.ts"
 import { TurnOutcome } from "../../services/Turns.ts"
 import type { Ledger } from "./Ledger.ts"
+import { engineStored, stored } from "./Patience.ts"
 import { defectText, isOwnFault, TurnWorkflow } from "./TurnWorkflow.ts"
 
 /**
@@ -29,30 +31,35 @@ export const SessionActor = Entity.make("Session", [
 ])
 
 /** Runs session actors. The entity's id is the session key. */
-export const layer = (ledger: Ledger) =>
-  SessionActor.toLayer(
+export const layer = (ledger: Ledger) => {
+  // Not even the workflow could say how the turn ends. It ends here, so that the session goes on with the next.
+  const broken = Effect.fnUntraced(function* (runId: RunId, sessionKey: SessionKey, cause: Cause.Cause<unknown>) {
+    yield* Effect.logError(`turn ${runId} in ${sessionKey} could not be run`, cause)
+    const outcome: TurnOutcome = {
+      runId,
+      sessionKey,
+      status: "error",
+      error: "TurnDefect",
+      text: defectText,
+      toolCalls: 0,
+      durationMs: 0
+    }
+    yield* stored("ending a broken turn", ledger.finish(outcome))
+    return outcome
+  })
+
+  return SessionActor.toLayer(
     Effect.gen(function* () {
       const address = yield* Entity.CurrentAddress
       const sessionKey = address.entityId as string as SessionKey
       return SessionActor.of({
         turn: ({ payload: { runId } }) =>
           Effect.gen(function* () {
-            const entry = yield* Effect.orDie(ledger.find(runId))
+            const entry = yield* stored("reading a turn", ledger.find(runId))
             if (entry === undefined) return yield* Effect.die(`turn ${runId} is in no book`)
-            return yield* TurnWorkflow.execute(entry.request)
-          }).pipe(
-            Effect.catchCauseIf(isOwnFault, (cause) =>
-              Effect.as(Effect.logError(`turn ${runId} in ${sessionKey} could not be run`, cause), {
-                runId,
-                sessionKey,
-                status: "error",
-                error: "TurnDefect",
-                text: defectText,
-                toolCalls: 0,
-                durationMs: 0
-              } as const)
-            )
-          )
+            return yield* engineStored("running a turn", TurnWorkflow.execute(entry.request))
+          }).pipe(Effect.catchCauseIf(isOwnFault, (cause) => broken(runId, sessionKey, cause)))
       })
     })
   )
+}

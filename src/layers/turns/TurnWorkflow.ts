@@ -9,7 +9,6 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Clock from "effect/Clock"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Activity from "effect/workflow/Activity"
@@ -23,6 +22,7 @@ import { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import * as Delivery from "./Delivery.ts"
 import type { Begun, Ledger } from "./Ledger.ts"
 import * as Outcomes from "./Outcomes.ts"
+import { engineStored, stored } from "./Patience.ts"
 import type { Running, RunningTurn } from "./Running.ts"
 
 export const TurnWorkflow = Workflow.make("Turn", {
@@ -48,30 +48,12 @@ export const isOwnFault = <E>(cause: Cause.Cause<E>): boolean => !Cause.hasInter
 
 type EngineServices = WorkflowEngine.WorkflowEngine | WorkflowEngine.WorkflowInstance
 
-/**
- * Storage trouble (a full disk) is waited out, for nothing can be decided without it: 0.25 s doubling to 30 s, about an
- * hour in all.
- */
-const storageRetry = {
-  schedule: Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("30 seconds")]),
-  times: 120
-}
-const stored = <A, E extends { readonly message: string }, R>(
-  doing: string,
-  effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, never, R> =>
-  effect.pipe(
-    Effect.tapError((error: E) => Effect.logError(`${doing} failed and is tried again`, error)),
-    Effect.retry(storageRetry),
-    Effect.orDie
-  )
-
 /** The steps of a turn are activities of its workflow. */
 const makeSteps = Effect.gen(function* () {
   const engine = yield* WorkflowEngine.WorkflowEngine
   const instance = yield* WorkflowEngine.WorkflowInstance
   const step: TurnSteps["step"] = ({ execute, name, success }) =>
-    Activity.make({ name: `step/${name}`, success, execute }).pipe(
+    engineStored(`keeping step ${name}`, Activity.make({ name: `step/${name}`, success, execute })).pipe(
       Effect.provideService(WorkflowEngine.WorkflowEngine, engine),
       Effect.provideService(WorkflowEngine.WorkflowInstance, instance)
     )
@@ -189,9 +171,16 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
   })
 
   /** `undefined` when there was nothing to deliver. An abort ends the waiting for a channel that is away. */
-  const deliver = Effect.fnUntraced(function* (request: TurnRequest, outcome: TurnOutcome, turn: RunningTurn) {
+  const deliver = Effect.fnUntraced(function* (
+    request: TurnRequest,
+    outcome: TurnOutcome,
+    begun: Begun,
+    turn: RunningTurn
+  ) {
     if (request.replyTo === undefined || outcome.status === "aborted" || outcome.text.trim() === "") return undefined
-    const delivery = Delivery.deliver(request, outcome, options.delivery).pipe(
+    const aborted = { _tag: "NotDelivered", message: "aborted before it was delivered" } as const
+    if (begun.abortRequested) return aborted
+    const delivery = engineStored("keeping a delivery", Delivery.deliver(request, outcome, options.delivery)).pipe(
       Effect.provideService(Channels, channels),
       Effect.catchCauseIf(isOwnFault, (cause) =>
         Effect.as(Effect.logError(`delivering the reply of turn ${request.runId} died`, cause), {
@@ -200,11 +189,7 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
         } as const)
       )
     )
-    const stop = Effect.as(Deferred.await(turn.abort), {
-      _tag: "NotDelivered",
-      message: "aborted before it was delivered"
-    } as const)
-    return yield* Effect.raceFirst(delivery, stop)
+    return yield* Effect.raceFirst(delivery, Effect.as(Deferred.await(turn.abort), aborted))
   })
 
   const finish = (outcome: TurnOutcome, delivered: Delivery.Delivered | undefined) => {
@@ -245,7 +230,7 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
     if (begun.finished && begun.outcome !== undefined) return begun.outcome
     yield* typing(request)
     const outcome = yield* decide(request, begun, turn)
-    yield* finish(outcome, yield* deliver(request, outcome, turn))
+    yield* finish(outcome, yield* deliver(request, outcome, begun, turn))
     return outcome
   }, Effect.scoped)
 })

@@ -9,6 +9,7 @@ import * as PubSub from "effect/PubSub"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { RunId } from "../../domain/Ids.ts"
+import { agentIdOf } from "../../domain/SessionKey.ts"
 import { AgentRunner } from "../../services/AgentRunner.ts"
 import type { Channels } from "../../services/ChannelRouter.ts"
 import { EventBus } from "../../services/EventBus.ts"
@@ -30,6 +31,7 @@ export interface TurnsOptions extends Partial<TurnWorkflow.TurnOptions> {
 
 const day = 24 * 60 * 60_000
 const pruneEvery = "1 hour"
+const abortPatience = "10 seconds"
 
 const defaults: TurnWorkflow.TurnOptions & { readonly keepMs: number } = {
   keepMs: 30 * day,
@@ -61,7 +63,7 @@ const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Runnin
   }).pipe(Effect.scoped)
   yield* supervisor.supervise("turns/chat-events", follow, { restart: "always" })
 
-  const prune = yield* Pruning.make(ledger, keepMs)
+  const { prune } = yield* Pruning.make(ledger, keepMs)
   yield* supervisor.supervise("turns/pruning", Effect.repeat(prune, Schedule.spaced(pruneEvery)), { restart: "always" })
 
   const submit: Turns["Service"]["submit"] = Effect.fn("Turns.submit")(
@@ -90,14 +92,21 @@ const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Runnin
     if (target === undefined) return []
     // One that only waits in the mailbox ends here and now; its actor will find it finished.
     if (yield* Effect.orDie(ledger.cancel(Outcomes.abortedOutcome(target, "", 0)))) {
-      const { agentId, runId, sessionKey } = target
-      yield* bus.publish("chat", { runId, sessionKey, agentId, seq: 1, state: "aborted", stopReason: "rpc" })
-      return [runId]
+      const agentId = agentIdOf(sessionKey)
+      yield* bus.publish("chat", {
+        ...target,
+        ...(agentId === undefined ? {} : { agentId }),
+        seq: 1,
+        state: "aborted",
+        stopReason: "rpc"
+      })
+      return [target.runId]
     }
     const turn = running.get(target.runId)
     if (turn !== undefined) {
       yield* Deferred.succeed(turn.abort, undefined)
-      yield* Deferred.await(turn.ended)
+      // It is recorded, so nobody waits for a step that does not let itself be interrupted.
+      yield* Effect.timeoutOption(Deferred.await(turn.ended), abortPatience)
     }
     return [target.runId]
   })
