@@ -56,6 +56,21 @@ describe("device tokens in a handshake", () => {
     }).pipe(Effect.provide(temporaryStateDir))
   )
 
+  it.effect("are not shown to a Gateway that did not offer it", () =>
+    Effect.gen(function* () {
+      const { client, deviceTokens, gateway, key } = yield* withDevice
+      const first = yield* gateway.accept
+      yield* deviceTokens.put(key, { token: deviceToken("dt-0"), scopes: [] })
+      yield* first.reject({ code: "UNAVAILABLE", message: "starting" })
+      yield* TestClock.adjust((yield* until(client, "Waiting")).delayMs)
+      yield* (yield* gateway.accept).reject(mismatch(false))
+      const stopped = yield* until(client, "Stopped")
+      assert(stopped.error._tag === "HandshakeRejected")
+      assert.strictEqual(stopped.error.detailCode, "AUTH_TOKEN_MISMATCH")
+      assert.isDefined(yield* deviceTokens.get(key))
+    }).pipe(Effect.provide(temporaryStateDir))
+  )
+
   it.effect("stand in for missing credentials, with the scopes that came with them", () =>
     Effect.gen(function* () {
       const device = yield* DeviceIdentity.load

@@ -29,6 +29,34 @@ describe("the device identity", () => {
     }).pipe(Effect.provide(temporaryStateDir))
   )
 
+  it.effect("another program's identity that appears meanwhile is taken, not overwritten", () =>
+    Effect.gen(function* () {
+      const state = yield* StateDir
+      const fs = yield* FileSystem.FileSystem
+      const theirs = yield* DeviceIdentity.load
+      const file = (yield* state.read(FILE)) ?? ""
+      yield* fs.remove(state.path(FILE))
+      const slow: FileSystem.FileSystem = {
+        ...fs,
+        link: (from, to) => Effect.andThen(fs.writeFileString(to, file, { mode: 0o600 }), fs.link(from, to))
+      }
+      const ours = yield* Effect.provideService(DeviceIdentity.load, FileSystem.FileSystem, slow)
+      assert.strictEqual(ours.id, theirs.id)
+    }).pipe(Effect.provide(temporaryStateDir))
+  )
+
+  it.effect("is made all the same where there are no hard links", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const linkless: FileSystem.FileSystem = {
+        ...fs,
+        link: () => fs.readLink("/nowhere").pipe(Effect.asVoid)
+      }
+      const made = yield* Effect.provideService(DeviceIdentity.load, FileSystem.FileSystem, linkless)
+      assert.strictEqual((yield* DeviceIdentity.load).id, made.id)
+    }).pipe(Effect.provide(temporaryStateDir))
+  )
+
   it.effect.each<readonly [string, (text: string) => string]>([
     ["no JSON", () => "{"],
     ["another version", (text) => text.replace('"version":1', '"version":9')],
