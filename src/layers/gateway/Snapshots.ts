@@ -104,7 +104,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const recent = Effect.fnUntraced(function* (agentId?: string) {
     const now = yield* Clock.currentTimeMillis
     const { rows, totalCount } = yield* sessions
-      .list({ limit: 5 })
+      .list({ limit: 5, ...(agentId === undefined ? undefined : { agentId }) })
       .pipe(
         Effect.catch((error) => Effect.as(Effect.logWarning(`health: ${error.message}`), { rows: [], totalCount: 0 }))
       )
