@@ -47,9 +47,9 @@ export class LockedOut extends Schema.TaggedError<LockedOut>()("LockedOut", { re
   }
 }
 
-/** A web page connects from an origin that is not allowed, or a browser client without an origin. */
+/** A browser client without an origin. One with a foreign origin never gets this far: its upgrade is answered 403. */
 export class OriginNotAllowed extends Schema.TaggedError<OriginNotAllowed>()("OriginNotAllowed", {
-  reason: Schema.Literals(["origin missing or invalid", "origin not allowed"])
+  reason: Schema.Literals(["origin missing or invalid"])
 }) {
   override get message() {
     return "origin not allowed (open the Control UI from the Gateway itself, or list its origin in gateway.controlUi.allowedOrigins)"

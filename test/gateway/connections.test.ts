@@ -2,7 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { fromAuthError } from "../../src/layers/gateway/handshake/refusal.ts"
 import { EventBus } from "../../src/services/EventBus.ts"
+import { RegistryStorageFailed } from "../../src/services/NodeRegistry.ts"
 import * as Rig from "./rig.ts"
 
 const publish = (rig: Rig.Rig, ...args: Parameters<EventBus["Service"]["publish"]>) =>
@@ -161,6 +163,26 @@ describe("nodes", () => {
       assert.isTrue((yield* raw.request("node.pair.reject", { requestId: "known" })).ok)
     }).pipe(Effect.scoped)
   )
+
+  it.live("a node that cannot be registered is told to come back", () =>
+    Effect.gen(function* () {
+      const { gateway, logs, url } = yield* Rig.start()
+      const { raw } = yield* Rig.connectNode(url, Rig.makeDevice(), {
+        client: { ...Rig.nodeClient, displayName: "broken" }
+      })
+      assert.deepStrictEqual(yield* raw.close, { code: 1013, reason: "node registry unavailable" })
+      assert.isTrue(logs.some((line) => line.includes("could not be registered")))
+      yield* Effect.eventually(
+        Effect.flatMap(gateway.connections, (open) => (open === 0 ? Effect.void : Effect.fail(open)))
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it("F9 a registry that fails refuses the handshake for now", () => {
+    const refused = fromAuthError("c", new RegistryStorageFailed({ message: "disk full" }))
+    assert.deepStrictEqual([refused.code, refused.error?.code, refused.error?.retryable], [1013, "UNAVAILABLE", true])
+    assert.notInclude(refused.error?.message ?? "", "disk")
+  })
 
   it.live("C14 a node may not answer in another's name", () =>
     Effect.gen(function* () {

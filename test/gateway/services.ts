@@ -23,6 +23,7 @@ import {
   NodeNotConnected,
   NodeRegistry,
   PairingRequestNotFound,
+  RegistryStorageFailed,
   type SendInvoke
 } from "../../src/services/NodeRegistry.ts"
 import { Sessions } from "../../src/services/Sessions.ts"
@@ -120,17 +121,19 @@ const nodes = (log: NodeLog) =>
     const live = new Map<string, { readonly identity: NodeIdentity; readonly send: SendInvoke }>()
     return NodeRegistry.of({
       connect: (identity, send) =>
-        Effect.acquireRelease(
-          Effect.sync(() => {
-            log.connected.push(identity)
-            live.set(identity.nodeId, { identity, send })
-          }),
-          () =>
-            Effect.sync(() => {
-              log.gone.push(identity.connId)
-              live.delete(identity.nodeId)
-            })
-        ),
+        identity.displayName === "broken"
+          ? Effect.fail(new RegistryStorageFailed({ message: "disk full" }))
+          : Effect.acquireRelease(
+              Effect.sync(() => {
+                log.connected.push(identity)
+                live.set(identity.nodeId, { identity, send })
+              }),
+              () =>
+                Effect.sync(() => {
+                  log.gone.push(identity.connId)
+                  live.delete(identity.nodeId)
+                })
+            ),
       attach: () => Effect.void,
       invoke: (options) =>
         Effect.gen(function* () {
