@@ -64,7 +64,7 @@ describe("failures", () => {
       assert.include(JSON.stringify(yield* asked(1)), "half of\\n[this answer broke off]")
     }).pipe(
       Effect.provide(
-        world.provide(ScriptedModel.layer([{ text: "half of", fail: ScriptedModel.streamCut }, { text: "done" }]))
+        world.provide(ScriptedModel.layer([{ text: "half of", fail: network("the socket closed") }, { text: "done" }]))
       )
     )
   })

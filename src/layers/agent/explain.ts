@@ -39,8 +39,8 @@ interface ModelName {
 
 const modelFailed = (message: string, kind?: TurnFailure["kind"]) => failure("ModelFailed", message, kind)
 
-/** A failed model call. */
-export const explain = (error: AiError.AiError, { model, provider, ref }: ModelName): TurnFailure => {
+/** A failed model call. `begun` says that part of the answer had come. */
+export const explain = (error: AiError.AiError, { model, provider, ref }: ModelName, begun: boolean): TurnFailure => {
   const { reason } = error
   const at = `models.providers.${provider}`
   switch (reason._tag) {
@@ -69,7 +69,7 @@ export const explain = (error: AiError.AiError, { model, provider, ref }: ModelN
       )
     case "NetworkError":
       return modelFailed(
-        reason.description === STREAM_CUT
+        begun || reason.description === STREAM_CUT
           ? `The connection to ${provider} broke off before the answer was complete; try again.`
           : `${provider} could not be reached; check the network and ${at}.baseUrl.`
       )

@@ -173,7 +173,7 @@ export const callModel = (
       Effect.catch((error) =>
         Effect.as(
           Effect.logWarning(`the call of ${model.ref} failed: ${error.message}`),
-          collector.reply(explain(error, model))
+          collector.reply(explain(error, model, collector.reply().parts.length > 0))
         )
       )
     )
