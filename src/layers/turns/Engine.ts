@@ -7,16 +7,20 @@
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
-import type * as MessageStorage from "effect/cluster/MessageStorage"
+import * as MessageStorage from "effect/cluster/MessageStorage"
+import type * as Reply from "effect/cluster/Reply"
 import * as RunnerHealth from "effect/cluster/RunnerHealth"
 import * as Runners from "effect/cluster/Runners"
 import * as RunnerStorage from "effect/cluster/RunnerStorage"
 import * as Sharding from "effect/cluster/Sharding"
 import * as ShardingConfig from "effect/cluster/ShardingConfig"
 import * as SqlMessageStorage from "effect/cluster/SqlMessageStorage"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Rpc from "effect/rpc/Rpc"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type * as WorkflowEngine from "effect/workflow/WorkflowEngine"
+import { storageRetry } from "./Patience.ts"
 
 export interface EngineOptions {
   /**
@@ -47,11 +51,27 @@ const config = (options: EngineOptions) =>
     simulateRemoteSerialization: false
   })
 
+/**
+ * The engine tries four times to store an answer and then loses it: whoever waits for it waits until the next start. So
+ * an answer waits here until there is storage for it.
+ */
+const storage = Layer.effect(
+  MessageStorage.MessageStorage,
+  Effect.map(MessageStorage.MessageStorage, (sql) => ({
+    ...sql,
+    saveReply: <R extends Rpc.Any>(reply: Reply.ReplyWithContext<R>) =>
+      sql.saveReply(reply).pipe(
+        Effect.tapError((error) => Effect.logError("storing an answer failed and is tried again", error)),
+        Effect.retry({ ...storageRetry, while: (error) => error._tag === "PersistenceError" })
+      )
+  }))
+).pipe(Layer.provide(SqlMessageStorage.layer))
+
 export const layer = (options: EngineOptions = {}): Layer.Layer<Engine, never, SqlClient.SqlClient> =>
   ClusterWorkflowEngine.layer.pipe(
     Layer.provideMerge(Sharding.layer),
     Layer.provide(Runners.layerNoop),
-    Layer.provideMerge(SqlMessageStorage.layer),
+    Layer.provideMerge(storage),
     Layer.provide([RunnerStorage.layerMemory, RunnerHealth.layerNoop, NodeCrypto.layerDigest]),
     Layer.provide(config(options))
   )

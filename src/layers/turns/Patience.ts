@@ -6,7 +6,7 @@ import { PersistenceError } from "effect/cluster/ClusterError"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 
-const retry = {
+export const storageRetry = {
   schedule: Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("30 seconds")]),
   times: 120
 }
@@ -18,7 +18,7 @@ export const stored = <A, E extends { readonly message: string }, R>(
 ): Effect.Effect<A, never, R> =>
   effect.pipe(
     Effect.tapError((error: E) => Effect.logError(`${doing} failed and is tried again`, error)),
-    Effect.retry(retry),
+    Effect.retry(storageRetry),
     Effect.orDie
   )
 
