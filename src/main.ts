@@ -4,11 +4,15 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { homedir } from "node:os"
 import { fileURLToPath } from "node:url"
+import * as Lifetime from "./cli/lifetime.ts"
 import { program } from "./cli/program.ts"
+
+const lifetime = Lifetime.make()
 
 NodeRuntime.runMain(
   program({
     arguments: process.argv.slice(2),
+    lifetime,
     environment: {
       variables: process.env,
       home: process.env["HOME"] ?? homedir(),
@@ -20,5 +24,5 @@ NodeRuntime.runMain(
       terminal: process.stderr.isTTY === true ? (text) => void process.stderr.write(text) : undefined
     }
   }),
-  { disableErrorReporting: true }
+  { disableErrorReporting: true, teardown: Lifetime.teardown(lifetime) }
 )

@@ -2,7 +2,6 @@
  * JSON that people type as a flag.
  */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { CommandFailed } from "./errors.ts"
 
@@ -10,12 +9,10 @@ const parse = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 
 /** The value of a flag that holds JSON. The text itself is not repeated: it may hold a secret. */
 export const parseJson = (flag: string, text: string): Effect.Effect<unknown, CommandFailed> =>
-  Option.match(parse(text), {
-    onSome: Effect.succeed,
-    onNone: () =>
-      Effect.fail(
-        new CommandFailed({
-          message: `${flag} must be valid JSON.\nFix: quote it for the shell, for example ${flag} '{"key":"value"}'.`
-        })
-      )
-  })
+  Effect.mapError(
+    Effect.fromOption(parse(text)),
+    () =>
+      new CommandFailed({
+        message: `${flag} must be valid JSON.\nFix: quote it for the shell, for example ${flag} '{"key":"value"}'.`
+      })
+  )

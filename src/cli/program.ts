@@ -2,6 +2,7 @@
  * One run of the CLI as an Effect: parse, run the command, report a failure once.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Cause from "effect/Cause"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
@@ -13,16 +14,23 @@ import { VERSION } from "../domain/Version.ts"
 import { Redactor } from "../layers/logging/Redactor.ts"
 import { Environment } from "./Environment.ts"
 import { report, reportDefect, type Reported } from "./errors.ts"
+import { Lifetime, make as makeLifetime } from "./lifetime.ts"
 import * as Log from "./logger.ts"
 import { root } from "./root.ts"
 import * as Usage from "./usage.ts"
 
 const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
 
-const asksForJson = (given: ReadonlyArray<string>): boolean => {
+const flagsOf = (given: ReadonlyArray<string>): ReadonlyArray<string> => {
   const end = given.indexOf("--")
-  return given.slice(0, end === -1 ? given.length : end).some((flag) => flag === "--json" || flag === "--json=true")
+  return end === -1 ? given : given.slice(0, end)
 }
+
+// What went wrong may be the command line itself, so these two are looked for before it is parsed.
+const asksForJson = (given: ReadonlyArray<string>): boolean =>
+  flagsOf(given).some((flag) => flag === "--json" || flag === "--json=true")
+const asksForDebug = (given: ReadonlyArray<string>): boolean =>
+  /(?:^| )--log-level[= ](?:debug|trace|all)(?: |$)/i.test(flagsOf(given).join(" "))
 
 /** The secrets that the process was given by flag or variable, so that no message or log line repeats one. */
 const secretsIn = (
@@ -38,13 +46,13 @@ const secretsIn = (
 ]
 
 /**
- * Fails only with `Reported`: whatever went wrong has been printed and all that is left is the exit code.
- *
- * The program as a whole is not interruptible, its commands are: a Gateway that was told to stop can so end well.
+ * Fails only with `Reported`: whatever went wrong has been printed and all that is left is the exit code (`teardown` of
+ * `lifetime.ts` decides it).
  */
 export const program = (options: {
   readonly arguments: ReadonlyArray<string>
   readonly environment: Environment["Service"]
+  readonly lifetime?: Lifetime["Service"]
 }): Effect.Effect<void, Reported> => {
   const given = options.arguments
   const json = asksForJson(given)
@@ -53,6 +61,7 @@ export const program = (options: {
     Command.runWith(root, { version: VERSION })(given)
   ).pipe(
     Effect.catch(report(json)),
+    Effect.tapCauseIf(Cause.hasDies, (cause) => Effect.logDebug("a bug", cause)),
     Effect.catchDefect(reportDefect(json)),
     Effect.provide(
       Layer.mergeAll(
@@ -60,11 +69,11 @@ export const program = (options: {
         CliConfig.layer({ builtIns }),
         Usage.layer(json),
         Log.layerBrief,
-        Layer.succeed(References.MinimumLogLevel, "Warn"),
+        Layer.succeed(References.MinimumLogLevel, asksForDebug(given) ? "Debug" : "Warn"),
         Layer.succeed(Environment, options.environment),
+        Layer.succeed(Lifetime, options.lifetime ?? makeLifetime()),
         ConfigProvider.layer(ConfigProvider.fromUnknown(options.environment.variables))
       ).pipe(Layer.provideMerge(Redactor.layer))
-    ),
-    Effect.uninterruptible
+    )
   )
 }

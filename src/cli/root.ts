@@ -2,12 +2,41 @@
  * The command tree. Each command is a file in `commands/`; heavy modules load when their command runs.
  */
 import * as Command from "effect/cli/Command"
+import { agent } from "./commands/agent.ts"
+import { channels } from "./commands/channels.ts"
+import { completion } from "./commands/completion.ts"
+import { config } from "./commands/config.ts"
+import { demo } from "./commands/demo.ts"
 import { devices } from "./commands/devices.ts"
+import { gateway } from "./commands/gateway.ts"
+import { health } from "./commands/health.ts"
+import { message } from "./commands/message.ts"
+import { node } from "./commands/node.ts"
 import { nodes } from "./commands/nodes.ts"
+import { pairing } from "./commands/pairing.ts"
+import { sessions } from "./commands/sessions.ts"
+import { status } from "./commands/status.ts"
 import * as globals from "./globals.ts"
+
+const tree: () => Command.Command.Any = () => root
 
 export const root = Command.make("openclaw").pipe(
   Command.withDescription("Your own agent on your own machines: the OpenClaw Gateway, its nodes and its channels"),
-  Command.withSubcommands([nodes, devices]),
+  Command.withSubcommands([
+    gateway,
+    status,
+    health,
+    agent,
+    message,
+    node,
+    nodes,
+    devices,
+    pairing,
+    channels,
+    sessions,
+    config,
+    completion(tree),
+    demo
+  ]),
   Command.withGlobalFlags(globals.all)
 )

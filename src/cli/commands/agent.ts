@@ -1,0 +1,32 @@
+/**
+ * `openclaw agent`: one turn of the agent.
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as flags from "../flags.ts"
+import { lazily } from "../lazily.ts"
+
+export const agentFlags = {
+  message: Flag.String("message").pipe(Flag.withAlias("m"), Flag.withDescription("What to say to the agent")),
+  sessionKey: flags.text("session-key", "Conversation to continue, such as main or agent:main:main"),
+  sessionId: flags.text("session-id", "The same by its id, as `openclaw sessions --json` shows it"),
+  agent: flags.text("agent", "Agent to ask, when there are several"),
+  to: flags.text("to", "Where --deliver sends the reply, such as telegram:123").pipe(Flag.withAlias("t")),
+  channel: flags.text("channel", "Channel that --deliver sends it by"),
+  account: flags.text("reply-account", "Account of that channel"),
+  deliver: flags.on("deliver", "Send the reply out too"),
+  model: flags.text("model", "Model for this turn, as provider/model"),
+  thinking: flags.text("thinking", "Thinking level for this turn"),
+  timeout: flags.whole("timeout", "Seconds that the turn may take (default 600; 0 is no limit)")
+}
+
+export const agent = Command.make(
+  "agent",
+  agentFlags,
+  lazily(() => import("./agent/run.ts"))
+).pipe(
+  Command.withDescription("Run one turn of the agent and print its reply"),
+  Command.withExamples([
+    { command: `openclaw agent -m "Which nodes are connected?"`, description: "Ask in the main conversation" }
+  ])
+)

@@ -1,0 +1,60 @@
+/**
+ * `openclaw config`: the configuration file.
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Option from "effect/Option"
+import * as flags from "../flags.ts"
+import { lazily } from "../lazily.ts"
+
+const path = Argument.String("path").pipe(
+  Argument.withDescription('Where in the file: gateway.port, agents.list[0].id, models.providers["a.b"].apiKey')
+)
+
+const get = Command.make(
+  "get",
+  {
+    path: path.pipe(Argument.optional, Argument.map(Option.getOrUndefined)),
+    showSecrets: flags.on("show-secrets", "Print tokens, keys and passwords instead of <redacted>")
+  },
+  lazily(() => import("./config/get.ts"))
+).pipe(Command.withDescription("Print one value of the file, or all of it"))
+
+const set = Command.make(
+  "set",
+  {
+    path,
+    value: Argument.String("value").pipe(
+      Argument.withDescription("JSON5 (19001, true, ['a']); anything else is taken as text")
+    )
+  },
+  lazily(() => import("./config/set.ts"))
+).pipe(
+  Command.withDescription("Set one value; nothing is written when the result would not be valid"),
+  Command.withExamples([
+    { command: "openclaw config set agents.defaults.model ollama/qwen3", description: "The model that answers" }
+  ])
+)
+
+const unset = Command.make(
+  "unset",
+  { path },
+  lazily(() => import("./config/unset.ts"))
+).pipe(Command.withDescription("Remove one value, so that the default applies again"))
+
+const validate = Command.make(
+  "validate",
+  {},
+  lazily(() => import("./config/validate.ts"))
+).pipe(Command.withDescription("Say what is wrong with the file, and which keys are kept but not used"))
+
+const file = Command.make(
+  "file",
+  {},
+  lazily(() => import("./config/file.ts"))
+).pipe(Command.withDescription("Print where the file is, or would be"))
+
+export const config = Command.make("config").pipe(
+  Command.withDescription("The configuration file (openclaw.json)"),
+  Command.withSubcommands([get, set, unset, validate, file])
+)

@@ -1,0 +1,92 @@
+/**
+ * `openclaw gateway`: run the Gateway, or ask one.
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as flags from "../flags.ts"
+import { lazily } from "../lazily.ts"
+import { agentFlags } from "./agent.ts"
+import { healthFlags } from "./health.ts"
+import { sendFlags } from "./message.ts"
+
+const runFlags = {
+  port: flags.whole("port", "Port to listen on (default gateway.port, else 18789; 0 takes a free one)"),
+  bind: flags.oneOf(
+    "bind",
+    ["loopback", "lan", "tailnet", "auto", "custom"],
+    "Which address to listen on (default gateway.bind, else loopback)"
+  ),
+  auth: flags.oneOf("auth", ["none", "token", "password", "trusted-proxy"], "How clients are known"),
+  allowUnconfigured: flags.on("allow-unconfigured", "Start without a configuration file"),
+  force: flags.on("force", "End a Gateway that owns the same state directory first"),
+  verbose: flags.on("verbose", "Log what happens inside too")
+}
+
+const run = Command.make(
+  "run",
+  runFlags,
+  lazily(() => import("./gateway/start.ts"))
+).pipe(Command.withDescription("Run the Gateway in this terminal, until it is stopped"))
+
+const status = Command.make(
+  "status",
+  {
+    noProbe: flags.on("no-probe", "Do not connect"),
+    requireRpc: flags.on("require-rpc", "Exit with 1 when the Gateway does not answer"),
+    timeout: flags.timeout()
+  },
+  lazily(() => import("./gateway/status.ts"))
+).pipe(Command.withDescription("Where the Gateway should be, and whether it answers there"))
+
+const health = Command.make(
+  "health",
+  healthFlags,
+  lazily(() => import("./health/run.ts"))
+).pipe(Command.withDescription("How a running Gateway does"))
+
+const call = Command.make(
+  "call",
+  {
+    method: Argument.String("method").pipe(Argument.withDescription("Method of the Gateway, such as node.list")),
+    params: flags.text("params", "The method's parameters as JSON (default {})"),
+    expectFinal: flags.on("expect-final", "Wait for the final answer of a method that first answers accepted"),
+    timeout: flags.timeout()
+  },
+  lazily(() => import("./gateway/call.ts"))
+).pipe(
+  Command.withDescription("Call any method of the Gateway and print its answer"),
+  Command.withExamples([
+    { command: "openclaw gateway call node.list", description: "All nodes" },
+    {
+      command: `openclaw gateway call chat.history --params '{"sessionKey":"main"}'`,
+      description: "The main conversation"
+    }
+  ])
+)
+
+const probe = Command.make(
+  "probe",
+  { timeout: flags.timeout(3000) },
+  lazily(() => import("./gateway/probe.ts"))
+).pipe(Command.withDescription("Whether a Gateway answers, and what these credentials may do there"))
+
+const send = Command.make(
+  "send",
+  sendFlags,
+  lazily(() => import("./message/send.ts"))
+).pipe(Command.withDescription("Send a message out through a channel (as `openclaw message send`)"))
+
+const agent = Command.make(
+  "agent",
+  agentFlags,
+  lazily(() => import("./agent/run.ts"))
+).pipe(Command.withDescription("Run one turn of the agent (as `openclaw agent`)"))
+
+export const gateway = Command.make(
+  "gateway",
+  runFlags,
+  lazily(() => import("./gateway/start.ts"))
+).pipe(
+  Command.withDescription("Run the Gateway (alone: as `gateway run`), or ask a running one"),
+  Command.withSubcommands([run, status, health, call, probe, send, agent])
+)

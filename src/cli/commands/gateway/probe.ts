@@ -1,0 +1,48 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { NotWell } from "../../errors.ts"
+import { target } from "../../gateway.ts"
+import { fields, lines, print } from "../../output.ts"
+import { capabilityOf, probe } from "../../probe.ts"
+
+/** Exit code 1 when no connection came about. */
+export const run = Effect.fn("cli.gateway.probe")(function* (flags: { readonly timeout: number }) {
+  const { endpoint, source } = yield* target
+  const started = yield* Clock.currentTimeMillis
+  const found = yield* probe({ mode: "probe", scopes: ["operator.read"], timeoutMs: flags.timeout }, () => Effect.void)
+  const ts = yield* Clock.currentTimeMillis
+  const common = { ts, durationMs: ts - started, timeoutMs: flags.timeout, url: endpoint, urlSource: source }
+  if (!found.ok) {
+    yield* print({ ok: false, ...common, refused: found.refused, error: found.error }, () =>
+      [
+        fields([
+          ["Target", `${endpoint} (${source})`],
+          ["Reachable", found.refused ? "yes, but it refused the connection" : "no"]
+        ]),
+        lines(found.error.message)
+      ].join("\n")
+    )
+    return yield* new NotWell({})
+  }
+  const { hello, latencyMs } = found
+  const capability = capabilityOf(hello)
+  yield* print(
+    {
+      ok: true,
+      ...common,
+      capability,
+      connect: { ok: true, latencyMs },
+      auth: { role: hello.auth.role, scopes: hello.auth.scopes },
+      server: hello.server,
+      protocol: hello.protocol
+    },
+    () =>
+      fields([
+        ["Target", `${endpoint} (${source})`],
+        ["Reachable", `yes (${latencyMs}ms)`],
+        ["Capability", capability],
+        ["Version", hello.server.version],
+        ["Protocol", String(hello.protocol)]
+      ])
+  )
+})

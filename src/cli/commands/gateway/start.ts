@@ -1,0 +1,56 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { configuration } from "../../configuration.ts"
+import { Environment } from "../../Environment.ts"
+import { CommandFailed } from "../../errors.ts"
+import { Password, Token } from "../../globals.ts"
+import * as State from "../../state.ts"
+import { endOwner } from "./endOwner.ts"
+import { serve } from "./run.ts"
+
+interface RunFlags {
+  readonly port: number | undefined
+  readonly bind: "loopback" | "lan" | "tailnet" | "auto" | "custom" | undefined
+  readonly auth: string | undefined
+  readonly allowUnconfigured: boolean
+  readonly force: boolean
+  readonly verbose: boolean
+}
+
+const checkConfigured = Effect.fnUntraced(function* (allowUnconfigured: boolean) {
+  const { config, exists, path } = yield* configuration
+  if (config.gateway?.mode === "remote") {
+    return yield* new CommandFailed({
+      exitCode: 78,
+      message: `${path} says gateway.mode "remote": this machine uses a Gateway elsewhere.\nFix: \`openclaw config set gateway.mode local\` to run one here.`
+    })
+  }
+  if (exists || allowUnconfigured) return
+  return yield* new CommandFailed({
+    exitCode: 78,
+    message: `there is no configuration yet: ${path} is missing.\nFix: \`openclaw config set gateway.mode local\` makes one; or start without it with --allow-unconfigured.`
+  })
+})
+
+/** Checks what can be checked, then runs the Gateway until it is stopped. */
+export const run = Effect.fn("cli.gateway.run")(function* (flags: RunFlags) {
+  const { variables } = yield* Environment
+  const { configFile, root } = yield* State.plan
+  yield* checkConfigured(flags.allowUnconfigured)
+  if (flags.force) yield* endOwner
+  yield* serve({
+    verbose: flags.verbose,
+    gateway: {
+      stateDir: root,
+      configFile,
+      env: variables,
+      flags: {
+        port: flags.port,
+        bind: flags.bind,
+        auth: flags.auth,
+        token: Option.getOrUndefined(yield* Token),
+        password: Option.getOrUndefined(yield* Password)
+      }
+    }
+  })
+})

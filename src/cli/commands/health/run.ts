@@ -1,0 +1,49 @@
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import type { HealthSummary } from "../../../protocol/methods/system.ts"
+import { ask } from "../../gateway.ts"
+import { ago, duration, plain, print } from "../../output.ts"
+
+const word = (state: unknown, key: string, good: string, bad: string): ReadonlyArray<string> =>
+  Predicate.hasProperty(state, key) && Predicate.isBoolean(state[key]) ? [state[key] ? good : bad] : []
+
+/** `configured, running, connected`, as far as the channel says. */
+export const channelState = (state: unknown): string =>
+  [
+    ...word(state, "configured", "configured", "not configured"),
+    ...word(state, "running", "running", "stopped"),
+    ...word(state, "connected", "connected", "not connected"),
+    ...(Predicate.hasProperty(state, "lastError") && Predicate.isString(state.lastError) ? [state.lastError] : [])
+  ].join(", ") || "configured"
+
+const human = (health: HealthSummary): string => {
+  const { agents = [], channels = {}, channelLabels = {}, channelOrder = Object.keys(channels), sessions } = health
+  const ids = agents.flatMap((agent) =>
+    Predicate.hasProperty(agent, "agentId") && Predicate.isString(agent.agentId) ? [agent.agentId] : []
+  )
+  return [
+    health.durationMs === undefined ? "Gateway: OK" : `Gateway: OK (${duration(health.durationMs)})`,
+    ...(channelOrder.length === 0
+      ? ["Channels: none configured"]
+      : channelOrder.map((id) => `${plain(channelLabels[id] ?? id)}: ${plain(channelState(channels[id]))}`)),
+    ...(ids.length === 0
+      ? []
+      : [
+          `Agents: ${ids.map((id) => (id === health.defaultAgentId ? `${plain(id)} (default)` : plain(id))).join(", ")}`
+        ]),
+    ...(sessions === undefined
+      ? []
+      : [
+          `Sessions: ${sessions.count}`,
+          ...sessions.recent.map(({ age, key }) => `- ${plain(key)} (${age === null ? "never used" : ago(age, 0)})`)
+        ])
+  ].join("\n")
+}
+
+/** Prints `health`. */
+export const run = Effect.fn("cli.health")(function* (flags: { readonly probe: boolean; readonly timeout: number }) {
+  const answer = yield* ask({ scopes: ["operator.read"], timeoutMs: flags.timeout }, (client) =>
+    client.call.health(flags.probe ? { probe: true } : {})
+  )
+  yield* print(answer, () => human(answer))
+})

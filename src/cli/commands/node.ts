@@ -1,0 +1,29 @@
+/**
+ * `openclaw node`: this machine as a node of a Gateway.
+ */
+import * as Command from "effect/cli/Command"
+import * as flags from "../flags.ts"
+import { lazily } from "../lazily.ts"
+
+const run = Command.make(
+  "run",
+  {
+    host: flags.text("host", "The Gateway's host (default: the one that the configuration names, else this machine)"),
+    port: flags.whole("port", "The Gateway's port (default 18789)", 1),
+    displayName: flags.text("display-name", "What this node is called (default: the host name)")
+  },
+  lazily(() => import("./node/run.ts"))
+).pipe(
+  Command.withDescription("Offer this machine's commands to a Gateway, until it is stopped"),
+  Command.withExamples([
+    {
+      command: "OPENCLAW_GATEWAY_TOKEN=… openclaw node run --host 192.168.1.10",
+      description: "As a node of a Gateway in the same network"
+    }
+  ])
+)
+
+export const node = Command.make("node").pipe(
+  Command.withDescription("This machine as a node of a Gateway"),
+  Command.withSubcommands([run])
+)

@@ -1,0 +1,71 @@
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as References from "effect/References"
+import * as DeviceIdentity from "../../../client/DeviceIdentity.ts"
+import * as DeviceTokens from "../../../client/DeviceTokens.ts"
+import { VERSION } from "../../../domain/Version.ts"
+import * as SupervisorLayer from "../../../layers/Supervisor.ts"
+import { ExecApprovals } from "../../../node-host/ExecApprovals.ts"
+import { HostInfo } from "../../../node-host/HostInfo.ts"
+import { InvokeMemory } from "../../../node-host/InvokeMemory.ts"
+import * as NodeHost from "../../../node-host/NodeHost.ts"
+import { Environment } from "../../Environment.ts"
+import { Json } from "../../globals.ts"
+import { endsByStopping } from "../../lifetime.ts"
+import * as Log from "../../logger.ts"
+import { lines } from "../../output.ts"
+import * as State from "../../state.ts"
+import { type Address, nodeTarget } from "./target.ts"
+
+/** Each notice is a line on stdout; with `--json` an object. The log is on stderr. */
+const show = Effect.fnUntraced(function* (notice: NodeHost.Notice) {
+  const { _tag, message, requestId } = notice
+  yield* Console.log((yield* Json) ? JSON.stringify({ event: _tag, message, requestId }) : lines(message))
+})
+
+const host = Layer.unwrap(Effect.map(Environment, ({ cwd, variables }) => HostInfo.layer({ env: variables, cwd })))
+
+/** Serves a Gateway until it is stopped. Says which command on the Gateway's machine approves what is missing. */
+export const run = Effect.fn("cli.node.run")(
+  function* (flags: Address & { readonly displayName: string | undefined }) {
+    const to = yield* nodeTarget(flags)
+    const { hostname } = yield* HostInfo
+    const device = yield* DeviceIdentity.load
+    const deviceTokens = yield* DeviceTokens.make
+    const json = yield* Json
+    const name = flags.displayName?.trim()
+    const displayName = name === undefined || name === "" ? hostname : name
+    yield* endsByStopping
+    yield* Console.log(
+      json
+        ? JSON.stringify({ event: "Starting", url: to.endpoint, displayName, deviceId: device.id })
+        : lines(`Node ${displayName} (${device.id.slice(0, 12)}) connects to ${to.endpoint}.`)
+    )
+    return yield* NodeHost.run({
+      endpoint: to.endpoint,
+      credentials: to.credentials,
+      device,
+      deviceTokens: to.storedTokens ? deviceTokens : undefined,
+      version: VERSION,
+      displayName,
+      onNotice: (notice) => Effect.provideService(show(notice), Json, json)
+    })
+  },
+  Effect.provide(
+    Layer.mergeAll(host, ExecApprovals.layer(), InvokeMemory.layer(), SupervisorLayer.layer).pipe(
+      Layer.provideMerge(State.stateDir)
+    )
+  ),
+  (effect) =>
+    Effect.flatMap(GlobalFlag.LogLevel, (level) =>
+      Effect.provideService(
+        effect,
+        References.MinimumLogLevel,
+        Option.getOrElse(level, () => "Info" as const)
+      )
+    ),
+  Effect.provide(Log.layerDated)
+)

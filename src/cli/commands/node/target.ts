@@ -1,0 +1,54 @@
+/**
+ * Which Gateway a node joins, and what it shows it.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import { DEFAULT_PORT, resolveTarget, type Target, type TargetError } from "../../../client/credentials.ts"
+import { isLoopback, parse } from "../../../domain/Endpoint.ts"
+import { Config } from "../../../services/Config.ts"
+import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
+import { Environment } from "../../Environment.ts"
+import { Password, Token, Url } from "../../globals.ts"
+import { target } from "../../gateway.ts"
+import * as State from "../../state.ts"
+
+export interface Address {
+  readonly host: string | undefined
+  readonly port: number | undefined
+}
+
+interface Sources {
+  readonly flags: { readonly token: string | undefined; readonly password: string | undefined }
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly config: OpenClawConfig
+}
+
+/**
+ * A Gateway named by `--host` and `--port`. On this machine the configuration's own secret opens it; elsewhere only what
+ * flags and environment give does. A device token that this very Gateway issued is used in both cases.
+ */
+export const atAddress = (address: Address, sources: Sources): Result.Result<Target, TargetError> => {
+  const host = address.host ?? "127.0.0.1"
+  const port = address.port ?? DEFAULT_PORT
+  const url = `ws://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`
+  return Result.flatMap(parse(url, "--host"), (endpoint) => {
+    const named = { ...sources.env, OPENCLAW_GATEWAY_URL: endpoint }
+    const here = { ...sources.env, OPENCLAW_GATEWAY_URL: undefined, OPENCLAW_GATEWAY_PORT: String(port) }
+    const auth = sources.config.gateway?.auth
+    const found = isLoopback(endpoint)
+      ? resolveTarget({ ...sources, env: here, config: auth === undefined ? {} : { gateway: { auth } } })
+      : resolveTarget({ ...sources, env: named, config: {} })
+    return Result.map(found, (to) => ({ ...to, endpoint, source: "--host", storedTokens: true }))
+  })
+}
+
+/** `--url` goes before `--host` and `--port`, and those before what environment and configuration say. */
+export const nodeTarget = Effect.fnUntraced(function* (address: Address) {
+  const url = yield* Url
+  if (Option.isSome(url) || (address.host === undefined && address.port === undefined)) return yield* target
+  const { variables } = yield* Environment
+  const config = yield* Effect.flatMap(Config, (config) => config.get).pipe(Effect.provide(State.config))
+  const flags = { token: Option.getOrUndefined(yield* Token), password: Option.getOrUndefined(yield* Password) }
+  return yield* Effect.fromResult(atAddress(address, { flags, env: variables, config }))
+})

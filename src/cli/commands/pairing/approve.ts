@@ -1,0 +1,18 @@
+import * as Effect from "effect/Effect"
+import { ChannelAccess } from "../../../services/ChannelRouter.ts"
+import { plain, print } from "../../output.ts"
+import { access } from "./shared.ts"
+
+/** Codes are read aloud and typed by hand, so their case does not matter. */
+export const run = Effect.fn("cli.pairing.approve")(function* (flags: {
+  readonly channel: string
+  readonly code: string
+}) {
+  const store = yield* ChannelAccess
+  const approved = yield* store.approve(flags.channel.trim().toLowerCase(), flags.code.trim().toUpperCase())
+  yield* print(
+    approved,
+    () =>
+      `Approved ${plain(approved.displayName ?? approved.username ?? approved.senderId)} (${plain(approved.senderId)}) on ${plain(approved.channel)}.`
+  )
+}, Effect.provide(access))

@@ -1,0 +1,34 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { ChannelAccess } from "../../../services/ChannelRouter.ts"
+import { ago, duration, plain, print, table } from "../../output.ts"
+import { access } from "./shared.ts"
+
+export const run = Effect.fn("cli.pairing.list")(function* (flags: { readonly channel: string | undefined }) {
+  const store = yield* ChannelAccess
+  const requests = yield* store.pending(flags.channel)
+  const now = yield* Clock.currentTimeMillis
+  yield* print({ channel: flags.channel ?? null, requests }, () =>
+    requests.length === 0
+      ? `Nobody waits${flags.channel === undefined ? "" : ` on ${plain(flags.channel)}`}. Who writes to the bot under dmPolicy "pairing" appears here.`
+      : [
+          `Pairing requests (${requests.length})`,
+          table(
+            ["Code", "Channel", "Account", "Sender id", "Name", "Requested", "Expires"],
+            requests.map((request) => [
+              request.code,
+              request.channel,
+              request.accountId,
+              request.senderId,
+              [request.displayName, request.username === undefined ? undefined : `@${request.username}`]
+                .filter((part) => part !== undefined)
+                .join(" "),
+              ago(now, request.createdAt),
+              `in ${duration(Math.max(0, request.expiresAt - now))}`
+            ])
+          ),
+          "",
+          "Let one in with `openclaw pairing approve <channel> <code>`."
+        ].join("\n")
+  )
+}, Effect.provide(access))

@@ -1,0 +1,110 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import { VERSION } from "../../../domain/Version.ts"
+import type { ChannelsStatusResult, StatusSummary } from "../../../protocol/methods/system.ts"
+import { type Configuration, configuration, modelOf } from "../../configuration.ts"
+import { Environment } from "../../Environment.ts"
+import { describe, NotWell } from "../../errors.ts"
+import { target } from "../../gateway.ts"
+import { count, duration, fields, lines, print, tilde } from "../../output.ts"
+import { probe, type Reached } from "../../probe.ts"
+import * as State from "../../state.ts"
+import { supervisionTree } from "../../tree.ts"
+import { channelState } from "../health/run.ts"
+
+interface Answer {
+  readonly status: StatusSummary
+  readonly channels: ChannelsStatusResult
+}
+
+const channelsOf = ({ channelAccounts, channelLabels, channelOrder }: ChannelsStatusResult): string =>
+  channelOrder
+    .flatMap((id) =>
+      (channelAccounts[id] ?? []).map(
+        (account) => `${channelLabels[id] ?? id} ${account.accountId}: ${channelState(account)}`
+      )
+    )
+    .join(" · ") || "none configured"
+
+const sessionsOf = ({ sessions }: StatusSummary): string | undefined =>
+  Predicate.hasProperty(sessions, "count") && Predicate.isNumber(sessions.count) ? String(sessions.count) : undefined
+
+const running = ({ answer: { channels, status }, hello, latencyMs }: Reached<Answer>) =>
+  [
+    ["Reachable", `yes (${latencyMs}ms)`],
+    ["Version", hello.server.version],
+    ["Up", status.uptimeMs === undefined ? undefined : duration(status.uptimeMs)],
+    ["Process", status.pid === undefined ? undefined : `pid ${status.pid}`],
+    ["Memory", status.rssBytes === undefined ? undefined : `${Math.round(status.rssBytes / 1e6)} MB`],
+    ["Connections", status.connections === undefined ? undefined : String(status.connections)],
+    ["Channels", channelsOf(channels)],
+    [
+      "Nodes",
+      status.nodes === undefined
+        ? undefined
+        : `${status.nodes.connected} connected, ${status.nodes.paired} paired, ${status.nodes.pending} waiting for approval`
+    ],
+    ["Sessions", sessionsOf(status)]
+  ] as const
+
+const fileState = (file: Configuration): string =>
+  file.exists ? (file.valid ? "valid" : "not valid") : "missing; defaults are used"
+
+/** Prints what can be known also when no Gateway answers; the exit code is then 1. */
+export const run = Effect.fn("cli.status")(function* (flags: { readonly deep: boolean; readonly timeout: number }) {
+  const { home } = yield* Environment
+  const { root } = yield* State.plan
+  const file = yield* configuration
+  const to = yield* Effect.result(target)
+  const found =
+    to._tag === "Failure"
+      ? { ok: false as const, refused: false, error: describe(to.failure) }
+      : yield* probe({ scopes: ["operator.read"], timeoutMs: flags.timeout }, (client) =>
+          Effect.all({
+            status: client.call.status({ includeChannelSummary: true }),
+            channels: client.call["channels.status"]({})
+          })
+        )
+  const now = yield* Clock.currentTimeMillis
+  const reached = found.ok ? found : undefined
+  const model = reached?.answer.status.model ?? modelOf(file.config)
+  const endpoint = to._tag === "Success" ? { url: to.success.endpoint, urlSource: to.success.source } : {}
+  const supervisor = reached?.answer.status.supervisor ?? []
+  yield* print(
+    {
+      ...reached?.answer.status,
+      version: VERSION,
+      stateDir: root,
+      config: { path: file.path, exists: file.exists, valid: file.valid, problem: file.problem },
+      model,
+      channels: reached?.answer.channels,
+      gateway: {
+        ...endpoint,
+        reachable: found.ok,
+        ...(found.ok ? { connectLatencyMs: found.latencyMs, self: found.hello.server } : { error: found.error })
+      }
+    },
+    () =>
+      [
+        `OpenClaw ${VERSION}`,
+        "",
+        fields([
+          ["Config", `${tilde(file.path, home)} (${fileState(file)})`],
+          ["State", tilde(root, home)],
+          ["Model", model ?? "none configured; set agents.defaults.model"],
+          ["Gateway", to._tag === "Success" ? `${to.success.endpoint} (${to.success.source})` : undefined],
+          ...(reached === undefined ? [["Reachable", "no"] as const] : running(reached))
+        ]),
+        ...(file.problem === undefined ? [] : ["", lines(file.problem)]),
+        ...(found.ok || found.error.message === file.problem
+          ? []
+          : ["", `Gateway not reachable. ${lines(found.error.message)}`]),
+        ...(reached !== undefined && flags.deep ? ["", supervisionTree(supervisor, now)] : []),
+        ...(reached !== undefined && !flags.deep
+          ? ["", `${count(supervisor.length, "supervised fiber")}; \`openclaw status --deep\` shows them.`]
+          : [])
+      ].join("\n")
+  )
+  if (reached === undefined) return yield* new NotWell({})
+})
