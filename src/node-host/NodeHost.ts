@@ -10,6 +10,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberHandle from "effect/FiberHandle"
 import type * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Schema from "effect/Schema"
@@ -17,11 +18,12 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { ReconnectingClient, type ReconnectOptions } from "../client/ReconnectingClient.ts"
 import { EventTable } from "../protocol/EventTable.ts"
+import type { StateDir } from "../services/StateDir.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 import * as Commands from "./Commands.ts"
-import type { ExecApprovals } from "./ExecApprovals.ts"
+import { type Defaults, ExecApprovals } from "./ExecApprovals.ts"
 import { HostInfo } from "./HostInfo.ts"
-import type { InvokeMemory } from "./InvokeMemory.ts"
+import { InvokeMemory } from "./InvokeMemory.ts"
 import * as Invokes from "./Invokes.ts"
 import * as NodeLink from "./NodeLink.ts"
 
@@ -42,6 +44,15 @@ export interface ServeOptions extends Invokes.InvokesOptions {
   /** Where notices go; to the log when left out. */
   readonly onNotice?: ((notice: Notice) => Effect.Effect<void>) | undefined
 }
+
+/** What a node host keeps and knows, on this machine. `env` and `cwd` are the process's own. */
+export const layer = (options: {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  /** What runs while the node's owner has written no `exec-approvals.json`; nothing unasked when left out. */
+  readonly execDefaults?: Defaults
+}): Layer.Layer<ExecApprovals | HostInfo | InvokeMemory, never, StateDir> =>
+  Layer.mergeAll(ExecApprovals.layer(options.execDefaults), HostInfo.layer(options), InvokeMemory.layer())
 
 export type Requirements =
   | ChildProcessSpawner.ChildProcessSpawner
@@ -76,6 +87,17 @@ const noticeOf = (state: NodeLink.LinkState): Notice | undefined => {
   }
 }
 
+/** A Gateway that names the request saves the operator one step. */
+const commandApproval = (requestId: string | undefined): Notice => ({
+  _tag: "CommandApprovalNeeded",
+  message: `connected; what this node may run waits for approval; on the Gateway's machine run: ${
+    requestId === undefined
+      ? "openclaw nodes pending, then openclaw nodes approve <requestId>"
+      : `openclaw nodes approve ${requestId}`
+  }`,
+  ...(requestId === undefined ? undefined : { requestId })
+})
+
 /** Serves commands over an existing link until the scope closes; fails when the link stopped for good. */
 export const serve = Effect.fn("NodeHost.serve")(function* (
   link: NodeLink.NodeLink,
@@ -101,16 +123,11 @@ export const serve = Effect.fn("NodeHost.serve")(function* (
     const payload = yield* host.stats
     yield* link.request("node.event", { event: "node.host.stats", payloadJSON: JSON.stringify(payload) })
   }).pipe(
-    Effect.catch((error) => {
-      const requestId = namedRequest.exec(error.message)?.[1]
-      return requestId === undefined
-        ? Effect.logDebug("the Gateway did not take the host's stats", error.message)
-        : notify({
-            _tag: "CommandApprovalNeeded",
-            message: `connected; what this node may run waits for approval; on the Gateway's machine run: openclaw nodes approve ${requestId}`,
-            requestId
-          })
-    })
+    Effect.catch((error) =>
+      error.awaitsApproval
+        ? notify(commandApproval(namedRequest.exec(error.message)?.[1]))
+        : Effect.logDebug("the Gateway did not take the host's stats", error.message)
+    )
   )
 
   const reportEveryMinute = FiberHandle.run(stats, Effect.forever(Effect.andThen(report, Effect.sleep(STATS_INTERVAL))))

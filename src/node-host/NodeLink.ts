@@ -17,7 +17,9 @@ export interface LinkEvent {
 /** A request that the Gateway refused or that never reached it. */
 export class LinkFailed extends Schema.TaggedError<LinkFailed>()("LinkFailed", {
   method: Schema.String,
-  message: Schema.String
+  message: Schema.String,
+  /** The Gateway refuses because an operator has not approved what this node declares. */
+  awaitsApproval: Schema.Boolean
 }) {}
 
 export type LinkState =
@@ -34,7 +36,7 @@ export interface NodeLink {
   readonly events: Stream.Stream<LinkEvent, { readonly message: string }>
   /** The present state and every later one. */
   readonly states: Stream.Stream<LinkState>
-  readonly request: (method: string, params: unknown) => Effect.Effect<unknown, LinkFailed>
+  readonly request: (method: string, params: unknown) => Effect.Effect<void, LinkFailed>
 }
 
 const stateOf = (state: ConnectionState): LinkState | undefined => {
@@ -52,6 +54,8 @@ const stateOf = (state: ConnectionState): LinkState | undefined => {
   }
 }
 
+const changedPairing = Schema.is(Schema.Struct({ code: Schema.Literal("PAIRING_CHANGED") }))
+
 /** Give the client `waitForPairing: true`, or an unapproved device ends in `Stopped`. */
 export const fromClient = (client: ReconnectingClient["Service"]): NodeLink => ({
   events: Stream.map(client.events, (event) => ({
@@ -65,6 +69,11 @@ export const fromClient = (client: ReconnectingClient["Service"]): NodeLink => (
   request: (method, params) =>
     Effect.mapError(
       Effect.asVoid(client.request(method, params)),
-      (error) => new LinkFailed({ method, message: error.message })
+      (error) =>
+        new LinkFailed({
+          method,
+          message: error.message,
+          awaitsApproval: error._tag === "GatewayError" && changedPairing(error.details)
+        })
     )
 })

@@ -68,7 +68,7 @@ export const makeLink = Effect.gen(function* () {
       Effect.suspend(() =>
         refusal === undefined
           ? Effect.asVoid(SubscriptionRef.update(sent, (all) => [...all, { method, params: params as Sent["params"] }]))
-          : Effect.fail(new LinkFailed({ method, message: refusal }))
+          : Effect.fail(new LinkFailed({ method, message: refusal, awaitsApproval: refusal.includes("approval") }))
       )
   }
 
