@@ -74,7 +74,8 @@ const noticeOf = (state: NodeLink.LinkState): Notice | undefined => {
     case "Away":
       return { _tag: "Away", message: state.reason }
     case "PairingRequired": {
-      const { requestId } = state
+      // It becomes part of a command line that a person copies.
+      const requestId = state.requestId !== undefined && /^[\w-]+$/.test(state.requestId) ? state.requestId : undefined
       const command = `openclaw devices approve ${requestId ?? "<id from `openclaw devices list`>"}`
       return {
         _tag: "DeviceApprovalNeeded",
@@ -103,7 +104,7 @@ export const serve = Effect.fn("NodeHost.serve")(function* (
   link: NodeLink.NodeLink,
   commands: Commands.Commands,
   options: ServeOptions
-): Effect.fn.Return<never, NodeHostStopped, Requirements | Scope.Scope> {
+): Effect.fn.Return<never, NodeHostStopped, HostInfo | InvokeMemory | Supervisor | Scope.Scope> {
   const host = yield* HostInfo
   const supervisor = yield* Supervisor
   const take = yield* Invokes.make(link, commands, options)
