@@ -14,7 +14,7 @@ import * as ChildProcess from "effect/process/ChildProcess"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 
-/** Bytes kept of both streams together; the rest is read and thrown away. */
+/** Bytes kept of each stream; the rest is read and thrown away. */
 export const OUTPUT_CAP = 200_000
 const NOTICE = "\n... (truncated)"
 
@@ -51,30 +51,24 @@ export const notStarted = (error: string): RunResult => ({
   error
 })
 
-/** Two streams that share one allowance. */
+/** What is kept of one stream. */
 const capture = () => {
-  const kept = { stdout: [] as Array<Uint8Array>, stderr: [] as Array<Uint8Array> }
+  const kept: Array<Uint8Array> = []
   let left = OUTPUT_CAP
   let truncated = false
-  const text = (chunks: ReadonlyArray<Uint8Array>) => {
-    const decoder = new TextDecoder()
-    // A character cut in two by the cap is left out rather than shown as a wrong one.
-    const start = chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join("")
-    return truncated ? start : start + decoder.decode()
-  }
   return {
-    into: (name: keyof typeof kept) => (chunk: Uint8Array) =>
+    take: (chunk: Uint8Array) =>
       Effect.sync(() => {
         const part = chunk.subarray(0, left)
         left -= part.length
         truncated ||= part.length < chunk.length
-        if (part.length > 0) kept[name].push(part)
+        if (part.length > 0) kept.push(part)
       }),
     read: () => {
-      const stdout = text(kept.stdout)
-      const stderr = text(kept.stderr)
-      if (!truncated) return { stdout, stderr }
-      return stderr.trim() === "" ? { stdout: stdout + NOTICE, stderr } : { stdout, stderr: stderr + NOTICE }
+      const decoder = new TextDecoder()
+      const start = kept.map((chunk) => decoder.decode(chunk, { stream: true })).join("")
+      // A character cut in two by the cap is left out rather than shown as a wrong one.
+      return truncated ? start + NOTICE : start + decoder.decode()
     }
   }
 }
@@ -93,7 +87,8 @@ const ended = (exit: Exit.Exit<number, PlatformError.PlatformError>): Pick<RunRe
 
 /** Runs a program without a shell. Fails only when it could not be started. */
 export const run = Effect.fn("process.run")(function* (options: RunOptions) {
-  const output = capture()
+  const stdout = capture()
+  const stderr = capture()
   const child = yield* Scope.fork(yield* Effect.scope)
   const handle = yield* ChildProcess.make(options.path, options.args, {
     cwd: options.cwd,
@@ -103,13 +98,10 @@ export const run = Effect.fn("process.run")(function* (options: RunOptions) {
     forceKillAfter: KILL_GRACE
   }).pipe(Scope.provide(child))
   const readers = yield* Effect.forkScoped(
-    Effect.all(
-      [
-        Stream.runForEach(handle.stdout, output.into("stdout")),
-        Stream.runForEach(handle.stderr, output.into("stderr"))
-      ],
-      { concurrency: 2, discard: true }
-    ),
+    Effect.all([Stream.runForEach(handle.stdout, stdout.take), Stream.runForEach(handle.stderr, stderr.take)], {
+      concurrency: 2,
+      discard: true
+    }),
     { startImmediately: true }
   )
   const exit = yield* Effect.timeoutOption(Effect.exit(handle.exitCode), options.timeoutMs)
@@ -118,6 +110,7 @@ export const run = Effect.fn("process.run")(function* (options: RunOptions) {
   yield* Effect.timeoutOption(Fiber.await(readers), DRAIN_GRACE)
   const timedOut = Option.isNone(exit)
   const end = timedOut ? { exitCode: TIMED_OUT_CODE, error: null } : ended(exit.value)
-  const result: RunResult = { ...end, timedOut, success: !timedOut && end.exitCode === 0, ...output.read() }
+  const success = !timedOut && end.exitCode === 0
+  const result: RunResult = { ...end, timedOut, success, stdout: stdout.read(), stderr: stderr.read() }
   return result
 }, Effect.scoped)
