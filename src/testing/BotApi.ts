@@ -233,9 +233,15 @@ export const serve = Effect.fn("BotApi.serve")(function* (
     port: options.port ?? 0,
     gracefulShutdownTimeout: 0
   })
-  // Long polls and idle connections would hold the close back.
-  yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
   yield* server.serve(app(state)).pipe(Effect.provideService(HttpMiddleware.TracerDisabledWhen, () => true))
+  // A long poll whose client went away and idle connections would hold the close back.
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      if (state.poller !== undefined) state.poller.terminated = true
+      state.notify()
+      node.closeAllConnections()
+    })
+  )
   return control(state, NetAddress.formatUrlUnsafe(server.address))
 })
 
