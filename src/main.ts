@@ -15,7 +15,7 @@ NodeRuntime.runMain(
     lifetime,
     environment: {
       variables: process.env,
-      home: process.env["HOME"] ?? homedir(),
+      home: homedir(),
       cwd: process.cwd(),
       pid: process.pid,
       execPath: process.execPath,

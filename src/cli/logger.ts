@@ -2,9 +2,16 @@
  * Where a command's log goes: stderr, always, so that stdout holds nothing but the result. Secrets are taken out.
  */
 import * as Cause from "effect/Cause"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import type * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import { Redactor } from "../layers/logging/Redactor.ts"
+import type { ConfiguredLevel } from "../layers/Logging.ts"
+import { Environment } from "./Environment.ts"
 import { lines } from "./output.ts"
 
 const words = (message: unknown): string =>
@@ -12,26 +19,56 @@ const words = (message: unknown): string =>
     .map((part: unknown) => (typeof part === "string" ? part : JSON.stringify(part)))
     .join(" ")
 
-const withCause = (text: string, cause: Cause.Cause<unknown>): string =>
-  cause.reasons.length === 0 ? text : `${text}\n${Cause.pretty(cause)}`
-
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
-const brief = Logger.make(({ cause, logLevel, message }) =>
-  withCause(`${logLevel === "Warn" ? "Warning" : logLevel}: ${capital(words(message))}`, cause)
-)
+const brief = Logger.make(({ cause, logLevel, message }) => {
+  const text = `${logLevel === "Warn" ? "Warning" : logLevel}: ${capital(words(message))}`
+  return cause.reasons.length === 0 ? text : `${text}\n${Cause.pretty(cause)}`
+})
 
-const dated = Logger.make(({ cause, date, logLevel, message }) =>
-  withCause(`${date.toISOString()} ${logLevel.toLowerCase().padEnd(5)} ${words(message)}`, cause)
-)
+/** For a command that answers and ends: a line per warning. */
+export const layerBrief = Logger.layer([
+  Effect.map(Redactor, ({ redact }) => Logger.withConsoleError(Logger.map(brief, (text) => redact(lines(text)))))
+])
 
-const layerOf = (logger: Logger.Logger<unknown, string>) =>
-  Logger.layer([
-    Effect.map(Redactor, ({ redact }) => Logger.withConsoleError(Logger.map(logger, (text) => redact(lines(text)))))
-  ])
+const LEVELS: Readonly<Record<LogLevel.LogLevel, ConfiguredLevel>> = {
+  All: "trace",
+  Trace: "trace",
+  Debug: "debug",
+  Info: "info",
+  Warn: "warn",
+  Error: "error",
+  Fatal: "fatal",
+  None: "silent"
+}
 
-/** For a command that answers and ends. */
-export const layerBrief = layerOf(brief)
+export interface ServiceLog {
+  /** Absolute path of the log file; left out, there is none. */
+  readonly file?: string
+  /** Least level of the file; of stderr too, unless `--log-level` names another. */
+  readonly level: ConfiguredLevel
+  /** Least level of stderr. */
+  readonly consoleLevel: ConfiguredLevel
+  readonly style: "pretty" | "json"
+}
 
-/** For a command that runs until it is stopped: each line says when. */
-export const layerDated = layerOf(dated)
+/** For a command that runs until it is stopped: dated lines, and a file where one is named. */
+export const layerService = (options: ServiceLog) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { terminal, variables } = yield* Environment
+      const console = yield* Console.Console
+      const asked = Option.map(yield* GlobalFlag.LogLevel, (level) => LEVELS[level])
+      const Logging = yield* Effect.promise(() => import("../layers/Logging.ts"))
+      return Logging.layer({
+        file: options.file,
+        level: options.level,
+        stderr: {
+          write: (text) => console.error(text.trimEnd()),
+          level: Option.getOrElse(asked, () => options.consoleLevel),
+          style: options.style,
+          color: terminal !== undefined && (variables["NO_COLOR"] ?? "") === ""
+        }
+      })
+    })
+  )

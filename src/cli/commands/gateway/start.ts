@@ -25,7 +25,7 @@ const checkConfigured = Effect.fnUntraced(function* (allowUnconfigured: boolean)
       message: `${path} says gateway.mode "remote": this machine uses a Gateway elsewhere.\nFix: \`openclaw config set gateway.mode local\` to run one here.`
     })
   }
-  if (exists || allowUnconfigured) return
+  if (exists || allowUnconfigured) return config
   return yield* new CommandFailed({
     exitCode: 78,
     message: `there is no configuration yet: ${path} is missing.\nFix: \`openclaw config set gateway.mode local\` makes one; or start without it with --allow-unconfigured.`
@@ -36,10 +36,11 @@ const checkConfigured = Effect.fnUntraced(function* (allowUnconfigured: boolean)
 export const run = Effect.fn("cli.gateway.run")(function* (flags: RunFlags) {
   const { variables } = yield* Environment
   const { configFile, root } = yield* State.plan
-  yield* checkConfigured(flags.allowUnconfigured)
+  const config = yield* checkConfigured(flags.allowUnconfigured)
   if (flags.force) yield* endOwner
-  yield* serve({
+  return yield* serve({
     verbose: flags.verbose,
+    config,
     gateway: {
       stateDir: root,
       configFile,

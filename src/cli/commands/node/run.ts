@@ -1,9 +1,6 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import * as References from "effect/References"
 import * as DeviceIdentity from "../../../client/DeviceIdentity.ts"
 import * as DeviceTokens from "../../../client/DeviceTokens.ts"
 import { VERSION } from "../../../domain/Version.ts"
@@ -59,13 +56,5 @@ export const run = Effect.fn("cli.node.run")(
       Layer.provideMerge(State.stateDir)
     )
   ),
-  (effect) =>
-    Effect.flatMap(GlobalFlag.LogLevel, (level) =>
-      Effect.provideService(
-        effect,
-        References.MinimumLogLevel,
-        Option.getOrElse(level, () => "Info" as const)
-      )
-    ),
-  Effect.provide(Log.layerDated)
+  Effect.provide(Log.layerService({ level: "info", consoleLevel: "info", style: "pretty" }))
 )

@@ -67,14 +67,14 @@ export const stateOf = (node: NodeRow, now: number): string =>
     .filter((part) => part !== undefined)
     .join(" · ")
 
-export const platformOf = (node: NodeRow): string =>
-  [
-    node.platform,
-    node.modelIdentifier ?? node.deviceFamily,
-    node.version === undefined ? undefined : `v${node.version}`
-  ]
+/** `linux v0.1.0`; the family only where it says more than the platform. */
+export const platformOf = (node: NodeRow): string => {
+  const model = node.modelIdentifier ?? node.deviceFamily
+  const says = model?.toLowerCase() === node.platform?.toLowerCase() ? undefined : model
+  return [node.platform, says, node.version === undefined ? undefined : `v${node.version}`]
     .filter((part) => part !== undefined)
     .join(" ")
+}
 
 /** Requests for approval, with all commands in full: they are what is being approved. */
 export const pendingTable = (pending: ReadonlyArray<PendingNode>, now: number): string =>

@@ -1,0 +1,180 @@
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { home, run } from "./kit.ts"
+
+const fileIn = (folder: string) => join(folder, ".openclaw", "openclaw.json")
+
+const withFile = (text: string) =>
+  Effect.map(home, (folder) => {
+    mkdirSync(join(folder, ".openclaw"), { mode: 0o700 })
+    writeFileSync(fileIn(folder), text, { mode: 0o600 })
+    return folder
+  })
+
+const secrets = JSON.stringify({
+  gateway: { port: 19_001, auth: { token: "token-canary-1" } },
+  models: { providers: { mine: { apiKey: "key-canary-2", headers: { "x-secret": "header-canary-3" } } } },
+  channels: { telegram: { botToken: "12345:bot-canary-4-aaaaaaaaaaaaaaaaaaaa" } },
+  browser: { enabled: true }
+})
+
+describe("config", () => {
+  it.live("file prints the path, whether or not it exists; flags and environment move it", () =>
+    Effect.gen(function* () {
+      const folder = yield* home
+      const path = (ended: { readonly stdout: string }) => ended.stdout
+      assert.strictEqual(path(yield* run({ home: folder }, "config", "file")), fileIn(folder))
+      assert.strictEqual(
+        path(yield* run({ home: folder }, "config", "file", "--profile", "work")),
+        join(folder, ".openclaw-work", "openclaw.json")
+      )
+      const variables = { OPENCLAW_CONFIG_PATH: join(folder, "own.json") }
+      const asJson = yield* run({ home: folder, variables }, "config", "file", "--json")
+      assert.deepStrictEqual(JSON.parse(asJson.stdout), { path: join(folder, "own.json") })
+      assert.isFalse(existsSync(join(folder, ".openclaw")))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("set makes a private file, reads values as JSON5, and does not repeat them", () =>
+    Effect.gen(function* () {
+      const folder = yield* home
+      const set = (...given: ReadonlyArray<string>) => run({ home: folder }, "config", "set", ...given)
+      for (const [path, value] of [
+        ["gateway.port", "19001"],
+        ["gateway.auth.token", "token-canary-1"],
+        ["agents.defaults.model", "mock/mock-1"],
+        ["channels.telegram.allowFrom", "['7', 8]"]
+      ] as const) {
+        const ended = yield* set(path, value)
+        assert.strictEqual(ended.code, 0)
+        assert.include(ended.stdout, path)
+        assert.notInclude(JSON.stringify(ended), "canary")
+      }
+      assert.deepStrictEqual(JSON.parse(readFileSync(fileIn(folder), "utf8")), {
+        gateway: { port: 19_001, auth: { token: "token-canary-1" } },
+        agents: { defaults: { model: "mock/mock-1" } },
+        channels: { telegram: { allowFrom: ["7", 8] } }
+      })
+      assert.strictEqual(statSync(fileIn(folder)).mode & 0o777, 0o600)
+      assert.strictEqual(statSync(join(folder, ".openclaw")).mode & 0o777, 0o700)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("set refuses a wrong value with 78 and leaves the file alone", () =>
+    Effect.gen(function* () {
+      const folder = yield* withFile('{"gateway":{"port":19001}}')
+      const ended = yield* run({ home: folder }, "config", "set", "gateway.port", "high")
+      assert.strictEqual(ended.code, 78)
+      assert.match(ended.stderr, /gateway\.port: got "high", expected[\s\S]*Fix: /)
+      assert.strictEqual(readFileSync(fileIn(folder), "utf8"), '{"gateway":{"port":19001}}')
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("get shows values without secrets, and says so on stderr", () =>
+    Effect.gen(function* () {
+      const setting = { home: yield* withFile(secrets) }
+      const port = yield* run(setting, "config", "get", "gateway.port")
+      assert.deepStrictEqual(port, { stdout: "19001", stderr: "", code: 0 })
+      for (const path of [
+        [],
+        ["gateway"],
+        ["gateway.auth.token"],
+        ["models.providers.mine.apiKey"],
+        ["models.providers.mine.headers"],
+        ["channels.telegram.botToken"]
+      ]) {
+        for (const flags of [[], ["--json"]]) {
+          const ended = yield* run(setting, "config", "get", ...path, ...flags)
+          assert.strictEqual(ended.code, 0)
+          assert.include(ended.stdout, "<redacted>")
+          assert.include(ended.stderr, "--show-secrets")
+          assert.notInclude(JSON.stringify(ended), "canary")
+        }
+      }
+      const shown = yield* run(setting, "config", "get", "gateway.auth.token", "--show-secrets")
+      assert.deepStrictEqual(shown, { stdout: "token-canary-1", stderr: "", code: 0 })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("get tells what is unset from what does not exist", () =>
+    Effect.gen(function* () {
+      const setting = { home: yield* withFile("{}") }
+      const unset = yield* run(setting, "config", "get", "gateway.port")
+      assert.strictEqual(unset.code, 1)
+      assert.match(unset.stderr, /gateway\.port is not set[\s\S]*Fix: /)
+      for (const path of ["nope.x", "gateway.bogus"]) {
+        const unknown = yield* run(setting, "config", "get", path)
+        assert.strictEqual(unknown.code, 1)
+        assert.match(unknown.stderr, /Unknown config path[\s\S]*Fix: /)
+      }
+      const wrong = yield* run(setting, "config", "get", "a..b")
+      assert.match(wrong.stderr, /is no path[\s\S]*Fix: /)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("unset removes a value, and says when there is none", () =>
+    Effect.gen(function* () {
+      const folder = yield* withFile('{"gateway":{"port":19001}}')
+      const removed = yield* run({ home: folder }, "config", "unset", "gateway.port")
+      assert.strictEqual(removed.code, 0)
+      assert.match(removed.stdout, /Removed gateway\.port/)
+      assert.deepStrictEqual(JSON.parse(readFileSync(fileIn(folder), "utf8")), { gateway: {} })
+      const absent = yield* run({ home: folder }, "config", "unset", "gateway.port")
+      assert.strictEqual(absent.code, 1)
+      assert.match(absent.stderr, /not found: gateway\.port[\s\S]*Fix: /)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("validate lists the keys that are kept but not used", () =>
+    Effect.gen(function* () {
+      const setting = { home: yield* withFile(secrets) }
+      const ended = yield* run(setting, "config", "validate")
+      assert.strictEqual(ended.code, 0)
+      assert.match(
+        ended.stdout,
+        /^Config valid: ~\/\.openclaw\/openclaw\.json\n1 key kept but not used here:\n {2}browser$/
+      )
+      const asJson = JSON.parse((yield* run(setting, "config", "validate", "--json")).stdout)
+      assert.deepStrictEqual([asJson.valid, asJson.unusedKeys], [true, ["browser"]])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("validate names every wrong value at once, exit 78; a missing file is 1", () =>
+    Effect.gen(function* () {
+      const setting = {
+        home: yield* withFile('{"gateway":{"port":"x","bind":"world","auth":{"token":"token-canary"}}}')
+      }
+      const ended = yield* run(setting, "config", "validate")
+      assert.strictEqual(ended.code, 78)
+      assert.match(ended.stderr, /2 problems[\s\S]*gateway\.port[\s\S]*gateway\.bind[\s\S]*Fix: /)
+      const asJson = yield* run(setting, "config", "validate", "--json")
+      assert.strictEqual(asJson.code, 78)
+      assert.strictEqual(JSON.parse(asJson.stderr).error.name, "ConfigInvalid")
+      assert.notInclude(JSON.stringify([ended, asJson]), "canary")
+
+      const missing = yield* run({ home: yield* home }, "config", "validate")
+      assert.strictEqual(missing.code, 1)
+      assert.match(missing.stderr, /not found[\s\S]*Fix: /)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a text that is no JSON5, and a file that others can write, are 78", () =>
+    Effect.gen(function* () {
+      for (const command of [
+        ["config", "validate"],
+        ["config", "get"],
+        ["config", "set", "gateway.port", "1"],
+        ["health"]
+      ]) {
+        const ended = yield* run({ home: yield* withFile("{ nope") }, ...command)
+        assert.strictEqual(ended.code, 78, command.join(" "))
+        assert.match(ended.stderr, /JSON5/)
+      }
+      const folder = yield* home
+      mkdirSync(fileIn(folder), { recursive: true })
+      assert.strictEqual((yield* run({ home: folder }, "config", "get")).code, 78)
+    }).pipe(Effect.scoped)
+  )
+})

@@ -1,0 +1,159 @@
+import { createServer, type AddressInfo } from "node:net"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { gateway, home, run } from "./kit.ts"
+
+/** Counts who connects, and answers nobody. */
+const listening = Effect.acquireRelease(
+  Effect.callback<{ readonly port: number; readonly connections: () => number; readonly close: () => void }>(
+    (resume) => {
+      let connections = 0
+      const server = createServer((socket) => {
+        connections++
+        socket.destroy()
+      })
+      server.listen(0, "127.0.0.1", () =>
+        resume(
+          Effect.succeed({
+            port: (server.address() as AddressInfo).port,
+            connections: () => connections,
+            close: () => server.close()
+          })
+        )
+      )
+    }
+  ),
+  ({ close }) => Effect.sync(close)
+)
+
+/** A home whose configuration holds secrets. */
+const configured = Effect.map(home, (folder) => {
+  mkdirSync(join(folder, ".openclaw"), { mode: 0o700 })
+  writeFileSync(
+    join(folder, ".openclaw", "openclaw.json"),
+    JSON.stringify({ gateway: { auth: { token: "file-token-canary" }, remote: { token: "remote-token-canary" } } }),
+    { mode: 0o600 }
+  )
+  return folder
+})
+const variables = { OPENCLAW_GATEWAY_TOKEN: "env-token-canary", OPENCLAW_GATEWAY_PASSWORD: "env-password-canary" }
+
+const asking: ReadonlyArray<ReadonlyArray<string>> = [
+  ["status"],
+  ["health"],
+  ["gateway", "status"],
+  ["gateway", "health"],
+  ["gateway", "probe"],
+  ["gateway", "call", "health"],
+  ["gateway", "send", "--target", "telegram:1", "-m", "hello"],
+  ["gateway", "agent", "-m", "hello"],
+  ["agent", "-m", "hello"],
+  ["message", "send", "--target", "telegram:1", "-m", "hello"],
+  ["node", "run"],
+  ["nodes", "list"],
+  ["nodes", "status"],
+  ["nodes", "describe", "--node", "n"],
+  ["nodes", "invoke", "--node", "n", "--command", "system.which"],
+  ["nodes", "pending"],
+  ["nodes", "approve", "r"],
+  ["nodes", "reject", "r"],
+  ["devices", "list"],
+  ["devices", "approve", "r"],
+  ["devices", "approve"],
+  ["devices", "reject", "r"],
+  ["channels", "status"],
+  ["sessions"],
+  ["sessions", "list"]
+]
+
+describe("--url", () => {
+  for (const given of asking)
+    it.live(`${given.join(" ")}: without --token or --password no connection is opened`, () =>
+      Effect.gen(function* () {
+        const server = yield* listening
+        const setting = { home: yield* configured, variables }
+        const url = `ws://127.0.0.1:${server.port}`
+        const ended = yield* run(setting, ...given, "--url", url)
+        const asJson = yield* run(setting, ...given, "--url", url, "--json")
+        assert.strictEqual(ended.code, 1)
+        assert.match(`${ended.stderr}${ended.stdout}`, /explicit credentials[\s\S]*Fix: pass --token or --password/)
+        assert.match(`${asJson.stderr}${asJson.stdout}`, /MissingExplicitCredentials/)
+        assert.notMatch(JSON.stringify([ended, asJson]), /canary/)
+        assert.strictEqual(server.connections(), 0)
+      }).pipe(Effect.scoped)
+    )
+
+  it.live("with --token sends that token and no other secret", () =>
+    Effect.gen(function* () {
+      const server = yield* gateway({ "sessions.list": () => ({ ts: 1, count: 0, sessions: [] }) })
+      const setting = { home: yield* configured, variables }
+      const ended = yield* run(setting, "sessions", "--url", server.url, "--token", "flag-token-canary")
+      assert.strictEqual(ended.code, 0)
+      assert.deepStrictEqual(server.connects[0]?.params["auth"], { token: "flag-token-canary" })
+      assert.notMatch(JSON.stringify(server.connects), /(?:env|file|remote)-/)
+      assert.notMatch(JSON.stringify(ended), /canary/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("works beside a configuration that is broken", () =>
+    Effect.gen(function* () {
+      const server = yield* gateway({ "sessions.list": () => ({ ts: 1, count: 0, sessions: [] }) })
+      const folder = yield* configured
+      writeFileSync(join(folder, ".openclaw", "openclaw.json"), "{ broken")
+      assert.strictEqual((yield* run({ home: folder }, "sessions", ...server.flags)).code, 0)
+      assert.strictEqual((yield* run({ home: folder }, "sessions")).code, 78)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live.each([
+    ["http://127.0.0.1:1", /ws:\/\/ or wss:\/\//],
+    ["ws://user:pass-canary@127.0.0.1:1", /user name or password/],
+    ["ws://203.0.113.9:18789", /unencrypted/],
+    ["nonsense", /not a URL/]
+  ] as const)("%s is refused with the fix", ([url, says]) =>
+    Effect.gen(function* () {
+      const ended = yield* run({ home: yield* home }, "health", "--url", url, "--token", "flag-token-canary")
+      assert.strictEqual(ended.code, 1)
+      assert.match(ended.stderr, says)
+      assert.match(ended.stderr, /Fix: /)
+      assert.notMatch(JSON.stringify(ended), /canary/)
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("without --url", () => {
+  it.live("the local Gateway gets the configured token, and the environment's port decides", () =>
+    Effect.gen(function* () {
+      const server = yield* gateway({ health: () => ({ ok: true }) })
+      const setting = { home: yield* configured, variables: { OPENCLAW_GATEWAY_PORT: new URL(server.url).port } }
+      const ended = yield* run(setting, "health")
+      assert.strictEqual(ended.code, 0)
+      assert.deepStrictEqual(server.connects[0]?.params["auth"], { token: "file-token-canary" })
+      assert.notMatch(JSON.stringify(ended), /canary/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a Gateway's error that repeats the token is shown without it", () =>
+    Effect.gen(function* () {
+      const server = yield* gateway({
+        health: () => {
+          throw {
+            code: "INVALID_REQUEST",
+            message: "bad token file-token-canary \u001b[2J",
+            details: "file-token-canary"
+          }
+        }
+      })
+      const setting = { home: yield* configured, variables: { OPENCLAW_GATEWAY_PORT: new URL(server.url).port } }
+      for (const flags of [[], ["--json"], ["--log-level", "debug"]]) {
+        const ended = yield* run(setting, "health", ...flags)
+        assert.strictEqual(ended.code, 1)
+        assert.include(ended.stderr, "<redacted>")
+        assert.notMatch(JSON.stringify(ended), /canary/)
+        assert.notInclude(ended.stderr, "\u001b")
+      }
+    }).pipe(Effect.scoped)
+  )
+})

@@ -1,0 +1,120 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Completions from "effect/cli/Completions"
+import * as Effect from "effect/Effect"
+import { root } from "../../src/cli/root.ts"
+import { home, run } from "./kit.ts"
+
+interface Found {
+  readonly path: ReadonlyArray<string>
+  readonly command: Completions.CommandDescriptor
+}
+
+const commands = (command: Completions.CommandDescriptor, path: ReadonlyArray<string>): ReadonlyArray<Found> => [
+  { path, command },
+  ...command.subcommands.flatMap((sub) => commands(sub, [...path, sub.name]))
+]
+const all = commands(Completions.fromCommand(root), [])
+
+describe("usage", () => {
+  it("says of every command, flag and argument what it is", () => {
+    const silent = all.flatMap(({ command, path }) => [
+      ...(command.description ? [] : [path.join(" ")]),
+      ...command.flags.filter((flag) => !flag.description).map((flag) => `${path.join(" ")} --${flag.name}`),
+      ...command.arguments.filter((given) => !given.description).map((given) => `${path.join(" ")} <${given.name}>`)
+    ])
+    assert.deepStrictEqual(silent, [])
+    assert.isAbove(all.length, 35)
+  })
+
+  it.live("has every command of the plan", () =>
+    Effect.sync(() => {
+      const names = new Set(all.map(({ path }) => path.join(" ")))
+      const wanted = [
+        "gateway",
+        ...["run", "status", "health", "call", "send", "agent", "probe"].map((name) => `gateway ${name}`),
+        "health",
+        "status",
+        "agent",
+        "message send",
+        "node run",
+        ...["list", "status", "describe", "invoke", "pending", "approve", "reject"].map((name) => `nodes ${name}`),
+        ...["list", "approve", "reject"].map((name) => `devices ${name}`),
+        "pairing list",
+        "pairing approve",
+        ...["get", "set", "unset", "validate", "file"].map((name) => `config ${name}`),
+        "channels status",
+        "sessions",
+        "sessions list",
+        "completion",
+        "demo"
+      ]
+      assert.deepStrictEqual(
+        wanted.filter((name) => !names.has(name)),
+        []
+      )
+    })
+  )
+
+  it.live("prints help for every command, on stdout, and succeeds", () =>
+    Effect.gen(function* () {
+      const setting = { home: yield* home }
+      for (const { command, path } of all) {
+        const ended = yield* run(setting, ...path, "--help")
+        assert.strictEqual(ended.code, 0, path.join(" "))
+        assert.include(ended.stdout, command.description ?? "?")
+        assert.strictEqual(ended.stderr, "")
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  const wrong: ReadonlyArray<readonly [given: ReadonlyArray<string>, says: RegExp]> = [
+    [["nods"], /nods[\s\S]*openclaw --help/],
+    [["nodes", "lst"], /lst[\s\S]*openclaw nodes --help/],
+    [["nodes", "list", "--bogus"], /--bogus[\s\S]*openclaw nodes list --help/],
+    [["nodes", "approve"], /requestId/],
+    [["gateway", "call"], /method/],
+    [["gateway", "run", "--port", "http"], /port/],
+    [["gateway", "run", "--port", "-1"], /--port is -1/],
+    [["gateway", "run", "--bind", "world"], /bind/],
+    [["nodes", "list", "--timeout", "0"], /--timeout is 0/],
+    [["agent"], /message/],
+    [["message", "send", "-m", "hello"], /target/],
+    [["completion", "tcsh"], /tcsh/]
+  ]
+  it.live.each(wrong)("refuses %j with the fix, exit 1", ([given, says]) =>
+    Effect.gen(function* () {
+      const setting = { home: yield* home }
+      const ended = yield* run(setting, ...given)
+      assert.strictEqual(ended.code, 1)
+      assert.match(ended.stderr, says)
+      assert.match(ended.stderr, /Fix: /)
+      assert.strictEqual(ended.stdout, "")
+
+      const asJson = yield* run(setting, ...given, "--json")
+      const { error, ok } = JSON.parse(asJson.stderr)
+      assert.deepStrictEqual([asJson.code, ok, error.type], [1, false, "cli_error"])
+      assert.match(error.message, says)
+      assert.strictEqual(asJson.stdout, "")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("prints completions for each shell", () =>
+    Effect.gen(function* () {
+      const setting = { home: yield* home }
+      for (const shell of ["bash", "zsh", "fish", "powershell"]) {
+        const ended = yield* run(setting, "completion", shell)
+        assert.strictEqual(ended.code, 0)
+        assert.include(ended.stdout, "invoke")
+        assert.strictEqual((yield* run(setting, "--completions", shell)).stdout, ended.stdout)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("refuses a profile name that is a path", () =>
+    Effect.gen(function* () {
+      const ended = yield* run({ home: yield* home }, "config", "file", "--profile", "../evil")
+      assert.strictEqual(ended.code, 1)
+      assert.match(ended.stderr, /not a profile name/)
+    }).pipe(Effect.scoped)
+  )
+})
