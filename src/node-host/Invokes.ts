@@ -29,7 +29,14 @@ export interface InvokesOptions {
   readonly concurrency?: number | undefined
   /** Requests that may wait for their turn; 64 when left out. More are refused at once. */
   readonly queue?: number | undefined
+  /** Told of each request when it arrives and when its answer is ready. Params and results are not told: they may be secret. */
+  readonly onInvoke?: ((invoke: Invoke) => Effect.Effect<void>) | undefined
 }
+
+/** One request as the node's owner may follow it. */
+export type Invoke =
+  | { readonly phase: "asked"; readonly command: string }
+  | { readonly phase: "answered"; readonly command: string; readonly ok: boolean; readonly durationMs: number }
 
 const decodeRequest = Schema.decodeUnknownExit(NodeInvokeRequest)
 const Json = Schema.fromJsonString(Schema.Unknown)
@@ -53,7 +60,7 @@ const outcomeOf = (exit: Exit.Exit<string, CommandError>, began: boolean): Outco
 export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Commands, options: InvokesOptions = {}) {
   const memory = yield* InvokeMemory
   const fibers = yield* FiberSet.make()
-  const { concurrency = 8, queue = 64 } = options
+  const { concurrency = 8, onInvoke = () => Effect.void, queue = 64 } = options
   const turns = yield* Semaphore.make(concurrency)
 
   const emit = (event: string, payload: unknown) =>
@@ -125,7 +132,15 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
     const { value } = request
     const full = (yield* FiberSet.size(fibers)) >= concurrency + queue
     const busy = failed({ code: "UNAVAILABLE", message: "the node is busy; try again later" })
-    const served = Effect.flatMap(full ? Effect.succeed(busy) : replyTo(value), (reply) => answer(value, reply))
+    const served = Effect.gen(function* () {
+      const { command } = value
+      const asked = yield* Clock.currentTimeMillis
+      yield* onInvoke({ phase: "asked", command })
+      const reply = full ? busy : yield* replyTo(value)
+      const durationMs = (yield* Clock.currentTimeMillis) - asked
+      yield* onInvoke({ phase: "answered", command, ok: reply.ok, durationMs })
+      yield* answer(value, reply)
+    })
     yield* FiberSet.run(fibers, Effect.annotateLogs(served, { command: value.command, invoke: value.id.slice(0, 64) }))
   })
 })

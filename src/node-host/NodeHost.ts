@@ -34,13 +34,22 @@ export class NodeHostStopped extends Schema.TaggedError<NodeHostStopped>()("Node
 
 /** What whoever runs the node may want to know. `message` is for people and names the command that helps. */
 export interface Notice {
-  readonly _tag: "Connected" | "Away" | "DeviceApprovalNeeded" | "CommandApprovalNeeded" | "Approved" | "Rejected"
+  readonly _tag:
+    | "Connected"
+    | "Away"
+    | "DeviceApprovalNeeded"
+    | "CommandApprovalNeeded"
+    | "Approved"
+    | "Rejected"
+    | "Invoke"
   readonly message: string
   /** The request that waits for an operator. */
   readonly requestId?: string
+  /** What an `Invoke` notice tells of. */
+  readonly invoke?: Invokes.Invoke["phase"]
 }
 
-export interface ServeOptions extends Invokes.InvokesOptions {
+export interface ServeOptions extends Omit<Invokes.InvokesOptions, "onInvoke"> {
   /** Where notices go; to the log when left out. */
   readonly onNotice?: ((notice: Notice) => Effect.Effect<void>) | undefined
 }
@@ -99,6 +108,11 @@ const commandApproval = (requestId: string | undefined): Notice => ({
   ...(requestId === undefined ? undefined : { requestId })
 })
 
+const inWords = (invoke: Invokes.Invoke): string =>
+  invoke.phase === "asked"
+    ? `${invoke.command} asked for`
+    : `${invoke.command} ${invoke.ok ? "answered" : "failed"} after ${invoke.durationMs} ms`
+
 /** Serves commands over an existing link until the scope closes; fails when the link stopped for good. */
 export const serve = Effect.fn("NodeHost.serve")(function* (
   link: NodeLink.NodeLink,
@@ -107,7 +121,11 @@ export const serve = Effect.fn("NodeHost.serve")(function* (
 ): Effect.fn.Return<never, NodeHostStopped, HostInfo | InvokeMemory | Supervisor | Scope.Scope> {
   const host = yield* HostInfo
   const supervisor = yield* Supervisor
-  const take = yield* Invokes.make(link, commands, options)
+  const tell = options.onNotice ?? ((notice: Notice) => Effect.logInfo(notice.message))
+  const take = yield* Invokes.make(link, commands, {
+    ...options,
+    onInvoke: (invoke) => tell({ _tag: "Invoke", message: inWords(invoke), invoke: invoke.phase })
+  })
   const stats = yield* FiberHandle.make()
   const stopped = yield* Deferred.make<never, NodeHostStopped>()
   let last: string | undefined
@@ -117,7 +135,7 @@ export const serve = Effect.fn("NodeHost.serve")(function* (
     Effect.suspend(() => {
       if (notice.message === last) return Effect.void
       last = notice.message
-      return options.onNotice === undefined ? Effect.logInfo(notice.message) : options.onNotice(notice)
+      return tell(notice)
     })
 
   const report = Effect.gen(function* () {

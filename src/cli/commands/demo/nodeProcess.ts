@@ -34,7 +34,8 @@ export const start = Effect.fn("demo.startNode")(function* (options: NodeProcess
       "--port",
       String(options.port),
       "--display-name",
-      options.displayName
+      options.displayName,
+      "--json"
     ],
     {
       env: {

@@ -59,7 +59,7 @@ const pairNode = Effect.fnUntraced(function* (
 ) {
   const requests = yield* client.on("node.pair.requested").pipe(Stream.take(1), Stream.runHead, Effect.forkScoped)
   const node = yield* NodeProcess.start({ port, token: secret, displayName: NODE_NAME, folder })
-  const output = yield* narrate.node(node.lines, hops)
+  const { approved, output } = yield* narrate.node(node.lines, hops)
   const ended = Effect.flatMap(node.exitCode, (code) =>
     Effect.fail(new CommandFailed({ message: `the node ended with exit code ${code}:\n${output().join("\n")}` }))
   )
@@ -71,6 +71,7 @@ const pairNode = Effect.fnUntraced(function* (
       yield* client.call["node.pair.approve"]({ requestId: request.requestId })
       yield* hops.hop("operator", "gateway", `approves ${request.displayName ?? request.nodeId}`)
     }
+    yield* approved
   })
   yield* Effect.raceFirst(approve, ended).pipe(
     Effect.timeoutOrElse({

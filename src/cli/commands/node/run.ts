@@ -19,8 +19,8 @@ import { type Address, nodeTarget } from "./target.ts"
 
 /** Each notice is a line on stdout; with `--json` an object. The log is on stderr. */
 const show = Effect.fnUntraced(function* (notice: NodeHost.Notice) {
-  const { _tag, message, requestId } = notice
-  yield* Console.log((yield* Json) ? JSON.stringify({ event: _tag, message, requestId }) : lines(message))
+  const { _tag, ...rest } = notice
+  yield* Console.log((yield* Json) ? JSON.stringify({ event: _tag, ...rest }) : lines(rest.message))
 })
 
 const host = Layer.unwrap(Effect.map(Environment, ({ cwd, variables }) => HostInfo.layer({ env: variables, cwd })))
