@@ -73,6 +73,8 @@ export interface BotApiServer {
     readonly matching?: (message: SentMessage) => boolean
   }) => Effect.Effect<SentMessage>
   readonly actions: Effect.Effect<ReadonlyArray<ChatAction>>
+  /** Waits until so many chat actions were shown. */
+  readonly awaitActions: (count: number) => Effect.Effect<ReadonlyArray<ChatAction>>
   /** Every call with a valid token so far. */
   readonly calls: Effect.Effect<ReadonlyArray<Call>>
   /** Waits until a call was made that `matching` accepts. */
@@ -188,6 +190,7 @@ const control = (state: State, url: string): BotApiServer => {
         )
       ),
     actions: Effect.sync(() => [...state.actions]),
+    awaitActions: (count) => state.until(() => (state.actions.length >= count ? [...state.actions] : undefined)),
     calls: Effect.sync(() => [...state.calls]),
     awaitCall: (matching, count = 1) =>
       Effect.asVoid(state.until(() => (state.calls.filter(matching).length >= count ? true : undefined))),

@@ -48,7 +48,9 @@ const waitBefore = (error: TelegramError, attempt: number, random: number): numb
     const wait = error.retryAfterMs ?? 1_000
     return wait <= longestWaitMs ? wait : undefined
   }
-  return error.kind === "unreached" && error.code === undefined ? 250 * 2 ** attempt * (0.5 + random / 2) : undefined
+  return error.kind === "unreached" && error.code === undefined
+    ? 250 * 2 ** (attempt - 1) * (0.5 + random / 2)
+    : undefined
 }
 
 /** The HTML is at fault, not the message. */

@@ -5,7 +5,6 @@ import type { ServerResponse } from "node:http"
 import * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Stream from "effect/Stream"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import type { Json } from "./State.ts"
 
@@ -36,6 +35,8 @@ export type FaultKind =
 export type Fault = FaultKind & {
   /** Only calls of this method; any when left out. */
   readonly method?: string
+  /** How many calls go well before it: none when left out. */
+  after?: number
   /** How many calls it meets: 1 when left out. */
   times?: number
   /** The call is carried out all the same: only its answer is lost. */
@@ -47,6 +48,10 @@ export const take = (faults: Array<Fault>, method: string): Fault | undefined =>
   const index = faults.findIndex((fault) => fault.method === undefined || fault.method === method)
   const fault = faults[index]
   if (fault === undefined) return undefined
+  if (fault.after !== undefined && fault.after > 0) {
+    fault.after -= 1
+    return undefined
+  }
   const left = (fault.times ?? 1) - 1
   if (left <= 0) faults.splice(index, 1)
   else fault.times = left
@@ -60,6 +65,15 @@ export const refusal = (code: number, description: string, parameters?: Json, st
   )
 
 const half = (body: string) => new TextEncoder().encode(body.slice(0, Math.max(1, body.length >> 1)))
+
+/** Sends half of an answer that promises more than it has; the rest never comes. */
+const promiseMore = (request: HttpServerRequest, body: string, then: (response: ServerResponse) => void) =>
+  Effect.sync(() => {
+    // HTTP/1 is all that this server speaks, so the response is Node's plain one.
+    const response = NodeHttpServerRequest.toServerResponse(request) as ServerResponse
+    response.writeHead(200, { "content-type": "application/json", "content-length": body.length + 1_000 })
+    response.write(half(body), () => then(response))
+  }).pipe(Effect.andThen(Effect.never))
 
 /** Answers with a fault. `body` is what the answer would have been. */
 export const answer = (
@@ -83,19 +97,9 @@ export const answer = (
     case "cut-json":
       return Effect.succeed(HttpServerResponse.uint8Array(half(body), json))
     case "cut-body":
-      return Effect.sync(() => {
-        // HTTP/1 is all that this server speaks, so the response is Node's plain one.
-        const response = NodeHttpServerRequest.toServerResponse(request) as ServerResponse
-        response.writeHead(200, { "content-type": "application/json", "content-length": body.length + 1_000 })
-        response.write(half(body), () => response.destroy())
-      }).pipe(Effect.andThen(Effect.never))
+      return promiseMore(request, body, (response) => response.destroy())
     case "slow-body":
-      return Effect.succeed(
-        HttpServerResponse.stream(Stream.concat(Stream.make(half(body)), Stream.never), {
-          ...json,
-          contentLength: body.length + 1_000
-        })
-      )
+      return promiseMore(request, body, () => undefined)
     case "drop":
       return Effect.sync(() => NodeHttpServerRequest.toServerResponse(request).destroy()).pipe(
         Effect.andThen(Effect.never)

@@ -99,4 +99,8 @@ export const app = (state: State) =>
     if (!/^\d+:[\w-]+$/.test(token!)) return yield* new Refused({ code: 404, message: "Not Found" })
     if (token !== state.token) return yield* new Refused({ code: 401, message: "Unauthorized" })
     return yield* file === undefined ? callMethod(state, rest!, request, url.searchParams) : readFile(state, rest!)
-  }).pipe(Effect.catchTag("Refused", (refused) => Effect.succeed(Faults.refusal(refused.code, refused.message))))
+  }).pipe(
+    Effect.catchTag("Refused", (refused) => Effect.succeed(Faults.refusal(refused.code, refused.message))),
+    // The server runs handlers uninterruptibly; a long poll must end with its connection.
+    Effect.interruptible
+  )
