@@ -13,7 +13,7 @@ export interface Hops {
   readonly hop: (from: string, to: string, what: string) => Effect.Effect<void>
 }
 
-const MAX_TEXT = 150
+const MAX_TEXT = 110
 
 const line = (text: string) => {
   const safe = plain(text.replaceAll(/\s+/g, " "))

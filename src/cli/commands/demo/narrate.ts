@@ -79,8 +79,8 @@ const turns = Effect.fnUntraced(function* (client: GatewayClient["Service"], hop
     .on("chat")
     .pipe(
       Stream.runForEach((event) =>
-        event.state === "final" || event.state === "error"
-          ? hops.hop("agent", "gateway", event.state === "final" ? "the reply is complete" : "the turn failed")
+        event.state === "error"
+          ? hops.hop("agent", "gateway", `the turn failed: ${event.errorMessage ?? "no reason given"}`)
           : Effect.void
       )
     )

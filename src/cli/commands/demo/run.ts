@@ -25,6 +25,14 @@ import * as Model from "./model.ts"
 import * as NodeProcess from "./nodeProcess.ts"
 import { narrate } from "./narrate.ts"
 
+/** What the demo's node runs unasked: programs that only tell something. */
+const HARMLESS = ["uptime", "date", "hostname", "uname", "whoami"]
+const execApprovals = {
+  version: 1,
+  defaults: { security: "allowlist", ask: "on-miss" },
+  agents: { "*": { allowlist: HARMLESS.map((pattern) => ({ pattern })) } }
+}
+
 const USER = { id: 4_711, firstName: "Ada" }
 const NODE_NAME = "demo-node"
 
@@ -92,7 +100,9 @@ export const run = Effect.fn("demo.run")(function* (firstMessage: string) {
   const bot = yield* BotApi.serve({ bot: { username: "demo_claw_bot", first_name: "Demo" } })
   const stateDir = `${folder}/gateway`
   yield* fs.makeDirectory(stateDir, { mode: 0o700 })
-  yield* fs.makeDirectory(`${folder}/node`, { mode: 0o700 })
+  const nodeState = `${folder}/node/.openclaw`
+  yield* fs.makeDirectory(nodeState, { recursive: true, mode: 0o700 })
+  yield* fs.writeFileString(`${nodeState}/exec-approvals.json`, JSON.stringify(execApprovals), { mode: 0o600 })
   yield* fs.writeFileString(`${stateDir}/openclaw.json`, JSON.stringify(configuration(model, bot), null, 2), {
     mode: 0o600
   })
