@@ -15,7 +15,7 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { Redactor } from "../layers/logging/Redactor.ts"
 import { GatewayError } from "../protocol/GatewayError.ts"
-import { ConfigInvalid } from "../services/Config.ts"
+import { Json } from "./globals.ts"
 import { document, lines } from "./output.ts"
 
 /** A command failed for a reason of its own; `message` says what and how to fix it. */
@@ -46,9 +46,21 @@ const exitCodeOf = (error: unknown): number => {
 
 /** What to do about errors whose own message only says what happened. */
 const fixOf = (error: unknown): string | undefined => {
-  if (error instanceof ConfigInvalid)
-    return "correct the file, or set the value with `openclaw config set <path> <value>`."
-  if (!(error instanceof GatewayError)) return undefined
+  switch (tagOf(error)) {
+    case "ConfigInvalid":
+      return "correct the file, or set the value with `openclaw config set <path> <value>`."
+    case "AccessCodeNotFound":
+      return "take the current code from `openclaw pairing list`."
+    case "ConnectionClosed":
+      return "look whether the Gateway still runs (`openclaw gateway status`), then try again."
+    case "RequestTimeout":
+      return "look how the Gateway does (`openclaw health`), or wait longer with --timeout."
+    default:
+      return error instanceof GatewayError ? fixOfRequest(error) : undefined
+  }
+}
+
+const fixOfRequest = (error: GatewayError): string | undefined => {
   if (error.code === "FORBIDDEN") {
     return "connect with the Gateway's own --token or --password, or approve more scopes for this device (`openclaw devices list`)."
   }
@@ -81,6 +93,11 @@ export const describe = (error: unknown): Described => {
     ...(error.details === undefined ? undefined : { details: error.details })
   }
 }
+
+/** Says on stderr what a report on stdout found to be wrong; with `--json` the report itself has it. */
+export const tell = Effect.fnUntraced(function* (message: string | undefined) {
+  if (message !== undefined && !(yield* Json)) yield* Console.error(lines(message))
+})
 
 const say = (json: boolean, error: Described) =>
   Effect.flatMap(Effect.serviceOption(Redactor), (redactor) => {

@@ -117,4 +117,28 @@ describe("usage", () => {
       assert.match(ended.stderr, /not a profile name/)
     }).pipe(Effect.scoped)
   )
+
+  it.live("a bug of its own is exit 1, and only the debug log shows its text", () =>
+    Effect.gen(function* () {
+      const variables = new Proxy<Record<string, string>>(
+        {},
+        {
+          get: (_, name) => {
+            if (name === "OPENCLAW_STATE_DIR") throw new Error("the bug's own text")
+            return undefined
+          }
+        }
+      )
+      const setting = { home: yield* home, variables }
+      const ended = yield* run(setting, "config", "file")
+      assert.strictEqual(ended.code, 1)
+      assert.match(ended.stderr, /because of a bug[\s\S]*Fix: .*--log-level debug/)
+      assert.notInclude(ended.stderr, "own text")
+      assert.strictEqual(
+        JSON.parse((yield* run(setting, "config", "file", "--json")).stderr).error.name,
+        "InternalError"
+      )
+      assert.include((yield* run(setting, "config", "file", "--log-level", "debug")).stderr, "the bug's own text")
+    }).pipe(Effect.scoped)
+  )
 })

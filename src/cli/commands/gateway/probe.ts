@@ -1,8 +1,8 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { NotWell } from "../../errors.ts"
+import { NotWell, tell } from "../../errors.ts"
 import { target } from "../../gateway.ts"
-import { fields, lines, print } from "../../output.ts"
+import { fields, print } from "../../output.ts"
 import { capabilityOf, probe } from "../../probe.ts"
 
 /** Exit code 1 when no connection came about. */
@@ -14,14 +14,12 @@ export const run = Effect.fn("cli.gateway.probe")(function* (flags: { readonly t
   const common = { ts, durationMs: ts - started, timeoutMs: flags.timeout, url: endpoint, urlSource: source }
   if (!found.ok) {
     yield* print({ ok: false, ...common, refused: found.refused, error: found.error }, () =>
-      [
-        fields([
-          ["Target", `${endpoint} (${source})`],
-          ["Reachable", found.refused ? "yes, but it refused the connection" : "no"]
-        ]),
-        lines(found.error.message)
-      ].join("\n")
+      fields([
+        ["Target", `${endpoint} (${source})`],
+        ["Reachable", found.refused ? "yes, but it refused the connection" : "no"]
+      ])
     )
+    yield* tell(found.error.message)
     return yield* new NotWell({})
   }
   const { hello, latencyMs } = found

@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
 import { configuration } from "../../configuration.ts"
 import { Environment } from "../../Environment.ts"
-import { NotWell } from "../../errors.ts"
+import { NotWell, tell } from "../../errors.ts"
 import { target } from "../../gateway.ts"
-import { fields, lines, print, tilde } from "../../output.ts"
+import { fields, print, tilde } from "../../output.ts"
 import { capabilityOf, probe } from "../../probe.ts"
 
 /** Exit code 0 also when nothing answers, unless `--require-rpc` asks for an answer. */
@@ -40,19 +40,17 @@ export const run = Effect.fn("cli.gateway.status")(function* (flags: {
       rpc
     },
     () =>
-      [
-        fields([
-          ["Config", `${tilde(file.path, home)} (${file.exists ? (file.valid ? "valid" : "not valid") : "missing"})`],
-          ["Gateway", `bind=${bind}`],
-          ["Probe target", `${endpoint} (${source})`],
-          ["Gateway version", reached?.hello.server.version],
-          ["Process", reached?.answer.pid === undefined ? undefined : `pid ${reached.answer.pid}`],
-          ["Connectivity probe", found === undefined ? "not asked" : found.ok ? `ok (${found.latencyMs}ms)` : "failed"],
-          ["Capability", reached === undefined ? undefined : capabilityOf(reached.hello)]
-        ]),
-        ...(found?.ok === false ? [lines(found.error.message)] : []),
-        ...(file.problem === undefined ? [] : [lines(file.problem)])
-      ].join("\n")
+      fields([
+        ["Config", `${tilde(file.path, home)} (${file.exists ? (file.valid ? "valid" : "not valid") : "missing"})`],
+        ["Gateway", `bind=${bind}`],
+        ["Probe target", `${endpoint} (${source})`],
+        ["Gateway version", reached?.hello.server.version],
+        ["Process", reached?.answer.pid === undefined ? undefined : `pid ${reached.answer.pid}`],
+        ["Connectivity probe", found === undefined ? "not asked" : found.ok ? `ok (${found.latencyMs}ms)` : "failed"],
+        ["Capability", reached === undefined ? undefined : capabilityOf(reached.hello)]
+      ])
   )
+  yield* tell(file.problem)
+  if (found?.ok === false) yield* tell(found.error.message)
   if (flags.requireRpc && reached === undefined) return yield* new NotWell({})
 })

@@ -5,9 +5,9 @@ import { VERSION } from "../../../domain/Version.ts"
 import type { ChannelsStatusResult, StatusSummary } from "../../../protocol/methods/system.ts"
 import { type Configuration, configuration, modelOf } from "../../configuration.ts"
 import { Environment } from "../../Environment.ts"
-import { describe, NotWell } from "../../errors.ts"
+import { describe, NotWell, tell } from "../../errors.ts"
 import { target } from "../../gateway.ts"
-import { count, duration, fields, lines, print, tilde } from "../../output.ts"
+import { count, duration, fields, print, tilde } from "../../output.ts"
 import { probe, type Reached } from "../../probe.ts"
 import * as State from "../../state.ts"
 import { supervisionTree } from "../../tree.ts"
@@ -96,15 +96,14 @@ export const run = Effect.fn("cli.status")(function* (flags: { readonly deep: bo
           ["Gateway", to._tag === "Success" ? `${to.success.endpoint} (${to.success.source})` : undefined],
           ...(reached === undefined ? [["Reachable", "no"] as const] : running(reached))
         ]),
-        ...(file.problem === undefined ? [] : ["", lines(file.problem)]),
-        ...(found.ok || found.error.message === file.problem
-          ? []
-          : ["", `Gateway not reachable. ${lines(found.error.message)}`]),
         ...(reached !== undefined && flags.deep ? ["", supervisionTree(supervisor, now)] : []),
         ...(reached !== undefined && !flags.deep
           ? ["", `${count(supervisor.length, "supervised fiber")}; \`openclaw status --deep\` shows them.`]
           : [])
       ].join("\n")
   )
-  if (reached === undefined) return yield* new NotWell({})
+  yield* tell(file.problem)
+  if (found.ok) return
+  if (found.error.message !== file.problem) yield* tell(`Gateway not reachable. ${found.error.message}`)
+  return yield* new NotWell({})
 })
