@@ -157,7 +157,8 @@ describe("gateway call", () => {
     Effect.gen(function* () {
       const { cli } = yield* rig({
         agent: (params, peer, frame) => {
-          Effect.runSync(peer.answer(frame.id, { runId: params.idempotencyKey, status: "accepted", acceptedAt: 1 }))
+          const payload = { runId: params.idempotencyKey, status: "accepted", acceptedAt: 1 }
+          peer.socket.send(JSON.stringify({ type: "res", id: frame.id, ok: true, payload }))
           return { runId: params.idempotencyKey, status: "ok", summary: "completed" }
         }
       })
@@ -190,7 +191,7 @@ describe("gateway call", () => {
     Effect.gen(function* () {
       const { cli } = yield* rig({
         "some.method": (_, peer) => {
-          Effect.runSync(peer.close(1012, "service restart"))
+          peer.socket.close(1012, "service restart")
           return answered
         }
       })

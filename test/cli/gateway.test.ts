@@ -161,7 +161,7 @@ describe("gateway run", () => {
         const child = yield* ChildProcess.make(
           process.execPath,
           [join(import.meta.dirname, "../../src/main.ts"), "gateway", "run", "--port", "0", "--json", ...flags],
-          { env: { HOME: folder, PATH: process.env["PATH"] ?? "" }, extendEnv: false }
+          { env: { HOME: folder, PATH: "/usr/bin:/bin" }, extendEnv: false }
         )
         const ready = child.stdout.pipe(
           Stream.decodeText(),

@@ -7,8 +7,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Environment } from "../../src/cli/Environment.ts"
 import * as Lifetime from "../../src/cli/lifetime.ts"
@@ -108,6 +109,8 @@ export const start = Effect.fnUntraced(function* (setting: Setting, ...given: Re
 export const run = (setting: Setting, ...given: ReadonlyArray<string>): Effect.Effect<Ended> =>
   Effect.scoped(Effect.flatMap(start(setting, ...given), ({ ended }) => ended))
 
+class Refused extends Schema.TaggedError<Refused>()("Refused", { error: Schema.Unknown }) {}
+
 type Answer = unknown
 /** Answers a request's params; a thrown value is the error that is sent instead. */
 export type Answers = { readonly [method: string]: (params: any, peer: Peer, frame: Frame) => Answer }
@@ -130,10 +133,15 @@ export const gateway = Effect.fnUntraced(function* (answers: Answers) {
         yield* peer.refuse(frame.id, { code: "INVALID_REQUEST", message: `unknown method: ${frame.method}` })
         continue
       }
-      const exit = yield* Effect.exit(Effect.try({ try: () => handler(frame.params, peer, frame), catch: (e) => e }))
-      if (Exit.isFailure(exit)) {
-        yield* peer.refuse(frame.id, (exit.cause.reasons[0] as { readonly error?: unknown } | undefined)?.error)
-      } else if (exit.value !== answered) yield* peer.answer(frame.id, exit.value)
+      yield* Effect.try({
+        try: () => handler(frame.params, peer, frame),
+        catch: (error) => new Refused({ error })
+      }).pipe(
+        Effect.matchEffect({
+          onFailure: ({ error }) => peer.refuse(frame.id, error),
+          onSuccess: (value) => (value === answered ? Effect.void : peer.answer(frame.id, value))
+        })
+      )
     }
   })
   yield* Effect.forkScoped(Effect.forever(Effect.flatMap(fake.accept, (peer) => Effect.forkScoped(serve(peer)))))

@@ -27,7 +27,7 @@ describe("node run", () => {
       const token: string = JSON.parse(readFileSync(join(folder, ".openclaw", "openclaw.json"), "utf8")).gateway.auth
         .token
 
-      const variables = { OPENCLAW_GATEWAY_TOKEN: token, PATH: process.env["PATH"] ?? "" }
+      const variables = { OPENCLAW_GATEWAY_TOKEN: token, PATH: "/usr/bin:/bin" }
       const address = ["--host", "127.0.0.1", "--port", String(port)]
       const node = yield* start({ home: yield* home, variables }, "node", "run", ...address, "--display-name", "Bench")
       yield* node.until(says(/Node Bench \([0-9a-f]{12}\) connects to/))
@@ -38,9 +38,8 @@ describe("node run", () => {
       assert.match((yield* cli("nodes", "approve", request.requestId)).stdout, /Approved Bench.*system\.which/)
       yield* node.until(says(/approved this node's commands/))
 
-      const invoked = yield* cli(
-        ...["nodes", "invoke", "--node", "bench", "--command", "system.which", "--params", '{"bins":["sh"]}']
-      )
+      const bench = ["nodes", "invoke", "--node", "bench", "--command", "system.which"]
+      const invoked = yield* cli(...bench, "--params", '{"bins":["sh"]}')
       assert.strictEqual(invoked.code, 0)
       assert.match(JSON.parse(invoked.stdout).payload.bins.sh, /\/sh$/)
       assert.match((yield* cli("nodes", "describe", "--node", "Bench")).stdout, /Connection: +connected/)

@@ -25,36 +25,33 @@ const show = Effect.fnUntraced(function* (notice: NodeHost.Notice) {
 
 const host = Layer.unwrap(Effect.map(Environment, ({ cwd, variables }) => HostInfo.layer({ env: variables, cwd })))
 
-/** Serves a Gateway until it is stopped. Says which command on the Gateway's machine approves what is missing. */
-export const run = Effect.fn("cli.node.run")(
-  function* (flags: Address & { readonly displayName: string | undefined }) {
-    const to = yield* nodeTarget(flags)
-    const { hostname } = yield* HostInfo
-    const device = yield* DeviceIdentity.load
-    const deviceTokens = yield* DeviceTokens.make
-    const json = yield* Json
-    const name = flags.displayName?.trim()
-    const displayName = name === undefined || name === "" ? hostname : name
-    yield* endsByStopping
-    yield* Console.log(
-      json
-        ? JSON.stringify({ event: "Starting", url: to.endpoint, displayName, deviceId: device.id })
-        : lines(`Node ${displayName} (${device.id.slice(0, 12)}) connects to ${to.endpoint}.`)
-    )
-    return yield* NodeHost.run({
-      endpoint: to.endpoint,
-      credentials: to.credentials,
-      device,
-      deviceTokens: to.storedTokens ? deviceTokens : undefined,
-      version: VERSION,
-      displayName,
-      onNotice: (notice) => Effect.provideService(show(notice), Json, json)
-    })
-  },
-  Effect.provide(
-    Layer.mergeAll(host, ExecApprovals.layer(), InvokeMemory.layer(), SupervisorLayer.layer).pipe(
-      Layer.provideMerge(State.stateDir)
-    )
-  ),
-  Effect.provide(Log.layerService({ level: "info", consoleLevel: "info", style: "pretty" }))
+const services = Layer.mergeAll(host, ExecApprovals.layer(), InvokeMemory.layer(), SupervisorLayer.layer).pipe(
+  Layer.provideMerge(State.stateDir),
+  Layer.provideMerge(Log.layerService({ level: "info", consoleLevel: "info", style: "pretty" }))
 )
+
+/** Serves a Gateway until it is stopped. Says which command on the Gateway's machine approves what is missing. */
+export const run = Effect.fn("cli.node.run")(function* (flags: Address & { readonly displayName: string | undefined }) {
+  const to = yield* nodeTarget(flags)
+  const { hostname } = yield* HostInfo
+  const device = yield* DeviceIdentity.load
+  const deviceTokens = yield* DeviceTokens.make
+  const json = yield* Json
+  const name = flags.displayName?.trim()
+  const displayName = name === undefined || name === "" ? hostname : name
+  yield* endsByStopping
+  yield* Console.log(
+    json
+      ? JSON.stringify({ event: "Starting", url: to.endpoint, displayName, deviceId: device.id })
+      : lines(`Node ${displayName} (${device.id.slice(0, 12)}) connects to ${to.endpoint}.`)
+  )
+  return yield* NodeHost.run({
+    endpoint: to.endpoint,
+    credentials: to.credentials,
+    device,
+    deviceTokens: to.storedTokens ? deviceTokens : undefined,
+    version: VERSION,
+    displayName,
+    onNotice: (notice) => Effect.provideService(show(notice), Json, json)
+  })
+}, Effect.provide(services))
