@@ -21,6 +21,16 @@ export interface TurnSteps {
   }) => Effect.Effect<A, never, R>
 }
 
+/** How far a turn has come in words. */
+export interface PartialText {
+  /** Everything that the turn has said. */
+  readonly text: string
+  /** The end of `text` that no entry of the transcript has yet. */
+  readonly unstored: string
+  /** Number of the turn's last event; one that ends the turn takes the next. */
+  readonly seq: number
+}
+
 export class AgentRunner extends Context.Service<
   AgentRunner,
   {
@@ -30,7 +40,7 @@ export class AgentRunner extends Context.Service<
      * Streams `chat` deltas and `agent` events on the EventBus, and appends to the transcript.
      */
     readonly run: (request: TurnRequest, steps: TurnSteps) => Effect.Effect<TurnOutcome>
-    /** The text that a running turn has produced so far. */
-    readonly partialText: (runId: string) => Effect.Effect<string | undefined>
+    /** What a turn that runs, or that was cut a moment ago, has said. */
+    readonly partialText: (runId: string) => Effect.Effect<PartialText | undefined>
   }
 >()("openclaw/services/AgentRunner") {}

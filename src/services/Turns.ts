@@ -51,6 +51,9 @@ export const TurnOutcome = Schema.Struct({
 })
 export type TurnOutcome = typeof TurnOutcome.Type
 
+/** Who ended a turn: a program by `chat.abort`, or a person by `/stop` and `/new`. */
+export type AbortOrigin = "rpc" | "stop"
+
 /** The turn could not be taken in; nothing of it was stored. */
 export class TurnNotAccepted extends Schema.TaggedError<TurnNotAccepted>()("TurnNotAccepted", {
   message: Schema.String
@@ -66,8 +69,14 @@ export class Turns extends Context.Service<
     readonly submit: (request: TurnRequest) => Effect.Effect<boolean, TurnNotAccepted>
     /** Waits for a turn's end; answers from storage when it ended before. */
     readonly await: (runId: RunId, sessionKey: SessionKey) => Effect.Effect<TurnOutcome, TurnNotAccepted>
-    /** Ends the session's running turn, or the one named, for good. Returns the ids of the turns that were ended. */
-    readonly abort: (sessionKey: SessionKey, runId?: RunId) => Effect.Effect<ReadonlyArray<RunId>>
+    /**
+     * Ends the session's running turn, or the one named, for good. Its message and what it had said stay in the
+     * transcript. Returns the ids of the turns that were ended.
+     */
+    readonly abort: (
+      sessionKey: SessionKey,
+      how: { readonly origin: AbortOrigin; readonly runId?: RunId }
+    ) => Effect.Effect<ReadonlyArray<RunId>>
     /** The turn that runs in a session now and its text so far. */
     readonly inFlight: (
       sessionKey: SessionKey

@@ -269,9 +269,9 @@ describe("streaming", () => {
     return Effect.gen(function* () {
       const runner = yield* AgentRunner
       const fiber = yield* Effect.forkChild(run(request("x")), { startImmediately: true })
-      assert.strictEqual(yield* runner.partialText("run-1"), "begun")
+      assert.strictEqual((yield* runner.partialText("run-1"))?.text, "begun")
       yield* Fiber.interrupt(fiber)
-      assert.strictEqual(yield* runner.partialText("run-1"), "begun")
+      assert.strictEqual((yield* runner.partialText("run-1"))?.text, "begun")
       assert.isTrue(world.chat().every((event) => event.state === "delta"))
       assert.lengthOf(world.transcript, 0)
     }).pipe(Effect.provide(world.provide(ScriptedModel.layer([{ text: ["begun", "more"], deltaDelay: "1 hour" }]))))
@@ -290,7 +290,7 @@ describe("streaming", () => {
       const runner = yield* AgentRunner
       const fiber = yield* Effect.forkChild(run(request("x")), { startImmediately: true })
       yield* TestClock.adjust(200)
-      assert.strictEqual(yield* runner.partialText("run-1"), "one")
+      assert.deepStrictEqual(yield* runner.partialText("run-1"), { text: "one", unstored: "", seq: 5 })
       yield* Deferred.succeed(gate, undefined)
       assert.strictEqual((yield* Fiber.join(fiber)).text, "one\n\ntwo")
       assert.isUndefined(yield* runner.partialText("run-1"))

@@ -97,7 +97,7 @@ const turns = Layer.effect(
             durationMs: 1
           })
         }),
-      abort: (_, runId) => Effect.succeed(runId === undefined ? [] : [runId]),
+      abort: (_, { runId }) => Effect.succeed(runId === undefined ? [] : [runId]),
       inFlight: () =>
         Effect.map(Ref.get(seen), (known) => {
           const running = Array.from(known).find(([, text]) => text === "wait")

@@ -22,7 +22,7 @@ describe("abort", () => {
         asked.text === "slow"
           ? Effect.as(interruptible(w.log, held.wait), ok(asked, ""))
           : Effect.succeed(ok(asked, "next"))
-      w.partial = "half an ans"
+      w.partial = { text: "Let me look.\n\nhalf an ans", unstored: "half an ans", seq: 6 }
       yield* Effect.gen(function* () {
         const turns = yield* Turns
         const bus = yield* EventBus
@@ -30,26 +30,31 @@ describe("abort", () => {
         yield* turns.submit(request("r1", "slow", { replyTo: { peer } }))
         yield* turns.submit(request("r2", "fast"))
         yield* held.reached
-        const delta = { runId: "r1", sessionKey: main, seq: 6, state: "delta", deltaText: "half an ans" } as const
-        yield* bus.publish("chat", delta)
-        assert.deepStrictEqual(yield* turns.inFlight(main), { runId: RunId.make("r1"), text: "half an ans" })
+        assert.deepStrictEqual(yield* turns.inFlight(main), {
+          runId: RunId.make("r1"),
+          text: "Let me look.\n\nhalf an ans"
+        })
 
-        assert.deepStrictEqual(yield* turns.abort(main), [RunId.make("r1")])
+        assert.deepStrictEqual(yield* turns.abort(main, { origin: "rpc" }), [RunId.make("r1")])
         assert.deepStrictEqual(w.log, ["typing on", "interrupted", "typing off"])
         const chat = (yield* PubSub.takeUpTo(events, 100)).filter(({ event }) => event === "chat")
         const aborted = chat.find(({ payload }) => "state" in payload && payload.state === "aborted")?.payload
         assert.deepInclude(aborted, { runId: "r1", sessionKey: main, agentId: "main", seq: 7, stopReason: "rpc" })
 
-        assert.deepInclude(yield* turns.await(RunId.make("r1"), main), { status: "aborted", text: "half an ans" })
+        assert.deepInclude(yield* turns.await(RunId.make("r1"), main), {
+          status: "aborted",
+          text: "Let me look.\n\nhalf an ans"
+        })
         assert.strictEqual((yield* turns.await(RunId.make("r2"), main)).text, "next")
         assert.deepStrictEqual(w.sent, [])
         const { messages } = yield* (yield* Sessions).history(main)
         assert.deepInclude(messages[1], {
           role: "assistant",
           content: [{ type: "text", text: "half an ans" }],
-          idempotencyKey: "r1:assistant"
+          idempotencyKey: "r1:assistant",
+          openclawAbort: { aborted: true, origin: "rpc", runId: "r1" }
         })
-        assert.deepStrictEqual(yield* turns.abort(main), [])
+        assert.deepStrictEqual(yield* turns.abort(main, { origin: "rpc" }), [])
       }).pipe(Effect.provide(start(w)), Effect.scoped)
     })
   )
@@ -66,9 +71,12 @@ describe("abort", () => {
         const turns = yield* Turns
         yield* turns.submit(request("r1", "x"))
         yield* held.reached
-        const [first, second] = yield* Effect.all([turns.abort(main, RunId.make("r1")), turns.abort(main)], {
-          concurrency: "unbounded"
-        })
+        const [first, second] = yield* Effect.all(
+          [turns.abort(main, { origin: "rpc", runId: RunId.make("r1") }), turns.abort(main, { origin: "rpc" })],
+          {
+            concurrency: "unbounded"
+          }
+        )
         assert.deepStrictEqual(first, [RunId.make("r1")])
         // The second may come when the turn has ended already.
         assert.includeDeepMembers([[], first], [second])
@@ -93,14 +101,17 @@ describe("abort", () => {
         const turns = yield* Turns
         yield* Effect.forEach(["r1", "r2", "r3"], (id) => turns.submit(request(id, "x")))
         yield* held.reached
-        assert.deepStrictEqual(yield* turns.abort(SessionKey.make("agent:main:other"), RunId.make("r2")), [])
-        assert.deepStrictEqual(yield* turns.abort(main, RunId.make("r2")), [RunId.make("r2")])
+        assert.deepStrictEqual(
+          yield* turns.abort(SessionKey.make("agent:main:other"), { origin: "rpc", runId: RunId.make("r2") }),
+          []
+        )
+        assert.deepStrictEqual(yield* turns.abort(main, { origin: "rpc", runId: RunId.make("r2") }), [RunId.make("r2")])
         assert.deepInclude(yield* turns.await(RunId.make("r2"), main), { status: "aborted" })
         assert.strictEqual(yield* turns.active, 2)
         yield* held.open
         assert.deepInclude(yield* turns.await(RunId.make("r3"), main), { status: "ok" })
         assert.deepStrictEqual(w.log, ["r1", "r3"])
-        assert.deepStrictEqual(yield* turns.abort(main, RunId.make("r3")), [])
+        assert.deepStrictEqual(yield* turns.abort(main, { origin: "rpc", runId: RunId.make("r3") }), [])
       }).pipe(Effect.provide(start(w)))
     })
   )
@@ -118,7 +129,7 @@ describe("abort", () => {
         const turns = yield* Turns
         yield* turns.submit(request("r1", "x", { replyTo: { peer } }))
         yield* held.reached
-        assert.deepStrictEqual(yield* turns.abort(main), [RunId.make("r1")])
+        assert.deepStrictEqual(yield* turns.abort(main, { origin: "rpc" }), [RunId.make("r1")])
         assert.deepInclude(yield* turns.await(RunId.make("r1"), main), { status: "ok" })
         assert.include((yield* (yield* Sessions).list()).rows[0]?.lastRunError, "aborted before it was delivered")
       }).pipe(Effect.provide(start(w, { delivery: { giveUpAfterMs: 600_000, firstPauseMs: 600_000 } })))

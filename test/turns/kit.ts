@@ -15,7 +15,7 @@ import * as SessionsLive from "../../src/layers/Sessions.ts"
 import * as Storage from "../../src/layers/storage/Storage.ts"
 import * as SupervisorLive from "../../src/layers/Supervisor.ts"
 import * as TurnsLive from "../../src/layers/turns/Turns.ts"
-import { AgentRunner, type TurnSteps } from "../../src/services/AgentRunner.ts"
+import { AgentRunner, type PartialText, type TurnSteps } from "../../src/services/AgentRunner.ts"
 import type { DeliveryFailed, OutboundMessage } from "../../src/services/Channel.ts"
 import { type ChannelNotConfigured, Channels } from "../../src/services/ChannelRouter.ts"
 import type { TurnOutcome, TurnRequest } from "../../src/services/Turns.ts"
@@ -49,7 +49,7 @@ export interface World {
   readonly log: Array<string>
   readonly sent: Array<OutboundMessage>
   agent: Agent
-  partial: string | undefined
+  partial: PartialText | undefined
   deliver: (message: OutboundMessage) => Effect.Effect<void, DeliveryFailed | ChannelNotConfigured>
 }
 

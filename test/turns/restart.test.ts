@@ -170,7 +170,7 @@ describe("restart", () => {
       const before = yield* boot(w)
       yield* before.turns.submit(request("r1", "x"))
       yield* held.reached
-      yield* before.turns.abort(main)
+      yield* before.turns.abort(main, { origin: "rpc" })
       yield* before.stop
       const after = yield* boot(w)
       assert.deepInclude(yield* after.turns.await(r1, main), { status: "aborted" })

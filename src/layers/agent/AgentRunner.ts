@@ -2,8 +2,9 @@
  * `AgentRunner`: the model, its tools, the reply.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import { AgentRunner } from "../../services/AgentRunner.ts"
+import { AgentRunner, type PartialText } from "../../services/AgentRunner.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import { EventBus } from "../../services/EventBus.ts"
@@ -16,8 +17,8 @@ import { makeRunEvents } from "./runEvents.ts"
 import { makeAnswerer } from "./tools.ts"
 import { runTurn, type TurnServices } from "./turn.ts"
 
-/** Interrupted turns whose text can still be asked for: whoever interrupted one wants to show how far it came. */
-const KEPT_INTERRUPTED = 64
+/** Turns that were cut whose text can still be asked for: whoever cut one wants to keep how far it came. */
+const KEPT_CUT = 64
 
 export const layer: Layer.Layer<AgentRunner, never, Models | Sessions | NodeRegistry | Channels | EventBus | Config> =
   Layer.effect(
@@ -30,32 +31,34 @@ export const layer: Layer.Layer<AgentRunner, never, Models | Sessions | NodeRegi
         message: makeMessageHandler(yield* Channels)
       })
       const services: TurnServices = { models: yield* Models, sessions: yield* Sessions, config, answer }
-      const running = new Map<string, () => string>()
-      const interrupted = new Map<string, string>()
+      const running = new Map<string, () => PartialText>()
+      const cut = new Map<string, PartialText>()
 
-      const keep = (runId: string, text: string) => {
-        interrupted.set(runId, text)
-        const [oldest] = interrupted.keys()
-        if (interrupted.size > KEPT_INTERRUPTED && oldest !== undefined) interrupted.delete(oldest)
+      const keep = (runId: string, partial: PartialText) => {
+        cut.set(runId, partial)
+        const [oldest] = cut.keys()
+        if (cut.size > KEPT_CUT && oldest !== undefined) cut.delete(oldest)
       }
 
       return AgentRunner.of({
         run: Effect.fn("AgentRunner.run")(function* (request, steps) {
           const events = yield* makeRunEvents(bus, request)
-          interrupted.delete(request.runId)
-          running.set(request.runId, events.text)
+          cut.delete(request.runId)
+          running.set(request.runId, events.partial)
           return yield* runTurn(services, request, steps, events).pipe(
-            Effect.onInterrupt(() =>
-              Effect.andThen(
-                events.flush,
-                Effect.sync(() => keep(request.runId, events.text()))
-              )
+            Effect.onExit((exit) =>
+              Exit.isSuccess(exit)
+                ? Effect.void
+                : Effect.andThen(
+                    events.flush,
+                    Effect.sync(() => keep(request.runId, events.partial()))
+                  )
             ),
             Effect.ensuring(Effect.sync(() => void running.delete(request.runId)))
           )
         }, Effect.scoped),
         partialText: Effect.fn("AgentRunner.partialText")((runId) =>
-          Effect.sync(() => running.get(runId)?.() ?? interrupted.get(runId))
+          Effect.sync(() => running.get(runId)?.() ?? cut.get(runId))
         )
       })
     })

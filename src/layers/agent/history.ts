@@ -37,6 +37,7 @@ const callsOf = (message: TranscriptMessage) =>
 /** What was told about a failed turn is no part of the conversation; what it had said before is. */
 const spoken = (message: TranscriptMessage): string => {
   const text = textOf(message)
+  if (message.openclawAbort !== undefined) return text === "" ? "" : `${text}\n[this answer was stopped]`
   if (message.errorMessage === undefined) return text
   return text === message.errorMessage ? "" : `${text}\n[this answer broke off]`
 }

@@ -33,6 +33,8 @@ export const makeRunEvents = (bus: EventBus["Service"], request: TurnRequest) =>
     /** The text of finished steps; the text since then is `live`. */
     let settled = ""
     let live = ""
+    /** As much of the text as the transcript has. */
+    let stored = 0
     let shown = 0
     let lastFlush = Number.NEGATIVE_INFINITY
     let timer = false
@@ -78,6 +80,7 @@ export const makeRunEvents = (bus: EventBus["Service"], request: TurnRequest) =>
         yield* Effect.sleep(wait).pipe(
           Effect.andThen(Effect.sync(() => void (timer = false))),
           Effect.andThen(flush),
+          Effect.tapDefect((defect) => Effect.logError("showing a turn's text died", defect)),
           Effect.forkIn(scope)
         )
       })
@@ -138,7 +141,13 @@ export const makeRunEvents = (bus: EventBus["Service"], request: TurnRequest) =>
       final,
       error,
       /** Everything said so far. */
-      text: joined
+      text: joined,
+      /** The transcript has everything that was settled. */
+      markStored: Effect.sync(() => {
+        stored = settled.length
+      }),
+      /** How far the turn has come; `unstored` is what the transcript lacks. */
+      partial: () => ({ text: joined(), unstored: joined().slice(stored).replace(/^\n+/, ""), seq })
     }
   })
 

@@ -100,7 +100,7 @@ const loop = Effect.fnUntraced(function* (
       .append([
         { sessionKey: request.sessionKey, runId: request.runId, dedupeKey: `${request.runId}:${name}`, message }
       ])
-      .pipe(Effect.catch(onStorageError))
+      .pipe(Effect.catch(onStorageError), Effect.andThen(events.markStored), Effect.uninterruptible)
 
   const model = yield* Effect.mapError(models.resolve(request.model, request.agentId), (error) =>
     failure("ModelUnavailable", error.message)
@@ -227,9 +227,10 @@ export const runTurn = Effect.fnUntraced(function* (
   const usage = usageOf(progress)
   const now = yield* Clock.currentTimeMillis
   if (reason !== undefined && reason.recorded !== true) {
+    const { unstored } = events.partial()
     const message: TranscriptMessage = {
       role: "assistant",
-      content: [{ type: "text", text: reason.message }],
+      content: [{ type: "text", text: unstored.trim() === "" ? reason.message : unstored }],
       errorMessage: reason.message,
       stopReason: "error",
       runId,

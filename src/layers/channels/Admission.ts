@@ -116,7 +116,7 @@ export const make = Effect.fnUntraced(function* (sending: FiberSet.FiberSet) {
 
   const anew = Effect.fnUntraced(function* (accepted: Accepted, command: "new" | "reset", rest: string) {
     const { message, sessionKey } = accepted
-    yield* turns.abort(sessionKey)
+    yield* turns.abort(sessionKey, { origin: "stop" })
     const isReset = yield* sessions.reset(sessionKey).pipe(
       Effect.as(true),
       Effect.catch((error) => Effect.as(Effect.logError(`${sessionKey} was not reset: ${error.message}`), false))
@@ -131,7 +131,7 @@ export const make = Effect.fnUntraced(function* (sending: FiberSet.FiberSet) {
       case "help":
         return yield* say(message.peer, replies.help)
       case "stop":
-        return yield* say(message.peer, replies.stopped((yield* turns.abort(sessionKey)).length))
+        return yield* say(message.peer, replies.stopped((yield* turns.abort(sessionKey, { origin: "stop" })).length))
       case "new":
       case "reset":
         return yield* anew(accepted, command, rest)

@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { RunId } from "../../domain/Ids.ts"
 import type { SessionKey } from "../../domain/SessionKey.ts"
-import { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
+import { type AbortOrigin, TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 
 const RequestJson = Schema.fromJsonString(TurnRequest)
 const encodeRequest = Schema.encodeSync(RequestJson)
@@ -25,7 +25,8 @@ export interface Begun {
   readonly attempts: number
   /** Unix milliseconds of the first start. */
   readonly startedAt: number
-  readonly abortRequested: boolean
+  /** Who wants the turn to end; `undefined` when nobody does. */
+  readonly abort: AbortOrigin | undefined
   /** The turn's result, when it was decided before. */
   readonly outcome: TurnOutcome | undefined
   /** Nothing is left to do: the reply was delivered as well. */
@@ -39,6 +40,7 @@ interface Row {
   readonly started_at: number | null
   readonly attempts: number
   readonly abort_requested_at: number | null
+  readonly abort_origin: string | null
   readonly outcome: string | null
   readonly finished_at: number | null
 }
@@ -53,7 +55,7 @@ export const make = Effect.gen(function* () {
     return {
       attempts: row.attempts,
       startedAt: row.started_at ?? 0,
-      abortRequested: row.abort_requested_at !== null,
+      abort: row.abort_requested_at === null ? undefined : row.abort_origin === "stop" ? "stop" : "rpc",
       outcome: yield* outcomeOf(row.outcome),
       finished: row.finished_at !== null
     }
@@ -110,16 +112,18 @@ export const make = Effect.gen(function* () {
      * Notes that a turn is to end: the one named, or else the first of the session that has not ended. `undefined` when
      * there is none.
      */
-    requestAbort: Effect.fnUntraced(function* (sessionKey: SessionKey, runId: RunId | undefined) {
+    requestAbort: Effect.fnUntraced(function* (sessionKey: SessionKey, origin: AbortOrigin, runId: RunId | undefined) {
       const which =
         runId === undefined
           ? sql`seq = (SELECT MIN(seq) FROM turns WHERE session_key = ${sessionKey} AND finished_at IS NULL)`
           : sql`run_id = ${runId} AND session_key = ${sessionKey} AND finished_at IS NULL`
       const rows = yield* sql<Row>`
-        UPDATE turns SET abort_requested_at = COALESCE(abort_requested_at, ${yield* Clock.currentTimeMillis})
+        UPDATE turns SET
+          abort_requested_at = COALESCE(abort_requested_at, ${yield* Clock.currentTimeMillis}),
+          abort_origin = COALESCE(abort_origin, ${origin})
         WHERE ${which} RETURNING *`
       const row = rows[0]
-      return row === undefined ? undefined : { runId: row.run_id, sessionKey: row.session_key }
+      return row === undefined ? undefined : yield* Effect.orDie(decodeRequest(row.request))
     }),
 
     /** Ends a turn that has not started. `false` when it has started meanwhile, or ended. */

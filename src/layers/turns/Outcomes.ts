@@ -1,21 +1,23 @@
 /**
  * Endings that no agent decided: aborted, out of time, or broken. Each is told to the user in the outcome's `text`, kept
- * in the transcript and announced as a `chat` event.
+ * in the transcript and announced as `agent` and `chat` events. What the agent had said so far is never lost.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { TranscriptMessage } from "../../protocol/methods/chat.ts"
+import type { PartialText } from "../../services/AgentRunner.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Sessions, type SessionStorageFailed } from "../../services/Sessions.ts"
-import type { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
+import type { AbortOrigin, TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 
 interface Run {
   readonly request: TurnRequest
   readonly startedAt: number
-  /** The number that the turn's next `chat` event takes. */
-  readonly seq: number
+  /** What the agent has said. The entries of its finished steps are in the transcript already. */
+  readonly partial: PartialText
 }
 
+/** An entry that no model wrote. */
 const said = (text: string, timestamp: number, extra: Partial<TranscriptMessage>): TranscriptMessage => ({
   role: "assistant",
   content: [{ type: "text", text }],
@@ -32,6 +34,13 @@ const remember = Effect.fnUntraced(function* (run: Run, message: TranscriptMessa
   yield* sessions.append([{ sessionKey, runId, dedupeKey: `${runId}:ended`, message: { ...message, idempotencyKey } }])
 })
 
+/** The message of a turn, as the transcript keeps it. */
+export const userEntry = ({ receivedAt, runId, sessionKey, text }: TurnRequest) => {
+  const dedupeKey = `${runId}:user`
+  const message = { role: "user", content: text, timestamp: receivedAt, idempotencyKey: dedupeKey }
+  return { sessionKey, runId, dedupeKey, message }
+}
+
 export const abortedOutcome = (
   turn: Pick<TurnRequest, "runId" | "sessionKey">,
   text: string,
@@ -45,26 +54,50 @@ export const abortedOutcome = (
   durationMs: Math.max(0, durationMs)
 })
 
-/** The user wanted no more. What the agent had said so far is kept. */
-export const aborted = Effect.fnUntraced(function* (
-  run: Run,
-  partialText: string
-): Effect.fn.Return<TurnOutcome, SessionStorageFailed, Sessions | EventBus> {
-  const { agentId, runId, sessionKey } = run.request
-  const now = yield* Clock.currentTimeMillis
-  const message = said(partialText, now, { stopReason: "stop" })
-  if (partialText !== "") yield* remember(run, message)
+/** Tells everyone that a turn was ended. `text` is all that it had said. */
+export const announceAborted = Effect.fnUntraced(function* (
+  { agentId, runId, sessionKey }: Pick<TurnRequest, "runId" | "sessionKey"> & { readonly agentId?: string },
+  options: { readonly origin: AbortOrigin; readonly seq: number; readonly text: string; readonly startedAt?: number }
+) {
+  const { origin, seq, startedAt, text } = options
   const bus = yield* EventBus
+  const now = yield* Clock.currentTimeMillis
+  yield* bus.publish("agent", {
+    runId,
+    sessionKey,
+    seq,
+    stream: "lifecycle",
+    ts: now,
+    data: { phase: "end", status: "cancelled", aborted: true, stopReason: origin, startedAt, endedAt: now }
+  })
   yield* bus.publish("chat", {
     runId,
     sessionKey,
-    agentId,
-    seq: run.seq,
+    ...(agentId === undefined ? undefined : { agentId }),
+    seq,
     state: "aborted",
-    stopReason: "rpc",
-    ...(partialText === "" ? {} : { message })
+    stopReason: origin,
+    ...(text === "" ? undefined : { message: { role: "assistant", content: [{ type: "text", text }], timestamp: now } })
   })
-  return abortedOutcome(run.request, partialText, now - run.startedAt)
+})
+
+/** Somebody wanted no more. */
+export const aborted = Effect.fnUntraced(function* (
+  run: Run,
+  origin: AbortOrigin
+): Effect.fn.Return<TurnOutcome, SessionStorageFailed, Sessions | EventBus> {
+  const { partial, request, startedAt } = run
+  const now = yield* Clock.currentTimeMillis
+  if (partial.unstored !== "") {
+    const openclawAbort = {
+      aborted: true,
+      origin: origin === "stop" ? "stop-command" : origin,
+      runId: request.runId
+    } as const
+    yield* remember(run, said(partial.unstored, now, { stopReason: "stop", openclawAbort }))
+  }
+  yield* announceAborted(request, { origin, seq: partial.seq + 1, startedAt, text: partial.text })
+  return abortedOutcome(request, partial.text, now - startedAt)
 })
 
 /** The turn could not be finished. `text` is the plain sentence that the user reads. */
@@ -73,18 +106,35 @@ export const failed = Effect.fnUntraced(function* (
   error: string,
   text: string
 ): Effect.fn.Return<TurnOutcome, SessionStorageFailed, Sessions | EventBus> {
-  const { agentId, runId, sessionKey } = run.request
+  const { partial, request, startedAt } = run
+  const { agentId, runId, sessionKey } = request
+  const seq = partial.seq + 1
   const now = yield* Clock.currentTimeMillis
-  yield* remember(run, said(text, now, { stopReason: "error", errorMessage: text }))
+  // Text that came before the failure stays, marked by the error beside it.
+  yield* remember(
+    run,
+    said(partial.unstored === "" ? text : partial.unstored, now, { stopReason: "error", errorMessage: text })
+  )
   const bus = yield* EventBus
+  yield* bus.publish("agent", {
+    runId,
+    sessionKey,
+    seq,
+    stream: "lifecycle",
+    ts: now,
+    data: { phase: "error", startedAt, endedAt: now, error: text, kind: error }
+  })
   yield* bus.publish("chat", {
     runId,
     sessionKey,
     agentId,
-    seq: run.seq,
+    seq,
     state: "error",
     errorMessage: text,
-    errorKind: error === "TurnTimedOut" ? "timeout" : "unknown"
+    errorKind: error === "TurnTimedOut" ? "timeout" : "unknown",
+    ...(partial.text === ""
+      ? undefined
+      : { message: { role: "assistant", content: [{ type: "text", text: partial.text }], timestamp: now } })
   })
   return {
     runId,
@@ -93,6 +143,6 @@ export const failed = Effect.fnUntraced(function* (
     text,
     error,
     toolCalls: 0,
-    durationMs: Math.max(0, now - run.startedAt)
+    durationMs: Math.max(0, now - startedAt)
   }
 })

@@ -5,14 +5,13 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { RunId } from "../../domain/Ids.ts"
+import type { AbortOrigin } from "../../services/Turns.ts"
 
 export interface RunningTurn {
   /** Completed by whoever wants the turn to end. */
-  readonly abort: Deferred.Deferred<void>
+  readonly abort: Deferred.Deferred<AbortOrigin>
   /** Completed when the turn has ended, whatever way. */
   readonly ended: Deferred.Deferred<void>
-  /** Number of the last `chat` event of this turn; an event that ends it takes the next. */
-  chatSeq: number
 }
 
 export interface Running {
@@ -28,7 +27,7 @@ export const make = (): Running => {
     enter: (runId) =>
       Effect.acquireRelease(
         Effect.sync(() => {
-          const turn = { abort: Deferred.makeUnsafe<void>(), ended: Deferred.makeUnsafe<void>(), chatSeq: 0 }
+          const turn = { abort: Deferred.makeUnsafe<AbortOrigin>(), ended: Deferred.makeUnsafe<void>() }
           turns.set(runId, turn)
           return turn
         }),

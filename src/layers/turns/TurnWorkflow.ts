@@ -14,11 +14,11 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as Activity from "effect/workflow/Activity"
 import * as Workflow from "effect/workflow/Workflow"
 import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
-import { AgentRunner, type TurnSteps } from "../../services/AgentRunner.ts"
+import { AgentRunner, type PartialText, type TurnSteps } from "../../services/AgentRunner.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Sessions } from "../../services/Sessions.ts"
-import { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
+import { type AbortOrigin, TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import * as Delivery from "./Delivery.ts"
 import type { Begun, Ledger } from "./Ledger.ts"
 import * as Outcomes from "./Outcomes.ts"
@@ -36,6 +36,8 @@ export interface TurnOptions {
   readonly maxAttempts: number
   readonly delivery: Delivery.DeliveryPolicy
 }
+
+const nothingSaid: PartialText = { text: "", unstored: "", seq: 0 }
 
 /** Milliseconds that a turn which was interrupted by a restart gets at least, however long the Gateway was away. */
 const leastAfterRestartMs = 60_000
@@ -67,37 +69,36 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
   const sessions = yield* Sessions
   const bus = yield* EventBus
 
-  const ending = (request: TurnRequest, startedAt: number) => ({
-    request,
-    startedAt,
-    seq: (running.get(request.runId)?.chatSeq ?? 0) + 1
-  })
+  const ending = (request: TurnRequest, startedAt: number) =>
+    Effect.map(runner.partialText(request.runId), (partial) => ({
+      request,
+      startedAt,
+      partial: partial ?? nothingSaid
+    }))
   const provided = Effect.provideService(Sessions, sessions)
   const conclude = {
-    aborted: (request: TurnRequest, startedAt: number, partialText: string) =>
+    aborted: (request: TurnRequest, startedAt: number, origin: AbortOrigin) =>
       stored(
         "recording an aborted turn",
-        Effect.suspend(() => Outcomes.aborted(ending(request, startedAt), partialText))
+        Effect.flatMap(ending(request, startedAt), (run) => Outcomes.aborted(run, origin))
       ).pipe(provided, Effect.provideService(EventBus, bus)),
     failed: (request: TurnRequest, startedAt: number, error: string, text: string) =>
       stored(
         "recording a failed turn",
-        Effect.suspend(() => Outcomes.failed(ending(request, startedAt), error, text))
+        Effect.flatMap(ending(request, startedAt), (run) => Outcomes.failed(run, error, text))
       ).pipe(provided, Effect.provideService(EventBus, bus))
   }
 
   /** Puts the turn into the book and its message into the transcript. */
   const begin = (request: TurnRequest) => {
-    const { receivedAt, replyTo, runId, sender, sessionKey, text } = request
+    const { replyTo, runId, sender, sessionKey } = request
     return stored(
       "starting a turn",
       sql.withTransaction(
         Effect.gen(function* () {
           const begun = yield* ledger.begin(runId)
           if (begun.finished) return begun
-          const dedupeKey = `${runId}:user`
-          const message = { role: "user", content: text, timestamp: receivedAt, idempotencyKey: dedupeKey }
-          yield* sessions.append([{ sessionKey, runId, dedupeKey, message }])
+          yield* sessions.append([Outcomes.userEntry(request)])
           yield* sessions.touch(sessionKey, {
             status: "running",
             lastRunId: runId,
@@ -130,10 +131,7 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
       Effect.map((outcome) => ({ _tag: "outcome", outcome }) as const),
       Effect.catchCauseIf(isOwnFault, (cause) => Effect.succeed({ _tag: "died", cause } as const))
     )
-    const stop = Deferred.await(turn.abort).pipe(
-      Effect.andThen(runner.partialText(request.runId)),
-      Effect.map((text) => ({ _tag: "aborted", text: text ?? "" }) as const)
-    )
+    const stop = Effect.map(Deferred.await(turn.abort), (origin) => ({ _tag: "aborted", origin }) as const)
     const timeout = Effect.as(Effect.sleep(remaining), { _tag: "timeout" } as const)
     const ended = yield* Effect.raceAllFirst([agent, stop, ...(limit === 0 ? [] : [timeout])])
     switch (ended._tag) {
@@ -143,7 +141,7 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
         yield* Effect.logError(`turn ${request.runId} in ${request.sessionKey} died`, ended.cause)
         return yield* conclude.failed(request, startedAt, "TurnDefect", defectText)
       case "aborted":
-        return yield* conclude.aborted(request, startedAt, ended.text)
+        return yield* conclude.aborted(request, startedAt, ended.origin)
       case "timeout":
         return yield* conclude.failed(
           request,
@@ -156,8 +154,8 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
 
   const decide = Effect.fnUntraced(function* (request: TurnRequest, begun: Begun, turn: RunningTurn) {
     if (begun.outcome !== undefined) return begun.outcome
-    const outcome = begun.abortRequested
-      ? yield* conclude.aborted(request, begun.startedAt, "")
+    const outcome = begun.abort
+      ? yield* conclude.aborted(request, begun.startedAt, begun.abort)
       : begun.attempts > options.maxAttempts
         ? yield* conclude.failed(
             request,
@@ -179,7 +177,7 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
   ) {
     if (request.replyTo === undefined || outcome.status === "aborted" || outcome.text.trim() === "") return undefined
     const aborted = { _tag: "NotDelivered", message: "aborted before it was delivered" } as const
-    if (begun.abortRequested) return aborted
+    if (begun.abort) return aborted
     const delivery = engineStored("keeping a delivery", Delivery.deliver(request, outcome, options.delivery)).pipe(
       Effect.provideService(Channels, channels),
       Effect.catchCauseIf(isOwnFault, (cause) =>

@@ -5,17 +5,15 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as PubSub from "effect/PubSub"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { RunId } from "../../domain/Ids.ts"
-import { agentIdOf } from "../../domain/SessionKey.ts"
 import { AgentRunner } from "../../services/AgentRunner.ts"
 import type { Channels } from "../../services/ChannelRouter.ts"
 import { EventBus } from "../../services/EventBus.ts"
-import type { Sessions } from "../../services/Sessions.ts"
+import { Sessions } from "../../services/Sessions.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
-import { TurnNotAccepted, Turns } from "../../services/Turns.ts"
+import { TurnNotAccepted, type TurnRequest, Turns } from "../../services/Turns.ts"
 import * as Engine from "./Engine.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Outcomes from "./Outcomes.ts"
@@ -48,20 +46,9 @@ const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Runnin
   const sql = yield* SqlClient.SqlClient
   const runner = yield* AgentRunner
   const bus = yield* EventBus
+  const sessions = yield* Sessions
   const supervisor = yield* Supervisor
   const actor = yield* SessionActor.SessionActor.client
-
-  // An event that ends a turn is numbered after the agent's own.
-  const follow = Effect.gen(function* () {
-    const events = yield* bus.subscribe
-    while (true) {
-      const { event, payload } = yield* PubSub.take(events)
-      if (event !== "chat") continue
-      const turn = running.get(payload.runId)
-      if (turn !== undefined) turn.chatSeq = Math.max(turn.chatSeq, payload.seq)
-    }
-  }).pipe(Effect.scoped)
-  yield* supervisor.supervise("turns/chat-events", follow, { restart: "always" })
 
   const { prune } = yield* Pruning.make(ledger, keepMs)
   yield* supervisor.supervise("turns/pruning", Effect.repeat(prune, Schedule.spaced(pruneEvery)), { restart: "always" })
@@ -87,24 +74,24 @@ const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Runnin
     return yield* Effect.mapError(actor(sessionKey).turn({ runId }), notAccepted("waiting for the turn"))
   })
 
-  const abort: Turns["Service"]["abort"] = Effect.fn("Turns.abort")(function* (sessionKey, runId) {
-    const target = yield* Effect.orDie(ledger.requestAbort(sessionKey, runId))
+  /** Ends a turn that only waits in the mailbox; its actor will find it finished. `false` when it does not wait. */
+  const cancel = (request: TurnRequest) =>
+    Effect.gen(function* () {
+      if (!(yield* ledger.cancel(Outcomes.abortedOutcome(request, "", 0)))) return false
+      yield* sessions.append([Outcomes.userEntry(request)])
+      return true
+    }).pipe(sql.withTransaction)
+
+  const abort: Turns["Service"]["abort"] = Effect.fn("Turns.abort")(function* (sessionKey, { origin, runId }) {
+    const target = yield* Effect.orDie(ledger.requestAbort(sessionKey, origin, runId))
     if (target === undefined) return []
-    // One that only waits in the mailbox ends here and now; its actor will find it finished.
-    if (yield* Effect.orDie(ledger.cancel(Outcomes.abortedOutcome(target, "", 0)))) {
-      const agentId = agentIdOf(sessionKey)
-      yield* bus.publish("chat", {
-        ...target,
-        ...(agentId === undefined ? {} : { agentId }),
-        seq: 1,
-        state: "aborted",
-        stopReason: "rpc"
-      })
+    if (yield* Effect.orDie(cancel(target))) {
+      yield* Effect.provideService(Outcomes.announceAborted(target, { origin, seq: 1, text: "" }), EventBus, bus)
       return [target.runId]
     }
     const turn = running.get(target.runId)
     if (turn !== undefined) {
-      yield* Deferred.succeed(turn.abort, undefined)
+      yield* Deferred.succeed(turn.abort, origin)
       // It is recorded, so nobody waits for a step that does not let itself be interrupted.
       yield* Effect.timeoutOption(Deferred.await(turn.ended), abortPatience)
     }
@@ -113,7 +100,7 @@ const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Runnin
 
   const inFlight: Turns["Service"]["inFlight"] = Effect.fn("Turns.inFlight")(function* (sessionKey) {
     const runId: RunId | undefined = yield* Effect.orDie(ledger.running(sessionKey))
-    return runId === undefined ? undefined : { runId, text: (yield* runner.partialText(runId)) ?? "" }
+    return runId === undefined ? undefined : { runId, text: (yield* runner.partialText(runId))?.text ?? "" }
   })
 
   return Turns.of({ submit, await: awaitTurn, abort, inFlight, active: Effect.orDie(ledger.countActive) })

@@ -33,7 +33,11 @@ export const TranscriptMessage = Schema.Struct({
   toolName: optionalText,
   isError: Schema.optional(Schema.Boolean),
   runId: optionalText,
-  idempotencyKey: optionalText
+  idempotencyKey: optionalText,
+  /** The text of a turn that somebody ended: it is not all that would have come. */
+  openclawAbort: Schema.optional(
+    Schema.Struct({ aborted: Schema.Literal(true), origin: Schema.String, runId: Schema.NonEmptyString })
+  )
 })
 export type TranscriptMessage = typeof TranscriptMessage.Type
 

@@ -63,7 +63,7 @@ const send = served.toLayerHandler(
 
     const fresh = Effect.fnUntraced(function* (params: ChatSendParams) {
       const { agentId, key } = yield* Agents.sessionKey(params.sessionKey, params.agentId)
-      yield* turns.abort(key)
+      yield* turns.abort(key, { origin: "stop" })
       yield* Effect.mapError(sessions.reset(key), storageFailed)
       const timestamp = yield* Clock.currentTimeMillis
       yield* events.publish("chat", {
@@ -109,7 +109,7 @@ const send = served.toLayerHandler(
       switch (commandOf(params)) {
         case "stop": {
           const { key } = yield* Agents.sessionKey(params.sessionKey, params.agentId)
-          const runIds = yield* turns.abort(key)
+          const runIds = yield* turns.abort(key, { origin: "stop" })
           return { ok: true as const, aborted: runIds.length > 0, runIds }
         }
         case "new":
@@ -149,7 +149,10 @@ const abort = served.toLayerHandler(
     const turns = yield* Turns
     return Effect.fn("Gateway.chat.abort")(function* (params) {
       const { key } = yield* Agents.sessionKey(params.sessionKey, params.agentId)
-      const runIds = yield* turns.abort(key, params.runId === undefined ? undefined : RunId.make(params.runId))
+      const runIds = yield* turns.abort(key, {
+        origin: "rpc",
+        ...(params.runId === undefined ? undefined : { runId: RunId.make(params.runId) })
+      })
       return { ok: true as const, aborted: runIds.length > 0, runIds }
     })
   })

@@ -49,6 +49,7 @@ export default Effect.gen(function* () {
       started_at INTEGER,
       attempts INTEGER NOT NULL DEFAULT 0,
       abort_requested_at INTEGER,
+      abort_origin TEXT,
       outcome TEXT,
       finished_at INTEGER
     ) STRICT`
