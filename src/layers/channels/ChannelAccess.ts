@@ -2,13 +2,13 @@
  * Who was let in by pairing, in the state database.
  */
 import { randomBytes } from "node:crypto"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { AccessRequest } from "../../services/ChannelRouter.ts"
 import { AccessCodeNotFound, AccessStorageFailed, ChannelAccess } from "../../services/ChannelRouter.ts"
+import { now } from "./now.ts"
 
 /** Milliseconds that a code is good for. */
 export const codeTtlMs = 60 * 60 * 1_000
@@ -54,8 +54,6 @@ export const layer: Layer.Layer<ChannelAccess, never, SqlClient.SqlClient> = Lay
   ChannelAccess,
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    const now = Effect.map(Clock.currentTimeMillis, (millis) => Math.max(0, millis))
-
     const allowed = Effect.fn("ChannelAccess.allowed")(function* (channel: string, accountId: string) {
       const rows = yield* decodeIds(
         yield* sql`SELECT sender_id FROM channel_pairing_allowed WHERE channel = ${channel} AND account_id = ${accountId}`

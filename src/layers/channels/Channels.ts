@@ -1,7 +1,6 @@
 /**
  * The channels that exist now, and the way out through them.
  */
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,6 +13,7 @@ import { DeliveryFailed } from "../../services/Channel.ts"
 import { ChannelNotConfigured, Channels, InvalidDestination } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
+import { now } from "./now.ts"
 import { policyOf, warningsOf } from "./policy.ts"
 
 /** Messages that are remembered by their idempotency key. */
@@ -179,7 +179,7 @@ export const layer: Layer.Layer<Channels, never, Config> = Layer.effect(
       )
       const warnings = warningsOf(current)
       return {
-        ts: Math.max(0, yield* Clock.currentTimeMillis),
+        ts: yield* now,
         channelOrder: order,
         channelLabels: Object.fromEntries(shown.map((channel) => [channel.id, channel.label])),
         channels: Object.fromEntries(

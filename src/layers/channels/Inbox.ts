@@ -1,11 +1,11 @@
 /**
  * The inbox: every message that a channel received, stored before the channel hears that it arrived.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import { InboundMessage, InboxFailed } from "../../services/Channel.ts"
+import { now } from "./now.ts"
 
 /**
  * Milliseconds that the keys of finished messages are kept. Telegram repeats an update for at most a day, and may begin to
@@ -37,8 +37,6 @@ const orInboxFailed = Effect.mapError(
 /** Reads and writes the inbox of one channel's account. */
 export const make = Effect.fnUntraced(function* (channel: string, accountId: string) {
   const sql = yield* SqlClient.SqlClient
-  const now = Effect.map(Clock.currentTimeMillis, (millis) => Math.max(0, millis))
-
   return {
     /** Stores what is new, all of it or nothing. A message that was stored before changes nothing. */
     commit: Effect.fn("Inbox.commit")(

@@ -1,10 +1,10 @@
 /**
  * One account's settings and what is known of its state.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { ChannelAccountStatus } from "../../protocol/methods/system.ts"
+import { now } from "../channels/now.ts"
 
 /** Where a token came from, in OpenClaw's words. */
 export type TokenSource = "config" | "tokenFile" | "env" | "none"
@@ -49,7 +49,7 @@ export class AccountState {
   }
 
   private at(change: (now: number) => void): Effect.Effect<void> {
-    return Effect.map(Clock.currentTimeMillis, (now) => change(Math.max(0, now)))
+    return Effect.map(now, change)
   }
 
   readonly started: Effect.Effect<void> = this.at((now) => {

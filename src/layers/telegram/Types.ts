@@ -42,8 +42,8 @@ export type File = typeof File.Type
 
 export const Message = Schema.Struct({
   message_id: Schema.Int,
-  /** Unix seconds. */
-  date: Schema.Natural,
+  /** Unix seconds, as far as there are dates. */
+  date: Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 8.64e12 }))),
   chat: Chat,
   from: Schema.optional(User),
   message_thread_id: Schema.optional(Schema.Int),

@@ -36,7 +36,7 @@ const method = <S extends Schema.ConstraintDecoder<unknown>>(
   const decode = Schema.decodeUnknownEffect(schema)
   return (state, params, uploads) =>
     decode(params).pipe(
-      Effect.mapError((error) => bad(error.message.split("\n", 1)[0]!)),
+      Effect.mapError((error) => bad(error.message.replace(/\s*\n\s*/g, " "))),
       Effect.flatMap((decoded) => handle(state, decoded, uploads))
     )
 }

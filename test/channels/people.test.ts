@@ -1,0 +1,136 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { RunId } from "../../src/domain/Ids.ts"
+import * as SessionKey from "../../src/domain/SessionKey.ts"
+import { ChannelAccess } from "../../src/services/ChannelRouter.ts"
+import { groupPeer, inbound, telegram } from "./kit.ts"
+import { drained, rig, type Rig, run } from "./rig.ts"
+
+describe("strangers", () => {
+  it.effect("get one code and the command to approve it; what they wrote reaches nobody", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig(telegram({}))
+      yield* run(
+        parts,
+        Effect.gen(function* () {
+          const access = yield* ChannelAccess
+          parts.channel.push(inbound("obey me"), inbound("obey me, please"), inbound("/stop"), inbound("/new obey"))
+          const [said] = yield* parts.channel.said(1)
+          const [request] = yield* access.pending("telegram")
+          assert.include(said!.text, request!.code)
+          assert.include(said!.text, `openclaw pairing approve telegram ${request!.code}`)
+          assert.include(said!.text, "7")
+          assert.deepInclude(request, { senderId: "7", accountId: "default", displayName: "Eve", username: "eve" })
+          yield* parts.channel.hasConfirmed(4)
+          yield* drained
+          yield* access.approve("telegram", request!.code)
+          parts.channel.push(inbound("now I am in"))
+          yield* parts.turns.has(1)
+        })
+      )
+      assert.deepStrictEqual(
+        parts.turns.submitted.map((turn) => turn.text),
+        ["now I am in"]
+      )
+      assert.strictEqual(parts.channel.sent.length, 1)
+      assert.deepStrictEqual([parts.turns.aborted, parts.sessions.reset], [[], []])
+    })
+  )
+
+  it.effect("being let in directly opens no group", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig(telegram({ groups: { "-1001": { requireMention: false } } }))
+      yield* run(
+        parts,
+        Effect.gen(function* () {
+          const access = yield* ChannelAccess
+          parts.channel.push(inbound("hi"))
+          yield* parts.channel.said(1)
+          yield* access.approve("telegram", (yield* access.pending())[0]!.code)
+          parts.channel.push(inbound("in the group", { peer: groupPeer() }), inbound("directly"))
+          yield* parts.turns.has(1)
+        })
+      )
+      assert.deepStrictEqual(
+        parts.turns.submitted.map((turn) => turn.text),
+        ["directly"]
+      )
+    })
+  )
+
+  it.effect("a code that cannot be delivered does not hold up the others", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig(telegram({ allowFrom: ["8"] }))
+      parts.channel.failures.push("refused")
+      parts.channel.push(inbound("let me in"), inbound("hello", { sender: { id: "8" } }))
+      yield* run(parts, parts.turns.has(1))
+      assert.deepStrictEqual(parts.channel.sent, [])
+    })
+  )
+})
+
+describe("commands", () => {
+  const say = (parts: Rig, text: string, count = 1) =>
+    run(
+      parts,
+      Effect.gen(function* () {
+        parts.channel.push(inbound(text))
+        const said = yield* parts.channel.said(count)
+        yield* drained
+        return said.at(-1)!.text
+      })
+    )
+  const main = SessionKey.main("main")
+
+  it.effect("/stop ends the running turn and says so", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig()
+      parts.turns.running.set(main, RunId.make("r"))
+      assert.strictEqual(yield* say(parts, "/stop"), "Stopped.")
+      assert.deepStrictEqual(parts.turns.aborted, [main])
+      assert.strictEqual(yield* say(parts, "/stop", 2), "Nothing is running.")
+    })
+  )
+
+  it.effect("/new and /reset end the turn and reset the session", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig()
+      assert.include(yield* say(parts, "/new"), "new session")
+      assert.include(yield* say(parts, "/reset", 2), "reset")
+      assert.deepStrictEqual(
+        [parts.turns.aborted, parts.sessions.reset],
+        [
+          [main, main],
+          [main, main]
+        ]
+      )
+      parts.sessions.broken = true
+      assert.include(yield* say(parts, "/reset", 3), "could not be reset")
+    })
+  )
+
+  it.effect("/new with a text resets and then asks", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig()
+      parts.channel.push(inbound("/new hello there"))
+      yield* run(parts, parts.turns.has(1))
+      assert.strictEqual(parts.turns.submitted[0]!.text, "hello there")
+      assert.deepStrictEqual(parts.sessions.reset, [main])
+      assert.deepStrictEqual(parts.channel.sent, [])
+    })
+  )
+
+  it.effect("/status, /help and /start answer without a turn; an unknown command is a message", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig()
+      assert.include(yield* say(parts, "/status"), "agent:main:main")
+      parts.turns.running.set(main, RunId.make("r"))
+      assert.include(yield* say(parts, "/status", 2), "A reply is being made")
+      assert.include(yield* say(parts, "/help", 3), "/stop")
+      assert.include(yield* say(parts, "/start", 4), "/stop")
+      assert.deepStrictEqual(parts.turns.submitted, [])
+      parts.channel.push(inbound("/weather"))
+      yield* run(parts, parts.turns.has(1))
+    })
+  )
+})
