@@ -145,7 +145,7 @@ describe("accounts that follow the file", () => {
           assert.deepStrictEqual(log.slice(2), ["-b", "+b", "+c"])
           yield* config.set(telegram({ enabled: false, accounts: both }))
           yield* signal.until(() => (log.length >= 8 ? true : undefined))
-          assert.deepStrictEqual([...log.slice(5)].sort(), ["-a", "-b", "-c"])
+          assert.deepStrictEqual(log.slice(5).sort(), ["-a", "-b", "-c"])
         })
       )
     })

@@ -162,7 +162,10 @@ describe("splitting", () => {
   })
 
   it("a surrogate pair is never cut", () => {
-    for (const chunk of renderMarkdown(`a${"😀".repeat(3_000)}`)) assert.isTrue(chunk.html.isWellFormed())
+    for (const text of [`a${"😀".repeat(3_000)}`, `**${"😀".repeat(3_000)}**`, "😀&".repeat(2_000)]) {
+      for (const chunk of renderMarkdown(text)) assert.isTrue(chunk.html.isWellFormed())
+      for (const part of splitPlain(text)) assert.isTrue(part.isWellFormed())
+    }
   })
 
   it("a code block that fits in one message is not cut", () => {

@@ -139,6 +139,15 @@ describe("receiving", () => {
     }).pipe(Effect.provide(clients.undici))
   )
 
+  it.live("a server that lacks a method is not a wrong token", () =>
+    Effect.gen(function* () {
+      const { bot, channel } = yield* connect()
+      yield* bot.fault({ kind: "refuse", code: 404, description: "Not Found", method: "deleteWebhook" })
+      const error = yield* Effect.flip(channel.receive(makeInbox().commit))
+      assert.strictEqual(error._tag, "ChannelInterrupted")
+    }).pipe(Effect.provide(clients.undici))
+  )
+
   it.live("a token that is revoked while polling ends the channel", () =>
     Effect.gen(function* () {
       const { bot, channel } = yield* connect()

@@ -41,8 +41,9 @@ export const layer: Layer.Layer<
     /** Hands one message on. One that cannot be read any more is given up, or it would block the others for ever. */
     const handle = Effect.fnUntraced(function* (inbox: Inbox.Inbox, waiting: Inbox.Waiting) {
       const message: InboundMessage | undefined = yield* Inbox.decodeMessage(waiting.stored).pipe(
-        Effect.catch((error) =>
-          Effect.as(Effect.logError(`inbox row ${waiting.seq} cannot be read and is given up`, error), undefined)
+        // The error would quote the message, which belongs in no log.
+        Effect.catch(() =>
+          Effect.as(Effect.logError(`inbox row ${waiting.seq} cannot be read and is given up`), undefined)
         )
       )
       if (message !== undefined) yield* admit(message, waiting.receivedAt)

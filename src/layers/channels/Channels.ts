@@ -1,6 +1,7 @@
 /**
  * The channels that exist now, and the way out through them.
  */
+import { createHash } from "node:crypto"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -35,8 +36,11 @@ interface AccountReport {
   readonly timedOut: boolean
 }
 
+/** A digest, because a thousand long messages need not be kept to be recognised. */
 const fingerprintOf = (message: OutboundMessage): string =>
-  JSON.stringify([message.peer, message.text, message.replyToMessageId ?? null, message.silent ?? false])
+  createHash("sha256")
+    .update(JSON.stringify([message.peer, message.text, message.replyToMessageId ?? null, message.silent ?? false]))
+    .digest("base64")
 
 const summaryOf = (row: ChannelAccountStatus | undefined) => ({
   configured: row?.configured ?? false,

@@ -18,6 +18,8 @@ const pollSeconds = 30
 /** Milliseconds to wait after a poll that should have waited and did not. */
 const pauseMs = 500
 
+const everywhere = new Set(["getMe", "getUpdates"])
+
 type Commit = (messages: ReadonlyArray<InboundMessage>) => Effect.Effect<void, InboxFailed>
 
 const explain = (error: TelegramError): string =>
@@ -25,9 +27,9 @@ const explain = (error: TelegramError): string =>
     ? `${error.message}. Another program receives with this bot token: stop it, or give this one a bot of its own.`
     : error.message
 
-/** What a failed call means for receiving. A 404 from the Bot API itself says that no bot has this token. */
+/** What a failed call means for receiving. A 404 for a method that every Bot API has says that no bot has this token. */
 export const classify = (accountId: string) => (error: TelegramError) =>
-  error.genuine && (error.code === 401 || error.code === 404)
+  error.genuine && (error.code === 401 || (error.code === 404 && everywhere.has(error.method)))
     ? new ChannelUnauthorized({
         channel: "telegram",
         accountId,

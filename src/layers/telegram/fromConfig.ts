@@ -162,8 +162,16 @@ export const layer: Layer.Layer<
     }, Effect.uninterruptible)
 
     yield* reconcile(yield* config.get)
-    yield* supervisor.supervise("channels/telegram", Stream.runForEach(config.changes, reconcile), {
-      restart: "on-failure"
-    })
+    yield* supervisor.supervise(
+      "channels/telegram",
+      Stream.runForEach(
+        // What changed between the first look and the subscription is seen by the second look.
+        Stream.merge(config.changes, Stream.fromEffect(config.get)),
+        reconcile
+      ),
+      {
+        restart: "on-failure"
+      }
+    )
   })
 )
