@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as PlatformError from "effect/PlatformError"
 import * as Result from "effect/Result"
@@ -16,7 +17,14 @@ import { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 /** A configuration whose file has this text; nothing can be written. */
 const over = (content: string) => {
   const info = (size: number) =>
-    Effect.succeed({ type: "File", mode: 0o600, size: BigInt(size) } as unknown as FileSystem.File.Info)
+    Effect.succeed({
+      type: "File",
+      mode: 0o600,
+      size: BigInt(size),
+      mtime: Option.none(),
+      ino: Option.none(),
+      uid: Option.none()
+    } as unknown as FileSystem.File.Info)
   const missing = Effect.fail(PlatformError.systemError({ module: "FileSystem", method: "stat", _tag: "NotFound" }))
   return ConfigLive.layer({ file: "/x/openclaw.json" }).pipe(
     Layer.provide([

@@ -1,7 +1,8 @@
 /**
  * The configuration from a JSON5 file, with environment variables put in and flags on top.
  *
- * The file is read anew for each question and decoded only when its text changed, so nobody works with a stale value.
+ * The file is looked at anew for each question, and read and decoded only when it changed, so nobody works with a stale
+ * value.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -17,7 +18,7 @@ import { Config } from "../../services/Config.ts"
 import { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { Redactor } from "../logging/Redactor.ts"
 import { explain, showValue } from "./explain.ts"
-import { merge, resolveIncludes } from "./include.ts"
+import { hasIncludes, merge, resolveIncludes } from "./include.ts"
 import type { Path as ConfigPath } from "./path.ts"
 import { parsePath, setAt, unsetAt } from "./path.ts"
 import { secretsOf } from "./redact.ts"
@@ -60,14 +61,18 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
       const writing = yield* Semaphore.make(1)
       const { file } = options
       const env = options.env ?? {}
-      const source = { fs, path, file }
+      const source = { fs, path, file, remembered: new Map() }
 
+      // Of a file that includes no other: its text alone decides.
+      let whole: Loaded | undefined
       const load = Effect.fnUntraced(function* () {
         const text = yield* readText(source, file)
+        if (whole !== undefined && whole.text === text) return whole
         const raw = text === undefined ? {} : yield* parseText(file, text)
         const composed = yield* resolveIncludes(source, raw)
         const loaded: Loaded = { text, raw, composed, ...substitute(composed, env) }
         if (Option.isSome(redactor)) yield* redactor.value.add(secretsOf(loaded.tree))
+        whole = hasIncludes(raw) ? undefined : loaded
         return loaded
       })
 
@@ -75,15 +80,16 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
       const check = (tree: unknown, shown: unknown) =>
         Result.mapError(decode(tree), (error) => invalid(file, ...explain(error.issue, shown)))
 
-      let last: { readonly key: string; readonly config: OpenClawConfig } | undefined
+      let last: { readonly loaded: Loaded; readonly key: string; readonly config: OpenClawConfig } | undefined
       const current = Effect.fnUntraced(function* () {
         const loaded = yield* load()
+        if (last?.loaded === loaded) return last
         const tree = merge(loaded.tree, options.overrides)
         const key = JSON.stringify(tree) ?? ""
-        if (last?.key === key) return last
+        if (last?.key === key) return (last = { ...last, loaded })
         const config = yield* Effect.fromResult(check(tree, merge(loaded.composed, options.overrides)))
         yield* Effect.forEach(loaded.missing, ({ path, reason }) => Effect.logWarning(`${file}: ${path}: ${reason}`))
-        last = { key, config }
+        last = { loaded, key, config }
         return last
       })
 

@@ -25,6 +25,12 @@ export const merge = (first: unknown, later: unknown): unknown => {
   return merged
 }
 
+/** Whether a parsed file includes others. */
+export const hasIncludes = (node: unknown): boolean =>
+  Array.isArray(node)
+    ? node.some(hasIncludes)
+    : isTree(node) && (Object.hasOwn(node, "$include") || Object.values(node).some(hasIncludes))
+
 /** A parsed file with all its includes put in. */
 export const resolveIncludes = (
   options: SourceOptions,

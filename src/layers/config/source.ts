@@ -2,6 +2,7 @@
  * The configuration's file: read with its includes, checked for size and depth, replaced at once.
  */
 import * as Process from "node:process"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -14,13 +15,36 @@ import { inspect, kindOf, replacePrivateFile, securePrivateDirectory, unusable }
 /** Bytes of one file and levels of nesting: far beyond what people write, well below what would hurt. */
 const MAX_BYTES = 2_000_000
 const MAX_DEPTH = 100
+/** A file system's clock is coarse: what changed less than this long ago may change again under the same time. */
+const SETTLED_MS = 2_000
+
+interface Remembered {
+  /** What the file looked like when it was read. */
+  readonly look: string
+  readonly text: string
+}
 
 export interface SourceOptions {
   readonly fs: FileSystem.FileSystem
   readonly path: Path.Path
   /** Absolute path of `openclaw.json`. */
   readonly file: string
+  /** Texts by file. One that looks as it did, and had settled when it was read, is not read again. */
+  readonly remembered: Map<string, Remembered>
 }
+
+const lookOf = ({ dev, ino, mode, mtime, size, uid }: FileSystem.File.Info): string =>
+  [
+    dev,
+    Option.getOrElse(ino, () => ""),
+    mode,
+    Option.match(mtime, { onNone: () => "", onSome: Number }),
+    size,
+    Option.getOrElse(uid, () => "")
+  ].join(" ")
+
+const isSettled = ({ mtime }: FileSystem.File.Info, now: number): boolean =>
+  Option.isSome(mtime) && now - mtime.value.getTime() > SETTLED_MS
 
 const unreadable = (file: string) => (error: { readonly message: string }) =>
   new ConfigUnreadable({ file, message: error.message })
@@ -35,7 +59,7 @@ export const invalid = (file: string, ...problems: ReadonlyArray<ConfigProblem>)
  * other users are taken away where the file is ours; a file that strangers can write is not believed.
  */
 export const readText = Effect.fnUntraced(function* (options: SourceOptions, file: string) {
-  const { fs } = options
+  const { fs, remembered } = options
   const info = yield* fs.stat(file).pipe(
     Effect.asSome,
     Effect.catchIf(
@@ -46,6 +70,10 @@ export const readText = Effect.fnUntraced(function* (options: SourceOptions, fil
     Effect.mapError(unreadable(file))
   )
   if (Option.isNone(info)) return undefined
+  const look = lookOf(info.value)
+  const known = remembered.get(file)
+  if (known?.look === look) return known.text
+  remembered.delete(file)
   const { mode, size, type, uid } = info.value
   if (type !== "File") return yield* refuse(file, `${file} is ${kindOf(info.value)}, not a regular file.`)
   if (Number(size) > MAX_BYTES) return yield* refuse(file, `${file} is larger than ${MAX_BYTES / 1e6} MB.`)
@@ -61,9 +89,12 @@ export const readText = Effect.fnUntraced(function* (options: SourceOptions, fil
       )
     }
   }
-  return yield* fs
+  const now = yield* Clock.currentTimeMillis
+  const text = yield* fs
     .readFileString(file)
     .pipe(Effect.mapError(unusable(file, "reading it")), Effect.mapError(unreadable(file)))
+  if (isSettled(info.value, now)) remembered.set(file, { look, text })
+  return text
 })
 
 /** Nesting is counted without recursion, so that a hostile file cannot exhaust the stack of whoever walks it later. */
