@@ -5,7 +5,7 @@
 import * as Schema from "effect/Schema"
 
 export class CommandError extends Schema.TaggedError<CommandError>()("CommandError", {
-  code: Schema.Literals(["INVALID_REQUEST", "SYSTEM_RUN_DENIED", "UNAVAILABLE", "TIMEOUT", "INTERNAL"]),
+  code: Schema.Literals(["INVALID_REQUEST", "SYSTEM_RUN_DENIED", "UNAVAILABLE", "TIMEOUT", "CANCELLED", "INTERNAL"]),
   message: Schema.NonEmptyString
 }) {}
 

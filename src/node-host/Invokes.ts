@@ -4,12 +4,13 @@
 import { createHash } from "node:crypto"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
-import { NodeInvokeRequest } from "../protocol/EventTable.ts"
+import { NodeInvokeCancel, NodeInvokeRequest } from "../protocol/EventTable.ts"
 import { CommandError, invalid } from "./CommandError.ts"
 import type { Commands } from "./Commands.ts"
 import { InvokeMemory, type Outcome, type Reply } from "./InvokeMemory.ts"
@@ -39,6 +40,7 @@ export type Invoke =
   | { readonly phase: "answered"; readonly command: string; readonly ok: boolean; readonly durationMs: number }
 
 const decodeRequest = Schema.decodeUnknownExit(NodeInvokeRequest)
+const decodeCancel = Schema.decodeUnknownExit(NodeInvokeCancel)
 const Json = Schema.fromJsonString(Schema.Unknown)
 const decodeParams = Schema.decodeUnknownEffect(Json)
 const encodePayload = Schema.encodeUnknownEffect(Json)
@@ -54,18 +56,28 @@ const outcomeOf = (exit: Exit.Exit<string, CommandError>, began: boolean): Outco
   const reason = exit.cause.reasons.find(Cause.isFailReason)
   return reason === undefined
     ? { reply: failed({ code: "INTERNAL", message: "the command crashed; the node's log has the cause" }), keep: true }
-    : { reply: failed(reason.error), keep: began && reason.error.code === "TIMEOUT" }
+    : { reply: failed(reason.error), keep: began && cutShort.has(reason.error.code) }
 }
+
+/** The command may have changed things before it was ended. */
+const cutShort: ReadonlySet<CommandError["code"]> = new Set(["TIMEOUT", "CANCELLED"])
 
 export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Commands, options: InvokesOptions = {}) {
   const memory = yield* InvokeMemory
   const fibers = yield* FiberSet.make()
   const { concurrency = 8, onInvoke = () => Effect.void, queue = 64 } = options
   const turns = yield* Semaphore.make(concurrency)
+  /** What ends the work that stands for a key, while it lasts. */
+  const works = new Map<string, Deferred.Deferred<never, CommandError>>()
+  /** The key of each request that waits for its answer. */
+  const keys = new Map<string, string>()
+
+  const keyOf = (request: NodeInvokeRequest) => request.idempotencyKey ?? `invoke ${request.id}`
 
   const emit = (event: string, payload: unknown) =>
     link.request("node.event", { event, payloadJSON: JSON.stringify(payload) }).pipe(
       Effect.catch((error) => Effect.logDebug(`the Gateway did not take ${event}`, error.message)),
+      Effect.tapDefect((defect) => Effect.logError(`telling the Gateway of ${event} died`, defect)),
       // The answer to the invoke must not wait for this one's.
       (effect) => FiberSet.run(fibers, effect, { startImmediately: true }),
       Effect.asVoid
@@ -76,6 +88,9 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
     const timeoutMs = deadlineOf(request.timeoutMs)
     const deadline = (yield* Clock.currentTimeMillis) + timeoutMs
     const command = commands.get(request.command)
+    const key = keyOf(request)
+    const cancelled = Deferred.makeUnsafe<never, CommandError>()
+    works.set(key, cancelled)
     let began = false
     return yield* Effect.gen(function* () {
       if (command === undefined) {
@@ -90,6 +105,7 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
       return yield* Effect.orDie(encodePayload(payload))
     }).pipe(
       turns.withPermit,
+      (running) => Effect.raceFirst(running, Deferred.await(cancelled)),
       Effect.timeoutOrElse({
         duration: timeoutMs,
         orElse: () =>
@@ -101,7 +117,12 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
         Cause.hasDies(cause) ? Effect.logError(`${request.command} crashed`, cause) : Effect.void
       ),
       Effect.exit,
-      Effect.map((exit) => outcomeOf(exit, began))
+      Effect.map((exit) => outcomeOf(exit, began)),
+      Effect.ensuring(
+        Effect.sync(() => {
+          if (works.get(key) === cancelled) works.delete(key)
+        })
+      )
     )
   })
 
@@ -124,8 +145,22 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
       )
     )
 
+  /**
+   * Ends the command behind a request that nobody waits for any longer. The Gateway joins those who ask under one key, so
+   * it gives up for all of them.
+   */
+  const cancel = Effect.fnUntraced(function* (payload: unknown) {
+    const request = decodeCancel(payload)
+    if (Exit.isFailure(request))
+      return yield* Effect.logWarning("dropped a cancellation that does not decode", request.cause)
+    const work = works.get(keys.get(request.value.invokeId) ?? "")
+    if (work === undefined) return
+    yield* Effect.logInfo("the Gateway gave up on an invoke; its command is ended")
+    yield* Deferred.fail(work, new CommandError({ code: "CANCELLED", message: "ended: the Gateway gave up on it" }))
+  })
+
   /** Takes one request and returns at once. */
-  return Effect.fnUntraced(function* (payload: unknown) {
+  const take = Effect.fnUntraced(function* (payload: unknown) {
     const request = decodeRequest(payload)
     if (Exit.isFailure(request))
       return yield* Effect.logWarning("dropped an invoke that does not decode", request.cause)
@@ -135,12 +170,19 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
     const served = Effect.gen(function* () {
       const { command } = value
       const asked = yield* Clock.currentTimeMillis
+      keys.set(value.id, keyOf(value))
       yield* onInvoke({ phase: "asked", command })
       const reply = full ? busy : yield* replyTo(value)
       const durationMs = (yield* Clock.currentTimeMillis) - asked
       yield* onInvoke({ phase: "answered", command, ok: reply.ok, durationMs })
       yield* answer(value, reply)
-    })
-    yield* FiberSet.run(fibers, Effect.annotateLogs(served, { command: value.command, invoke: value.id.slice(0, 64) }))
+    }).pipe(
+      Effect.ensuring(Effect.sync(() => void keys.delete(value.id))),
+      Effect.tapDefect((defect) => Effect.logError("serving an invoke died", defect)),
+      Effect.annotateLogs({ command: value.command, invoke: value.id.slice(0, 64) })
+    )
+    yield* FiberSet.run(fibers, served)
   })
+
+  return { take, cancel }
 })

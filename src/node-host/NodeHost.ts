@@ -122,7 +122,7 @@ export const serve = Effect.fn("NodeHost.serve")(function* (
   const host = yield* HostInfo
   const supervisor = yield* Supervisor
   const tell = options.onNotice ?? ((notice: Notice) => Effect.logInfo(notice.message))
-  const take = yield* Invokes.make(link, commands, {
+  const invokes = yield* Invokes.make(link, commands, {
     ...options,
     onInvoke: (invoke) => tell({ _tag: "Invoke", message: inWords(invoke), invoke: invoke.phase })
   })
@@ -146,7 +146,8 @@ export const serve = Effect.fn("NodeHost.serve")(function* (
       error.awaitsApproval
         ? notify(commandApproval(namedRequest.exec(error.message)?.[1]))
         : Effect.logDebug("the Gateway did not take the host's stats", error.message)
-    )
+    ),
+    Effect.catchDefect((defect) => Effect.logError("reporting the host's stats died", defect))
   )
 
   const reportEveryMinute = FiberHandle.run(stats, Effect.forever(Effect.andThen(report, Effect.sleep(STATS_INTERVAL))))
@@ -161,7 +162,8 @@ export const serve = Effect.fn("NodeHost.serve")(function* (
   })
 
   const onEvent = Effect.fnUntraced(function* ({ event, payload }: NodeLink.LinkEvent) {
-    if (event === "node.invoke.request") return yield* take(payload)
+    if (event === "node.invoke.request") return yield* invokes.take(payload)
+    if (event === "node.invoke.cancel") return yield* invokes.cancel(payload)
     if (event !== "node.pair.resolved") return
     const resolved = decodeResolved(payload)
     if (resolved._tag === "None") return

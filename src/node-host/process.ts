@@ -4,6 +4,7 @@
  * The child leads a process group of its own. When it ended, was too slow, or nobody waits for it any longer, the group is
  * told to end (SIGTERM) and half a second later made to (SIGKILL).
  */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -85,6 +86,10 @@ const ended = (exit: Exit.Exit<number, PlatformError.PlatformError>): Pick<RunRe
   return { error: signal === undefined ? "how the command ended is not known" : `ended by ${signal}` }
 }
 
+/** What a child wrote could not be read to the end; its exit code still counts. */
+const logReading = (cause: Cause.Cause<unknown>) =>
+  Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("reading a command's output failed", cause)
+
 /** Runs a program without a shell. Fails only when it could not be started. */
 export const run = Effect.fn("process.run")(function* (options: RunOptions) {
   const stdout = capture()
@@ -101,7 +106,7 @@ export const run = Effect.fn("process.run")(function* (options: RunOptions) {
     Effect.all([Stream.runForEach(handle.stdout, stdout.take), Stream.runForEach(handle.stderr, stderr.take)], {
       concurrency: 2,
       discard: true
-    }),
+    }).pipe(Effect.tapCause((cause) => logReading(cause))),
     { startImmediately: true }
   )
   const exit = yield* Effect.timeoutOption(Effect.exit(handle.exitCode), options.timeoutMs)

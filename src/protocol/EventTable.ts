@@ -97,6 +97,10 @@ export const NodeInvokeRequest = Schema.Struct({
 })
 export type NodeInvokeRequest = typeof NodeInvokeRequest.Type
 
+/** Nobody waits for an invoke any longer: the node ends the command. Recorded as OpenClaw's node host reads it. */
+export const NodeInvokeCancel = Schema.Struct({ invokeId: Schema.NonEmptyString, nodeId: Schema.NonEmptyString })
+export type NodeInvokeCancel = typeof NodeInvokeCancel.Type
+
 const NodeResolved = Schema.Struct({
   requestId: Schema.NonEmptyString,
   nodeId: Schema.NonEmptyString,
@@ -118,6 +122,7 @@ export const EventTable = {
   chat: broadcast("operator.read", ChatEvent),
   agent: broadcast("operator.read", AgentEvent),
   "node.invoke.request": targeted(NodeInvokeRequest),
+  "node.invoke.cancel": targeted(NodeInvokeCancel),
   "node.pair.requested": broadcast("operator.pairing", PendingNode),
   "node.pair.resolved": broadcast("operator.pairing", NodeResolved),
   "device.pair.requested": broadcast("operator.pairing", PendingDevice),

@@ -29,14 +29,20 @@ export class NodeNotConnected extends Schema.TaggedError<NodeNotConnected>()("No
 export class CommandNotAllowed extends Schema.TaggedError<CommandNotAllowed>()("CommandNotAllowed", {
   nodeId: Schema.String,
   command: Schema.String,
-  reason: Schema.Literals(["command not declared by node", "command not approved", "command not allowlisted"])
+  reason: Schema.Literals(["command not declared by node", "command not approved", "command not allowlisted"]),
+  /** The request that waits for an operator. */
+  requestId: Schema.optional(Schema.NonEmptyString)
 }) {
   override get message() {
     switch (this.reason) {
       case "command not declared by node":
         return `node command not allowed: the node does not offer "${this.command}"`
       case "command not approved":
-        return `node command not allowed: "${this.command}" awaits approval; run \`openclaw nodes pending\` and \`openclaw nodes approve <requestId>\``
+        return `node command not allowed: "${this.command}" awaits approval; ${
+          this.requestId === undefined
+            ? "it can be once the node reconnects and asks again"
+            : `run \`openclaw nodes approve ${this.requestId}\``
+        }`
       case "command not allowlisted":
         return `node command not allowed: "${this.command}" requires explicit gateway.nodes.commands.allow opt-in`
     }
@@ -132,8 +138,21 @@ export interface NodeIdentity {
   readonly permissions?: Readonly<Record<string, boolean>>
 }
 
-/** Carries one request to the node. Fails when the connection is gone. */
-export type SendInvoke = (request: NodeInvokeRequest) => Effect.Effect<void, NodeNotConnected>
+/** The way to a node that is connected. */
+export interface NodeWire {
+  /** Carries one request to the node. Fails when the connection is gone. */
+  readonly send: (request: NodeInvokeRequest) => Effect.Effect<void, NodeNotConnected>
+  /** Tells the node that nobody waits any longer for an invoke that it has not answered. */
+  readonly cancel: (invokeId: string) => Effect.Effect<void>
+  /** Ends the connection: the node has a newer one. */
+  readonly retire: Effect.Effect<void>
+}
+
+/** Whether an operator approved a connected node's surface, and the request that waits for one. */
+export interface NodeApproval {
+  readonly approved: boolean
+  readonly requestId?: string
+}
 
 export interface InvokeOptions {
   readonly nodeId: NodeId
@@ -163,17 +182,20 @@ export class NodeRegistry extends Context.Service<
   {
     /**
      * Registers a node's connection until the scope closes; closing it fails the node's pending invokes with
-     * `NodeDisconnected`. A second connection of the same node retires the first. A declared surface that is not approved
+     * `NodeDisconnected`. A second connection of the same node retires and ends the first. A declared surface that is not approved
      * yet becomes a pending request (event `node.pair.requested`) and the node stays connected without commands.
      */
-    readonly connect: (node: NodeIdentity, send: SendInvoke) => Effect.Effect<void, RegistryStorageFailed, Scope.Scope>
+    readonly connect: (node: NodeIdentity, wire: NodeWire) => Effect.Effect<void, RegistryStorageFailed, Scope.Scope>
     /** A node that is a Layer in this process: approved as it is, no socket, same checks and deadlines. */
     readonly attach: (node: {
       readonly nodeId: NodeId
       readonly displayName?: string
       readonly commands: Readonly<Record<string, NodeCommandHandler>>
     }) => Effect.Effect<void, RegistryStorageFailed, Scope.Scope>
-    /** Runs one command. Checks: declared, approved, allowed by policy; one deadline; same key and request, same answer. */
+    /**
+     * Runs one command. Checks: declared, approved, allowed by policy; one deadline; same key and request, same answer.
+     * When the last caller gives up (deadline, interruption) the node is told to end the command.
+     */
     readonly invoke: (options: InvokeOptions) => Effect.Effect<InvokeSuccess, InvokeError>
     /**
      * Takes a node's answer. `false` when nobody waits for it on this connection: a late answer, one for another node, or
@@ -182,8 +204,8 @@ export class NodeRegistry extends Context.Service<
     readonly complete: (connId: ConnId, result: NodeInvokeResultParams) => Effect.Effect<boolean>
     /** Takes `node.event`. `false` when the event is not one that the Gateway uses. */
     readonly event: (connId: ConnId, event: string, payload: unknown) => Effect.Effect<boolean>
-    /** Whether the surface of this connection's node is approved. */
-    readonly approved: (connId: ConnId) => Effect.Effect<boolean>
+    /** How it stands with the surface of this connection's node. */
+    readonly approval: (connId: ConnId) => Effect.Effect<NodeApproval>
     readonly list: Effect.Effect<ReadonlyArray<NodeRow>, RegistryStorageFailed>
     readonly describe: (nodeId: string) => Effect.Effect<NodeRow, NodeNotConnected | RegistryStorageFailed>
     readonly pairing: Effect.Effect<

@@ -24,7 +24,7 @@ import {
   NodeRegistry,
   PairingRequestNotFound,
   RegistryStorageFailed,
-  type SendInvoke
+  type NodeWire
 } from "../../src/services/NodeRegistry.ts"
 import { Sessions } from "../../src/services/Sessions.ts"
 import { StateDir } from "../../src/services/StateDir.ts"
@@ -118,15 +118,15 @@ export interface NodeLog {
 
 const nodes = (log: NodeLog) =>
   Layer.sync(NodeRegistry, () => {
-    const live = new Map<string, { readonly identity: NodeIdentity; readonly send: SendInvoke }>()
+    const live = new Map<string, { readonly identity: NodeIdentity; readonly wire: NodeWire }>()
     return NodeRegistry.of({
-      connect: (identity, send) =>
+      connect: (identity, wire) =>
         identity.displayName === "broken"
           ? Effect.fail(new RegistryStorageFailed({ message: "disk full" }))
           : Effect.acquireRelease(
               Effect.sync(() => {
                 log.connected.push(identity)
-                live.set(identity.nodeId, { identity, send })
+                live.set(identity.nodeId, { identity, wire })
               }),
               () =>
                 Effect.sync(() => {
@@ -146,7 +146,7 @@ const nodes = (log: NodeLog) =>
           }
           if (command === "slow") return yield* new InvokeTimeout({ nodeId, command, timeoutMs: 1 })
           if (command === "odd") return { nodeId, command, payload: { yes: undefined, no: 1 } }
-          yield* node.send({ id: "i1", nodeId, command, paramsJSON: JSON.stringify(options.params ?? null) })
+          yield* node.wire.send({ id: "i1", nodeId, command, paramsJSON: JSON.stringify(options.params ?? null) })
           return { nodeId, command, payload: { ok: 1 }, payloadJSON: `{"ok":1}` }
         }),
       complete: (connId, result) =>
@@ -155,7 +155,7 @@ const nodes = (log: NodeLog) =>
           return result.id === "i1"
         }),
       event: () => Effect.succeed(true),
-      approved: () => Effect.succeed(true),
+      approval: () => Effect.succeed({ approved: true }),
       list: Effect.sync(() => Array.from(live.keys(), (nodeId) => ({ nodeId, connected: true, paired: true }))),
       describe: (nodeId) =>
         live.has(nodeId) ? Effect.succeed({ nodeId }) : Effect.fail(new NodeNotConnected({ nodeId, known: false })),

@@ -2,11 +2,14 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as DeviceIdentity from "../../src/client/DeviceIdentity.ts"
+import type { GatewayClient } from "../../src/client/GatewayClient.ts"
 import { token } from "../../src/domain/Credential.ts"
 import * as StateDirLive from "../../src/layers/StateDir.ts"
 import * as SupervisorLive from "../../src/layers/Supervisor.ts"
@@ -32,12 +35,13 @@ const start = Effect.fnUntraced(function* (gateway: GatewayTest.GatewayTest["Ser
     version: "1.2.3",
     onNotice: (notice) => SubscriptionRef.update(notices, (all) => [...all, notice])
   }).pipe(Effect.provide(services), Effect.forkScoped)
-  const saw = (tag: NodeHost.Notice["_tag"]) =>
+  const saw = (tag: NodeHost.Notice["_tag"], text: RegExp = /./) =>
     SubscriptionRef.changes(notices).pipe(
-      Stream.filter((all) => all.some((notice) => notice._tag === tag)),
+      Stream.map((all) => all.find((notice) => notice._tag === tag && text.test(notice.message))),
+      Stream.filter((notice) => notice !== undefined),
       Stream.take(1),
       Stream.runCollect,
-      Effect.map((found) => found[0]!.find((notice) => notice._tag === tag)!)
+      Effect.map((found) => found[0]!)
     )
   return { nodeId: device.id, saw }
 })
@@ -48,9 +52,9 @@ describe("a node of a real Gateway", () => {
       const gateway = yield* GatewayTest.GatewayTest
       const operator = yield* gateway.connect()
       const { nodeId, saw } = yield* start(gateway)
-      assert.include((yield* saw("CommandApprovalNeeded")).message, "openclaw nodes pending")
-
+      const notice = yield* saw("CommandApprovalNeeded")
       const { pending } = yield* operator.call["node.pair.list"]({})
+      assert.include(notice.message, `openclaw nodes approve ${pending[0]?.requestId}`)
       assert.deepStrictEqual(pending[0]?.requiredApproveScopes, ["operator.pairing", "operator.admin"])
       const invoke = (command: string, params: unknown, idempotencyKey: string) =>
         operator.call["node.invoke"]({ nodeId, command, params, idempotencyKey, timeoutMs: 10_000 })
@@ -72,5 +76,56 @@ describe("a node of a real Gateway", () => {
       assert.include(row.commands ?? [], "system.run")
       assert.strictEqual(row.displayName, "Attic")
     }).pipe(Effect.scoped, Effect.provide([GatewayTest.layer(), NodeServices.layer]))
+  )
+
+  /** An approved node, and somebody who has it run a program that would take a minute. */
+  const busy = Effect.gen(function* () {
+    const gateway = yield* GatewayTest.GatewayTest
+    const operator = yield* gateway.connect()
+    const node = yield* start(gateway)
+    yield* node.saw("CommandApprovalNeeded")
+    const { pending } = yield* operator.call["node.pair.list"]({})
+    yield* operator.call["node.pair.approve"]({ requestId: pending[0]!.requestId })
+    const ask = (client: GatewayClient["Service"], timeoutMs: number) =>
+      client.call["node.invoke"]({
+        nodeId: node.nodeId,
+        command: "system.run",
+        params: { command: ["sleep", "60"] },
+        idempotencyKey: "nap",
+        timeoutMs
+      })
+    return { ...node, gateway, ask, operator }
+  })
+  const withGateway = Effect.provide([GatewayTest.layer(), NodeServices.layer])
+
+  it.live("ends a command when whoever asked is gone", () =>
+    Effect.gen(function* () {
+      const { ask, gateway, operator, saw } = yield* busy
+      const scope = yield* Scope.make()
+      const client = yield* Scope.provide(gateway.connect(), scope)
+      yield* Effect.forkScoped(Effect.exit(ask(client, 60_000)))
+      yield* saw("Invoke", /system\.run asked/)
+      yield* Scope.close(scope, Exit.void)
+      yield* saw("Invoke", /system\.run failed/)
+      // The key stands for a command that was cut short: it is not run again.
+      assert.include((yield* Effect.flip(ask(operator, 5_000))).message, "CANCELLED")
+    }).pipe(Effect.scoped, withGateway)
+  )
+
+  it.live("that connects a second time has its first connection closed", () =>
+    Effect.gen(function* () {
+      const gateway = yield* GatewayTest.GatewayTest
+      const device = yield* DeviceIdentity.ephemeral
+      const connect = gateway.connect({
+        client: { id: "node-host", mode: "node", version: "1.2.3", platform: "linux" },
+        role: "node",
+        scopes: [],
+        device
+      })
+      const first = yield* connect
+      const second = yield* connect
+      assert.deepInclude(yield* first.closed, { code: 1008, reason: "replaced by a newer connection of this node" })
+      assert.isTrue((yield* second.call.health({})).ok)
+    }).pipe(Effect.scoped, withGateway)
   )
 })

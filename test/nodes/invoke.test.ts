@@ -27,7 +27,7 @@ const which = (overrides: Partial<InvokeOptions> = {}): InvokeOptions => ({
 const connected = Effect.gen(function* () {
   const registry = yield* NodeRegistry
   const socket = wire()
-  yield* registry.connect(linux("n1", "c1", ["system.run", "system.which", "device.info"]), socket.send)
+  yield* registry.connect(linux("n1", "c1", ["system.run", "system.which", "device.info"]), socket)
   yield* approveAll
   return { registry, socket }
 })
@@ -98,7 +98,7 @@ describe("invoke", () => {
           error._tag === "CommandNotAllowed" ? error.reason : error._tag
         )
       assert.strictEqual(yield* reason(which()), "NodeNotConnected")
-      yield* registry.connect(linux("n1", "c1", ["system.which", "camera.snap"]), wire().send)
+      yield* registry.connect(linux("n1", "c1", ["system.which", "camera.snap"]), wire())
       assert.strictEqual(yield* reason(which()), "command not approved")
       yield* approveAll
       assert.strictEqual(yield* reason(which({ command: "system.run" })), "command not declared by node")
@@ -122,6 +122,25 @@ describe("invoke", () => {
     }).pipe(Effect.provide(live))
   )
 
+  it.effect("tells the node when the last caller gives up, and only then", () =>
+    Effect.gen(function* () {
+      const { registry, socket } = yield* connected
+      const answered = yield* start(registry.invoke(which({ idempotencyKey: "answered" })))
+      yield* registry.complete(c1, { id: socket.sent[0]!.id, nodeId: "n1", ok: true })
+      yield* Fiber.join(answered)
+      const first = yield* start(registry.invoke(which({ idempotencyKey: "left" })))
+      const second = yield* start(registry.invoke(which({ idempotencyKey: "left" })))
+      yield* Fiber.interrupt(first)
+      assert.deepStrictEqual(socket.cancelled, [])
+      yield* Fiber.interrupt(second)
+      assert.deepStrictEqual(socket.cancelled, [socket.sent[1]!.id])
+      const late = yield* start(Effect.flip(registry.invoke(which({ idempotencyKey: "late", timeoutMs: 10 }))))
+      yield* TestClock.adjust(10)
+      assert.strictEqual((yield* Fiber.join(late))._tag, "InvokeTimeout")
+      assert.deepStrictEqual(socket.cancelled.at(-1), socket.sent[2]!.id)
+    }).pipe(Effect.provide(live))
+  )
+
   it("D10: every timeout has one meaning", () => {
     assert.deepStrictEqual(
       [undefined, 0, -1, Number.NaN, 0.2, 1_500.9, 1e12, Number.POSITIVE_INFINITY].map(resolveTimeout),
@@ -133,7 +152,9 @@ describe("invoke", () => {
     Effect.gen(function* () {
       const registry = yield* NodeRegistry
       const scope = yield* Scope.make()
-      yield* registry.connect(linux("n1", "c1", ["system.which"]), () => Effect.never).pipe(Scope.provide(scope))
+      yield* registry
+        .connect(linux("n1", "c1", ["system.which"]), { ...wire(), send: () => Effect.never })
+        .pipe(Scope.provide(scope))
       yield* approveAll
       const call = yield* start(Effect.flip(registry.invoke(which())))
       yield* Scope.close(scope, Exit.void)
@@ -148,8 +169,10 @@ describe("invoke", () => {
       const { registry, socket } = yield* connected
       const call = yield* start(Effect.flip(registry.invoke(which())))
       const next = wire()
-      yield* registry.connect(linux("n1", "c2", ["system.which"]), next.send)
+      yield* registry.connect(linux("n1", "c2", ["system.which"]), next)
       assert.strictEqual((yield* Fiber.join(call))._tag, "NodeDisconnected")
+      assert.isTrue(socket.state.retired)
+      assert.deepStrictEqual(socket.cancelled, [])
       // The same request may be sent again: the outcome is unknown, the node's own memory decides.
       const again = yield* start(registry.invoke(which()))
       const request = next.sent[0]!
@@ -164,7 +187,7 @@ describe("invoke", () => {
   it.effect("node B cannot answer for node A, by its own name or by A's (C14)", () =>
     Effect.gen(function* () {
       const { registry, socket } = yield* connected
-      yield* registry.connect(linux("n2", "c2", ["system.which"]), wire().send)
+      yield* registry.connect(linux("n2", "c2", ["system.which"]), wire())
       const call = yield* start(registry.invoke(which()))
       const { id } = socket.sent[0]!
       const c2 = ConnId.make("c2")

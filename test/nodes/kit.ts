@@ -68,9 +68,18 @@ export const linux = (nodeId: string, connId: string, commands: ReadonlyArray<st
 /** A socket that only collects what is sent to it. */
 export const wire = () => {
   const sent: Array<NodeInvokeRequest> = []
+  const cancelled: Array<string> = []
+  const state = { retired: false }
   let broken = false
   return {
     sent,
+    /** Ids of invokes that nobody waits for any longer. */
+    cancelled,
+    state,
+    cancel: (invokeId: string) => Effect.sync(() => void cancelled.push(invokeId)),
+    retire: Effect.sync(() => {
+      state.retired = true
+    }),
     break: () => {
       broken = true
     },

@@ -64,7 +64,7 @@ const play = Effect.fnUntraced(function* (steps: ReadonlyArray<Step>) {
         const connId = ConnId.make(`c${opened.length}`)
         const socket = wire()
         const scope = yield* Scope.make()
-        yield* registry.connect(linux(node, connId, ["system.which"]), socket.send).pipe(Scope.provide(scope))
+        yield* registry.connect(linux(node, connId, ["system.which"]), socket).pipe(Scope.provide(scope))
         yield* approveAll
         opened.push({ node, connId, scope, socket })
         return

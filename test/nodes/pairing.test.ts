@@ -20,12 +20,12 @@ describe("surface approval", () => {
     Effect.gen(function* () {
       const registry = yield* NodeRegistry
       const { taken } = yield* events
-      yield* registry.connect(linux("n1", "c1", [...shell, "camera.snap", "camera.snap"]), wire().send)
+      yield* registry.connect(linux("n1", "c1", [...shell, "camera.snap", "camera.snap"]), wire())
       const { paired, pending } = yield* registry.pairing
       assert.strictEqual(paired.length, 0)
       assert.deepStrictEqual(pending[0]?.commands, shell)
       assert.deepStrictEqual(pending[0]?.requiredApproveScopes, ["operator.pairing", "operator.admin"])
-      assert.isFalse(yield* registry.approved(ConnId.make("c1")))
+      assert.isFalse((yield* registry.approval(ConnId.make("c1"))).approved)
       const before = yield* rowOf("n1")
       assert.strictEqual(before.approvalState, "pending-approval")
       assert.deepStrictEqual(before.commands, [])
@@ -34,7 +34,7 @@ describe("surface approval", () => {
 
       const node = yield* registry.approve(pending[0]!.requestId, ["operator.pairing", "operator.admin"])
       assert.deepStrictEqual(node.commands, shell)
-      assert.isTrue(yield* registry.approved(ConnId.make("c1")))
+      assert.isTrue((yield* registry.approval(ConnId.make("c1"))).approved)
       const after = yield* rowOf("n1")
       assert.strictEqual(after.approvalState, "approved")
       assert.deepStrictEqual(after.commands, shell)
@@ -51,8 +51,8 @@ describe("surface approval", () => {
   it.effect("approving asks for the scopes of the commands, and only once", () =>
     Effect.gen(function* () {
       const registry = yield* NodeRegistry
-      yield* registry.connect(linux("n1", "c1", shell), wire().send)
-      yield* registry.connect(linux("n2", "c2", ["device.info"]), wire().send)
+      yield* registry.connect(linux("n1", "c1", shell), wire())
+      yield* registry.connect(linux("n2", "c2", ["device.info"]), wire())
       const { pending } = yield* registry.pairing
       const id = (nodeId: string) => pending.find((request) => request.nodeId === nodeId)!.requestId
       const lacks = yield* Effect.flip(registry.approve(id("n1"), ["operator.pairing", "operator.write"]))
@@ -78,17 +78,17 @@ describe("surface approval", () => {
   it.effect("more commands ask again while the approved ones go on; the old request cannot be approved", () =>
     Effect.gen(function* () {
       const registry = yield* NodeRegistry
-      yield* registry.connect(linux("n1", "c1", ["device.info"]), wire().send)
+      yield* registry.connect(linux("n1", "c1", ["device.info"]), wire())
       yield* approveAll
-      yield* registry.connect(linux("n1", "c2", ["device.info", "system.run"]), wire().send)
+      yield* registry.connect(linux("n1", "c2", ["device.info", "system.run"]), wire())
       const first = (yield* registry.pairing).pending[0]!
       const row = yield* rowOf("n1")
       assert.deepStrictEqual(row.commands, ["device.info"])
       assert.strictEqual(row.approvalState, "pending-approval")
-      assert.isTrue(yield* registry.approved(ConnId.make("c2")))
+      assert.isTrue((yield* registry.approval(ConnId.make("c2"))).approved)
 
       const { taken } = yield* events
-      yield* registry.connect(linux("n1", "c3", ["device.info", "system.run", "system.which"]), wire().send)
+      yield* registry.connect(linux("n1", "c3", ["device.info", "system.run", "system.which"]), wire())
       const second = (yield* registry.pairing).pending[0]!
       assert.notStrictEqual(second.requestId, first.requestId)
       assert.deepStrictEqual(
@@ -103,18 +103,18 @@ describe("surface approval", () => {
   it.effect("the same surface keeps its request; a smaller one needs none and withdraws it", () =>
     Effect.gen(function* () {
       const registry = yield* NodeRegistry
-      yield* registry.connect(linux("n1", "c1", shell), wire().send)
+      yield* registry.connect(linux("n1", "c1", shell), wire())
       const first = (yield* registry.pairing).pending[0]!
-      yield* registry.connect({ ...linux("n1", "c2", shell.toReversed()), displayName: "Attic" }, wire().send)
+      yield* registry.connect({ ...linux("n1", "c2", shell.toReversed()), displayName: "Attic" }, wire())
       const second = (yield* registry.pairing).pending[0]!
       assert.strictEqual(second.requestId, first.requestId)
       assert.strictEqual(second.displayName, "Attic")
       yield* registry.approve(second.requestId, ["operator.admin"])
 
-      yield* registry.connect(linux("n1", "c3", ["system.which"]), wire().send)
+      yield* registry.connect(linux("n1", "c3", ["system.which"]), wire())
       assert.deepStrictEqual((yield* registry.pairing).pending, [])
       assert.deepStrictEqual((yield* rowOf("n1")).commands, ["system.which"])
-      yield* registry.connect(linux("n1", "c4", shell), wire().send)
+      yield* registry.connect(linux("n1", "c4", shell), wire())
       assert.deepStrictEqual((yield* registry.pairing).pending, [])
       assert.deepStrictEqual((yield* rowOf("n1")).commands, shell)
     }).pipe(Effect.provide(live))
@@ -124,10 +124,10 @@ describe("surface approval", () => {
     Effect.gen(function* () {
       const registry = yield* NodeRegistry
       const scope = yield* Scope.make()
-      yield* registry.connect(linux("n1", "c1", ["device.info"]), wire().send).pipe(Scope.provide(scope))
+      yield* registry.connect(linux("n1", "c1", ["device.info"]), wire()).pipe(Scope.provide(scope))
       yield* Scope.close(scope, Exit.void)
       yield* approveAll
-      yield* registry.connect(linux("n1", "c2", ["device.info", "system.run"]), wire().send)
+      yield* registry.connect(linux("n1", "c2", ["device.info", "system.run"]), wire())
       const denied = yield* Effect.flip(
         registry.invoke({ nodeId: NodeId.make("n1"), command: "system.run", idempotencyKey: "k" })
       )
@@ -138,7 +138,7 @@ describe("surface approval", () => {
   it.effect("a rejected node stays connected without commands and asks anew when it reconnects", () =>
     Effect.gen(function* () {
       const registry = yield* NodeRegistry
-      yield* registry.connect(linux("n1", "c1", shell), wire().send)
+      yield* registry.connect(linux("n1", "c1", shell), wire())
       const first = (yield* registry.pairing).pending[0]!
       const { taken } = yield* events
       assert.strictEqual(yield* registry.reject(first.requestId), "n1")
@@ -150,8 +150,8 @@ describe("surface approval", () => {
       const row = yield* rowOf("n1")
       assert.strictEqual(row.approvalState, "unapproved")
       assert.isTrue(row.connected)
-      assert.isFalse(yield* registry.approved(ConnId.make("c1")))
-      yield* registry.connect(linux("n1", "c2", shell), wire().send)
+      assert.isFalse((yield* registry.approval(ConnId.make("c1"))).approved)
+      yield* registry.connect(linux("n1", "c2", shell), wire())
       assert.notStrictEqual((yield* registry.pairing).pending[0]?.requestId, first.requestId)
     }).pipe(Effect.provide(live))
   )
@@ -159,11 +159,11 @@ describe("surface approval", () => {
   it.effect("a node that offers nothing, or nothing that policy allows, has nothing to approve", () =>
     Effect.gen(function* () {
       const registry = yield* NodeRegistry
-      yield* registry.connect({ ...linux("n1", "c1", []), caps: [] }, wire().send)
-      yield* registry.connect({ ...linux("n2", "c2", ["camera.snap"]), caps: [] }, wire().send)
+      yield* registry.connect({ ...linux("n1", "c1", []), caps: [] }, wire())
+      yield* registry.connect({ ...linux("n2", "c2", ["camera.snap"]), caps: [] }, wire())
       assert.deepStrictEqual((yield* registry.pairing).pending, [])
-      assert.isTrue(yield* registry.approved(ConnId.make("c1")))
-      assert.isTrue(yield* registry.approved(ConnId.make("c2")))
+      assert.isTrue((yield* registry.approval(ConnId.make("c1"))).approved)
+      assert.isTrue((yield* registry.approval(ConnId.make("c2"))).approved)
       assert.strictEqual((yield* rowOf("n1")).approvalState, "unapproved")
     }).pipe(Effect.provide(live))
   )
@@ -174,9 +174,9 @@ describe("surface approval", () => {
       yield* Effect.gen(function* () {
         const registry = yield* NodeRegistry
         yield* TestClock.setTime(1_000)
-        yield* registry.connect(linux("n1", "c1", shell), wire().send)
+        yield* registry.connect(linux("n1", "c1", shell), wire())
         yield* approveAll
-        yield* registry.connect(linux("n2", "c2", shell), wire().send)
+        yield* registry.connect(linux("n2", "c2", shell), wire())
         const stats = { cpuCount: 2, memoryTotalBytes: 10, memoryFreeBytes: 5, surplus: true }
         assert.isTrue(yield* registry.event(ConnId.make("c1"), "node.host.stats", stats))
         assert.isFalse(yield* registry.event(ConnId.make("c1"), "node.host.stats", { cpuCount: -1 }))
@@ -204,7 +204,7 @@ describe("surface approval", () => {
           registry.invoke({ nodeId: NodeId.make("n1"), command: "system.run", idempotencyKey: "k" })
         )
         assert.deepStrictEqual(away._tag === "NodeNotConnected" && away.known, true)
-        yield* registry.connect(linux("n1", "c9", shell), wire().send)
+        yield* registry.connect(linux("n1", "c9", shell), wire())
         assert.deepStrictEqual((yield* rowOf("n1")).commands, shell)
         const unknown = yield* Effect.flip(registry.describe("ghost"))
         assert.include(unknown.message, "unknown nodeId ghost")
@@ -217,7 +217,7 @@ describe("surface approval", () => {
       const registry = yield* NodeRegistry
       const sql = yield* SqlClient.SqlClient
       yield* sql`ALTER TABLE node_surfaces RENAME TO gone`
-      const error = yield* Effect.flip(registry.connect(linux("n1", "c1", shell), wire().send))
+      const error = yield* Effect.flip(registry.connect(linux("n1", "c1", shell), wire()))
       assert.strictEqual(error._tag, "RegistryStorageFailed")
       yield* sql`ALTER TABLE gone RENAME TO node_surfaces`
       assert.deepStrictEqual(yield* registry.list, [])
@@ -239,7 +239,7 @@ describe("surface approval", () => {
         ),
         (error) => (error._tag === "CommandNotAllowed" ? error.reason : error._tag)
       )
-      yield* registry.connect(linux("n1", "c1", shell), wire().send)
+      yield* registry.connect(linux("n1", "c1", shell), wire())
       yield* approveAll
       yield* Ref.set(settings, { gateway: { nodes: { commands: { deny: ["system.which"] } } } })
       assert.strictEqual(yield* refusal, "command not allowlisted")

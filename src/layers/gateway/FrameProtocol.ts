@@ -30,6 +30,7 @@ export class Dispatcher extends Context.Service<
     readonly disconnect: (connection: Connection) => Effect.Effect<void>
     /** From now on requests are refused; those that run go on. */
     readonly refuseNew: Effect.Effect<void>
+    readonly isStopping: () => boolean
   }
 >()("openclaw/layers/gateway/Dispatcher") {}
 
@@ -174,7 +175,8 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxInFlight: number
       }),
     refuseNew: Effect.sync(() => {
       stopping = true
-    })
+    }),
+    isStopping: () => stopping
   })
   return Context.make(RpcServer.Protocol, protocol).pipe(Context.add(Dispatcher, dispatcher))
 })

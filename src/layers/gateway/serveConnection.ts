@@ -12,7 +12,7 @@ import { eventNames } from "../../protocol/EventTable.ts"
 import { MAX_PAYLOAD, PROTOCOL_VERSION } from "../../protocol/Frame.ts"
 import { methodNames } from "../../protocol/MethodTable.ts"
 import type { Authenticator } from "../../services/Authenticator.ts"
-import { type NodeIdentity, NodeNotConnected, NodeRegistry, type SendInvoke } from "../../services/NodeRegistry.ts"
+import { type NodeIdentity, NodeNotConnected, NodeRegistry } from "../../services/NodeRegistry.ts"
 import { targetedFrame } from "./Broadcaster.ts"
 import { type Connection, Connections, respondUnsafe } from "./Connections.ts"
 import { Dispatcher } from "./FrameProtocol.ts"
@@ -108,13 +108,22 @@ const registerNode = Effect.fnUntraced(function* (connection: Connection, admitt
   if (connection.role !== "node" || connection.deviceId === undefined) return
   const registry = yield* NodeRegistry
   const nodeId = NodeId.make(connection.deviceId)
-  const send: SendInvoke = (request) =>
-    Effect.suspend(() =>
-      connection.socket.sendUnsafe(targetedFrame("node.invoke.request", JSON.stringify(request)))
-        ? Effect.void
-        : Effect.fail(new NodeNotConnected({ nodeId, known: true }))
-    )
-  yield* registry.connect(identityOf(connection, admitted, nodeId), send)
+  const { isStopping } = yield* Dispatcher
+  const { socket } = connection
+  yield* registry.connect(identityOf(connection, admitted, nodeId), {
+    send: (request) =>
+      Effect.suspend(() =>
+        socket.sendUnsafe(targetedFrame("node.invoke.request", JSON.stringify(request)))
+          ? Effect.void
+          : Effect.fail(new NodeNotConnected({ nodeId, known: true }))
+      ),
+    // A turn that a restart cuts asks again under the same key, and finds the answer on the node.
+    cancel: (invokeId) =>
+      Effect.sync(() => {
+        if (!isStopping()) socket.sendUnsafe(targetedFrame("node.invoke.cancel", JSON.stringify({ invokeId, nodeId })))
+      }),
+    retire: Effect.sync(() => socket.closeUnsafe(1008, "replaced by a newer connection of this node"))
+  })
 })
 
 const messages = Effect.fnUntraced(function* (connection: Connection) {

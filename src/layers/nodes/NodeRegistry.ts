@@ -68,7 +68,10 @@ export const layer: Layer.Layer<
         const retired = connections.add(connection)
         return retired === undefined
           ? Effect.logInfo("node connected")
-          : Effect.logWarning("node connected again; its earlier connection is retired")
+          : Effect.andThen(
+              Effect.logWarning("node connected again; its earlier connection is retired"),
+              retired.wire.retire
+            )
       })
 
     const close = (connection: Connections.Connection) =>
@@ -78,17 +81,17 @@ export const layer: Layer.Layer<
         yield* Effect.ignore(store.seen(connection.node.nodeId, yield* Clock.currentTimeMillis))
       })
 
-    const connect: NodeRegistry["Service"]["connect"] = Effect.fn("NodeRegistry.connect")(function* (node, send) {
+    const connect: NodeRegistry["Service"]["connect"] = Effect.fn("NodeRegistry.connect")(function* (node, wire) {
       const current = yield* rules
       const connection: Connections.Connection = {
         node,
         subject: { platform: platformOf(node.platform, node.deviceFamily) },
         declared: { caps: clean(node.caps), commands: clean(node.commands) },
         approved: undefined,
+        requestId: undefined,
         hostStats: undefined,
         connectedAt: yield* Clock.currentTimeMillis,
-        send,
-        abandon: () => Effect.void,
+        wire,
         waiting: new Map()
       }
       const logs = Effect.annotateLogs({ nodeId: node.nodeId, connId: node.connId })
@@ -117,17 +120,17 @@ export const layer: Layer.Layer<
         caps: [],
         commands: names
       }
-      const { abandon, send } = yield* Local.make(node.commands, (result) => complete(identity.connId, result))
+      const wire = yield* Local.make(node.commands, (result) => complete(identity.connId, result))
       const surface = { caps: [], commands: names }
       const connection: Connections.Connection = {
         node: identity,
         subject: { platform: "unknown", own: new Set(names) },
         declared: surface,
         approved: surface,
+        requestId: undefined,
         hostStats: undefined,
         connectedAt: yield* Clock.currentTimeMillis,
-        send,
-        abandon,
+        wire,
         waiting: new Map()
       }
       yield* Effect.acquireRelease(register(connection), () => Effect.sync(() => connections.remove(connection))).pipe(
@@ -175,7 +178,12 @@ export const layer: Layer.Layer<
       invoke,
       complete,
       event,
-      approved: (connId) => Effect.sync(() => connections.by(connId)?.approved !== undefined),
+      approval: (connId) =>
+        Effect.sync(() => {
+          const connection = connections.by(connId)
+          const approved = connection?.approved !== undefined
+          return connection?.requestId === undefined ? { approved } : { approved, requestId: connection.requestId }
+        }),
       list,
       describe: Effect.fn("NodeRegistry.describe")(function* (nodeId) {
         const row = (yield* list).find((candidate) => candidate.nodeId === nodeId)

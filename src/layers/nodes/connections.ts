@@ -8,8 +8,9 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { ConnId, NodeId } from "../../domain/Ids.ts"
+import type { NodeInvokeRequest } from "../../protocol/EventTable.ts"
 import type { NodeHostStats, NodeInvokeResultParams } from "../../protocol/methods/nodes.ts"
-import { NodeDisconnected, type NodeIdentity, type SendInvoke } from "../../services/NodeRegistry.ts"
+import { NodeDisconnected, type NodeIdentity, type NodeWire } from "../../services/NodeRegistry.ts"
 import type { PolicySubject } from "./policy.ts"
 import type { Surface } from "./store.ts"
 
@@ -25,11 +26,11 @@ export interface Connection {
   readonly declared: Surface
   /** What an operator approved for the node, empty when there is nothing to approve; a later approval replaces it. */
   approved: Surface | undefined
+  /** The request that waits for an operator. */
+  requestId: string | undefined
   hostStats: NodeHostStats | undefined
   readonly connectedAt: number
-  readonly send: SendInvoke
-  /** Told when nobody waits for an invoke any longer. */
-  readonly abandon: (invokeId: string) => Effect.Effect<void>
+  readonly wire: NodeWire
   readonly waiting: Map<string, Waiting>
 }
 
@@ -83,13 +84,7 @@ export const deliver = (connection: Connection, result: NodeInvokeResultParams):
 }
 
 /** Sends one request and waits for its answer, for as long as the connection lives and the caller waits. */
-export const ask = (
-  connection: Connection,
-  request: { readonly id: string; readonly command: string } & Omit<
-    Parameters<SendInvoke>[0],
-    "id" | "nodeId" | "command"
-  >
-) =>
+export const ask = (connection: Connection, request: Omit<NodeInvokeRequest, "nodeId">) =>
   Effect.suspend(() => {
     const answer = Deferred.makeUnsafe<NodeInvokeResultParams, NodeDisconnected>()
     connection.waiting.set(request.id, { command: request.command, answer })
@@ -97,12 +92,12 @@ export const ask = (
     // The send may wait for a slow socket; the connection's end must not wait for that.
     return Effect.raceFirst(
       Deferred.await(answer),
-      Effect.andThen(connection.send({ ...request, nodeId: sent }), Effect.never)
+      Effect.andThen(connection.wire.send({ ...request, nodeId: sent }), Effect.never)
     ).pipe(
       Effect.ensuring(
         Effect.suspend(() => {
-          connection.waiting.delete(request.id)
-          return connection.abandon(request.id)
+          // Answered, or the connection went: there is nobody to tell.
+          return connection.waiting.delete(request.id) ? connection.wire.cancel(request.id) : Effect.void
         })
       )
     )

@@ -140,8 +140,11 @@ export const make = (options: {
     const refuse = (reason: CommandNotAllowed["reason"]) => new CommandNotAllowed({ nodeId, command, reason })
     if (!isAllowed(rules, connection.subject, command)) return yield* refuse("command not allowlisted")
     if (!connection.declared.commands.includes(command)) return yield* refuse("command not declared by node")
-    if (usable([command], connection.approved?.commands ?? []).length === 0)
-      return yield* refuse("command not approved")
+    if (usable([command], connection.approved?.commands ?? []).length === 0) {
+      const { requestId } = connection
+      const reason = "command not approved"
+      return yield* new CommandNotAllowed({ nodeId, command, reason, ...(requestId && { requestId }) })
+    }
     const result = yield* ask(connection, {
       id: randomUUID(),
       command,

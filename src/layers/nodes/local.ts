@@ -62,6 +62,7 @@ export const make = Effect.fnUntraced(function* (
         FiberMap.run(running, request.id),
         Effect.asVoid
       ),
-    abandon: (invokeId: string) => FiberMap.remove(running, invokeId)
+    cancel: (invokeId: string) => FiberMap.remove(running, invokeId),
+    retire: FiberMap.clear(running)
   }
 })

@@ -52,6 +52,7 @@ export const make = Effect.fnUntraced(function* (store: Store, connections: Conn
     else if (waiting !== undefined) yield* store.removeRequest(waiting.requestId)
     yield* store.connected(nodeId, identity, now)
     connection.approved = approved?.surface ?? (verdict === "covered" ? declared : undefined)
+    connection.requestId = asks?.requestId ?? (verdict === "waiting" ? waiting?.requestId : undefined)
     connection.hostStats = approved?.hostStats ?? undefined
     yield* register
     if (waiting !== undefined && verdict !== "waiting") yield* resolved(waiting, "rejected", now)
@@ -76,6 +77,7 @@ export const make = Effect.fnUntraced(function* (store: Store, connections: Conn
     const connection = connections.of(request.nodeId)
     if (connection !== undefined) {
       connection.approved = request.surface
+      connection.requestId = undefined
       yield* store.connected(request.nodeId, identityOf(connection.node), connection.connectedAt)
     }
     yield* Effect.logInfo("node approved")
@@ -88,7 +90,9 @@ export const make = Effect.fnUntraced(function* (store: Store, connections: Conn
     const request = yield* waitingRequest(requestId)
     yield* store.removeRequest(requestId)
     yield* Effect.logInfo("node rejected")
-    yield* resolved(request, "rejected", yield* Clock.currentTimeMillis, connections.of(request.nodeId)?.node)
+    const connection = connections.of(request.nodeId)
+    if (connection !== undefined) connection.requestId = undefined
+    yield* resolved(request, "rejected", yield* Clock.currentTimeMillis, connection?.node)
     return request.nodeId
   })
 

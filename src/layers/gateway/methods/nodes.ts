@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import { NodeId } from "../../../domain/Ids.ts"
 import { internal, invalidRequest, unavailable } from "../../../protocol/GatewayError.ts"
 import { type NodeInvokeParams, NodeMethods } from "../../../protocol/methods/nodes.ts"
-import { type InvokeOptions, NodeRegistry } from "../../../services/NodeRegistry.ts"
+import { type InvokeOptions, type NodeApproval, NodeRegistry } from "../../../services/NodeRegistry.ts"
 import { Access } from "../Access.ts"
 import { CurrentConnection } from "../Connections.ts"
 import { approverLacksScope, invokeFailed, storageFailed, unknownRequest } from "./errors.ts"
@@ -30,6 +30,18 @@ const readJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown
 /** A value as its JSON reads: an in-process node may answer with what JSON has no word for. */
 const asJson = (value: unknown) =>
   Effect.try({ try: () => JSON.parse(JSON.stringify(value ?? null)) as unknown, catch: () => internal() })
+
+/** A node whose surface nobody approved has nothing to report yet. */
+const unapproved = ({ requestId }: NodeApproval) =>
+  unavailable(
+    requestId === undefined
+      ? "node commands are not approved; the node asks again when it reconnects"
+      : `node commands await approval; run \`openclaw nodes approve ${requestId}\``,
+    {
+      retryable: true,
+      details: { code: "PAIRING_CHANGED", ...(requestId === undefined ? undefined : { requestId }) }
+    }
+  )
 
 export const layer = NodeMethods.middleware(Access).toLayer(
   Effect.gen(function* () {
@@ -57,12 +69,8 @@ export const layer = NodeMethods.middleware(Access).toLayer(
       readonly payloadJSON?: string | null | undefined
     }) {
       const { connId } = yield* CurrentConnection
-      if (!(yield* nodes.approved(connId))) {
-        return yield* unavailable("node commands await approval; run `openclaw nodes pending`", {
-          retryable: true,
-          details: { code: "PAIRING_CHANGED" }
-        })
-      }
+      const approval = yield* nodes.approval(connId)
+      if (!approval.approved) return yield* unapproved(approval)
       const json = typeof params.payloadJSON === "string" ? readJson(params.payloadJSON) : Option.some(params.payload)
       if (Option.isNone(json)) return yield* invalidRequest("invalid node.event params: at /payloadJSON: must be JSON")
       const handled = yield* nodes.event(connId, params.event, json.value)
