@@ -240,12 +240,6 @@ export const runTurn = Effect.fnUntraced(function* (
       .append([{ sessionKey, runId, dedupeKey: `${runId}:end`, message }])
       .pipe(Effect.catch((error) => Effect.logError("a turn's end was not stored", error.message)))
   }
-  if (progress.model !== undefined) {
-    const { model, provider } = progress.model
-    yield* sessions
-      .touch(sessionKey, { model, modelProvider: provider, ...usage })
-      .pipe(Effect.catch((error) => Effect.logWarning("a session's usage was not stored", error.message)))
-  }
   if (reason === undefined) {
     yield* events.final(ended.text, { stopReason: ended.stopReason, startedAt, usage })
   } else {

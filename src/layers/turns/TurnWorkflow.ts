@@ -164,7 +164,8 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
             `I gave up on this message: the Gateway stopped ${options.maxAttempts} times while I worked on it.`
           )
         : yield* run(request, begun, turn)
-    yield* stored("keeping a turn's result", ledger.decide(outcome))
+    // Without a delivery the turn is finished next, and its result is kept with that.
+    if (isDelivered(request, outcome)) yield* stored("keeping a turn's result", ledger.decide(outcome))
     return outcome
   })
 
@@ -175,7 +176,7 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
     begun: Begun,
     turn: RunningTurn
   ) {
-    if (request.replyTo === undefined || outcome.status === "aborted" || outcome.text.trim() === "") return undefined
+    if (!isDelivered(request, outcome)) return undefined
     const aborted = { _tag: "NotDelivered", message: "aborted before it was delivered" } as const
     if (begun.abort) return aborted
     const delivery = engineStored("keeping a delivery", Delivery.deliver(request, outcome, options.delivery)).pipe(
@@ -232,6 +233,9 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
     return outcome
   }, Effect.scoped)
 })
+
+const isDelivered = (request: TurnRequest, outcome: TurnOutcome): boolean =>
+  request.replyTo !== undefined && outcome.status !== "aborted" && outcome.text.trim() !== ""
 
 const statusOf = (outcome: TurnOutcome, undelivered: string | undefined) => {
   if (outcome.status === "aborted") return "killed"
