@@ -73,7 +73,7 @@ export const OutboundMessage = Schema.Struct({
   text: Schema.String,
   replyToMessageId: Schema.optional(Schema.String),
   silent: Schema.optional(Schema.Boolean),
-  /** The same key again is the same message: a channel that remembers keys does not show it twice. */
+  /** The same key again is the same message: the outbox does not send it twice. */
   idempotencyKey: Schema.optional(Schema.NonEmptyString)
 })
 export type OutboundMessage = typeof OutboundMessage.Type

@@ -59,6 +59,13 @@ export class Channels extends Context.Service<
   {
     /** Makes a channel known until the scope closes. */
     readonly register: (channel: Channel) => Effect.Effect<void, never, Scope.Scope>
+    /** Reads a destination as people write it. The channel and its account default to the first. */
+    readonly resolve: (options: {
+      readonly channel?: string
+      readonly accountId?: string
+      readonly to: string
+      readonly threadId?: string
+    }) => Effect.Effect<Peer, ChannelNotConfigured | InvalidDestination>
     /** Sends a message out through any channel. `to` is read by the channel; the account defaults to its first. */
     readonly send: (options: {
       readonly channel?: string
@@ -73,7 +80,10 @@ export class Channels extends Context.Service<
       DeliveryReceipt & { readonly channel: string; readonly chatId: string },
       ChannelNotConfigured | InvalidDestination | DeliveryFailed
     >
-    /** Delivers a reply by the channel it belongs to. */
+    /**
+     * Delivers a reply by the channel it belongs to. One with an idempotency key is sent once, whatever dies whenever: the
+     * same key again gets the same receipt, and `unknown` when a crash left it open whether it arrived.
+     */
     readonly deliver: (
       message: OutboundMessage
     ) => Effect.Effect<DeliveryReceipt, ChannelNotConfigured | DeliveryFailed>

@@ -47,7 +47,9 @@ export const TurnOutcome = Schema.Struct({
   provider: Schema.optional(Schema.String),
   usage: Schema.optional(TurnUsage),
   toolCalls: Schema.Natural,
-  durationMs: Schema.Natural
+  durationMs: Schema.Natural,
+  /** Why the reply did not leave by `replyTo`; missing when it did, or was not meant to. */
+  undelivered: Schema.optional(Schema.String)
 })
 export type TurnOutcome = typeof TurnOutcome.Type
 

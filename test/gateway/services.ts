@@ -14,7 +14,7 @@ import * as Storage from "../../src/layers/storage/Storage.ts"
 import * as SupervisorLayer from "../../src/layers/Supervisor.ts"
 import * as DeviceRegistryLayer from "../../src/layers/devices/DeviceRegistry.ts"
 import type { NodeInvokeResultParams } from "../../src/protocol/methods/nodes.ts"
-import { Channels } from "../../src/services/ChannelRouter.ts"
+import { Channels, InvalidDestination } from "../../src/services/ChannelRouter.ts"
 import { Config } from "../../src/services/Config.ts"
 import {
   CommandNotAllowed,
@@ -47,6 +47,10 @@ const channels = Layer.succeed(
   Channels,
   Channels.of({
     register: () => Effect.void,
+    resolve: ({ accountId = "default", channel = "telegram", to }) =>
+      to === "nobody"
+        ? Effect.fail(new InvalidDestination({ channel, to }))
+        : Effect.succeed({ channel, accountId, chatId: to, chatType: "direct" as const }),
     send: (options) =>
       Effect.succeed({ messageIds: ["m1"], channel: options.channel ?? "telegram", chatId: options.to }),
     deliver: () => Effect.succeed({ messageIds: [] }),

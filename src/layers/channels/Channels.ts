@@ -1,35 +1,26 @@
 /**
  * The channels that exist now, and the way out through them.
  */
-import { createHash } from "node:crypto"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type * as SqlClient from "effect/sql/SqlClient"
 import type { ChannelAccountStatus, ChannelsStatusResult } from "../../protocol/methods/system.ts"
-import type { Channel, DeliveryReceipt, OutboundMessage, Peer } from "../../services/Channel.ts"
-import { DeliveryFailed } from "../../services/Channel.ts"
+import type { Channel, OutboundMessage, Peer } from "../../services/Channel.ts"
 import { ChannelNotConfigured, Channels, InvalidDestination } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { now } from "./now.ts"
+import * as Outbox from "./Outbox.ts"
 import { policyOf, warningsOf } from "./policy.ts"
 
-/** Messages that are remembered by their idempotency key. */
-const maxRemembered = 1_000
 /** Milliseconds for one probe. */
 const probeTimeoutMs = 10_000
 const firstChannel = "telegram"
 const firstAccount = "default"
 
 type SendOptions = Parameters<Channels["Service"]["send"]>[0]
-
-interface Remembered {
-  readonly fingerprint: string
-  readonly receipt: Deferred.Deferred<DeliveryReceipt, DeliveryFailed>
-}
+type Destination = Parameters<Channels["Service"]["resolve"]>[0]
 
 interface AccountReport {
   readonly row: ChannelAccountStatus
@@ -37,11 +28,6 @@ interface AccountReport {
 }
 
 /** A digest, because a thousand long messages need not be kept to be recognised. */
-const fingerprintOf = (message: OutboundMessage): string =>
-  createHash("sha256")
-    .update(JSON.stringify([message.peer, message.text, message.replyToMessageId ?? null, message.silent ?? false]))
-    .digest("base64")
-
 const summaryOf = (row: ChannelAccountStatus | undefined) => ({
   configured: row?.configured ?? false,
   running: row?.running ?? false,
@@ -53,13 +39,12 @@ const summaryOf = (row: ChannelAccountStatus | undefined) => ({
   ...(row?.probe === undefined ? undefined : { probe: row.probe })
 })
 
-export const layer: Layer.Layer<Channels, never, Config> = Layer.effect(
+export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> = Layer.effect(
   Channels,
   Effect.gen(function* () {
     const config = yield* Config
-    const sending = yield* FiberSet.make()
+    const outbox = yield* Outbox.make
     const registered = new Set<Channel>()
-    const remembered = new Map<string, Remembered>()
 
     /** An unreadable file has no say here; whoever changes it is told by the configuration itself. */
     const currentConfig: Effect.Effect<OpenClawConfig> = Effect.orElseSucceed(config.get, () => ({}))
@@ -85,7 +70,7 @@ export const layer: Layer.Layer<Channels, never, Config> = Layer.effect(
 
     const find = (id: string, accountId: string) => accountsOf(id).find((channel) => channel.accountId === accountId)
 
-    const channelFor = Effect.fnUntraced(function* (options: SendOptions) {
+    const channelFor = Effect.fnUntraced(function* (options: Omit<Destination, "to">) {
       const id = options.channel ?? [...registered][0]?.id ?? firstChannel
       const channel = options.accountId === undefined ? yield* defaultAccount(id) : find(id, options.accountId)
       if (channel !== undefined) return channel
@@ -94,58 +79,30 @@ export const layer: Layer.Layer<Channels, never, Config> = Layer.effect(
       return yield* new ChannelNotConfigured({ channel: `${id}${account}` })
     })
 
-    /** Starts a delivery that outlives its caller: nobody can tell how far an interrupted one came. */
-    const begin = Effect.fnUntraced(function* (key: string, channel: Channel, message: OutboundMessage) {
-      const receipt = Deferred.makeUnsafe<DeliveryReceipt, DeliveryFailed>()
-      const entry: Remembered = { fingerprint: fingerprintOf(message), receipt }
-      remembered.set(key, entry)
-      if (remembered.size > maxRemembered) remembered.delete(remembered.keys().next().value!)
-      yield* FiberSet.run(
-        sending,
-        Effect.onExit(Effect.interruptible(channel.send(message)), (exit) =>
-          Effect.andThen(
-            Effect.sync(() => {
-              const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
-              // What certainly did not arrive may be asked for again under the same key.
-              if (failure !== undefined && failure.outcome !== "unknown" && remembered.get(key) === entry) {
-                remembered.delete(key)
-              }
-            }),
-            Deferred.done(receipt, exit)
-          )
-        ).pipe(Effect.ignoreCause)
-      )
-      return receipt
-    }, Effect.uninterruptible)
-
-    const send = Effect.fn("Channels.send")(function* (options: SendOptions) {
+    const resolve = Effect.fn("Channels.resolve")(function* (options: Destination) {
       const channel = yield* channelFor(options)
       const peer = channel.parsePeer(options.to, options.threadId)
-      if (peer === undefined) return yield* new InvalidDestination({ channel: channel.id, to: options.to })
-      const message: OutboundMessage = {
-        peer,
-        text: options.text,
-        ...(options.replyToMessageId === undefined ? undefined : { replyToMessageId: options.replyToMessageId }),
-        ...(options.silent === undefined ? undefined : { silent: options.silent })
-      }
-      const known = remembered.get(options.idempotencyKey)
-      if (known !== undefined && known.fingerprint !== fingerprintOf(message)) {
-        return yield* new DeliveryFailed({
-          channel: channel.id,
-          to: peer.chatId,
-          message: `the idempotency key ${options.idempotencyKey.slice(0, 80)} was used for another message`,
-          outcome: "refused"
-        })
-      }
-      const pending = known?.receipt ?? (yield* begin(options.idempotencyKey, channel, message))
-      const receipt = yield* Deferred.await(pending)
-      return { ...receipt, channel: channel.id, chatId: peer.chatId }
+      return peer ?? (yield* new InvalidDestination({ channel: channel.id, to: options.to }))
     })
 
     const deliver = Effect.fn("Channels.deliver")(function* (message: OutboundMessage) {
       const channel = find(message.peer.channel, message.peer.accountId)
       if (channel === undefined) return yield* new ChannelNotConfigured({ channel: message.peer.channel })
-      return yield* channel.send(message)
+      const { idempotencyKey } = message
+      const sending = channel.send(message)
+      return yield* idempotencyKey === undefined ? sending : outbox.once(idempotencyKey, message, sending)
+    })
+
+    const send = Effect.fn("Channels.send")(function* (options: SendOptions) {
+      const peer = yield* resolve(options)
+      const receipt = yield* deliver({
+        peer,
+        text: options.text,
+        idempotencyKey: options.idempotencyKey,
+        ...(options.replyToMessageId === undefined ? undefined : { replyToMessageId: options.replyToMessageId }),
+        ...(options.silent === undefined ? undefined : { silent: options.silent })
+      })
+      return { ...receipt, channel: peer.channel, chatId: peer.chatId }
     })
 
     const typing = Effect.fn("Channels.typing")(function* (peer: Peer) {
@@ -196,6 +153,6 @@ export const layer: Layer.Layer<Channels, never, Config> = Layer.effect(
       }
     })
 
-    return { register, send, deliver, typing, status }
+    return { register, resolve, send, deliver, typing, status }
   })
 )

@@ -191,8 +191,8 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
     return yield* Effect.raceFirst(delivery, Effect.as(Deferred.await(turn.abort), aborted))
   })
 
-  const finish = (outcome: TurnOutcome, delivered: Delivery.Delivered | undefined) => {
-    const undelivered = delivered?._tag === "NotDelivered" ? `reply not delivered: ${delivered.message}` : undefined
+  const finish = (outcome: TurnOutcome) => {
+    const undelivered = outcome.undelivered === undefined ? undefined : `reply not delivered: ${outcome.undelivered}`
     return stored(
       "finishing a turn",
       sql.withTransaction(
@@ -228,8 +228,10 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
     const begun = yield* begin(request)
     if (begun.finished && begun.outcome !== undefined) return begun.outcome
     yield* typing(request)
-    const outcome = yield* decide(request, begun, turn)
-    yield* finish(outcome, yield* deliver(request, outcome, begun, turn))
+    const decided = yield* decide(request, begun, turn)
+    const delivered = yield* deliver(request, decided, begun, turn)
+    const outcome = delivered?._tag === "NotDelivered" ? { ...decided, undelivered: delivered.message } : decided
+    yield* finish(outcome)
     return outcome
   }, Effect.scoped)
 })

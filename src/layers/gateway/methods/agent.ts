@@ -15,10 +15,19 @@ import * as Agents from "../Agents.ts"
 import { CurrentConnection } from "../Connections.ts"
 import { deliveryFailed, turnNotAccepted } from "./errors.ts"
 
-const finished = (outcome: TurnOutcome): AgentFinished => ({
+/** How the turn ended, in a few words. A reply that was to go out and did not is an error. */
+const summaryOf = (outcome: TurnOutcome, bestEffort: boolean): Pick<AgentFinished, "status" | "summary"> => {
+  if (outcome.status !== "ok") {
+    return { status: "error", summary: outcome.status === "aborted" ? "aborted" : outcome.text }
+  }
+  return outcome.undelivered === undefined || bestEffort
+    ? { status: "ok", summary: "completed" }
+    : { status: "error", summary: `reply not delivered: ${outcome.undelivered}` }
+}
+
+const finished = (outcome: TurnOutcome, bestEffort: boolean): AgentFinished => ({
   runId: outcome.runId,
-  status: outcome.status === "ok" ? "ok" : "error",
-  summary: outcome.status === "ok" ? "completed" : outcome.status === "aborted" ? "aborted" : outcome.text,
+  ...summaryOf(outcome, bestEffort),
   ...(outcome.error === undefined ? undefined : { error: outcome.error }),
   result: {
     payloads: outcome.text === "" ? [] : [{ text: outcome.text, mediaUrl: null }],
@@ -43,6 +52,30 @@ export const layer = ChatMethods.middleware(Access).toLayerHandler(
     const turns = yield* Turns
     const channels = yield* Channels
 
+    /** Where the reply goes when `deliver` asks for it. Known before the turn begins, so that a wrong one costs nothing. */
+    const replyTo = Effect.fnUntraced(function* (params: AgentParams) {
+      const to = params.replyTo ?? params.to
+      if (params.deliver !== true) return undefined
+      if (to === undefined || to === "") {
+        return yield* invalidRequest("invalid agent params: deliver needs a destination; pass replyTo or to")
+      }
+      const channel = params.replyChannel ?? params.channel
+      const accountId = params.replyAccountId ?? params.accountId
+      const resolved = channels
+        .resolve({
+          to,
+          ...(channel === undefined ? undefined : { channel }),
+          ...(accountId === undefined ? undefined : { accountId }),
+          ...(params.threadId === undefined ? undefined : { threadId: params.threadId })
+        })
+        .pipe(Effect.map((peer) => ({ peer })))
+      return yield* params.bestEffortDeliver === true
+        ? Effect.catch(resolved, (error) =>
+            Effect.as(Effect.logWarning(`a reply will not be delivered: ${error.message}`), undefined)
+          )
+        : Effect.mapError(resolved, deliveryFailed)
+    })
+
     const requestOf = Effect.fnUntraced(function* (params: AgentParams) {
       const agents = yield* Agents.current
       if (params.agentId !== undefined && !agents.ids.includes(params.agentId)) {
@@ -54,6 +87,7 @@ export const layer = ChatMethods.middleware(Access).toLayerHandler(
       const { client } = yield* CurrentConnection
       const { agentId, key } = yield* Agents.sessionKey(params.sessionKey ?? "main", params.agentId)
       const model = modelOf(params)
+      const reply = yield* replyTo(params)
       return {
         runId: RunId.make(params.idempotencyKey),
         sessionKey: key,
@@ -62,34 +96,15 @@ export const layer = ChatMethods.middleware(Access).toLayerHandler(
         receivedAt: yield* Clock.currentTimeMillis,
         sender: { id: client.id },
         ...(model === undefined ? undefined : { model }),
+        ...(reply === undefined ? undefined : { replyTo: reply }),
         ...(params.extraSystemPrompt === undefined ? undefined : { extraSystemPrompt: params.extraSystemPrompt }),
         ...(params.timeout === undefined || params.timeout === 0 ? undefined : { timeoutMs: params.timeout * 1000 })
       } satisfies TurnRequest as TurnRequest
     })
 
-    /** Sends the reply out when `deliver` asks for it; the key makes a repetition harmless. */
-    const deliver = Effect.fnUntraced(function* (params: AgentParams, outcome: TurnOutcome) {
-      const to = params.replyTo ?? params.to
-      if (params.deliver !== true || to === undefined || outcome.text === "") return
-      const channel = params.replyChannel ?? params.channel
-      const accountId = params.replyAccountId ?? params.accountId
-      const sent = channels.send({
-        to,
-        text: outcome.text,
-        idempotencyKey: `${params.idempotencyKey}:deliver`,
-        ...(channel === undefined ? undefined : { channel }),
-        ...(accountId === undefined ? undefined : { accountId }),
-        ...(params.threadId === undefined ? undefined : { threadId: params.threadId })
-      })
-      yield* params.bestEffortDeliver === true
-        ? Effect.catch(sent, (error) => Effect.logWarning(`a reply was not delivered: ${error.message}`))
-        : Effect.mapError(sent, deliveryFailed)
-    })
-
     const end = Effect.fnUntraced(function* (params: AgentParams, runId: RunId, sessionKey: SessionKey) {
       const outcome = yield* Effect.mapError(turns.await(runId, sessionKey), turnNotAccepted)
-      yield* deliver(params, outcome)
-      return withoutUndefined(finished(outcome))
+      return withoutUndefined(finished(outcome, params.bestEffortDeliver === true))
     })
 
     const answers = Effect.fnUntraced(function* (params: AgentParams) {

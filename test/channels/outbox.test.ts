@@ -1,0 +1,135 @@
+/**
+ * The outbox: one key, one message, whatever dies whenever.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as SqlClient from "effect/sql/SqlClient"
+import * as TestClock from "effect/testing/TestClock"
+import * as Outbox from "../../src/layers/channels/Outbox.ts"
+import * as Storage from "../../src/layers/storage/Storage.ts"
+import { DeliveryFailed, type OutboundMessage } from "../../src/services/Channel.ts"
+import { groupPeer, tempDatabase } from "./kit.ts"
+
+const hello: OutboundMessage = { peer: groupPeer(), text: "hello", idempotencyKey: "k" }
+
+/** One run of the process over a database; `stop` is an orderly end. */
+const boot = Effect.fnUntraced(function* (filename: string) {
+  const scope = yield* Scope.make()
+  const services = yield* Layer.buildWithScope(Storage.layer({ filename }), scope)
+  const outbox = yield* Outbox.make.pipe(Effect.provideContext(services), Scope.provide(scope))
+  let sends = 0
+  const arrives = Effect.sync(() => ({ messageIds: [`m${++sends}`] }))
+  return {
+    once: (
+      key: string,
+      message: OutboundMessage = hello,
+      send: Effect.Effect<{ messageIds: Array<string> }, DeliveryFailed> = arrives
+    ) => outbox.once(key, message, send),
+    sends: () => sends,
+    states: SqlClient.SqlClient.use(
+      (sql) => sql<{ readonly state: string }>`SELECT state FROM channel_outbox ORDER BY key`
+    ).pipe(
+      Effect.map((rows) => rows.map(({ state }) => state)),
+      Effect.provideContext(services)
+    ),
+    stop: Scope.close(scope, Exit.void)
+  }
+})
+
+const failing = (outcome: DeliveryFailed["outcome"]) =>
+  new DeliveryFailed({ channel: "telegram", to: "-1001", message: "failed", outcome })
+
+describe("a key that was used in an earlier life of the Gateway", () => {
+  it.effect("is answered from its row when the message arrived", () =>
+    Effect.gen(function* () {
+      const file = yield* tempDatabase
+      const before = yield* boot(file)
+      assert.deepStrictEqual(yield* before.once("k"), { messageIds: ["m1"] })
+      yield* before.stop
+      const after = yield* boot(file)
+      assert.deepStrictEqual(yield* after.once("k"), { messageIds: ["m1"] })
+      assert.strictEqual(after.sends(), 0)
+      const other = yield* Effect.flip(after.once("k", { ...hello, text: "other" }))
+      assert.strictEqual(other.outcome, "refused")
+      yield* after.stop
+    })
+  )
+
+  it.live("is unknown, and not sent again, when the process died between the send and the commit", () =>
+    Effect.gen(function* () {
+      const file = yield* tempDatabase
+      const before = yield* boot(file)
+      const asked = yield* Deferred.make<void>()
+      // The channel was asked; the process never hears of it again.
+      yield* Effect.forkDetach(
+        before.once("k", hello, Effect.andThen(Deferred.succeed(asked, undefined), Effect.never))
+      )
+      yield* Deferred.await(asked)
+      assert.deepStrictEqual(yield* before.states, ["sending"])
+      const after = yield* boot(file)
+      for (const _ of [1, 2]) {
+        const error = yield* Effect.flip(after.once("k"))
+        assert.strictEqual(error.outcome, "unknown")
+        assert.include(error.message, "not known")
+      }
+      assert.strictEqual(after.sends(), 0)
+      assert.deepStrictEqual(yield* after.states, ["unknown"])
+      yield* after.stop
+    })
+  )
+})
+
+describe("the outbox", () => {
+  it.effect("keeps no row of what certainly did not arrive, and one of what may have", () =>
+    Effect.gen(function* () {
+      const { once, sends, states } = yield* boot(yield* tempDatabase)
+      yield* Effect.flip(once("a", hello, Effect.fail(failing("never-sent"))))
+      yield* Effect.flip(once("b", hello, Effect.fail(failing("refused"))))
+      assert.deepStrictEqual(yield* states, [])
+      yield* Effect.flip(once("c", hello, Effect.fail(failing("unknown"))))
+      const died = yield* Effect.exit(once("d", hello, Effect.die("broken")))
+      assert.isTrue(Exit.hasDies(died))
+      assert.deepStrictEqual(yield* states, ["unknown", "unknown"])
+      yield* once("a")
+      assert.strictEqual((yield* Effect.flip(once("d"))).outcome, "unknown")
+      assert.strictEqual(sends(), 1)
+    })
+  )
+
+  it.live("lets what is on its way arrive before it ends", () =>
+    Effect.gen(function* () {
+      const file = yield* tempDatabase
+      const before = yield* boot(file)
+      const asked = yield* Deferred.make<void>()
+      const answer = yield* Deferred.make<{ messageIds: Array<string> }>()
+      yield* Effect.forkDetach(
+        before.once("k", hello, Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(answer)))
+      )
+      yield* Deferred.await(asked)
+      const stopping = yield* Effect.forkDetach(before.stop)
+      yield* Deferred.succeed(answer, { messageIds: ["late"] })
+      yield* Fiber.await(stopping)
+      const after = yield* boot(file)
+      assert.deepStrictEqual(yield* after.once("k"), { messageIds: ["late"] })
+      yield* after.stop
+    })
+  )
+
+  it.effect("forgets a key after a month", () =>
+    Effect.gen(function* () {
+      const { once, sends, states } = yield* boot(yield* tempDatabase)
+      yield* once("k")
+      yield* TestClock.adjust(Outbox.keepMs)
+      yield* once("k")
+      assert.strictEqual(sends(), 1)
+      yield* TestClock.adjust("1 hour")
+      yield* once("l")
+      assert.deepStrictEqual(yield* states, ["sent"])
+    })
+  )
+})
