@@ -19,12 +19,17 @@ export interface ResolvedModel {
   readonly provider: string
   readonly model: string
   readonly service: LanguageModel.LanguageModel
+  /** The next of the configured choices, for when this one cannot answer. */
+  readonly next?: Effect.Effect<ResolvedModel, ModelUnavailable>
 }
 
 export class Models extends Context.Service<
   Models,
   {
-    /** Resolves a reference, or the agent's configured default when none is given. Loads the provider's package on first use. */
+    /**
+     * Resolves a reference, or the agent's configured choices when none is given: the first that can be used, the others
+     * behind it. Loads the provider's package on first use.
+     */
     readonly resolve: (ref?: string, agentId?: string) => Effect.Effect<ResolvedModel, ModelUnavailable>
     /** The default reference, `undefined` when none is configured. */
     readonly defaultRef: Effect.Effect<string | undefined>

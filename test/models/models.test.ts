@@ -49,6 +49,10 @@ describe("resolve", () => {
       Effect.gen(function* () {
         const model = { primary: "anthropic/x", fallbacks: ["openai/y", "builtin/offline"] }
         assert.strictEqual((yield* resolve({ agents: { defaults: { model } } })).ref, "builtin/offline")
+        const chosen = yield* resolve({ agents: { defaults: { model: { ...model, primary: "builtin/offline" } } } })
+        // One that can be used has the others behind it, those that cannot be used left out.
+        const next = yield* chosen.next ?? Effect.succeed(undefined)
+        assert.deepStrictEqual([next?.ref, next?.next], ["builtin/offline", undefined])
         const error = yield* Effect.flip(
           resolve({ agents: { defaults: { model: { primary: "anthropic/x", fallbacks: ["openai/y"] } } } })
         )

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { ResolvedModel } from "../../services/Models.ts"
+import { UNKNOWN_MODEL } from "../models/errors.ts"
 import { explain, failure, TurnFailure } from "./explain.ts"
 import { AgentTools } from "./tools.ts"
 
@@ -32,11 +33,15 @@ const Usage = Schema.Struct({
 
 /** What a model call came to. `text` is what it said, complete or not. */
 export const ModelReply = Schema.Struct({
+  /** The model that was asked. */
+  ref: Schema.String,
   parts: Schema.Array(ReplyPart),
   text: Schema.String,
   finish: Response.FinishReason,
   usage: Usage,
-  failure: Schema.optional(TurnFailure)
+  failure: Schema.optional(TurnFailure),
+  /** Nothing was said, and the fault is the model's or its provider's: another model may do better. */
+  elsewhere: Schema.optional(Schema.Boolean)
 })
 export type ModelReply = typeof ModelReply.Type
 
@@ -70,7 +75,7 @@ export const replyMessage = (reply: ModelReply): Prompt.Message =>
 const isJson = Schema.is(Schema.Json)
 
 /** Gathers stream parts into whole ones, in the order in which they began. */
-const makeCollector = () => {
+const makeCollector = (ref: string) => {
   const parts: Array<ReplyPart> = []
   const open = new Map<string, number>()
   let finish: Response.FinishReason = "unknown"
@@ -123,7 +128,7 @@ const makeCollector = () => {
     reply: (reason?: TurnFailure): ModelReply => {
       const kept = parts.filter((part) => part.type === "tool-call" || part.text !== "")
       const text = kept.flatMap((part) => (part.type === "text" ? [part.text] : [])).join("")
-      return { parts: kept, text, finish, usage, ...(reason === undefined ? undefined : { failure: reason }) }
+      return { ref, parts: kept, text, finish, usage, ...(reason === undefined ? undefined : { failure: reason }) }
     }
   }
 }
@@ -154,13 +159,18 @@ export const callModel = (
   }
 ): Effect.Effect<ModelReply> =>
   Effect.suspend(() => {
-    const collector = makeCollector()
+    const collector = makeCollector(model.ref)
     const stream: Stream.Stream<Response.AnyPart, AiError.AiError> = model.service.streamText({
       prompt: Prompt.fromMessages(messages),
       toolkit: AgentTools,
       disableToolCallResolution: true,
       toolCallValidation: "deferred"
     })
+    const failedReply = (error: AiError.AiError): ModelReply => {
+      const begun = collector.reply().parts.length > 0
+      const reply = collector.reply(explain(error, model, begun))
+      return begun || !isProvidersFault(error) ? reply : { ...reply, elsewhere: true }
+    }
     const call = stream.pipe(
       Stream.runForEach((part) => {
         collector.take(part)
@@ -171,10 +181,7 @@ export const callModel = (
         return { ...reply, ...withFailure(unusable(reply, model)) }
       }),
       Effect.catch((error) =>
-        Effect.as(
-          Effect.logWarning(`the call of ${model.ref} failed: ${error.message}`),
-          collector.reply(explain(error, model, collector.reply().parts.length > 0))
-        )
+        Effect.as(Effect.logWarning(`the call of ${model.ref} failed: ${error.message}`), failedReply(error))
       )
     )
     return options.timeoutMs === undefined
@@ -184,5 +191,21 @@ export const callModel = (
           orElse: () => Effect.sync(() => collector.reply(timedOut))
         })
   })
+
+/** It cannot be reached, is out of order, refuses the key or the account, or does not have the model. */
+const isProvidersFault = ({ reason }: AiError.AiError): boolean => {
+  switch (reason._tag) {
+    case "AuthenticationError":
+    case "InternalProviderError":
+    case "NetworkError":
+    case "QuotaExhaustedError":
+    case "RateLimitError":
+      return true
+    case "InvalidRequestError":
+      return reason.parameter === UNKNOWN_MODEL
+    default:
+      return false
+  }
+}
 
 const withFailure = (reason: TurnFailure | undefined) => (reason === undefined ? undefined : { failure: reason })

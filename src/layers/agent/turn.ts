@@ -15,6 +15,7 @@ import type { Models, ResolvedModel } from "../../services/Models.ts"
 import type { Sessions } from "../../services/Sessions.ts"
 import type { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import { failure, type TurnFailure } from "./explain.ts"
+import { answering, askInTurn } from "./fallback.ts"
 import { HISTORY_MESSAGES, promptOf, resultsMessage, toolResultEntry } from "./history.ts"
 import { callModel, callsOf, ModelReply, replyMessage, type ReplyCall } from "./modelStep.ts"
 import type { RunEvents } from "./runEvents.ts"
@@ -102,11 +103,13 @@ const loop = Effect.fnUntraced(function* (
       ])
       .pipe(Effect.catch(onStorageError), Effect.andThen(events.markStored), Effect.uninterruptible)
 
-  const model = yield* Effect.mapError(models.resolve(request.model, request.agentId), (error) =>
+  let model = yield* Effect.mapError(models.resolve(request.model, request.agentId), (error) =>
     failure("ModelUnavailable", error.message)
   )
   progress.model = model
-  yield* events.agent("lifecycle", { phase: "model", provider: model.provider, model: model.model })
+  const announce = (chosen: ResolvedModel) =>
+    events.agent("lifecycle", { phase: "model", provider: chosen.provider, model: chosen.model })
+  yield* announce(model)
 
   const history = yield* Effect.catch(sessions.history(request.sessionKey, { limit: HISTORY_MESSAGES }), onStorageError)
   const messages: Array<Prompt.Message> = [...promptOf(systemPrompt(settings, request), history.messages, request)]
@@ -144,10 +147,21 @@ const loop = Effect.fnUntraced(function* (
     const reply = yield* steps.step({
       name: `model-${step}`,
       success: ModelReply,
-      execute: Effect.flatMap(remaining, (left) =>
-        callModel(model, prompt, { onText: events.delta, ...(left === undefined ? undefined : { timeoutMs: left }) })
+      execute: askInTurn(
+        model,
+        (asked) =>
+          Effect.flatMap(remaining, (left) =>
+            callModel(asked, prompt, {
+              onText: events.delta,
+              ...(left === undefined ? undefined : { timeoutMs: left })
+            })
+          ),
+        announce
       )
     })
+    // Whoever answered goes on with the turn.
+    model = yield* answering(model, reply.ref)
+    progress.model = model
     progress.inputTokens += reply.usage.inputTokens ?? 0
     progress.outputTokens += reply.usage.outputTokens ?? 0
     yield* events.settle(reply.text)

@@ -120,18 +120,24 @@ const make = (policy: RetryPolicy) =>
         return { ref: full, ...parsed, service }
       })
 
+    /** The first of the references that can be used. Of several that cannot, the first is the one to tell about. */
+    const firstOf = (
+      [ref, ...others]: ReadonlyArray<string>,
+      current: OpenClawConfig
+    ): Effect.Effect<ResolvedModel, ModelUnavailable> => {
+      if (ref === undefined) return Effect.fail(notConfigured)
+      if (others.length === 0) return resolveOne(ref, current)
+      const next = Effect.suspend(() => firstOf(others, current))
+      return resolveOne(ref, current).pipe(
+        Effect.map((model) => ({ ...model, next })),
+        Effect.catch((error) => Effect.mapError(next, () => error))
+      )
+    }
+
     return Models.of({
       resolve: Effect.fn("Models.resolve")(function* (ref, agentId) {
         const current = yield* settings
-        const refs = ref === undefined ? Reference.configured(current, agentId) : [ref]
-        const [first, ...others] = refs
-        if (first === undefined) return yield* notConfigured
-        // Of several unavailable models the first choice is the one to tell about.
-        const preferred = resolveOne(first, current)
-        return yield* others.reduce(
-          (tried, other) => Effect.catch(tried, (error) => Effect.mapError(resolveOne(other, current), () => error)),
-          preferred
-        )
+        return yield* firstOf(ref === undefined ? Reference.configured(current, agentId) : [ref], current)
       }),
       defaultRef: Effect.map(
         Effect.orElseSucceed(settings, (): OpenClawConfig => ({})),
