@@ -50,6 +50,24 @@ describe("a turn", () => {
     )
   })
 
+  it.effect("gives each call an id of its own, whatever the provider calls it", () => {
+    const world = makeWorld({ nodes: [studio] })
+    const list = (id: string) => ({ ...nodesCall({ action: "list" }), id })
+    return Effect.gen(function* () {
+      assert.strictEqual((yield* run(request("x"))).status, "ok")
+      const ids = results(yield* asked(2)).map((part) => part.id)
+      assert.deepStrictEqual(ids, ["c", "call", "c_2"])
+      const stored = world.transcript.flatMap(({ message }) => message.toolCallId ?? [])
+      assert.deepStrictEqual(stored, ids)
+    }).pipe(
+      Effect.provide(
+        world.provide(
+          ScriptedModel.layer([{ toolCalls: [list("c"), list("")] }, { toolCalls: [list("c")] }, { text: "." }])
+        )
+      )
+    )
+  })
+
   it.effect("calls tools, several side by side, and hands their results back", () => {
     const world = makeWorld({ nodes: [studio] })
     const steps = plainSteps()

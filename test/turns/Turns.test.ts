@@ -38,6 +38,7 @@ describe("Turns", () => {
           content: "hello",
           timestamp: 1_000,
           idempotencyKey: "r1:user",
+          __openclaw: { senderId: "7", senderName: "Ada" },
           runId: "r1"
         })
         assert.deepInclude(yield* row(), {

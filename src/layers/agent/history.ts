@@ -8,6 +8,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { TranscriptMessage } from "../../protocol/methods/chat.ts"
 import type { TurnRequest } from "../../services/Turns.ts"
+import { type CallIds, makeCallIds } from "./callIds.ts"
+import { type Speaker, withSpeaker } from "./speaker.ts"
 import type { ToolOutcome } from "./tools.ts"
 
 /** Messages of the transcript that are read for a turn. */
@@ -77,26 +79,42 @@ const toolResultMessage = (
     )
   })
 
+/** The results of the run's next step after `index`; only another run's entries can stand between a call and its result. */
+const resultsBehind = (transcript: ReadonlyArray<TranscriptMessage>, index: number): Array<TranscriptMessage> => {
+  const run = transcript[index]?.runId
+  const behind = transcript.slice(index + 1).filter((message) => message.runId === run)
+  const end = behind.findIndex((message) => message.role !== "toolResult")
+  return end < 0 ? behind : behind.slice(0, end)
+}
+
+/** The first result of a call, taken out: a second call with the same id gets the next. */
+const takeResult = (results: Array<TranscriptMessage>, id: string): TranscriptMessage | undefined => {
+  const at = results.findIndex((result) => result.toolCallId === id)
+  return at < 0 ? undefined : results.splice(at, 1)[0]
+}
+
 /**
  * Every tool call gets exactly one result right behind it, which providers insist on: a call without one (its turn was
  * interrupted) is answered so, a result without a call (its call was too old to be read) is left out.
  */
-const messagesOf = (transcript: ReadonlyArray<TranscriptMessage>): ReadonlyArray<Prompt.Message> => {
-  const results = new Map(
-    transcript.flatMap((message) =>
-      message.role === "toolResult" && message.toolCallId !== undefined
-        ? [[`${message.runId ?? ""}:${message.toolCallId}`, message] as const]
-        : []
-    )
-  )
-  return transcript.flatMap((message): ReadonlyArray<Prompt.Message> => {
+const messagesOf = (
+  transcript: ReadonlyArray<TranscriptMessage>,
+  ids: CallIds,
+  speakerOf: (message: TranscriptMessage) => Speaker | undefined
+): ReadonlyArray<Prompt.Message> =>
+  transcript.flatMap((message, index): ReadonlyArray<Prompt.Message> => {
     if (message.role === "user") {
       const text = textOf(message)
-      return text === "" ? [] : [Prompt.userMessage({ content: [Prompt.textPart({ text })] })]
+      return text === "" ? [] : [userMessage(text, speakerOf(message))]
     }
     if (message.role !== "assistant") return []
     const text = spoken(message)
-    const calls = callsOf(message)
+    const results = resultsBehind(transcript, index)
+    const calls = callsOf(message).map((call) => ({
+      ...call,
+      id: ids.unique(call.id),
+      result: takeResult(results, call.id)
+    }))
     const content = [
       ...(text.trim() === "" ? [] : [Prompt.textPart({ text })]),
       ...calls.map((call) =>
@@ -109,31 +127,49 @@ const messagesOf = (transcript: ReadonlyArray<TranscriptMessage>): ReadonlyArray
     return [
       assistant,
       toolResultMessage(
-        calls.map(({ id, name }) => {
-          const result = results.get(`${message.runId ?? ""}:${id}`)
-          return result === undefined
+        calls.map(({ id, name, result }) =>
+          result === undefined
             ? { id, name, text: "interrupted, outcome unknown", isError: true }
             : { id, name, text: textOf(result), isError: result.isError === true }
-        })
+        )
       )
     ]
   })
-}
 
-/** The prompt that a turn begins with. */
+const userMessage = (text: string, speaker: Speaker | undefined): Prompt.Message =>
+  Prompt.userMessage({
+    content: [Prompt.textPart({ text: speaker === undefined ? text : withSpeaker(speaker, text) })]
+  })
+
+const writerOf = ({ __openclaw: meta }: TranscriptMessage): Speaker | undefined =>
+  meta?.senderId === undefined
+    ? undefined
+    : { id: meta.senderId, ...(meta.senderName === undefined ? undefined : { displayName: meta.senderName }) }
+
+/**
+ * The prompt that a turn begins with, and the call ids in it. Where several people write, each message says who did.
+ */
 export const promptOf = (
   system: string,
   transcript: ReadonlyArray<TranscriptMessage>,
   request: TurnRequest
-): ReadonlyArray<Prompt.Message> => {
-  const conversation = messagesOf(newest(before(transcript, request)))
+): { readonly messages: ReadonlyArray<Prompt.Message>; readonly ids: CallIds } => {
+  const ids = makeCallIds()
+  const known = newest(before(transcript, request))
+  const { replyTo } = request
+  const sender = replyTo === undefined ? undefined : request.sender
+  const writers = new Set([sender?.id, ...known.map((message) => writerOf(message)?.id)])
+  writers.delete(undefined)
+  const isShared = writers.size > 1 || (replyTo !== undefined && replyTo.peer.chatType !== "direct")
+  const conversation = messagesOf(known, ids, (message) => (isShared ? writerOf(message) : undefined))
   const first = conversation.findIndex((message) => message.role === "user")
-  return [
+  const messages = [
     Prompt.systemMessage({ content: system }),
     // Some providers refuse a conversation that the assistant begins.
     ...(first < 0 ? [] : conversation.slice(first)),
-    Prompt.userMessage({ content: [Prompt.textPart({ text: request.text })] })
+    userMessage(request.text, isShared ? sender : undefined)
   ]
+  return { messages, ids }
 }
 
 /** Results of one step's calls, for the next model call. */

@@ -51,6 +51,12 @@ export type ReplyCall = Extract<ReplyPart, { type: "tool-call" }>
 export const callsOf = (reply: ModelReply): ReadonlyArray<ReplyCall> =>
   reply.finish === "length" ? [] : reply.parts.filter((part) => part.type === "tool-call")
 
+/** The same answer with every call's id changed. */
+export const withCallIds = (reply: ModelReply, rename: (id: string) => string): ModelReply => ({
+  ...reply,
+  parts: reply.parts.map((part) => (part.type === "tool-call" ? { ...part, id: rename(part.id) } : part))
+})
+
 /** The answer as the next call's prompt shows it. */
 export const replyMessage = (reply: ModelReply): Prompt.Message =>
   Prompt.assistantMessage({

@@ -17,7 +17,7 @@ import type { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import { failure, type TurnFailure } from "./explain.ts"
 import { answering, askInTurn } from "./fallback.ts"
 import { HISTORY_MESSAGES, promptOf, resultsMessage, toolResultEntry } from "./history.ts"
-import { callModel, callsOf, ModelReply, replyMessage, type ReplyCall } from "./modelStep.ts"
+import { callModel, callsOf, ModelReply, replyMessage, type ReplyCall, withCallIds } from "./modelStep.ts"
 import type { RunEvents } from "./runEvents.ts"
 import { systemPrompt } from "./systemPrompt.ts"
 import { ToolOutcome, type makeAnswerer } from "./tools.ts"
@@ -112,7 +112,8 @@ const loop = Effect.fnUntraced(function* (
   yield* announce(model)
 
   const history = yield* Effect.catch(sessions.history(request.sessionKey, { limit: HISTORY_MESSAGES }), onStorageError)
-  const messages: Array<Prompt.Message> = [...promptOf(systemPrompt(settings, request), history.messages, request)]
+  const { ids, messages: begin } = promptOf(systemPrompt(settings, request), history.messages, request)
+  const messages: Array<Prompt.Message> = [...begin]
 
   const runTool = (step: number, index: number, call: ReplyCall) =>
     steps.step({
@@ -144,7 +145,7 @@ const loop = Effect.fnUntraced(function* (
   let lastTool: string | undefined
   for (let step = 1; step <= maxSteps; step++) {
     const prompt = [...messages]
-    const reply = yield* steps.step({
+    const answered = yield* steps.step({
       name: `model-${step}`,
       success: ModelReply,
       execute: askInTurn(
@@ -162,6 +163,7 @@ const loop = Effect.fnUntraced(function* (
     // Whoever answered goes on with the turn.
     model = yield* answering(model, reply.ref)
     progress.model = model
+    const reply = withCallIds(answered, ids.unique)
     progress.inputTokens += reply.usage.inputTokens ?? 0
     progress.outputTokens += reply.usage.outputTokens ?? 0
     yield* events.settle(reply.text)

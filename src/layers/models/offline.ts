@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
+import { withoutSpeaker } from "../agent/speaker.ts"
 import { decodeNodeList } from "./offline/choose.ts"
 import { readIntent, type Intent } from "./offline/intent.ts"
 import { decodeAnswer, describeRun, describeState, describeWhich } from "./offline/phrase.ts"
@@ -29,7 +30,7 @@ const textOf = (message: Prompt.Message): string =>
 
 /** The user's words. An answer to a question of ours is read together with the words that led to the question. */
 const request = (messages: ReadonlyArray<Prompt.Message>, last: number): string => {
-  const text = textOf(messages[last]!)
+  const text = withoutSpeaker(textOf(messages[last]!))
   const before = messages[last - 1]
   const earlier = messages.slice(0, last - 1).findLastIndex((message) => message.role === "user")
   const asked = before?.role === "assistant" && textOf(before).startsWith(QUESTION)

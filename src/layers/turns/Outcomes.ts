@@ -35,9 +35,18 @@ const remember = Effect.fnUntraced(function* (run: Run, message: TranscriptMessa
 })
 
 /** The message of a turn, as the transcript keeps it. */
-export const userEntry = ({ receivedAt, runId, sessionKey, text }: TurnRequest) => {
+export const userEntry = ({ receivedAt, replyTo, runId, sender, sessionKey, text }: TurnRequest) => {
   const dedupeKey = `${runId}:user`
-  const message = { role: "user", content: text, timestamp: receivedAt, idempotencyKey: dedupeKey }
+  // Without a chat it was a program of the owner's.
+  const writer =
+    sender === undefined || replyTo === undefined ? undefined : { senderId: sender.id, senderName: sender.displayName }
+  const message: TranscriptMessage = {
+    role: "user",
+    content: text,
+    timestamp: receivedAt,
+    idempotencyKey: dedupeKey,
+    ...(writer === undefined ? undefined : { __openclaw: writer })
+  }
   return { sessionKey, runId, dedupeKey, message }
 }
 

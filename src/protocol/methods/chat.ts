@@ -34,6 +34,8 @@ export const TranscriptMessage = Schema.Struct({
   isError: Schema.optional(Schema.Boolean),
   runId: optionalText,
   idempotencyKey: optionalText,
+  /** Who wrote a user's message, where the channel says so. */
+  __openclaw: Schema.optional(Schema.Struct({ senderId: optionalText, senderName: optionalText })),
   /** The text of a turn that somebody ended: it is not all that would have come. */
   openclawAbort: Schema.optional(
     Schema.Struct({ aborted: Schema.Literal(true), origin: Schema.String, runId: Schema.NonEmptyString })
