@@ -161,7 +161,7 @@ const loop = Effect.fnUntraced(function* (
       )
     })
     // Whoever answered goes on with the turn.
-    model = yield* answering(model, reply.ref)
+    model = yield* answering(model, answered.ref)
     progress.model = model
     const reply = withCallIds(answered, ids.unique)
     progress.inputTokens += reply.usage.inputTokens ?? 0
