@@ -77,7 +77,19 @@ describe("groups", () => {
     ["disabled", { ...listed, groupPolicy: "disabled" }, {}, "drop"],
     ["one disabled group", { allowFrom: ["7"], groups: { "-1001": { enabled: false } } }, {}, "drop"],
     ["by username", { groupAllowFrom: ["@eve"], groups: { "-1001": {} } }, {}, "drop"],
-    ["a channel", listed, { peer: { ...groupPeer(), chatType: "channel" } }, "drop"]
+    ["a channel", listed, { peer: { ...groupPeer(), chatType: "channel" } }, "drop"],
+    [
+      "in the name of a chat: no list of people names it",
+      { groupPolicy: "allowlist", groupAllowFrom: ["7"], groups: { "-1001": {} } },
+      { sender: { id: "-1001" } },
+      "drop"
+    ],
+    [
+      "in the name of a chat where everybody is heard",
+      { groupPolicy: "open", groups: { "-1001": {} } },
+      { sender: { id: "-1001" } },
+      "admit"
+    ]
   ]
   for (const [name, policy, changes, expected] of cases) {
     it(name, () => assert.strictEqual(inGroup(policy, changes), expected))

@@ -222,7 +222,7 @@ describe("receiving", () => {
       yield* bot.sendUpdate({ channel_post: { ...content, chat: { id: -7, type: "channel" } } })
       yield* bot.sendUpdate({ callback_query: { id: "1", from, data: "x", message: content } })
       yield* bot.sendUpdate({ inline_query: { id: "1", from, query: "x" } })
-      yield* bot.sendUpdate({ message: { ...content, date: "yesterday" } })
+      yield* bot.sendUpdate({ message: { ...content, chat: "here" } })
       yield* bot.sendUpdate({ message: { ...content, from: { ...from, is_bot: true } } })
       yield* bot.sendUpdate({ message: { message_id: 1, date: 1, chat, from, new_chat_members: [] } })
       yield* bot.sendText({ from: ada, text: "after them" })

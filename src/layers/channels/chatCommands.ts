@@ -8,7 +8,7 @@ export interface ChatCommand {
   readonly description: string
 }
 
-/** In the order of the menu. `/start`, which Telegram sends by itself, is answered like `/help`. */
+/** In the order of the menu. */
 export const chatCommands: ReadonlyArray<ChatCommand> = [
   { command: "help", description: "What this bot understands" },
   { command: "status", description: "What the session is doing" },
@@ -23,11 +23,17 @@ export interface ParsedCommand {
   readonly rest: string
 }
 
+/** `/start`, which Telegram sends by itself, is `/help`. */
+const commandOf = (name: string): ChatCommand["command"] | undefined =>
+  name === "start" ? "help" : chatCommands.find((candidate) => candidate.command === name)?.command
+
+/** Whether a word without its slash, in lower case, is a command of ours. */
+export const isChatCommand = (name: string): boolean => commandOf(name) !== undefined
+
 /** Reads `/new hello`; `undefined` when the text is no command of ours, so that it is a message like any other. */
 export const parseCommand = (text: string): ParsedCommand | undefined => {
   const match = /^\/([a-z]{1,16})(?:\s+|$)/i.exec(text)
   if (match === null) return undefined
-  const name = match[1]!.toLowerCase()
-  const command = name === "start" ? "help" : chatCommands.find((candidate) => candidate.command === name)?.command
+  const command = commandOf(match[1]!.toLowerCase())
   return command === undefined ? undefined : { command, rest: text.slice(match[0].length).trim() }
 }

@@ -73,7 +73,13 @@ const decideGroup = (policy: Policy, message: InboundMessage): Decision => {
   // Being let in by pairing opens direct messages only.
   const senders =
     entry.allowFrom ?? (groupPolicy === "open" ? undefined : (policy.groupAllowFrom ?? policy.allowFrom ?? []))
-  if (senders !== undefined && !lists(senders, message.sender.id)) return drop("the sender is not in groupAllowFrom")
+  if (senders !== undefined && !lists(senders, message.sender.id)) {
+    return drop(
+      message.sender.id.startsWith("-")
+        ? "the sender writes in the name of a chat, so nobody can tell who it is; groupPolicy is not open"
+        : "the sender is not in groupAllowFrom"
+    )
+  }
   if ((entry.requireMention ?? true) && !message.addressed) return drop("the bot was not mentioned")
   return admit
 }

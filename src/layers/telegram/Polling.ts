@@ -66,7 +66,10 @@ export const receive = ({ accountId, api, state }: PollingOptions) => {
   const logIgnored = Effect.fnUntraced(function* (received: ReadonlyArray<ReturnType<typeof read>>) {
     for (const entry of received) {
       if (entry.updateId === undefined) yield* Effect.logWarning("an update without an id was passed over")
-      else if ("ignored" in entry) yield* Effect.logDebug(`update ${entry.updateId} was passed over: ${entry.ignored}`)
+      else if ("ignored" in entry) {
+        const line = `update ${entry.updateId} was passed over: ${entry.ignored}`
+        yield* entry.lost ? Effect.logWarning(line) : Effect.logDebug(line)
+      }
     }
   })
 

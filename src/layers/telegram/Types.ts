@@ -1,73 +1,89 @@
 /**
  * What the Bot API answers, as far as it is used. Wire source: https://core.telegram.org/bots/api
  *
- * Decoding is lenient where nothing depends on it: one strange field must not lose a message.
+ * A message needs its id, its chat and its sender. Everything else is decoration: each field is decoded by itself, and one
+ * that is not understood counts as missing, because one strange field must not lose a message.
  */
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-export const User = Schema.Struct({
-  id: Schema.Int,
-  is_bot: Schema.Boolean,
-  first_name: Schema.optional(Schema.String),
-  last_name: Schema.optional(Schema.String),
-  username: Schema.optional(Schema.String)
-})
+/** A value that counts as missing when it does not decode. */
+const orMissing = <S extends Schema.Constraint>(schema: S) =>
+  Schema.UndefinedOr(schema).pipe(Schema.catchDecoding(() => Effect.succeedSome(undefined)))
+const decoration = <S extends Schema.Constraint>(schema: S) => Schema.optional(orMissing(schema))
+const text = decoration(Schema.String)
+const flag = decoration(Schema.Boolean)
+
+export const User = Schema.Struct({ id: Schema.Int, is_bot: flag, first_name: text, last_name: text, username: text })
 export type User = typeof User.Type
 
 export const Chat = Schema.Struct({
   id: Schema.Int,
   type: Schema.Literals(["private", "group", "supergroup", "channel"]),
-  title: Schema.optional(Schema.String),
-  is_forum: Schema.optional(Schema.Boolean)
+  title: text,
+  is_forum: flag
 })
 export type Chat = typeof Chat.Type
+
+const Id = Schema.Struct({ id: Schema.Int })
 
 export const Entity = Schema.Struct({
   type: Schema.String,
   /** UTF-16 units. */
   offset: Schema.Int,
   length: Schema.Int,
-  user: Schema.optional(Schema.Struct({ id: Schema.Int }))
+  user: decoration(Id)
 })
 export type Entity = typeof Entity.Type
 
+const Entities = decoration(Schema.Array(orMissing(Entity)))
+
 const File = Schema.Struct({
-  file_name: Schema.optional(Schema.String),
-  mime_type: Schema.optional(Schema.String),
-  file_size: Schema.optional(Schema.Finite),
+  file_name: text,
+  mime_type: text,
+  file_size: decoration(Schema.Finite),
   /** Seconds. */
-  duration: Schema.optional(Schema.Finite)
+  duration: decoration(Schema.Finite)
 })
 export type File = typeof File.Type
+/** Only that it is there counts. */
+const Anything = Schema.Struct({})
 
 export const Message = Schema.Struct({
   message_id: Schema.Int,
-  /** Unix seconds, as far as there are dates. */
-  date: Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 8.64e12 }))),
   chat: Chat,
   from: Schema.optional(User),
-  message_thread_id: Schema.optional(Schema.Int),
-  is_topic_message: Schema.optional(Schema.Boolean),
-  text: Schema.optional(Schema.String),
-  caption: Schema.optional(Schema.String),
-  entities: Schema.optional(Schema.Array(Entity)),
-  caption_entities: Schema.optional(Schema.Array(Entity)),
-  reply_to_message: Schema.optional(
-    Schema.Struct({ from: Schema.optional(User), forum_topic_created: Schema.optional(Schema.Unknown) })
+  /** Whoever writes in the name of a chat: an anonymous administrator in that of the group, or a channel. */
+  sender_chat: decoration(Schema.Struct({ id: Schema.Int, title: text, username: text })),
+  is_automatic_forward: flag,
+  /** Unix seconds, as far as there are dates. */
+  date: decoration(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 8.64e12 })))),
+  message_thread_id: decoration(Schema.Int),
+  is_topic_message: flag,
+  text,
+  caption: text,
+  entities: Entities,
+  caption_entities: Entities,
+  reply_to_message: decoration(
+    Schema.Struct({ from: decoration(Id), forum_topic_created: Schema.optional(Schema.Unknown) })
   ),
-  photo: Schema.optional(Schema.Array(Schema.Unknown)),
-  document: Schema.optional(File),
-  animation: Schema.optional(File),
-  audio: Schema.optional(File),
-  video: Schema.optional(File),
-  voice: Schema.optional(File),
-  video_note: Schema.optional(File),
-  sticker: Schema.optional(Schema.Struct({ emoji: Schema.optional(Schema.String) })),
-  location: Schema.optional(Schema.Struct({ latitude: Schema.Finite, longitude: Schema.Finite })),
-  venue: Schema.optional(Schema.Struct({ title: Schema.String, address: Schema.String })),
-  contact: Schema.optional(Schema.Struct({ phone_number: Schema.String, first_name: Schema.String })),
-  poll: Schema.optional(Schema.Struct({ question: Schema.String })),
-  dice: Schema.optional(Schema.Struct({ emoji: Schema.String, value: Schema.Finite }))
+  photo: decoration(Anything),
+  document: decoration(File),
+  animation: decoration(File),
+  audio: decoration(File),
+  video: decoration(File),
+  voice: decoration(File),
+  video_note: decoration(File),
+  sticker: decoration(Schema.Struct({ emoji: text })),
+  location: decoration(Schema.Struct({ latitude: Schema.Finite, longitude: Schema.Finite })),
+  venue: decoration(Schema.Struct({ title: text, address: text })),
+  contact: decoration(Schema.Struct({ phone_number: text, first_name: text })),
+  poll: decoration(Schema.Struct({ question: text })),
+  dice: decoration(Schema.Struct({ emoji: text, value: decoration(Schema.Finite) })),
+  story: decoration(Anything),
+  paid_media: decoration(Anything),
+  checklist: decoration(Schema.Struct({ title: text })),
+  game: decoration(Schema.Struct({ title: text }))
 })
 export type Message = typeof Message.Type
 

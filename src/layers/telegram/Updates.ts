@@ -1,10 +1,14 @@
 /**
  * From an update to a message for the router. Only new messages by people count: edits, channel posts, button presses,
  * service messages and other bots are passed over, so no one gets in by a side door.
+ *
+ * Whoever writes in the name of a chat (an anonymous administrator, a channel in a group) is known by that chat's id and
+ * nothing else: a list of people never names it, so it is heard only where everybody is.
  */
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type { InboundMessage } from "../../services/Channel.ts"
+import { isChatCommand } from "../channels/chatCommands.ts"
 import { attachmentNote } from "./attachments.ts"
 import type { Bot, Entity, Message } from "./Types.ts"
 import { Update, UpdateId } from "./Types.ts"
@@ -15,8 +19,8 @@ export const allowedUpdates: ReadonlyArray<"message"> = ["message"]
 /** One entry of a `getUpdates` answer. */
 export type Received =
   | { readonly updateId: number; readonly message: InboundMessage }
-  /** To be confirmed without being handed on. */
-  | { readonly updateId: number; readonly ignored: string }
+  /** To be confirmed without being handed on; `lost` when it may have been meant for the bot. */
+  | { readonly updateId: number; readonly ignored: string; readonly lost: boolean }
   /** Not even an id: it cannot be confirmed. */
   | { readonly updateId: undefined }
 
@@ -26,7 +30,8 @@ const decodeUpdate = Schema.decodeUnknownExit(Update)
 /** The general topic of a forum, whose messages carry no topic id. */
 export const generalTopic = "1"
 
-const entitiesOf = (message: Message): ReadonlyArray<Entity> => message.entities ?? message.caption_entities ?? []
+const entitiesOf = (message: Message): ReadonlyArray<Entity> =>
+  (message.entities ?? message.caption_entities ?? []).filter((entity) => entity !== undefined)
 
 const threadOf = (message: Message): string | undefined => {
   const id = message.message_thread_id
@@ -45,7 +50,11 @@ const mentions = (message: Message, text: string, bot: Bot): boolean => {
       case "text_mention":
         return entity.user?.id === bot.id
       case "bot_command":
-        return entity.offset === 0 && (!covered.includes("@") || (handle !== undefined && covered.endsWith(handle)))
+        if (entity.offset !== 0) return false
+        // Without a handle it may be any bot's: only a command of ours is meant for this one.
+        return covered.includes("@")
+          ? handle !== undefined && covered.endsWith(handle)
+          : isChatCommand(covered.slice(1))
       default:
         return false
     }
@@ -65,30 +74,58 @@ const withoutHandle = (text: string, bot: Bot): string => {
     : command![0].slice(0, -handle.length) + text.slice(command![0].length)
 }
 
-const displayNameOf = (from: NonNullable<Message["from"]>): string | undefined => {
-  const name = [from.first_name, from.last_name].filter((part) => part !== undefined && part !== "").join(" ")
-  return name === "" ? undefined : name
+type Sender = InboundMessage["sender"]
+
+const named = (id: number, username: string | undefined, names: ReadonlyArray<string | undefined>): Sender => {
+  const displayName = names.filter((part) => part !== undefined && part !== "").join(" ")
+  return {
+    id: String(id),
+    ...(username === undefined ? undefined : { username }),
+    ...(displayName === "" ? undefined : { displayName })
+  }
 }
+
+/** Who wrote; `undefined` when it was no person. */
+const senderOf = ({ chat, from, sender_chat }: Message): Sender | undefined => {
+  if (sender_chat !== undefined && chat.type !== "private") {
+    return named(sender_chat.id, sender_chat.username, [sender_chat.title])
+  }
+  return from === undefined || from.is_bot === true
+    ? undefined
+    : named(from.id, from.username, [from.first_name, from.last_name])
+}
+
+/** What Telegram says by itself about a chat, as far as it is known. */
+const service =
+  /^(?:new_chat_|left_chat_|delete_chat_|(?:super)?group_chat_created|channel_chat_|message_auto_delete|migrate_|pinned_message|\w+_payment|users?_shared|chat_shared|connected_website|write_access|passport_data|proximity_alert|boost_added|chat_background|checklist_tasks|\w+_price_changed|(?:general_)?forum_topic_|giveaway|video_chat_|web_app_data|(?:unique_)?gift|suggested_post_)/
+
+const isService = (message: object): boolean => Object.keys(message).some((key) => service.test(key))
 
 /** Reads one update. `bot` is the bot that received it, `accountId` the account it belongs to. */
 export const read = (raw: unknown, bot: Bot, accountId: string): Received => {
   const id = decodeId(raw)
   if (Exit.isFailure(id)) return { updateId: undefined }
   const updateId = id.value.update_id
-  const ignored = (reason: string): Received => ({ updateId, ignored: reason })
+  const ignored = (reason: string): Received => ({ updateId, ignored: reason, lost: false })
+  const lost = (reason: string): Received => ({ updateId, ignored: reason, lost: true })
   const update = decodeUpdate(raw)
-  if (Exit.isFailure(update)) return ignored("not understood")
+  if (Exit.isFailure(update)) return lost("its message's id, chat or sender is not understood")
   const { message } = update.value
   if (message === undefined) return ignored("no new message")
-  const { chat, from } = message
+  const { chat } = message
   if (chat.type === "channel") return ignored("a channel's post")
-  if (from === undefined || from.is_bot) return ignored("not written by a person")
+  if (message.is_automatic_forward === true) return ignored("a post of the channel that the group belongs to")
+  const sender = senderOf(message)
+  if (sender === undefined) return message.from === undefined ? lost("it has no sender") : ignored("written by a bot")
   const content = message.text ?? message.caption ?? ""
   const note = attachmentNote(message)
-  if (content === "" && note === undefined) return ignored("a service message")
+  if (content === "" && note === undefined) {
+    return isService((raw as { readonly message: object }).message)
+      ? ignored("a service message")
+      : lost("it has no text and nothing attached that is known")
+  }
   const direct = chat.type === "private"
   const threadId = threadOf(message)
-  const displayName = displayNameOf(from)
   const text = withoutHandle(content, bot)
   return {
     updateId,
@@ -103,14 +140,10 @@ export const read = (raw: unknown, bot: Bot, accountId: string): Received => {
         ...(threadId === undefined ? undefined : { threadId })
       },
       messageId: String(message.message_id),
-      sender: {
-        id: String(from.id),
-        ...(from.username === undefined ? undefined : { username: from.username }),
-        ...(displayName === undefined ? undefined : { displayName })
-      },
+      sender,
       text: note === undefined ? text : text === "" ? note : `${text}\n\n${note}`,
       addressed: direct || mentions(message, content, bot) || repliesToBot(message, bot),
-      sentAt: message.date * 1_000
+      sentAt: (message.date ?? 0) * 1_000
     }
   }
 }

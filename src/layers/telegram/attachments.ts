@@ -30,6 +30,12 @@ const file = (kind: string, details: File): string =>
     .filter((part) => part !== undefined)
     .join(", ")
 
+const named = (kind: string, ...texts: ReadonlyArray<string | undefined>): string =>
+  [kind, ...texts.flatMap((text) => (text === undefined || text === "" ? [] : [quiet(text)]))].join(" ")
+
+const titled = (kind: string, title: string | undefined): string =>
+  title === undefined ? kind : `${kind} "${quiet(title)}"`
+
 const describe = (message: Message): string | undefined => {
   if (message.photo !== undefined) return "photo"
   // Telegram repeats an animation as a document.
@@ -39,14 +45,23 @@ const describe = (message: Message): string | undefined => {
   if (message.video !== undefined) return file("video", message.video)
   if (message.voice !== undefined) return file("voice message", message.voice)
   if (message.video_note !== undefined) return file("video message", message.video_note)
-  if (message.sticker !== undefined) return `sticker ${quiet(message.sticker.emoji ?? "")}`.trim()
-  if (message.venue !== undefined) return `venue "${quiet(message.venue.title)}", ${quiet(message.venue.address)}`
+  if (message.sticker !== undefined) return named("sticker", message.sticker.emoji)
+  if (message.venue !== undefined) {
+    const { address, title } = message.venue
+    return [titled("venue", title), ...(address === undefined ? [] : [quiet(address)])].join(", ")
+  }
   if (message.location !== undefined) return `location ${message.location.latitude}, ${message.location.longitude}`
   if (message.contact !== undefined) {
-    return `contact ${quiet(message.contact.first_name)}, ${quiet(message.contact.phone_number, 40)}`
+    const { first_name, phone_number } = message.contact
+    const parts = [first_name, phone_number].flatMap((part) => (part === undefined ? [] : [quiet(part, 60)]))
+    return `contact ${parts.join(", ")}`.trim()
   }
-  if (message.poll !== undefined) return `poll "${quiet(message.poll.question)}"`
-  if (message.dice !== undefined) return `dice ${quiet(message.dice.emoji)} ${message.dice.value}`
+  if (message.poll !== undefined) return titled("poll", message.poll.question)
+  if (message.dice !== undefined) return named("dice", message.dice.emoji, message.dice.value?.toString())
+  if (message.paid_media !== undefined) return "paid media"
+  if (message.story !== undefined) return "story"
+  if (message.checklist !== undefined) return titled("checklist", message.checklist.title)
+  if (message.game !== undefined) return titled("game", message.game.title)
   return undefined
 }
 
