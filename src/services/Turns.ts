@@ -24,7 +24,7 @@ export const TurnRequest = Schema.Struct({
   sender: Schema.optional(Schema.Struct({ id: Schema.String, displayName: Schema.optional(Schema.String) })),
   /** Where the reply goes; without it the reply is only in the transcript and the events. */
   replyTo: Schema.optional(Schema.Struct({ peer: Peer, messageId: Schema.optional(Schema.String) })),
-  /** Milliseconds for the whole turn. */
+  /** Milliseconds for the whole turn; 0 for as long as it takes. The agent's own limit when left out. */
   timeoutMs: Schema.optional(Schema.Natural)
 })
 export type TurnRequest = typeof TurnRequest.Type

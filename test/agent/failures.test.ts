@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
-import { network } from "../../src/layers/models/errors.ts"
+import { network, silentFor } from "../../src/layers/models/errors.ts"
 import { Models, ModelUnavailable } from "../../src/services/Models.ts"
 import * as ScriptedModel from "../../src/testing/ScriptedModel.ts"
 import { makeWorld, request, run } from "./fixtures.ts"
@@ -22,6 +22,7 @@ describe("failures", () => {
     ["quota", new AiError.QuotaExhaustedError({}), /no quota left/],
     ["500", new AiError.InternalProviderError({ description: "HTTP 502" }), /trouble of its own \(HTTP 502\)/],
     ["network", network("the provider could not be reached"), /could not be reached/],
+    ["silence", network(silentFor(120_000)), /sent nothing for 120 s.*scripted\.timeoutSeconds/],
     ["model", new AiError.InvalidRequestError({ parameter: "model" }), /does not know the model/],
     ["long", new AiError.InvalidRequestError({ constraint: "context_length" }), /too long/],
     ["policy", new AiError.ContentPolicyError({ description: "x" }), /content policy/],
@@ -102,6 +103,28 @@ describe("failures", () => {
       assert.notInclude(JSON.stringify(world.events), "secret inside")
     }).pipe(Effect.provide(world.provide(dying)))
   })
+
+  it.effect("without a limit in the configuration a turn that hangs ends after ten minutes", () => {
+    const world = makeWorld()
+    return Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(run(request("x")), { startImmediately: true })
+      yield* TestClock.adjust("10 minutes")
+      assert.deepInclude(yield* Fiber.join(fiber), { status: "error", error: "TurnTimedOut" })
+    }).pipe(Effect.provide(world.provide(ScriptedModel.layer([{ gate: Effect.never }]))))
+  })
+
+  it.effect("0 seconds in the configuration or in the request is no limit", () =>
+    Effect.forEach(
+      [makeWorld({ config: { agents: { defaults: { timeoutSeconds: 0 } } } }), makeWorld()],
+      (world, index) =>
+        Effect.gen(function* () {
+          const asked = index === 0 ? request("x") : request("x", { timeoutMs: 0 })
+          const fiber = yield* Effect.forkChild(run(asked), { startImmediately: true })
+          yield* TestClock.adjust("2 hours")
+          assert.deepInclude(yield* Fiber.join(fiber), { status: "ok", text: "late" })
+        }).pipe(Effect.provide(world.provide(ScriptedModel.layer([{ delay: "2 hours", text: "late" }]))))
+    )
+  )
 
   it.effect("the turn's time runs out, with the text so far", () => {
     const world = makeWorld()

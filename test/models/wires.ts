@@ -76,7 +76,8 @@ export const wires: ReadonlyArray<Wire> = [
 export const withModel = <A, E>(
   wire: Wire,
   use: (server: Server.ProviderServer["Service"], ref: string) => Effect.Effect<A, E, Models>,
-  policy?: RetryPolicy
+  policy?: RetryPolicy,
+  settings: { readonly timeoutSeconds?: number } = {}
 ) =>
   Effect.gen(function* () {
     const server = yield* Server.ProviderServer
@@ -85,6 +86,7 @@ export const withModel = <A, E>(
     const provider = {
       baseUrl: addsVersion ? server.url : `${server.url}/v1`,
       apiKey: KEY,
+      ...settings,
       ...(wire.api === undefined ? undefined : { api: wire.api }),
       ...(name === "anthropic" ? { api: "anthropic-messages" } : undefined)
     }

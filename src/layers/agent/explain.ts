@@ -4,7 +4,7 @@
 import * as AiError from "effect/ai/AiError"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
-import { CONTEXT_LENGTH, STREAM_CUT, UNKNOWN_MODEL } from "../models/errors.ts"
+import { CONTEXT_LENGTH, secondsOfSilence, STREAM_CUT, UNKNOWN_MODEL } from "../models/errors.ts"
 import { keyVariable } from "../models/providers.ts"
 
 /** The error tags of a turn's outcome. */
@@ -67,12 +67,20 @@ export const explain = (error: AiError.AiError, { model, provider, ref }: ModelN
           ? `${provider} has trouble of its own (${reason.description}); try again later.`
           : `${provider} has trouble of its own; try again later.`
       )
-    case "NetworkError":
+    case "NetworkError": {
+      const silence = secondsOfSilence(reason.description)
+      if (silence !== undefined) {
+        return modelFailed(
+          `${provider} sent nothing for ${silence} s, so I stopped waiting; try again, or set ${at}.timeoutSeconds higher.`,
+          "timeout"
+        )
+      }
       return modelFailed(
         begun || reason.description === STREAM_CUT
           ? `The connection to ${provider} broke off before the answer was complete; try again.`
           : `${provider} could not be reached; check the network and ${at}.baseUrl.`
       )
+    }
     case "ContentPolicyError":
       return modelFailed(`${provider} refused to answer because of its content policy.`, "refusal")
     case "InvalidRequestError":

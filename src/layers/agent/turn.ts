@@ -25,6 +25,9 @@ import { ToolOutcome, type makeAnswerer } from "./tools.ts"
 /** Model calls of a turn when `agents.defaults.maxSteps` says nothing. */
 export const DEFAULT_MAX_STEPS = 20
 
+/** Seconds of a turn when neither the request nor `agents.defaults.timeoutSeconds` says anything; there 0 is no limit. */
+export const DEFAULT_TIMEOUT_SECONDS = 600
+
 /** Tool calls of one step that run side by side. */
 const TOOL_CONCURRENCY = 8
 
@@ -76,8 +79,8 @@ const usageOf = (progress: Progress) =>
       }
 
 const timeoutOf = (request: TurnRequest, config: OpenClawConfig): number | undefined => {
-  const seconds = config.agents?.defaults?.timeoutSeconds
-  const limit = request.timeoutMs ?? (seconds === undefined ? undefined : seconds * 1000)
+  const seconds = config.agents?.defaults?.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS
+  const limit = request.timeoutMs ?? seconds * 1000
   return limit === 0 ? undefined : limit
 }
 

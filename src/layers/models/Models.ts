@@ -100,6 +100,7 @@ const make = (policy: RetryPolicy) =>
             ...Object.values(target.headers).map((value) => Redacted.make(value))
           ],
           retry: policy,
+          ...(provider?.timeoutSeconds === undefined ? undefined : { silenceMs: provider.timeoutSeconds * 1000 }),
           ...(maxOutputTokens === undefined ? undefined : { maxOutputTokens }),
           ...(loaded.providerOptions === undefined ? undefined : { providerOptions: loaded.providerOptions })
         })

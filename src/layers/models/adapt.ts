@@ -1,7 +1,7 @@
 /**
  * One adapter for every provider package of the AI SDK: its `LanguageModelV4` as `effect/ai`'s `LanguageModel`.
  *
- * Interrupting a call aborts its HTTP request. Errors are `AiError`s (errors.ts); transient ones are tried again before the
+ * Interrupting a call aborts its HTTP request, and so does a provider that sends nothing for `silenceMs`. Errors are `AiError`s (errors.ts); transient ones are tried again before the
  * answer begins (retry.ts). An answer that ends without the provider saying so is an error, never a short answer.
  */
 import type { LanguageModelV4, LanguageModelV4StreamPart, SharedV4ProviderOptions } from "@ai-sdk/provider"
@@ -12,7 +12,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import { network, reasonOf, STREAM_CUT } from "./errors.ts"
+import { network, reasonOf, silentFor, STREAM_CUT } from "./errors.ts"
 import { contentParts, isComplete, streamPart } from "./parts.ts"
 import { callOptions } from "./prompt.ts"
 import { defaultPolicy, retrying, retryingUntil, type RetryPolicy } from "./retry.ts"
@@ -23,7 +23,11 @@ export interface AdaptSettings {
   readonly maxOutputTokens?: number
   readonly providerOptions?: SharedV4ProviderOptions
   readonly retry?: RetryPolicy
+  /** Milliseconds that a provider may send nothing, before its answer and in it; 120,000 when left out. */
+  readonly silenceMs?: number
 }
+
+const DEFAULT_SILENCE_MS = 120_000
 
 /** What a failed promise or stream threw, on its way to becoming an `AiError`. */
 interface Thrown {
@@ -36,10 +40,16 @@ const isAnswer = (part: Response.StreamPartEncoded) => part.type !== "response-m
 /** The model as a service value. */
 export const adapt = (model: LanguageModelV4, settings: AdaptSettings): Effect.Effect<LanguageModel.LanguageModel> => {
   const policy = settings.retry ?? defaultPolicy
+  const silenceMs = settings.silenceMs ?? DEFAULT_SILENCE_MS
   const fail = (method: string, reason: AiError.AiErrorReason) =>
     Effect.fail(AiError.make({ module: model.provider, method, reason }))
   const failThrown = (method: string) => (error: Thrown) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => fail(method, reasonOf(error.thrown, settings.secrets, now)))
+
+  const silent = (method: string) => ({
+    duration: silenceMs,
+    orElse: () => fail(method, network(silentFor(silenceMs)))
+  })
 
   const generate = (options: LanguageModel.ProviderOptions) =>
     Effect.tryPromise({
@@ -47,6 +57,7 @@ export const adapt = (model: LanguageModelV4, settings: AdaptSettings): Effect.E
       catch: thrown
     }).pipe(
       Effect.catch(failThrown("generateText")),
+      Effect.timeoutOrElse(silent("generateText")),
       Effect.flatMap((result) =>
         isComplete(result.finishReason)
           ? Effect.succeed(contentParts(result.content, result.finishReason, result.usage))
@@ -66,10 +77,15 @@ export const adapt = (model: LanguageModelV4, settings: AdaptSettings): Effect.E
       catch: thrown
     }).pipe(
       Effect.catch(failThrown("streamText")),
+      Effect.timeoutOrElse(silent("streamText")),
       Effect.map((result) => {
         let finished = false
         const parts = Stream.fromReadableStream({ evaluate: () => result.stream, onError: thrown }).pipe(
           Stream.catch((error) => Stream.fromEffect(failThrown("streamText")(error))),
+          Stream.timeoutOrElse({
+            duration: silenceMs,
+            orElse: () => Stream.fromEffect(silent("streamText").orElse())
+          }),
           Stream.mapEffect(convert),
           Stream.filter((part) => part !== undefined),
           Stream.map((part) => {

@@ -15,6 +15,13 @@ import * as Schema from "effect/Schema"
 /** `description` of the `NetworkError` of an answer that began and then broke off. */
 export const STREAM_CUT = "the stream ended before the answer was complete"
 
+/** `description` of the `NetworkError` of a provider that sends nothing for that long. */
+export const silentFor = (ms: number): string => `nothing came for ${ms / 1000} s`
+
+/** The seconds in such a description; `undefined` when it is another one. */
+export const secondsOfSilence = (description: string | undefined): string | undefined =>
+  /^nothing came for (\S+) s$/.exec(description ?? "")?.[1]
+
 /** `constraint` of the `InvalidRequestError` of a conversation that is too long for the model. */
 export const CONTEXT_LENGTH = "context_length"
 

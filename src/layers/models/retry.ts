@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
+import { secondsOfSilence } from "./errors.ts"
 
 export interface RetryPolicy {
   /** Calls in all, the first included. */
@@ -32,7 +33,10 @@ const delayOf = (error: AiError.AiError, attempt: number, policy: RetryPolicy): 
     const transient =
       error.reason._tag === "RateLimitError" ||
       error.reason._tag === "InternalProviderError" ||
-      (error.reason._tag === "NetworkError" && error.reason.isRetryable)
+      // Whoever was silent for minutes would be so again, and somebody waits.
+      (error.reason._tag === "NetworkError" &&
+        error.reason.isRetryable &&
+        secondsOfSilence(error.reason.description) === undefined)
     if (!transient || attempt >= policy.attempts) return undefined
     const jitter = 1 + (yield* Random.next) / 4
     const wait = askedFor(error) ?? Math.min(policy.maxMs, policy.baseMs * 2 ** (attempt - 1) * jitter)

@@ -98,7 +98,7 @@ export const layer = ChatMethods.middleware(Access).toLayerHandler(
         ...(model === undefined ? undefined : { model }),
         ...(reply === undefined ? undefined : { replyTo: reply }),
         ...(params.extraSystemPrompt === undefined ? undefined : { extraSystemPrompt: params.extraSystemPrompt }),
-        ...(params.timeout === undefined || params.timeout === 0 ? undefined : { timeoutMs: params.timeout * 1000 })
+        ...(params.timeout === undefined ? undefined : { timeoutMs: params.timeout * 1000 })
       } satisfies TurnRequest as TurnRequest
     })
 
