@@ -152,8 +152,7 @@ export const layer: Layer.Layer<Supervisor> = Layer.effect(
         ),
         Effect.annotateLogs({ fiber: name })
       )
-      // A fork inherits its parent's uninterruptible region, and a fiber that cannot be interrupted cannot be stopped.
-      return yield* Effect.forkIn(Effect.interruptible(supervised), scope, { startImmediately: true })
+      return yield* Effect.forkIn(supervised, scope, { startImmediately: true })
     })
 
     return {

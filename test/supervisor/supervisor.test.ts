@@ -268,18 +268,6 @@ describe("Supervisor", () => {
     })
   )
 
-  test("what was supervised inside an uninterruptible region still stops with its scope", () =>
-    Effect.gen(function* () {
-      const scope = yield* Scope.make()
-      const { supervise } = yield* Supervisor
-      const fiber = yield* supervise("c", Effect.never, { restart: "always" }).pipe(
-        Scope.provide(scope),
-        Effect.uninterruptible
-      )
-      yield* Scope.close(scope, Exit.void)
-      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(fiber)))
-    }))
-
   it.effect("no secret reaches the tree", () =>
     Effect.gen(function* () {
       const { supervise } = yield* Supervisor
