@@ -46,6 +46,7 @@ const detail = (fiber: SupervisedFiber, now: number): string =>
   [
     fiber.state.padEnd(7),
     `since ${ago(now, fiber.since)}`,
+    ...(fiber.detail === undefined ? [] : [plain(fiber.detail)]),
     fiber.restarts === 1 ? "1 restart" : `${fiber.restarts} restarts`,
     ...(fiber.lastCause === undefined ? [] : [`last cause: ${firstLine(fiber.lastCause)}`])
   ].join("  ")

@@ -155,8 +155,23 @@ export const layer: Layer.Layer<Supervisor> = Layer.effect(
       return yield* Effect.forkIn(supervised, scope, { startImmediately: true })
     })
 
+    const track = <A, E, R>(name: string, detail: string, effect: Effect.Effect<A, E, R>) =>
+      Effect.acquireUseRelease(
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          const row: Row = { name, state: "running", restarts: 0, since: Math.max(0, now), detail }
+          rows.set(name, row)
+          return row
+        }),
+        () => effect,
+        (row) =>
+          Effect.sync(() => {
+            if (rows.get(name) === row) rows.delete(name)
+          })
+      )
+
     return {
       supervise,
+      track,
       tree: Effect.sync(() =>
         [...rows.values()].map((row) => ({ ...row })).sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
       )

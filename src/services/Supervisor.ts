@@ -35,6 +35,11 @@ export class Supervisor extends Context.Service<
       effect: Effect.Effect<A, E, R>,
       policy: SupervisePolicy<E>
     ) => Effect.Effect<Fiber.Fiber<void>, never, R | Scope.Scope>
+    /**
+     * Shows something short-lived in the tree for as long as it runs, under a name that is its alone. How it ends is its
+     * owner's to tell.
+     */
+    readonly track: <A, E, R>(name: string, detail: string, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
     /** The tree as it is now, sorted by name. */
     readonly tree: Effect.Effect<ReadonlyArray<SupervisedFiber>>
   }

@@ -85,5 +85,10 @@ export class Turns extends Context.Service<
     ) => Effect.Effect<{ readonly runId: RunId; readonly text: string } | undefined>
     /** Number of turns that are queued or running. */
     readonly active: Effect.Effect<number>
+    /**
+     * Stops, for the end of the process: running turns get a moment to end and are then cut, to resume at the next start.
+     * Nothing is taken in after it.
+     */
+    readonly suspend: Effect.Effect<void>
   }
 >()("openclaw/services/Turns") {}

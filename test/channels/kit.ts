@@ -105,7 +105,8 @@ export const makeTurns = () => {
           const runId = turns.running.get(sessionKey)
           return runId === undefined ? undefined : { runId, text: "" }
         }),
-      active: Effect.sync(() => turns.running.size)
+      active: Effect.sync(() => turns.running.size),
+      suspend: Effect.void
     })
   })
 }

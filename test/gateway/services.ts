@@ -107,7 +107,8 @@ const turns = Layer.effect(
           const running = Array.from(known).find(([, text]) => text === "wait")
           return running === undefined ? undefined : { runId: RunId.make(running[0]), text: "so far" }
         }),
-      active: Effect.succeed(0)
+      active: Effect.succeed(0),
+      suspend: Effect.void
     })
   })
 )

@@ -45,6 +45,21 @@ const row = (name: string) =>
   })
 
 describe("Supervisor", () => {
+  test("shows what is short-lived for as long as it runs, however it ends", () =>
+    Effect.gen(function* () {
+      const { track, tree } = yield* Supervisor
+      const names = Effect.map(tree, (rows) => rows.map(({ detail, name, state }) => [name, state, detail]))
+      for (const end of [Effect.void, Effect.fail("no"), Effect.die("broken")]) {
+        const gate = yield* Deferred.make<void>()
+        const running = track("sessions/s", "run-1", Effect.andThen(Deferred.await(gate), end))
+        const fiber = yield* Effect.forkChild(running, { startImmediately: true })
+        assert.deepStrictEqual(yield* names, [["sessions/s", "running", "run-1"]])
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.await(fiber)
+        assert.deepStrictEqual(yield* names, [])
+      }
+    }))
+
   test("restarts a failing fiber, waiting by its schedule, and remembers why", () =>
     Effect.gen(function* () {
       const { supervise } = yield* Supervisor

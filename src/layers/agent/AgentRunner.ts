@@ -1,6 +1,7 @@
 /**
  * `AgentRunner`: the model, its tools, the reply.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -27,7 +28,7 @@ export const layer: Layer.Layer<AgentRunner, never, Models | Sessions | NodeRegi
       const bus = yield* EventBus
       const config = yield* Config
       const answer = yield* makeAnswerer({
-        nodes: makeNodesHandler(yield* NodeRegistry, config),
+        nodes: makeNodesHandler(yield* NodeRegistry, config, yield* Clock.currentTimeMillis),
         message: makeMessageHandler(yield* Channels)
       })
       const services: TurnServices = { models: yield* Models, sessions: yield* Sessions, config, answer }

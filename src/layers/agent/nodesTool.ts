@@ -1,6 +1,7 @@
 /**
  * The `nodes` tool over `NodeRegistry`.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -16,6 +17,10 @@ const RUN = "system.run"
 /** Milliseconds that an invoke may take beyond the command's own limit. */
 const RUN_GRACE_MS = 5000
 const MAX_INVOKE_MS = 600_000
+
+/** Milliseconds after the Gateway's start within which its nodes connect again. */
+const SETTLING_MS = 20_000
+const LOOK_AGAIN_MS = 200
 
 const nameOf = (node: NodeRow): string => node.displayName ?? node.nodeId
 
@@ -93,15 +98,31 @@ const payloadOf = (answer: { readonly payload?: unknown; readonly payloadJSON?: 
     ? Option.getOrElse(parseJson(answer.payloadJSON), () => answer.payloadJSON)
     : null)
 
-/** The handler of the `nodes` tool. */
+/** Whether a node that is meant is here, or none that is known could be meant. */
+const isSettled = (nodes: ReadonlyArray<NodeRow>, wanted: string | undefined): boolean => {
+  const meant = wanted === undefined ? nodes : matching(nodes, wanted)
+  return meant.length === 0 || meant.some((node) => node.connected === true)
+}
+
+/** The handler of the `nodes` tool. `startedAt`: Unix milliseconds. */
 export const makeNodesHandler =
-  (registry: NodeRegistry["Service"], config: Config["Service"]) => (params: NodesParams) =>
+  (registry: NodeRegistry["Service"], config: Config["Service"], startedAt: number) => (params: NodesParams) =>
     Effect.gen(function* () {
       const { idempotencyKey, request } = yield* CurrentToolCall
-      const nodes = yield* Effect.mapError(
+      const list = Effect.mapError(
         registry.list,
         () => new ToolFailed({ message: "the list of nodes could not be read" })
       )
+      /** A turn that a restart cut resumes before its node is back: the Gateway gives nodes a moment to connect again. */
+      const whenSettled = (wanted: string | undefined): typeof list =>
+        Effect.gen(function* () {
+          const nodes = yield* list
+          const now = yield* Clock.currentTimeMillis
+          if (isSettled(nodes, wanted) || now - startedAt >= SETTLING_MS) return nodes
+          yield* Effect.sleep(LOOK_AGAIN_MS)
+          return yield* whenSettled(wanted)
+        })
+      const nodes = yield* params.action === "invoke" || params.action === "run" ? whenSettled(params.node) : list
       if (params.action === "list") return resultText({ nodes: nodes.map(summary) })
       const settings = yield* Effect.orElseSucceed(config.get, () => undefined)
       const exec = settings?.tools?.exec

@@ -16,7 +16,7 @@ import { Gateway, type GatewayStartError } from "../../services/Gateway.ts"
 import type { NodeRegistry } from "../../services/NodeRegistry.ts"
 import type { Sessions } from "../../services/Sessions.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
-import type { Turns } from "../../services/Turns.ts"
+import { Turns } from "../../services/Turns.ts"
 import * as Access from "./Access.ts"
 import * as AuthenticatorLayer from "./Authenticator.ts"
 import * as Broadcaster from "./Broadcaster.ts"
@@ -30,7 +30,13 @@ import * as Snapshots from "./Snapshots.ts"
 
 export type { GatewayAuth, GatewayLimits, GatewayOptions } from "./options.ts"
 
-/** Ends every connection in order: announce, let requests finish, close, cut what does not answer. */
+/** What waited for a turn that was cut is answered within this. */
+const answerMs = 250
+
+/**
+ * Ends every connection in order: announce, let requests finish, cut the turns while their nodes can still answer, close,
+ * cut what does not answer.
+ */
 const stop = Effect.fnUntraced(function* (
   options: GatewayOptions,
   listener: HttpListener.Listener,
@@ -47,6 +53,8 @@ const stop = Effect.fnUntraced(function* (
       orElse: () => Effect.logWarning(`stopping with ${connections.running()} requests unfinished`)
     })
   )
+  yield* (yield* Turns).suspend
+  yield* Effect.timeoutOption(Connections.idle, answerMs)
   for (const connection of connections.all()) connection.socket.closeUnsafe(1012, "service restart")
   yield* FiberSet.awaitEmpty(fibers).pipe(Effect.timeoutOption(limits.closeGraceMs))
   yield* FiberSet.clear(fibers)

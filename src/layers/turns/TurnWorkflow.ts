@@ -18,6 +18,7 @@ import { AgentRunner, type PartialText, type TurnSteps } from "../../services/Ag
 import { Channels } from "../../services/ChannelRouter.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Sessions } from "../../services/Sessions.ts"
+import { Supervisor } from "../../services/Supervisor.ts"
 import { type AbortOrigin, TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import * as Delivery from "./Delivery.ts"
 import type { Begun, Ledger } from "./Ledger.ts"
@@ -68,6 +69,7 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
   const channels = yield* Channels
   const sessions = yield* Sessions
   const bus = yield* EventBus
+  const supervisor = yield* Supervisor
 
   const ending = (request: TurnRequest, startedAt: number) =>
     Effect.map(runner.partialText(request.runId), (partial) => ({
@@ -221,7 +223,7 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
           Effect.asVoid
         )
 
-  return Effect.fn("Turn.execute")(function* (
+  const execute = Effect.fn("Turn.execute")(function* (
     request: TurnRequest
   ): Effect.fn.Return<TurnOutcome, never, EngineServices | Scope.Scope> {
     const turn = yield* running.enter(request.runId)
@@ -234,6 +236,8 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
     yield* finish(outcome)
     return outcome
   }, Effect.scoped)
+
+  return (request: TurnRequest) => supervisor.track(`sessions/${request.sessionKey}`, request.runId, execute(request))
 })
 
 const isDelivered = (request: TurnRequest, outcome: TurnOutcome): boolean =>

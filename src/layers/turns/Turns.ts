@@ -2,10 +2,13 @@
  * Turns on the engine: a message is booked and put into its session's mailbox in one transaction, and runs when the
  * session's actor comes to it.
  */
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { RunId } from "../../domain/Ids.ts"
 import { AgentRunner } from "../../services/AgentRunner.ts"
@@ -18,7 +21,7 @@ import * as Engine from "./Engine.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Outcomes from "./Outcomes.ts"
 import * as Pruning from "./Pruning.ts"
-import * as Running from "./Running.ts"
+import * as RunningTurns from "./Running.ts"
 import * as SessionActor from "./SessionActor.ts"
 import * as TurnWorkflow from "./TurnWorkflow.ts"
 
@@ -42,7 +45,7 @@ type Needs = AgentRunner | Channels | EventBus | Sessions | Supervisor | SqlClie
 const notAccepted = (doing: string) => (error: { readonly message: string }) =>
   new TurnNotAccepted({ message: `${doing} failed: ${error.message}` })
 
-const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Running.Running, keepMs: number) {
+const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: RunningTurns.Running, keepMs: number) {
   const sql = yield* SqlClient.SqlClient
   const runner = yield* AgentRunner
   const bus = yield* EventBus
@@ -103,24 +106,50 @@ const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Runnin
     return runId === undefined ? undefined : { runId, text: (yield* runner.partialText(runId))?.text ?? "" }
   })
 
-  return Turns.of({ submit, await: awaitTurn, abort, inFlight, active: Effect.orDie(ledger.countActive) })
+  return { submit, await: awaitTurn, abort, inFlight, active: Effect.orDie(ledger.countActive) }
 })
 
-/** Turns on an engine of the caller's choice. */
-export const layerOn = (options: TurnsOptions = {}): Layer.Layer<Turns, never, Needs | Engine.Engine> =>
+/** What runs the turns, in a scope of its own that `suspend` closes. */
+class Running extends Context.Service<Running, Effect.Success<ReturnType<typeof make>>>()(
+  "openclaw/layers/turns/Running"
+) {}
+
+const suspendable = <R>(running: Layer.Layer<Running, never, R>): Layer.Layer<Turns, never, R> =>
+  Layer.effect(
+    Turns,
+    Effect.gen(function* () {
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      const turns = Context.get(yield* Layer.buildWithScope(running, scope), Running)
+      const stopping = new TurnNotAccepted({ message: "the Gateway is stopping; send it again once it is back" })
+      const open = <A>(effect: Effect.Effect<A, TurnNotAccepted>) =>
+        Effect.suspend(() => (scope.state._tag === "Closed" ? Effect.fail(stopping) : effect))
+      return {
+        ...turns,
+        submit: (request) => open(turns.submit(request)),
+        await: (runId, sessionKey) => open(turns.await(runId, sessionKey)),
+        suspend: Effect.withSpan(Scope.close(scope, Exit.void), "Turns.suspend")
+      }
+    })
+  )
+
+const runningOn = (options: TurnsOptions): Layer.Layer<Running, never, Needs | Engine.Engine> =>
   Layer.unwrap(
     Effect.gen(function* () {
       const ledger = yield* Ledger.make
-      const running = Running.make()
+      const running = RunningTurns.make()
       const settings = { ...defaults, ...options }
       const execute = yield* TurnWorkflow.make(ledger, running, settings)
-      return Layer.effect(Turns, make(ledger, running, settings.keepMs)).pipe(
+      return Layer.effect(Running, make(ledger, running, settings.keepMs)).pipe(
         Layer.provide(SessionActor.layer(ledger)),
         Layer.provide(TurnWorkflow.TurnWorkflow.toLayer(execute))
       )
     })
   )
 
+/** Turns on an engine of the caller's choice. */
+export const layerOn = (options: TurnsOptions = {}): Layer.Layer<Turns, never, Needs | Engine.Engine> =>
+  suspendable(runningOn(options))
+
 /** Turns in this process alone, kept in the database of the `SqlClient`. */
 export const layer = (options: TurnsOptions & Engine.EngineOptions = {}): Layer.Layer<Turns, never, Needs> =>
-  layerOn(options).pipe(Layer.provide(Engine.layer(options)))
+  suspendable(runningOn(options).pipe(Layer.provide(Engine.layer(options))))

@@ -39,7 +39,9 @@ export const SupervisedFiber = Schema.Struct({
   state: Schema.Literals(["running", "backoff", "stopped", "failed", "done"]),
   restarts: Schema.Natural,
   since: Schema.Natural,
-  lastCause: Schema.optional(Schema.String)
+  lastCause: Schema.optional(Schema.String),
+  /** What it is about, for example the id of the turn that a session runs. */
+  detail: Schema.optional(Schema.String)
 })
 export type SupervisedFiber = typeof SupervisedFiber.Type
 
