@@ -49,7 +49,10 @@ export class Config extends Context.Service<
   {
     /** Absolute path of the file, whether or not it exists. */
     readonly file: string
-    /** The configuration as it is now, decoded. A missing file is an empty configuration. */
+    /**
+     * The configuration as it is now, decoded. A missing file is an empty configuration. While the file is broken the last
+     * good one goes on, so this fails only as long as there was none.
+     */
     readonly get: Effect.Effect<OpenClawConfig, ConfigInvalid | ConfigUnreadable>
     /** The file's own value tree, undecoded: unknown keys included, secrets not redacted. */
     readonly raw: Effect.Effect<unknown, ConfigInvalid | ConfigUnreadable>

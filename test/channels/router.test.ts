@@ -166,22 +166,6 @@ describe("the way in", () => {
     })
   )
 
-  it.effect("a configuration that became unreadable leaves the last good one in force", () =>
-    Effect.gen(function* () {
-      const parts = yield* rig()
-      yield* run(
-        parts,
-        Effect.gen(function* () {
-          parts.channel.push(inbound("one"))
-          yield* parts.turns.has(1)
-          yield* parts.config.breakIt
-          parts.channel.push(inbound("two"))
-          yield* parts.turns.has(2)
-        })
-      )
-    })
-  )
-
   it.effect("a configuration that never was readable admits nobody", () =>
     Effect.gen(function* () {
       const parts = yield* rig()

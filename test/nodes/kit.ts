@@ -12,23 +12,20 @@ import * as EventBusLive from "../../src/layers/EventBus.ts"
 import * as NodeRegistryLive from "../../src/layers/nodes/NodeRegistry.ts"
 import * as Storage from "../../src/layers/storage/Storage.ts"
 import type { NodeInvokeRequest } from "../../src/protocol/EventTable.ts"
-import { Config, ConfigUnreadable } from "../../src/services/Config.ts"
+import { Config } from "../../src/services/Config.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 import { type BusEvent, EventBus } from "../../src/services/EventBus.ts"
 import { type NodeIdentity, NodeNotConnected, NodeRegistry } from "../../src/services/NodeRegistry.ts"
 
-/** The configuration of a test; `undefined` is a broken file. */
-export class Settings extends Context.Service<Settings, Ref.Ref<OpenClawConfig | undefined>>()("test/Settings") {}
+/** The configuration of a test. */
+export class Settings extends Context.Service<Settings, Ref.Ref<OpenClawConfig>>()("test/Settings") {}
 
 const config = Layer.effect(
   Config,
   Effect.map(Settings, (settings) =>
     Config.of({
       file: "openclaw.json",
-      get: Effect.gen(function* () {
-        const value = yield* Ref.get(settings)
-        return value ?? (yield* new ConfigUnreadable({ file: "openclaw.json", message: "broken" }))
-      }),
+      get: Ref.get(settings),
       raw: Effect.die("unused"),
       set: () => Effect.die("unused"),
       unset: () => Effect.die("unused"),
@@ -47,7 +44,7 @@ const database = Layer.unwrap(
 ).pipe(Layer.provide([NodeFileSystem.layer, NodePath.layer]))
 
 export const infrastructure = Layer.mergeAll(
-  config.pipe(Layer.provideMerge(Layer.effect(Settings, Ref.make<OpenClawConfig | undefined>({})))),
+  config.pipe(Layer.provideMerge(Layer.effect(Settings, Ref.make<OpenClawConfig>({})))),
   EventBusLive.layer,
   database
 )

@@ -51,6 +51,11 @@ const storageFailed = failure(
   "This conversation could not be stored or read; the Gateway's log has the cause."
 )
 
+const unusableConfig = failure(
+  "ModelUnavailable",
+  "The Gateway's configuration cannot be used; `openclaw config validate` says what is wrong with it."
+)
+
 const exhausted = (steps: number, toolCalls: number, last: string | undefined): TurnFailure =>
   failure(
     "TurnExhausted",
@@ -94,7 +99,7 @@ const loop = Effect.fnUntraced(function* (
   startedAt: number
 ) {
   const { answer, config, models, sessions } = services
-  const settings = yield* Effect.orElseSucceed(config.get, (): OpenClawConfig => ({}))
+  const settings = yield* Effect.mapError(config.get, () => unusableConfig)
   const timeoutMs = timeoutOf(request, settings)
   const remaining = Effect.map(Clock.currentTimeMillis, (now) =>
     timeoutMs === undefined ? undefined : Math.max(0, startedAt + timeoutMs - now)

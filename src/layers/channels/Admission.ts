@@ -51,17 +51,6 @@ export const make = Effect.fnUntraced(function* (sending: FiberSet.FiberSet) {
   const config = yield* Config
   const sessions = yield* Sessions
   const turns = yield* Turns
-  let lastGood: OpenClawConfig | undefined
-
-  /** A file that is being edited does not stop the conversation; one that was never good admits nobody. */
-  const currentConfig = config.get.pipe(
-    Effect.tap((current) => Effect.sync(() => (lastGood = current))),
-    Effect.catch((error) =>
-      lastGood === undefined
-        ? Effect.fail(error)
-        : Effect.as(Effect.logWarning(`the last good configuration stays in force: ${error.message}`), lastGood)
-    )
-  )
 
   /** Says something without holding up the messages behind it. */
   const say = (peer: Peer, text: string) =>
@@ -145,7 +134,8 @@ export const make = Effect.fnUntraced(function* (sending: FiberSet.FiberSet) {
   /** Deals with one message. Fails when it must be tried again. */
   return Effect.fn("ChannelRouter.admit")(function* (message: InboundMessage, receivedAt: number) {
     const { peer } = message
-    const current = yield* currentConfig
+    // A file that never was good admits nobody.
+    const current = yield* config.get
     const policy = policyOf(current, peer.channel, peer.accountId)
     const paired = peer.chatType === "direct" ? yield* access.allowed(peer.channel, peer.accountId) : []
     const decision = decide(policy, message, paired)

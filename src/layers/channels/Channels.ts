@@ -46,8 +46,8 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
     const outbox = yield* Outbox.make
     const registered = new Set<Channel>()
 
-    /** An unreadable file has no say here; whoever changes it is told by the configuration itself. */
-    const currentConfig: Effect.Effect<OpenClawConfig> = Effect.orElseSucceed(config.get, () => ({}))
+    /** There are channels only where the configuration was good once. */
+    const currentConfig = Effect.orDie(config.get)
 
     const register = Effect.fn("Channels.register")(function* (channel: Channel) {
       yield* Effect.acquireRelease(

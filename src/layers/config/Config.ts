@@ -93,6 +93,22 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
         return last
       })
 
+      let reported: string | undefined
+      /** A broken file is told once, not at each question; so is that it is good again. */
+      const report = Effect.fnUntraced(function* (problem: string | undefined) {
+        if (problem === reported) return
+        reported = problem
+        yield* problem === undefined
+          ? Effect.logInfo(`${file} can be used again`)
+          : Effect.logError(`the configuration as it was goes on, because the file cannot be used: ${problem}`)
+      })
+
+      /** A file that breaks while it is in use, for example in an editor, stops nobody. */
+      const get = Effect.suspend(current).pipe(
+        Effect.tap(() => report(undefined)),
+        Effect.catch((error) => (last === undefined ? Effect.fail(error) : Effect.as(report(error.message), last)))
+      )
+
       const parsed = (text: string): Effect.Effect<ConfigPath, ReturnType<typeof invalid>> =>
         Effect.mapError(Effect.fromResult(parsePath(text)), ({ at, expected }) =>
           invalid(file, { path: at, value: "a path that cannot be used", expected })
@@ -133,15 +149,15 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
       /** The state before anybody could miss a change is read first; then both the file system and the clock are asked. */
       const changes: Config["Service"]["changes"] = Stream.unwrap(
         Effect.gen(function* () {
-          let seen = (yield* Effect.option(current())).pipe(Option.getOrUndefined)?.key
-          const read = current().pipe(
+          let seen = (yield* Effect.option(get)).pipe(Option.getOrUndefined)?.key
+          const read = get.pipe(
             Effect.map((found) => {
               const changed = found.key !== seen
               seen = found.key
               return changed ? Option.some(found.config) : Option.none()
             }),
             Effect.catch((error) =>
-              Effect.as(Effect.logWarning(`the changed configuration is not used: ${error.message}`), Option.none())
+              Effect.as(Effect.logWarning(`the configuration cannot be used: ${error.message}`), Option.none())
             )
           )
           return Stream.merge(announced, Stream.fromSchedule(Schedule.spaced(POLL))).pipe(
@@ -155,7 +171,7 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
       return {
         file,
         get: Effect.withSpan(
-          Effect.map(Effect.suspend(current), ({ config }) => config),
+          Effect.map(get, ({ config }) => config),
           "Config.get"
         ),
         raw: Effect.map(Effect.suspend(load), ({ raw }) => raw),

@@ -33,10 +33,10 @@ const read = (config: OpenClawConfig): Agents => {
   }
 }
 
-/** As the file says now. A file that became invalid is reported by whoever watches it; until then the defaults hold. */
+/** As the configuration says now; no Gateway starts without a good one. */
 export const current: Effect.Effect<Agents, never, Config> = Effect.gen(function* () {
   const config = yield* Config
-  return read(yield* Effect.orElseSucceed(config.get, (): OpenClawConfig => ({})))
+  return read(yield* Effect.orDie(config.get))
 })
 
 const decodeKey = Schema.decodeUnknownOption(SessionKey.SessionKey)

@@ -17,7 +17,7 @@ import * as Connections from "./connections.ts"
 import * as Invoke from "./invoke.ts"
 import * as Local from "./local.ts"
 import * as Pairing from "./pairing.ts"
-import { type CommandRules, platformOf, rulesOf } from "./policy.ts"
+import { platformOf, rulesOf } from "./policy.ts"
 import { nodeRow, pairedNode, pendingNode } from "./rows.ts"
 import * as Store from "./store.ts"
 import { clean } from "./surface.ts"
@@ -32,8 +32,7 @@ const quoted = (text: string) => JSON.stringify(text.slice(0, 64))
 
 /**
  * Approved surfaces and waiting requests live in the `SqlClient`'s tables (migration 3); connections, invokes and answers
- * in memory. Every invoke reads the command rules anew, so a changed configuration counts at once; while the file is
- * broken the last good rules go on.
+ * in memory. Every invoke reads the command rules anew, so a changed configuration counts at once.
  */
 export const layer: Layer.Layer<
   NodeRegistry,
@@ -48,13 +47,9 @@ export const layer: Layer.Layer<
     const connections = Connections.make()
     const pairing = yield* Pairing.make(store, connections, bus)
 
-    let lastGood: CommandRules = rulesOf(yield* config.get)
-    const rules = config.get.pipe(
-      Effect.map((current) => (lastGood = rulesOf(current))),
-      Effect.catch((error) =>
-        Effect.as(Effect.logWarning("node commands follow the last good configuration", error), lastGood)
-      )
-    )
+    yield* config.get
+    // It was good once, and goes on while its file is broken.
+    const rules = Effect.map(Effect.orDie(config.get), rulesOf)
 
     const isKnown = (nodeId: string) =>
       Effect.gen(function* () {
