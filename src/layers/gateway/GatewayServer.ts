@@ -1,6 +1,7 @@
 /**
  * The Gateway's server: listener, connections, requests, events, and a graceful end.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
@@ -97,7 +98,11 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     (accepted) => {
       run(
         Effect.scoped(serve(options, accepted)).pipe(
-          Effect.tapCause((cause) => Effect.logError("a connection ended unexpectedly", cause))
+          Effect.tapCause((cause) =>
+            Cause.hasInterruptsOnly(cause)
+              ? Effect.logDebug("a connection was cut")
+              : Effect.logError("a connection ended unexpectedly", cause)
+          )
         )
       )
     }

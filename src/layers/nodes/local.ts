@@ -59,6 +59,7 @@ export const make = Effect.fnUntraced(function* (
         ),
         Effect.exit,
         Effect.flatMap((exit) => complete({ id: request.id, nodeId: request.nodeId, ...answer(exit) })),
+        Effect.tapDefect((defect) => Effect.logError(`answering ${request.command} died`, defect)),
         FiberMap.run(running, request.id),
         Effect.asVoid
       ),
