@@ -6,7 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { define } from "../config/path.ts"
 import { isSecretKey } from "../config/redact.ts"
-import { REDACTED } from "./Redactor.ts"
+import { type Redact, REDACTED } from "./Redactor.ts"
 
 /** One line of `gateway.log`. `time` is ISO 8601 in UTC; `cause` is what went wrong, with its stack. */
 export interface LogRecord {
@@ -34,14 +34,12 @@ const MAX_ENTRIES = 100
 const MAX_TEXT = 20_000
 
 /**
- * Any value as JSON without secrets: texts are redacted, what stands under a secret's name is not written at all. Redaction
- * comes before cutting, so that no half of a secret is left.
+ * Any value as JSON without secrets: texts are redacted, what stands under a secret's name is not written at all. A long
+ * text is cut by the redactor itself, so that no half of a secret is left and a flood costs no more than its beginning.
  */
-export const safe = (redact: (text: string) => string, value: unknown): unknown => {
-  const text = (raw: string): string => {
-    const clean = redact(raw)
-    return clean.length <= MAX_TEXT ? clean : `${clean.slice(0, MAX_TEXT)}… (${clean.length} characters)`
-  }
+export const safe = (redact: Redact, value: unknown): unknown => {
+  const text = (raw: string): string =>
+    raw.length <= MAX_TEXT ? redact(raw) : `${redact(raw, MAX_TEXT).slice(0, MAX_TEXT)}… (${raw.length} characters)`
   const walk = (node: unknown, depth: number, above: ReadonlyArray<object>): unknown => {
     switch (typeof node) {
       case "string":
@@ -85,7 +83,7 @@ export const safe = (redact: (text: string) => string, value: unknown): unknown 
 
 const flat = (value: unknown): string => (typeof value === "string" ? value : (JSON.stringify(value) ?? String(value)))
 
-export const toRecord = (redact: (text: string) => string, entry: LogEntry): LogRecord => {
+export const toRecord = (redact: Redact, entry: LogEntry): LogRecord => {
   const parts = Array.isArray(entry.message) ? entry.message : [entry.message]
   const annotated = Object.keys(entry.annotations).length > 0
   const now = entry.date.getTime()
