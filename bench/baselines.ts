@@ -17,7 +17,7 @@ export const bareStart = timed(
   Effect.scoped(Effect.flatMap(ChildProcess.make(process.execPath, ["-e", "0"]), ({ exitCode }) => exitCode))
 )
 
-/** MB of a Node that waits. */
+/** MiB of a Node that waits. */
 export const bareMemory = Effect.scoped(
   Effect.gen(function* () {
     const child = yield* ChildProcess.make(process.execPath, ["-e", "setInterval(() => {}, 1e9)"])

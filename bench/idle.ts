@@ -64,11 +64,11 @@ export const memory = Effect.fnUntraced(function* (subjects: ReadonlyArray<Subje
     Effect.all({ bare: bareMemory, subjects: Effect.forEach(subjects, idleOnce) })
   )
   return [
-    { measure: IDLE, subject: "a Node that waits", unit: "MB", samples: present(rounds.map(({ bare }) => bare)) },
+    { measure: IDLE, subject: "a Node that waits", unit: "MiB", samples: present(rounds.map(({ bare }) => bare)) },
     ...subjects.map(({ name }, index) => ({
       measure: IDLE,
       subject: name,
-      unit: "MB" as const,
+      unit: "MiB" as const,
       samples: present(rounds.map((round) => round.subjects[index]))
     }))
   ] satisfies ReadonlyArray<Row>

@@ -57,6 +57,13 @@ const telegramConfig = (bot: BotApi.BotApiServer) => ({
   }
 })
 
+const memoryRow = (subject: Subject, when: string, memory: number | undefined): Row => ({
+  measure: `RSS of the process tree ${when}`,
+  subject: subject.name,
+  unit: "MiB",
+  samples: memory === undefined ? [] : [memory]
+})
+
 const invokeRows = Effect.fnUntraced(function* <E>(
   subject: string,
   times: number,
@@ -142,16 +149,14 @@ export const load = Effect.fnUntraced(function* (subject: Subject, options: Load
   yield* sequential(WARM_UP, message)
   const messages = yield* sequential(options.messages, message)
 
-  const memory = yield* treeMemory(gateway.pid)
+  const busy = yield* treeMemory(gateway.pid)
+  yield* Effect.sleep("15 seconds")
+  const rested = yield* treeMemory(gateway.pid)
   return [
     { measure: TURN, subject: subject.name, unit: "ms", samples: turns },
     ...invokes,
     { measure: "Telegram message to reply, instant model", subject: subject.name, unit: "ms", samples: messages },
-    {
-      measure: "RSS of the process tree after all that",
-      subject: subject.name,
-      unit: "MB",
-      samples: memory === undefined ? [] : [memory]
-    }
+    memoryRow(subject, "after all that", busy),
+    memoryRow(subject, "15 s later", rested)
   ] satisfies ReadonlyArray<Row>
 }, Effect.scoped)

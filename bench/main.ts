@@ -7,6 +7,7 @@
  *   --messages <n>  Telegram messages, default 20
  *   --only <part>   startup, memory or load; may be repeated
  *   --peer <cmd>    the start command of another Gateway, measured alternately with ours in the same run
+ *   --peer-name <n> what the table calls it
  *   --json          the numbers as JSON
  */
 import { spawnSync } from "node:child_process"
@@ -75,7 +76,8 @@ const measure = Effect.gen(function* () {
       rows.push(...(yield* load(subject, options)))
     }
   }
-  return rows.map(summarize)
+  // Memory has no samples where the system does not tell.
+  return rows.filter(({ samples }) => samples.length > 0).map(summarize)
 })
 
 const machine = {

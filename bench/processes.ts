@@ -27,7 +27,7 @@ const all = Effect.gen(function* () {
   }))
 })
 
-/** Resident memory of a process and everything below it, in MB (10^6 bytes are not meant: 1024 * 1024). */
+/** Resident memory of a process and everything below it, in MiB. Shared pages count in each process. */
 export const treeMemory = Effect.fnUntraced(function* (root: number) {
   const processes = yield* Effect.orElseSucceed(all, () => [])
   const tree = new Set([root])

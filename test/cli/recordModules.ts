@@ -1,0 +1,16 @@
+/**
+ * Preloaded into a process under test: when it exits, what it loaded is in the file that `?into=` of this
+ * module's own address names, one URL a line.
+ */
+import { writeFileSync } from "node:fs"
+import { registerHooks } from "node:module"
+
+const loaded: Array<string> = []
+registerHooks({
+  load: (url, context, next) => {
+    loaded.push(url)
+    return next(url, context)
+  }
+})
+const into = new URL(import.meta.url).searchParams.get("into")
+if (into !== null) process.on("exit", () => writeFileSync(into, loaded.join("\n")))
