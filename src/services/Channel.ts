@@ -22,13 +22,32 @@ export class ChannelInterrupted extends Schema.TaggedError<ChannelInterrupted>()
   retryAfterMs: Schema.optional(Schema.Finite)
 }) {}
 
+/**
+ * How far a message came that takes several on its channel. The outbox keeps it across restarts; only the channel that
+ * wrote it reads it.
+ */
+export const DeliveryProgress = Schema.Struct({
+  /** Ids of the messages that were created, in order. */
+  messageIds: Schema.Array(Schema.String),
+  /** The channel's own mark of the part that comes next. */
+  next: Schema.NonEmptyString,
+  /** Parts before `next` whose answer was lost: they may be missing. */
+  lost: Schema.Natural
+})
+export type DeliveryProgress = typeof DeliveryProgress.Type
+
 /** A message could not be delivered. */
 export class DeliveryFailed extends Schema.TaggedError<DeliveryFailed>()("DeliveryFailed", {
   channel: Schema.String,
   to: Schema.String,
   message: Schema.String,
-  /** `never-sent`: certain that nothing arrived, safe to send again; `unknown`: it may have arrived; `refused`: for good. */
+  /**
+   * Of the part at which it stopped. `never-sent`: certain that it did not arrive, safe to send again; `unknown`: it may
+   * have arrived; `refused`: for good.
+   */
   outcome: Schema.Literals(["never-sent", "unknown", "refused"]),
+  /** Some parts are dealt with, and those from here on certainly did not go out: they still can. */
+  progress: Schema.optional(DeliveryProgress),
   retryAfterMs: Schema.optional(Schema.Finite)
 }) {}
 
@@ -82,6 +101,19 @@ export type OutboundMessage = typeof OutboundMessage.Type
 export const DeliveryReceipt = Schema.Struct({ messageIds: Schema.Array(Schema.String) })
 export type DeliveryReceipt = typeof DeliveryReceipt.Type
 
+/** What the outbox knows of a message when it asks a channel to send it. */
+export interface DeliveryAttempt {
+  /** Where an earlier attempt stopped. */
+  readonly from?: DeliveryProgress
+  /** That attempt was cut off: the part that `from.next` names may be out, so it is passed over and counted as lost. */
+  readonly cut?: boolean
+  /**
+   * Keeps the progress on disk. Called before each part of a message that has several; a channel that never calls it is
+   * never asked to go on.
+   */
+  readonly keep?: (progress: DeliveryProgress) => Effect.Effect<void>
+}
+
 export interface Channel {
   readonly id: string
   readonly label: string
@@ -93,7 +125,7 @@ export interface Channel {
   readonly receive: (
     commit: (messages: ReadonlyArray<InboundMessage>) => Effect.Effect<void, InboxFailed>
   ) => Effect.Effect<never, ChannelUnauthorized | ChannelInterrupted | InboxFailed>
-  readonly send: (message: OutboundMessage) => Effect.Effect<DeliveryReceipt, DeliveryFailed>
+  readonly send: (message: OutboundMessage, attempt?: DeliveryAttempt) => Effect.Effect<DeliveryReceipt, DeliveryFailed>
   /** Shows that the bot is at work, until interrupted. */
   readonly typing: (peer: Peer) => Effect.Effect<void>
   /** Reads a destination as people write it (`123`, `telegram:123`, `-100…:topic:7`); `undefined` when it is none. */

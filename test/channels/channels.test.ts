@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import * as Storage from "../../src/layers/storage/Storage.ts"
+import { DeliveryFailed } from "../../src/services/Channel.ts"
 import * as Live from "../../src/layers/channels/Channels.ts"
 import { Channels } from "../../src/services/ChannelRouter.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
@@ -117,6 +118,28 @@ describe("sending through any channel", () => {
           ["never-sent", "refused", "unknown", "unknown"]
         )
         assert.deepStrictEqual(fake.sent, [])
+      })
+    )
+  )
+
+  it.effect("without a key a message that went out in part is not to be repeated", () =>
+    withChannels((channels) =>
+      Effect.gen(function* () {
+        const { channel } = makeChannel()
+        const progress = { messageIds: ["1"], next: "1", lost: 0 }
+        const half = new DeliveryFailed({
+          channel: "telegram",
+          to: "7",
+          message: "429",
+          outcome: "never-sent",
+          progress
+        })
+        yield* channels.register({ ...channel, send: () => Effect.fail(half) })
+        const { peer } = inbound("hi")
+        const error = yield* Effect.flip(channels.deliver({ peer, text: "hello" }))
+        assert.deepInclude(error, { outcome: "unknown", progress: undefined })
+        const keyed = yield* Effect.flip(channels.deliver({ peer, text: "hello", idempotencyKey: "k" }))
+        assert.deepInclude(keyed, { outcome: "never-sent", progress })
       })
     )
   )

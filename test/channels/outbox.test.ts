@@ -12,7 +12,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as TestClock from "effect/testing/TestClock"
 import * as Outbox from "../../src/layers/channels/Outbox.ts"
 import * as Storage from "../../src/layers/storage/Storage.ts"
-import { DeliveryFailed, type OutboundMessage } from "../../src/services/Channel.ts"
+import { type DeliveryAttempt, DeliveryFailed, type OutboundMessage } from "../../src/services/Channel.ts"
 import { groupPeer, tempDatabase } from "./kit.ts"
 
 const hello: OutboundMessage = { peer: groupPeer(), text: "hello", idempotencyKey: "k" }
@@ -29,7 +29,9 @@ const boot = Effect.fnUntraced(function* (filename: string) {
       key: string,
       message: OutboundMessage = hello,
       send: Effect.Effect<{ messageIds: Array<string> }, DeliveryFailed> = arrives
-    ) => outbox.once(key, message, send),
+    ) => outbox.once(key, message, () => send),
+    attempt: (send: (attempt: DeliveryAttempt) => Effect.Effect<{ messageIds: Array<string> }, DeliveryFailed>) =>
+      outbox.once("k", hello, send),
     sends: () => sends,
     states: SqlClient.SqlClient.use(
       (sql) => sql<{ readonly state: string }>`SELECT state FROM channel_outbox ORDER BY key`
@@ -79,6 +81,82 @@ describe("a key that was used in an earlier life of the Gateway", () => {
       }
       assert.strictEqual(after.sends(), 0)
       assert.deepStrictEqual(yield* after.states, ["unknown"])
+      yield* after.stop
+    })
+  )
+})
+
+describe("a message of several parts", () => {
+  const progress = { messageIds: ["m1"], next: "1", lost: 0 }
+  const seen = (attempt: DeliveryAttempt) => ({ from: attempt.from, cut: attempt.cut })
+
+  it.effect("goes on where its channel stopped, also in a later life", () =>
+    Effect.gen(function* () {
+      const file = yield* tempDatabase
+      const before = yield* boot(file)
+      for (const outcome of ["never-sent", "unknown", "refused"] as const) {
+        const error = yield* Effect.flip(
+          before.attempt(() => Effect.fail(new DeliveryFailed({ ...failing(outcome), message: "failed", progress })))
+        )
+        assert.deepStrictEqual(error.progress, progress)
+      }
+      // A channel that cannot even begin does not make the outbox forget the first part.
+      yield* Effect.flip(before.once("k", hello, Effect.fail(failing("never-sent"))))
+      yield* before.stop
+      const after = yield* boot(file)
+      const receipt = yield* after.attempt((attempt) => {
+        assert.deepStrictEqual(seen(attempt), { from: progress, cut: false })
+        return Effect.succeed({ messageIds: ["m1", "m2"] })
+      })
+      assert.deepStrictEqual(receipt, { messageIds: ["m1", "m2"] })
+      assert.deepStrictEqual(yield* after.once("k"), receipt)
+      assert.strictEqual(after.sends(), 0)
+      yield* after.stop
+    })
+  )
+
+  it.live("is in doubt about one part only when the process died in the middle", () =>
+    Effect.gen(function* () {
+      const file = yield* tempDatabase
+      const before = yield* boot(file)
+      const kept = yield* Deferred.make<void>()
+      yield* Effect.forkDetach(
+        before.attempt(({ keep }) =>
+          Effect.andThen(keep!(progress), Effect.andThen(Deferred.succeed(kept, undefined), Effect.never))
+        )
+      )
+      yield* Deferred.await(kept)
+      const after = yield* boot(file)
+      const error = yield* Effect.flip(
+        after.attempt((attempt) => {
+          assert.deepStrictEqual(seen(attempt), { from: progress, cut: true })
+          return Effect.fail(failing("unknown"))
+        })
+      )
+      assert.strictEqual(error.outcome, "unknown")
+      assert.deepStrictEqual(yield* after.states, ["unknown"])
+      yield* after.stop
+    })
+  )
+
+  it.live("is cut off in order when the Gateway stops", () =>
+    Effect.gen(function* () {
+      const file = yield* tempDatabase
+      const before = yield* boot(file)
+      const kept = yield* Deferred.make<void>()
+      const sending = yield* Effect.forkDetach(
+        before.attempt(({ keep }) =>
+          Effect.andThen(keep!(progress), Effect.andThen(Deferred.succeed(kept, undefined), Effect.interrupt))
+        )
+      )
+      yield* Deferred.await(kept)
+      yield* Fiber.await(sending)
+      yield* before.stop
+      const after = yield* boot(file)
+      yield* after.attempt((attempt) => {
+        assert.deepStrictEqual(seen(attempt), { from: progress, cut: true })
+        return Effect.succeed({ messageIds: ["m1", "m3"] })
+      })
       yield* after.stop
     })
   )

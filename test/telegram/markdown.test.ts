@@ -3,7 +3,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { parseMarkdown } from "../../src/layers/telegram/markdown/Blocks.ts"
 import { toHtml } from "../../src/layers/telegram/markdown/Formatted.ts"
-import { messageLimit, renderMarkdown, split, splitPlain } from "../../src/layers/telegram/markdown/Split.ts"
+import { messageLimit, renderMarkdown, split } from "../../src/layers/telegram/markdown/Split.ts"
 import * as Html from "../../src/testing/bot-api/Html.ts"
 
 const html = (markdown: string) => toHtml(parseMarkdown(markdown))
@@ -123,6 +123,7 @@ describe("Markdown as Telegram's HTML", () => {
       const chunks = renderMarkdown(markdown, 200)
       for (const chunk of chunks) {
         assert.isAtMost(chunk.html.length, 200)
+        assert.isAtMost(chunk.plain.length, chunk.html.length)
         assert.isTrue(chunk.html.isWellFormed())
         assert.notStrictEqual(shown(chunk.html), "")
       }
@@ -140,16 +141,6 @@ describe("Markdown as Telegram's HTML", () => {
       shown(chunk.html)
     }
   })
-
-  it.prop(
-    "plain text keeps every character that is no white space",
-    [Schema.String, Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 2, maximum: 20 })))],
-    ([text, limit]) => {
-      const parts = splitPlain(text, limit)
-      for (const part of parts) assert.isAtMost(part.length, limit)
-      assert.strictEqual(bare(parts.join("")), bare(text))
-    }
-  )
 })
 
 describe("splitting", () => {
@@ -164,7 +155,6 @@ describe("splitting", () => {
   it("a surrogate pair is never cut", () => {
     for (const text of [`a${"😀".repeat(3_000)}`, `**${"😀".repeat(3_000)}**`, "😀&".repeat(2_000)]) {
       for (const chunk of renderMarkdown(text)) assert.isTrue(chunk.html.isWellFormed())
-      for (const part of splitPlain(text)) assert.isTrue(part.isWellFormed())
     }
   })
 

@@ -4,7 +4,7 @@ import * as Fiber from "effect/Fiber"
 import type { Fault } from "../../src/testing/BotApi.ts"
 import * as BotApi from "../../src/testing/BotApi.ts"
 import * as TelegramChannel from "../../src/layers/telegram/TelegramChannel.ts"
-import { accountOf, ada, clients, connect, makeInbox } from "./kit.ts"
+import { accountOf, ada, clients, connect, direct, makeInbox } from "./kit.ts"
 
 const isPoll = (call: BotApi.Call) => call.method === "getUpdates"
 
@@ -256,6 +256,8 @@ describe("receiving", () => {
       const error = yield* Effect.flip(channel.receive(makeInbox().commit))
       assert.strictEqual(error._tag, "ChannelUnauthorized")
       assert.deepInclude(yield* channel.status, { configured: false, lastError: tokenProblem, tokenSource: "none" })
+      const { outcome } = yield* Effect.flip(channel.send(direct(ada.id, "hi")))
+      assert.strictEqual(outcome, "never-sent")
       assert.deepStrictEqual(yield* bot.calls, [])
     }).pipe(Effect.provide(clients.undici))
   )

@@ -27,7 +27,8 @@ const outcomes: ReadonlyArray<readonly [string, Fault, "never-sent" | "unknown" 
   ],
   ["403", { kind: "refuse", code: 403, description: "Forbidden: bot was blocked by the user" }, "refused"],
   ["400", { kind: "refuse", code: 400, description: "Bad Request: chat not found" }, "refused"],
-  ["401", { kind: "refuse", code: 401, description: "Unauthorized" }, "refused"],
+  ["401", { kind: "refuse", code: 401, description: "Unauthorized" }, "never-sent"],
+  ["404", { kind: "refuse", code: 404, description: "Not Found" }, "never-sent"],
   ["500", { kind: "refuse", code: 500, description: "Internal Server Error", carriedOut: true }, "unknown"],
   ["502 in HTML", { kind: "html", status: 502, carriedOut: true }, "unknown"],
   ["413 in HTML", { kind: "html", status: 413 }, "never-sent"],
@@ -147,19 +148,6 @@ describe("sending", () => {
         sent.map((message) => message.replyTo),
         [messageId, ...sent.slice(1).map(() => undefined)]
       )
-    }).pipe(Effect.provide(clients.undici))
-  )
-
-  it.live("when a later part fails the outcome is unknown, because a part is there", () =>
-    Effect.gen(function* () {
-      const { bot, channel } = yield* ready()
-      const parameters = { retry_after: 3_600 }
-      const description = "Too Many Requests"
-      yield* bot.fault({ kind: "refuse", code: 429, description, parameters, method: "sendMessage", after: 1 })
-      const error = yield* Effect.flip(channel.send(direct(ada.id, "word ".repeat(1_500))))
-      assert.strictEqual(error.outcome, "unknown")
-      assert.include(error.message, "1 of 2")
-      assert.strictEqual(error.retryAfterMs, 3_600_000)
     }).pipe(Effect.provide(clients.undici))
   )
 

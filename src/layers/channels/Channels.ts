@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { ChannelAccountStatus, ChannelsStatusResult } from "../../protocol/methods/system.ts"
-import type { Channel, OutboundMessage, Peer } from "../../services/Channel.ts"
+import { type Channel, DeliveryFailed, type OutboundMessage, type Peer } from "../../services/Channel.ts"
 import { ChannelNotConfigured, Channels, InvalidDestination } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
@@ -27,7 +27,12 @@ interface AccountReport {
   readonly timedOut: boolean
 }
 
-/** A digest, because a thousand long messages need not be kept to be recognised. */
+/** Without a key nobody knows how far a message came: sending it again would show its first parts twice. */
+const unrepeatable = (error: DeliveryFailed): DeliveryFailed =>
+  error.progress === undefined
+    ? error
+    : new DeliveryFailed({ channel: error.channel, to: error.to, message: error.message, outcome: "unknown" })
+
 const summaryOf = (row: ChannelAccountStatus | undefined) => ({
   configured: row?.configured ?? false,
   running: row?.running ?? false,
@@ -89,8 +94,9 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
       const channel = find(message.peer.channel, message.peer.accountId)
       if (channel === undefined) return yield* new ChannelNotConfigured({ channel: message.peer.channel })
       const { idempotencyKey } = message
-      const sending = channel.send(message)
-      return yield* idempotencyKey === undefined ? sending : outbox.once(idempotencyKey, message, sending)
+      return yield* idempotencyKey === undefined
+        ? Effect.mapError(channel.send(message), unrepeatable)
+        : outbox.once(idempotencyKey, message, (attempt) => channel.send(message, attempt))
     })
 
     const send = Effect.fn("Channels.send")(function* (options: SendOptions) {

@@ -6,8 +6,9 @@
  * sends it was left by a process that died in between: nobody can tell whether the message arrived, so it becomes
  * `unknown`, is reported as such and never sent again. What certainly did not arrive leaves no row.
  *
- * A channel that can tell what it created so far (a message per part, a preview to edit) may write `message_ids` while the
- * row is `sending`; then a repetition can finish what was begun instead of giving up.
+ * A message that takes several on its channel has its progress in the row, so what a crash leaves open is one part of it and
+ * not the whole: the same key again passes that part over and sends the rest. A row whose channel stopped between two parts
+ * is `paused`, and nothing of it is in doubt.
  */
 import { createHash } from "node:crypto"
 import * as Cause from "effect/Cause"
@@ -18,8 +19,8 @@ import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
-import type { DeliveryReceipt, OutboundMessage } from "../../services/Channel.ts"
-import { DeliveryFailed } from "../../services/Channel.ts"
+import type { DeliveryAttempt, DeliveryReceipt, OutboundMessage } from "../../services/Channel.ts"
+import { DeliveryFailed, DeliveryProgress } from "../../services/Channel.ts"
 import { stored } from "../turns/Patience.ts"
 
 /** Milliseconds that a key is remembered; turns keep theirs as long. */
@@ -31,13 +32,21 @@ const drainFor = "3 seconds"
 const MessageIds = Schema.fromJsonString(Schema.Array(Schema.String))
 const decodeIds = Schema.decodeUnknownEffect(MessageIds)
 const encodeIds = Schema.encodeSync(MessageIds)
+const ProgressJson = Schema.fromJsonString(DeliveryProgress)
+const decodeProgress = Schema.decodeUnknownEffect(ProgressJson)
+const encodeProgress = Schema.encodeSync(ProgressJson)
 
 interface Row {
   readonly fingerprint: string
   readonly state: "sending" | "sent" | "unknown"
   readonly message_ids: string
   readonly error: string | null
+  readonly progress: string | null
+  readonly paused: number
 }
+
+/** Asks the channel to send. */
+type Send = (attempt: DeliveryAttempt) => Effect.Effect<DeliveryReceipt, DeliveryFailed>
 
 interface Running {
   readonly fingerprint: string
@@ -102,7 +111,7 @@ export const make = Effect.gen(function* () {
           updated_at: now
         })} ON CONFLICT (key) DO NOTHING RETURNING key`
       if (taken.length > 0) return undefined
-      const rows = yield* sql<Row>`SELECT fingerprint, state, message_ids, error FROM channel_outbox WHERE key = ${key}`
+      const rows = yield* sql<Row>`SELECT * FROM channel_outbox WHERE key = ${key}`
       return rows[0]
     },
     (effect) => sql.withTransaction(effect)
@@ -113,15 +122,27 @@ export const make = Effect.gen(function* () {
       UPDATE channel_outbox SET ${sql.update({ ...change, updated_at: yield* Clock.currentTimeMillis })} WHERE key = ${key}`
   })
 
-  const settle = (key: string, exit: Exit.Exit<DeliveryReceipt, DeliveryFailed>) => {
+  const forget = (key: string) => Effect.asVoid(sql`DELETE FROM channel_outbox WHERE key = ${key}`)
+
+  /** `begun`: the progress of an earlier attempt; `kept`: that of this one, as far as the channel told any. */
+  const settle = (
+    key: string,
+    exit: Exit.Exit<DeliveryReceipt, DeliveryFailed>,
+    begun: DeliveryProgress | undefined,
+    kept: DeliveryProgress | undefined
+  ) => {
     if (Exit.isSuccess(exit)) return update(key, { state: "sent", message_ids: encodeIds(exit.value.messageIds) })
+    const failure = exit.cause.reasons.find(Cause.isFailReason)?.error
     const error = doubt(exit.cause)
-    return error === undefined
-      ? Effect.asVoid(sql`DELETE FROM channel_outbox WHERE key = ${key}`)
-      : update(key, { state: "unknown", error })
+    // What has been sent stays known, also when another channel under the same name has nothing to say of it.
+    const progress = failure?.progress ?? (error === undefined ? begun : undefined)
+    if (progress !== undefined) return update(key, { progress: encodeProgress(progress), paused: 1 })
+    if (error === undefined) return forget(key)
+    // Cut off between its parts: the next attempt goes on from what was kept.
+    return failure === undefined && kept !== undefined ? Effect.void : update(key, { state: "unknown", error })
   }
 
-  /** A key that was used before: what became of its message. */
+  /** A key that was used before and has nothing left to send: what became of its message. */
   const answerFrom = Effect.fnUntraced(function* (
     key: string,
     row: Row,
@@ -136,34 +157,38 @@ export const make = Effect.gen(function* () {
     return yield* failed(message, "unknown", error)
   })
 
-  const work = Effect.fnUntraced(function* (
-    key: string,
-    message: OutboundMessage,
-    entry: Running,
-    send: Effect.Effect<DeliveryReceipt, DeliveryFailed>
-  ) {
-    const row = yield* Effect.mapError(claim(key, entry.fingerprint, message), (error) =>
-      failed(message, "never-sent", `the outbox cannot be used: ${error.message}`)
-    )
-    if (row !== undefined) {
-      return yield* row.fingerprint === entry.fingerprint
-        ? answerFrom(key, row, message)
-        : Effect.fail(conflict(key, message))
+  const attempt = Effect.fnUntraced(function* (key: string, send: Send, row: Row | undefined) {
+    const begun =
+      row === undefined || row.progress === null ? undefined : yield* Effect.orDie(decodeProgress(row.progress))
+    const cut = begun !== undefined && row?.paused !== 1
+    let kept: DeliveryProgress | undefined
+    const keep = (progress: DeliveryProgress) => {
+      kept = progress
+      return stored("noting a part", update(key, { progress: encodeProgress(progress), paused: 0 }))
     }
-    const exit = yield* Effect.exit(Effect.interruptible(send))
-    yield* stored("noting a delivery", settle(key, exit))
+    if (cut) yield* Effect.logWarning(`message ${key} was cut off; the part that was on its way may be missing`)
+    const exit = yield* Effect.exit(
+      Effect.interruptible(send({ keep, ...(begun === undefined ? undefined : { from: begun, cut }) }))
+    )
+    yield* stored("noting a delivery", settle(key, exit, begun, kept))
     return yield* exit
   })
 
+  const work = Effect.fnUntraced(function* (key: string, message: OutboundMessage, entry: Running, send: Send) {
+    const row = yield* Effect.mapError(claim(key, entry.fingerprint, message), (error) =>
+      failed(message, "never-sent", `the outbox cannot be used: ${error.message}`)
+    )
+    if (row !== undefined && row.fingerprint !== entry.fingerprint) return yield* conflict(key, message)
+    return yield* row === undefined || (row.state === "sending" && row.progress !== null)
+      ? attempt(key, send, row)
+      : answerFrom(key, row, message)
+  })
+
   /**
-   * Sends a message unless its key was used before. The sending outlives its caller: nobody can tell how far an
+   * Sends a message, or what is left of it, unless its key was used before. The sending outlives its caller: nobody can tell how far an
    * interrupted one came.
    */
-  const once = (
-    key: string,
-    message: OutboundMessage,
-    send: Effect.Effect<DeliveryReceipt, DeliveryFailed>
-  ): Effect.Effect<DeliveryReceipt, DeliveryFailed> =>
+  const once = (key: string, message: OutboundMessage, send: Send): Effect.Effect<DeliveryReceipt, DeliveryFailed> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         const fingerprint = fingerprintOf(message)
@@ -181,7 +206,9 @@ export const make = Effect.gen(function* () {
             return Deferred.done(entry.receipt, exit)
           }),
           Effect.tapDefect((defect) => Effect.logError(`sending message ${key} died`, defect)),
-          Effect.ignoreCause
+          Effect.ignoreCause,
+          // Only the sending itself is cut by a stop: what became of it is always noted.
+          Effect.uninterruptible
         )
         return Effect.andThen(FiberSet.run(fibers, sending), restore(Deferred.await(entry.receipt)))
       })

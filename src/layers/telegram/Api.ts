@@ -38,6 +38,13 @@ export class TelegramError extends Schema.TaggedError<TelegramError>()("Telegram
   retryAfterMs: Schema.optional(Schema.Finite)
 }) {}
 
+/** Methods that every Bot API has. */
+const everywhere = new Set(["getMe", "getUpdates", "sendMessage"])
+
+/** Telegram says that no bot has this token: by 401, or by 404 for a method that is always there. */
+export const isTokenRefused = (error: TelegramError): boolean =>
+  error.genuine && (error.code === 401 || (error.code === 404 && everywhere.has(error.method)))
+
 export interface ApiOptions {
   /** Bot API root without `/bot<token>`. */
   readonly apiRoot: string

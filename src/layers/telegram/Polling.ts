@@ -9,7 +9,7 @@ import type { InboundMessage } from "../../services/Channel.ts"
 import { ChannelInterrupted, ChannelUnauthorized, type InboxFailed } from "../../services/Channel.ts"
 import { chatCommands } from "../channels/chatCommands.ts"
 import type { AccountState } from "./Account.ts"
-import type { Api, TelegramError } from "./Api.ts"
+import { type Api, isTokenRefused, type TelegramError } from "./Api.ts"
 import { Bot, Updates } from "./Types.ts"
 import { allowedUpdates, read } from "./Updates.ts"
 
@@ -18,8 +18,6 @@ const pollSeconds = 30
 /** Milliseconds to wait after a poll that should have waited and did not. */
 const pauseMs = 500
 
-const everywhere = new Set(["getMe", "getUpdates"])
-
 type Commit = (messages: ReadonlyArray<InboundMessage>) => Effect.Effect<void, InboxFailed>
 
 const explain = (error: TelegramError): string =>
@@ -27,9 +25,9 @@ const explain = (error: TelegramError): string =>
     ? `${error.message}. Another program receives with this bot token: stop it, or give this one a bot of its own.`
     : error.message
 
-/** What a failed call means for receiving. A 404 for a method that every Bot API has says that no bot has this token. */
+/** What a failed call means for receiving. */
 export const classify = (accountId: string) => (error: TelegramError) =>
-  error.genuine && (error.code === 401 || (error.code === 404 && everywhere.has(error.method)))
+  isTokenRefused(error)
     ? new ChannelUnauthorized({
         channel: "telegram",
         accountId,

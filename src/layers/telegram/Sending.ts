@@ -1,16 +1,21 @@
 /**
  * Sending: Markdown as Telegram's HTML, in as many messages as it takes, each sent again only when it certainly was not
- * taken.
+ * taken. A part whose answer was lost is not sent again, and does not keep back the parts behind it.
  */
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
-import type { DeliveryReceipt, OutboundMessage, Peer } from "../../services/Channel.ts"
+import type {
+  DeliveryAttempt,
+  DeliveryProgress,
+  DeliveryReceipt,
+  OutboundMessage,
+  Peer
+} from "../../services/Channel.ts"
 import { DeliveryFailed } from "../../services/Channel.ts"
 import type { AccountState } from "./Account.ts"
-import type { Api, TelegramError } from "./Api.ts"
-import type { Chunk } from "./markdown/Split.ts"
-import { renderMarkdown, splitPlain } from "./markdown/Split.ts"
+import { type Api, isTokenRefused, type TelegramError } from "./Api.ts"
+import { type Chunk, renderMarkdown } from "./markdown/Split.ts"
 import { Sent } from "./Types.ts"
 import { generalTopic } from "./Updates.ts"
 
@@ -18,6 +23,8 @@ import { generalTopic } from "./Updates.ts"
 const longestWaitMs = 30_000
 const maxAttempts = 5
 const typingEveryMs = 4_000
+/** Milliseconds between a part whose answer was lost and the next. */
+const afterLossMs = 1_000
 
 export interface SendingOptions {
   readonly api: Api
@@ -28,18 +35,9 @@ const outcomes = { refused: "refused", unreached: "never-sent", lost: "unknown" 
 
 const isRateLimit = (error: TelegramError): boolean => error.code === 429
 
-const failureOf = (error: TelegramError, to: string, sent: number, total: number): DeliveryFailed => {
-  const outcome = isRateLimit(error) ? "never-sent" : outcomes[error.kind]
-  const partly = sent === 0 ? "" : ` (${sent} of ${total} messages were sent before)`
-  return new DeliveryFailed({
-    channel: "telegram",
-    to,
-    message: `${error.message}${partly}`,
-    // A part is there: sending the whole again would show it twice.
-    outcome: outcome === "never-sent" && sent > 0 ? "unknown" : outcome,
-    ...(error.retryAfterMs === undefined ? undefined : { retryAfterMs: error.retryAfterMs })
-  })
-}
+/** A token that is not accepted may be replaced: the message can still go out. */
+const outcomeOf = (error: TelegramError): DeliveryFailed["outcome"] =>
+  isRateLimit(error) || isTokenRefused(error) ? "never-sent" : outcomes[error.kind]
 
 /** Milliseconds to wait before the call may be made again; `undefined` when it must not be. */
 const waitBefore = (error: TelegramError, attempt: number, random: number): number | undefined => {
@@ -105,42 +103,61 @@ export const send = ({ api, state }: SendingOptions) => {
     return String(sent.message_id)
   })
 
-  const postChunk = (message: OutboundMessage, first: boolean, chunk: Chunk, record: (id: string) => void) =>
+  const postChunk = (message: OutboundMessage, first: boolean, chunk: Chunk) =>
     post(message, first, { text: chunk.html, parse_mode: "HTML" }).pipe(
-      Effect.map(record),
       Effect.catchIf(isHtmlRefused, (error) =>
         Effect.logWarning(`Telegram refused formatted text, so it goes as plain text: ${error.message}`).pipe(
-          Effect.andThen(
-            Effect.forEach(
-              splitPlain(chunk.plain),
-              (text, index) => Effect.map(post(message, first && index === 0, { text }), record),
-              { discard: true }
-            )
-          )
+          Effect.andThen(post(message, first, { text: chunk.plain }))
         )
       )
     )
 
   return Effect.fn("Telegram.send")(function* (
-    message: OutboundMessage
+    message: OutboundMessage,
+    { cut = false, from, keep }: DeliveryAttempt = {}
   ): Effect.fn.Return<DeliveryReceipt, DeliveryFailed> {
-    const to = message.peer.chatId
     const chunks = renderMarkdown(message.text)
-    if (chunks.length === 0) {
-      return yield* new DeliveryFailed({
-        channel: "telegram",
-        to,
-        message: "there is no text to send",
-        outcome: "refused"
-      })
+    const fail = (fields: Pick<DeliveryFailed, "message" | "outcome" | "progress" | "retryAfterMs">) =>
+      new DeliveryFailed({ channel: "telegram", to: message.peer.chatId, ...fields })
+    if (chunks.length === 0) return yield* fail({ message: "there is no text to send", outcome: "refused" })
+
+    const messageIds = [...(from?.messageIds ?? [])]
+    const begun = Number(from?.next ?? 0)
+    let lost = (from?.lost ?? 0) + (cut ? 1 : 0)
+    let wasLost = false
+    const progressAt = (next: number): DeliveryProgress => ({ messageIds: [...messageIds], next: String(next), lost })
+
+    for (let index = cut ? begun + 1 : begun; index < chunks.length; index++) {
+      if (keep !== undefined && chunks.length > 1) yield* keep(progressAt(index))
+      const sent = yield* Effect.result(postChunk(message, index === 0, chunks[index]!))
+      if (sent._tag === "Success") {
+        messageIds.push(sent.success)
+        wasLost = false
+        continue
+      }
+      const error = sent.failure
+      const outcome = outcomeOf(error)
+      if (outcome === "unknown") lost += 1
+      const next = outcome === "unknown" ? index + 1 : index
+      const progress = next > 0 && next < chunks.length ? progressAt(next) : undefined
+      // One lost answer does not keep back the rest; a server that loses every answer gets no more for now.
+      if (outcome !== "unknown" || progress === undefined || wasLost) {
+        return yield* fail({
+          message: chunks.length === 1 ? error.message : `${error.message} (part ${index + 1} of ${chunks.length})`,
+          outcome,
+          ...(progress === undefined ? undefined : { progress }),
+          ...(error.retryAfterMs === undefined ? undefined : { retryAfterMs: error.retryAfterMs })
+        })
+      }
+      yield* Effect.logWarning(`the answer to a part was lost, the next one follows: ${error.message}`)
+      yield* Effect.sleep(afterLossMs)
+      wasLost = true
     }
-    const messageIds: Array<string> = []
-    for (const [index, chunk] of chunks.entries()) {
-      yield* postChunk(message, index === 0, chunk, (id) => void messageIds.push(id)).pipe(
-        Effect.mapError((error) => failureOf(error, to, messageIds.length, chunks.length))
-      )
-    }
-    return { messageIds }
+    if (lost === 0) return { messageIds }
+    return yield* fail({
+      message: `the answer to ${lost} of ${chunks.length} parts was lost, so they may be missing`,
+      outcome: "unknown"
+    })
   })
 }
 

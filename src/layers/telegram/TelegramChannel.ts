@@ -37,7 +37,7 @@ export const parsePeer =
     }
   }
 
-/** An account without a token: it is shown, and everything else says what is missing. */
+/** An account without a token: it is shown, everything else says what is missing, and messages may wait for one. */
 const withoutToken = (account: TelegramAccount, state: AccountState): Channel => {
   const message = account.tokenProblem ?? `account ${account.accountId} has no bot token`
   return {
@@ -49,7 +49,7 @@ const withoutToken = (account: TelegramAccount, state: AccountState): Channel =>
         state.failed(message, true),
         Effect.fail(new ChannelUnauthorized({ channel, accountId: account.accountId, message }))
       ),
-    send: ({ peer }) => Effect.fail(new DeliveryFailed({ channel, to: peer.chatId, message, outcome: "refused" })),
+    send: ({ peer }) => Effect.fail(new DeliveryFailed({ channel, to: peer.chatId, message, outcome: "never-sent" })),
     typing: () => Effect.never,
     parsePeer: parsePeer(account.accountId),
     status: state.status,

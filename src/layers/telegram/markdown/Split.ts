@@ -8,7 +8,7 @@ import { toHtml, toPlain } from "./Formatted.ts"
 /** Telegram's limit for one message. It counts the text only; counting the tags as well is on the safe side. */
 export const messageLimit = 4_096
 
-/** One message: as Telegram's HTML, and as text for when that is refused. */
+/** One message: as Telegram's HTML, and as text, which is never longer, for when that is refused. */
 export interface Chunk {
   readonly html: string
   readonly plain: string
@@ -124,17 +124,3 @@ export const split = (formatted: Formatted, limit = messageLimit): ReadonlyArray
 /** Markdown as the messages to send; none when there is nothing to see. */
 export const renderMarkdown = (markdown: string, limit = messageLimit): ReadonlyArray<Chunk> =>
   split(parseMarkdown(markdown), limit)
-
-/** Text as it is, in messages; cut at line ends where that leaves no message less than half full. */
-export const splitPlain = (text: string, limit = messageLimit): ReadonlyArray<string> => {
-  const parts: Array<string> = []
-  let from = 0
-  while (from < text.length) {
-    const end = whole(text, Math.min(text.length, from + limit))
-    const to = end === text.length ? end : (lastBefore(text, "\n", from + ((end - from) >> 1) + 1, end) ?? end)
-    const part = text.slice(from, to).trim()
-    if (part !== "") parts.push(part)
-    from = to
-  }
-  return parts
-}
