@@ -149,7 +149,7 @@ describe("remembered keys", () => {
       const scope = yield* Effect.scope
       const answers = Answers.make<string, never>(scope, (exit) => ({ _tag: "Answer", exit, size: 10 }), {
         count: 100,
-        bytes: 500,
+        bytes: 800,
         ageMs: 1_000
       })
       const stuck = yield* Effect.forkChild(answers.once("stuck", "d", Effect.never), { startImmediately: true })
@@ -163,6 +163,22 @@ describe("remembered keys", () => {
       assert.strictEqual(yield* answers.once("k4999", "d", count), "ran 1")
       assert.strictEqual(answers.size(), 2)
       yield* Fiber.interrupt(stuck)
+    })
+  )
+
+  it.effect("long keys count against the bytes, whether their outcome is known or not", () =>
+    Effect.gen(function* () {
+      const scope = yield* Effect.scope
+      const answers = Answers.make<string, never>(
+        scope,
+        (exit) =>
+          Exit.isSuccess(exit) && exit.value === "x" ? { _tag: "Answer", exit, size: 1 } : { _tag: "Unknown" },
+        { count: 1_000, bytes: 10_000, ageMs: 60_000 }
+      )
+      for (let index = 0; index < 200; index++) {
+        yield* answers.once(`${index}${"k".repeat(1_000)}`, "d", Effect.succeed(index % 2 === 0 ? "x" : "y"))
+      }
+      assert.strictEqual(answers.size(), 9)
     })
   )
 })

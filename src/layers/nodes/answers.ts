@@ -4,7 +4,7 @@
  * A request whose key is at work joins the work; one whose key was answered gets that answer again; the same key with
  * another request is a conflict. Work lives for as long as somebody waits for it. An outcome that is unknown (nobody
  * waited any longer, the node went) is not an answer: the same request may be sent again, and the node, which remembers
- * keys too, decides. Answered keys are kept for an hour, at most 4,096 of them and 32 MiB of payload.
+ * keys too, decides. Answered keys are kept for an hour, at most 4,096 of them and 32 MiB of keys and payload.
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -79,8 +79,9 @@ export const make = <A, E>(
     const outcome = keep(exit)
     if (outcome._tag === "Forget") return
     const answer = outcome._tag === "Answer" ? outcome : { exit: undefined, size: 0 }
-    settled.set(key, { digest, at: now, size: answer.size, exit: answer.exit })
-    kept += answer.size
+    const size = key.length + digest.length + answer.size
+    settled.set(key, { digest, at: now, size, exit: answer.exit })
+    kept += size
     prune(now)
   }
 
