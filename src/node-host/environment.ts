@@ -13,6 +13,9 @@ const windows =
 /** How output looks, nothing more. */
 const requestable = /^(?:TERM|COLORTERM|LANG|LANGUAGE|LC_[A-Z]+|NO_COLOR|FORCE_COLOR)$/
 
+/** A locale, a list of them, a terminal's name or a number: never a path, which would name a file to be loaded. */
+const harmless = /^[\w.@:-]{0,64}$/
+
 type Variables = Readonly<Record<string, string>>
 
 /** What every command inherits. `pass` names further variables that the node's owner wants commands to see. */
@@ -29,8 +32,8 @@ export const inherited = (
   )
 }
 
-/** Names in a request's `env` that it may not set. */
+/** Names in a request's `env` that it may not set, or not to that value. */
 export const refused = (env: Variables): ReadonlyArray<string> =>
   Object.entries(env)
-    .filter(([name, value]) => !requestable.test(name) || value.includes("\0") || value.length > 1_024)
+    .filter(([name, value]) => !requestable.test(name) || !harmless.test(value))
     .map(([name]) => name)

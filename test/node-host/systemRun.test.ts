@@ -139,6 +139,20 @@ describe("system.run", () => {
         assert.strictEqual(error.code, "SYSTEM_RUN_DENIED")
         assert.include(error.message, `blocked override keys: "${name}"`)
       }
+      // A terminal's name or a locale may be a path, and then names files to load.
+      for (const value of ["/tmp/x", "../x", "a b", "x".repeat(65), "C\0", "C\n"]) {
+        for (const name of ["TERM", "LANG", "LANGUAGE", "LC_ALL"]) {
+          assert.strictEqual((yield* refusal({ command: ["env"], env: { [name]: value } })).code, "SYSTEM_RUN_DENIED")
+        }
+      }
+      const usual = {
+        TERM: "xterm-256color",
+        LANG: "de_DE.UTF-8@euro",
+        LANGUAGE: "de:en",
+        LC_ALL: "",
+        FORCE_COLOR: "1"
+      }
+      assert.isTrue((yield* run({ command: ["env"], env: usual })).success)
     }).pipe(Effect.provide(live()))
   )
 
