@@ -35,7 +35,7 @@ export type ConnectionState =
       readonly lastGap: SeqGap | undefined
     }
   | { readonly _tag: "Waiting"; readonly attempt: number; readonly delayMs: number; readonly error: ConnectError }
-  /** For good: somebody has to approve the device or change a credential. */
+  /** For good: somebody has to approve the device, change a credential, or end the other process with this identity. */
   | { readonly _tag: "Stopped"; readonly error: ConnectError }
 
 export interface ReconnectOptions extends ClientOptions {
@@ -50,10 +50,15 @@ const LONGEST_WAIT_MS = 30_000
 /** A connection that lived this long was a good one: the waits start over. */
 const HEALTHY_MS = 5000
 
-const isTerminal = (error: ConnectError, options: ReconnectOptions): boolean =>
-  error instanceof HandshakeRejected &&
-  error.terminal &&
-  !(options.waitForPairing === true && error.detailCode === "PAIRING_REQUIRED")
+const isTerminal = (error: ConnectError, options: ReconnectOptions): boolean => {
+  // Two processes with one identity would end each other's connections for ever.
+  if (error instanceof ConnectionClosed) return error.replaced
+  return (
+    error instanceof HandshakeRejected &&
+    error.terminal &&
+    !(options.waitForPairing === true && error.detailCode === "PAIRING_REQUIRED")
+  )
+}
 
 /** What the Gateway asked for, plus a wait drawn evenly from zero to an exponentially growing limit (full jitter). */
 const waitFor = (error: ConnectError, attempt: number): Effect.Effect<number> =>

@@ -89,7 +89,15 @@ export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>()("Co
   reason: Schema.String,
   request: Schema.optional(Schema.Struct({ method: Schema.String, sent: Schema.Boolean }))
 }) {
+  /** Another process connected with this one's identity. Connecting again would only end that one's connection. */
+  get replaced(): boolean {
+    return this.code === 1008 && this.reason.startsWith("replaced by a newer connection")
+  }
+
   override get message() {
+    if (this.replaced && this.request === undefined) {
+      return "The Gateway ended this connection because another process that uses the same identity connected.\nFix: stop one of the two, or give each a state directory of its own (--profile <name> or OPENCLAW_STATE_DIR)."
+    }
     const why = this.reason === "" ? `code ${this.code}` : `code ${this.code}: ${this.reason}`
     if (this.request === undefined) return `The connection to the Gateway ended (${why}).`
     return this.request.sent

@@ -115,6 +115,24 @@ describe("a connection that is kept", () => {
     })
   )
 
+  it.effect("stops when another process uses its identity, and not when a Gateway closes for another reason", () =>
+    Effect.gen(function* () {
+      const { client, gateway } = yield* setup()
+      const first = yield* gateway.accept
+      yield* first.welcome()
+      yield* first.close(1008, "slow consumer")
+      const waiting = yield* until(client, "Waiting")
+      yield* TestClock.adjust(waiting.delayMs)
+      const second = yield* gateway.accept
+      yield* second.welcome()
+      yield* second.close(1008, "replaced by a newer connection of this node")
+      const { error } = yield* until(client, "Stopped")
+      assert.include(error.message, "another process that uses the same identity")
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(yield* gateway.waiting, 0)
+    })
+  )
+
   it.effect("keeps asking for approval when told to", () =>
     Effect.gen(function* () {
       const { client, gateway } = yield* setup({ waitForPairing: true })

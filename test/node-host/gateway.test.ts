@@ -3,6 +3,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
@@ -17,17 +18,20 @@ import * as NodeHost from "../../src/node-host/NodeHost.ts"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import { open, path } from "./kit.ts"
 
-const start = Effect.fnUntraced(function* (gateway: GatewayTest.GatewayTest["Service"]) {
+const start = Effect.fnUntraced(function* (
+  gateway: GatewayTest.GatewayTest["Service"],
+  identity?: DeviceIdentity.DeviceIdentity
+) {
   const fs = yield* FileSystem.FileSystem
   const root = yield* fs.makeTempDirectoryScoped()
   yield* fs.chmod(root, 0o700)
-  const device = yield* DeviceIdentity.ephemeral
+  const device = identity ?? (yield* DeviceIdentity.ephemeral)
   const notices = yield* SubscriptionRef.make<ReadonlyArray<NodeHost.Notice>>([])
   const services = NodeHost.layer({ env: { PATH: path, HOME: root }, cwd: root, execDefaults: open }).pipe(
     Layer.provide(StateDirLive.layer({ root })),
     Layer.merge(SupervisorLive.layer)
   )
-  yield* NodeHost.run({
+  const fiber = yield* NodeHost.run({
     endpoint: gateway.endpoint,
     credentials: [token(gateway.token)],
     device,
@@ -43,7 +47,7 @@ const start = Effect.fnUntraced(function* (gateway: GatewayTest.GatewayTest["Ser
       Stream.runCollect,
       Effect.map((found) => found[0]!)
     )
-  return { nodeId: device.id, saw }
+  return { nodeId: device.id, saw, fiber }
 })
 
 describe("a node of a real Gateway", () => {
@@ -126,6 +130,22 @@ describe("a node of a real Gateway", () => {
       const second = yield* connect
       assert.deepInclude(yield* first.closed, { code: 1008, reason: "replaced by a newer connection of this node" })
       assert.isTrue((yield* second.call.health({})).ok)
+    }).pipe(Effect.scoped, withGateway)
+  )
+
+  it.live("whose identity another process takes over stops, and says why", () =>
+    Effect.gen(function* () {
+      const gateway = yield* GatewayTest.GatewayTest
+      const device = yield* DeviceIdentity.ephemeral
+      const first = yield* start(gateway, device)
+      yield* first.saw("Connected")
+      const second = yield* start(gateway, device)
+      yield* second.saw("Connected")
+      const error = yield* Effect.flip(Fiber.join(first.fiber))
+      assert.strictEqual(error._tag, "NodeHostStopped")
+      assert.include(error.message, "another process that uses the same identity")
+      const operator = yield* gateway.connect()
+      assert.isTrue((yield* operator.call["node.describe"]({ nodeId: device.id })).connected)
     }).pipe(Effect.scoped, withGateway)
   )
 })
