@@ -3,6 +3,8 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
 import type { DeviceId } from "../domain/Ids.ts"
 import type { PairedDevice, PendingDevice } from "../protocol/methods/devices.ts"
 import type { ApproverLacksScope, PairingRequestNotFound, RegistryStorageFailed } from "./NodeRegistry.ts"
@@ -32,6 +34,14 @@ export type DeviceDecision =
       readonly approvedScopes: ReadonlyArray<string>
     }
 
+/** A device's token for a role was replaced: every connection of that device and role that is older is without ground. */
+export interface TokenReplaced {
+  readonly deviceId: DeviceId
+  readonly role: string
+  /** Unix milliseconds of the token that holds now; later than that of every token before it. */
+  readonly issuedAtMs: number
+}
+
 export class DeviceRegistry extends Context.Service<
   DeviceRegistry,
   {
@@ -53,10 +63,15 @@ export class DeviceRegistry extends Context.Service<
       { readonly pending: ReadonlyArray<PendingDevice>; readonly paired: ReadonlyArray<PairedDevice> },
       RegistryStorageFailed
     >
+    /**
+     * Gives the device what it asked for beside what it had. Asking for more replaces the role's token.
+     */
     readonly approve: (
       requestId: string,
       approverScopes: ReadonlyArray<string>
     ) => Effect.Effect<PairedDevice, PairingRequestNotFound | ApproverLacksScope | RegistryStorageFailed>
     readonly reject: (requestId: string) => Effect.Effect<DeviceId, PairingRequestNotFound | RegistryStorageFailed>
+    /** Tokens that are replaced after this point, until the scope closes. */
+    readonly replacements: Effect.Effect<PubSub.Subscription<TokenReplaced>, never, Scope.Scope>
   }
 >()("openclaw/services/DeviceRegistry") {}

@@ -115,6 +115,37 @@ describe("devices", () => {
     }).pipe(Effect.provide(devices))
   )
 
+  it.effect("C12 an approval adds to what the device had, and says whose token it replaced", () =>
+    Effect.gen(function* () {
+      const registry = yield* DeviceRegistry
+      const replacements = yield* registry.replacements
+      yield* registry.approve(yield* requestId(claim({ scopes: ["operator.admin"] })), admin)
+      const first = yield* registry.admit(claim(), afar)
+      if (first._tag !== "Approved") return assert.fail("not approved")
+      const moved = yield* requestId(claim({ platform: "windows" }))
+      assert.deepStrictEqual((yield* registry.approve(moved, admin)).scopes, ["operator.admin"])
+      assert.isDefined(yield* registry.verifyToken(DeviceId.make("d1"), "operator", first.token), "nothing was added")
+      const more = yield* requestId(claim({ platform: "windows", scopes: ["operator.read", "x.custom"] }))
+      assert.deepStrictEqual((yield* registry.approve(more, admin)).scopes, ["operator.admin", "x.custom"])
+      assert.isUndefined(yield* registry.verifyToken(DeviceId.make("d1"), "operator", first.token))
+      const replaced = yield* PubSub.take(replacements)
+      assert.deepStrictEqual([replaced.deviceId, replaced.role], ["d1", "operator"])
+      assert.isAbove(replaced.issuedAtMs, first.issuedAtMs, "although the clock stood still")
+      yield* registry.admit(claim({ platform: "windows", scopes: ["y.custom"] }), { silent: true })
+      assert.isAbove((yield* PubSub.take(replacements)).issuedAtMs, replaced.issuedAtMs)
+    }).pipe(Effect.scoped, Effect.provide(devices))
+  )
+
+  it.effect("C13 a device that roams keeps its request, wherever it asks from", () =>
+    Effect.gen(function* () {
+      const registry = yield* DeviceRegistry
+      const id = yield* requestId(claim({ remoteIp: "192.0.2.1" }))
+      assert.strictEqual(yield* requestId(claim({ remoteIp: "198.51.100.7" })), id)
+      assert.strictEqual((yield* registry.list).pending[0]?.remoteIp, "198.51.100.7")
+      assert.strictEqual((yield* registry.approve(id, admin)).deviceId, "d1")
+    }).pipe(Effect.provide(devices))
+  )
+
   it.effect("a second role is never silent; a changed platform asks again from afar", () =>
     Effect.gen(function* () {
       const registry = yield* DeviceRegistry

@@ -5,12 +5,18 @@ import { randomUUID } from "node:crypto"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Struct from "effect/Struct"
 import { DeviceId } from "../../domain/Ids.ts"
 import { OperatorScope, satisfies } from "../../protocol/Role.ts"
-import { type DeviceClaim, type DeviceDecision, DeviceRegistry } from "../../services/DeviceRegistry.ts"
+import {
+  type DeviceClaim,
+  type DeviceDecision,
+  DeviceRegistry,
+  type TokenReplaced
+} from "../../services/DeviceRegistry.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { ApproverLacksScope, PairingRequestNotFound, RegistryStorageFailed } from "../../services/NodeRegistry.ts"
 import type { StateDir } from "../../services/StateDir.ts"
@@ -35,10 +41,10 @@ const stored = <A, E extends { readonly message: string }, R>(effect: Effect.Eff
 
 const claimOf = (claim: DeviceClaim): StoredClaim => Struct.omit(claim, ["deviceId"])
 
-const sameClaim = Schema.toEquivalence(StoredClaim)
-
-const same = (left: ReadonlyArray<string>, right: ReadonlyArray<string>) =>
-  left.length === right.length && left.every((scope) => right.includes(scope))
+const equalClaims = Schema.toEquivalence(StoredClaim)
+/** Wherever it asks from: a phone that roams would otherwise have a new request at every connect. */
+const sameClaim = (left: StoredClaim, right: StoredClaim): boolean =>
+  equalClaims(Struct.omit(left, ["remoteIp"]), Struct.omit(right, ["remoteIp"]))
 
 /** A scope that we know is covered by a stronger one; an unknown scope only by itself. */
 const covered = (granted: ReadonlyArray<string>, scope: string): boolean =>
@@ -48,10 +54,17 @@ const covered = (granted: ReadonlyArray<string>, scope: string): boolean =>
 const changed = (before: string | null, now: string | undefined): boolean =>
   before !== null && now !== undefined && before.trim().toLowerCase() !== now.trim().toLowerCase()
 
+/** A decision, and what is to be announced once it is stored. */
+const verdict = (
+  decision: DeviceDecision,
+  news: { readonly created?: RequestRow | undefined; readonly replaced?: TokenReplaced | undefined } = {}
+) => ({ decision, ...news })
+
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const events = yield* EventBus
   const tokens = yield* Tokens.load
+  const replacements = yield* PubSub.unbounded<TokenReplaced>()
 
   const deviceRow = Effect.fnUntraced(function* (deviceId: string) {
     return (yield* decodeDevices(yield* sql`SELECT * FROM devices WHERE device_id = ${deviceId}`))[0]
@@ -66,7 +79,10 @@ const make = Effect.gen(function* () {
     ))[0]
   })
 
-  /** Writes what was approved. The token changes only when what it stands for does. */
+  /**
+   * Writes what was approved, beside what was approved before. The token changes only when what it stands for does; the
+   * token that was replaced by it, if any, is returned.
+   */
   const grant = Effect.fnUntraced(function* (deviceId: string, claim: StoredClaim, via: "silent" | "owner") {
     const now = yield* Clock.currentTimeMillis
     yield* sql`
@@ -77,12 +93,18 @@ const make = Effect.gen(function* () {
         client_id = excluded.client_id, client_mode = excluded.client_mode, remote_ip = excluded.remote_ip,
         approved_via = excluded.approved_via, approved_at = excluded.approved_at`
     const before = (yield* roleRows(deviceId)).find((row) => row.role === claim.role)
-    if (before !== undefined && same(before.scopes, claim.scopes)) return
+    const had = before?.scopes ?? []
+    const more = Array.from(new Set(claim.scopes)).filter((scope) => !covered(had, scope))
+    if (before !== undefined && more.length === 0) return undefined
+    // Never the same time twice, whatever the clock does: by it a connection knows whether its token still holds.
+    const issuedAtMs = Math.max(now, (before?.created_at ?? 0) + 1)
     yield* sql`
       INSERT INTO device_roles (device_id, role, scopes, token_id, created_at)
-      VALUES (${deviceId}, ${claim.role}, ${JSON.stringify(claim.scopes)}, ${Tokens.newTokenId()}, ${now})
+      VALUES (${deviceId}, ${claim.role}, ${JSON.stringify([...had, ...more])}, ${Tokens.newTokenId()}, ${issuedAtMs})
       ON CONFLICT (device_id, role) DO UPDATE SET
         scopes = excluded.scopes, token_id = excluded.token_id, created_at = excluded.created_at, last_used_at = NULL`
+    if (before === undefined) return undefined
+    return { deviceId: DeviceId.make(deviceId), role: claim.role, issuedAtMs } satisfies TokenReplaced as TokenReplaced
   })
 
   const approvedAnswer = Effect.fnUntraced(function* (deviceId: string, role: string) {
@@ -105,8 +127,12 @@ const make = Effect.gen(function* () {
     const before = (yield* decodeRequests(
       yield* sql`SELECT * FROM device_requests WHERE device_id = ${claim.deviceId} AND role = ${claim.role}`
     ))[0]
-    if (before !== undefined && sameClaim(before.claim, claimOf(claim)))
+    if (before !== undefined && sameClaim(before.claim, claimOf(claim))) {
+      if (before.claim.remoteIp !== claim.remoteIp) {
+        yield* sql`UPDATE device_requests SET claim = ${asked} WHERE request_id = ${before.request_id}`
+      }
       return { requestId: before.request_id, created: undefined }
+    }
     const row: RequestRow = {
       request_id: randomUUID(),
       device_id: claim.deviceId,
@@ -140,33 +166,24 @@ const make = Effect.gen(function* () {
             : changed(device.platform, claim.platform) || changed(device.device_family, claim.deviceFamily)
               ? "metadata-upgrade"
               : undefined
-    if (reason === undefined) return { decision: yield* approvedAnswer(claim.deviceId, claim.role), created: undefined }
+    if (reason === undefined) return verdict(yield* approvedAnswer(claim.deviceId, claim.role))
     // A second role is never silent: a page that may operate must not become a node, nor a node an operator.
     if (silent && reason !== "role-upgrade") {
-      const scopes =
-        reason === "scope-upgrade"
-          ? Array.from(new Set([...(role?.scopes ?? []), ...claim.scopes]))
-          : (role?.scopes ?? claim.scopes)
-      yield* grant(claim.deviceId, { ...claimOf(claim), scopes }, "silent")
-      return { decision: yield* approvedAnswer(claim.deviceId, claim.role), created: undefined }
+      const replaced = yield* grant(claim.deviceId, claimOf(claim), "silent")
+      return verdict(yield* approvedAnswer(claim.deviceId, claim.role), { replaced })
     }
     const { created, requestId } = yield* ask(claim, device !== undefined)
-    const decision: DeviceDecision = {
-      _tag: "PairingRequired",
-      requestId,
-      reason,
-      approvedRoles: roles.map((row) => row.role),
-      approvedScopes
-    }
-    return { decision, created }
+    const approvedRoles = roles.map((row) => row.role)
+    return verdict({ _tag: "PairingRequired", requestId, reason, approvedRoles, approvedScopes }, { created })
   })
 
   const admit = Effect.fn("DeviceRegistry.admit")(function* (
     claim: DeviceClaim,
     options: { readonly silent: boolean }
   ) {
-    const { created, decision } = yield* stored(sql.withTransaction(judge(claim, options.silent)))
+    const { created, decision, replaced } = yield* stored(sql.withTransaction(judge(claim, options.silent)))
     if (created !== undefined) yield* events.publish("device.pair.requested", pendingOf(created))
+    if (replaced !== undefined) yield* PubSub.publish(replacements, replaced)
     return decision
   })
 
@@ -229,16 +246,17 @@ const make = Effect.gen(function* () {
   ) {
     const request = yield* find(requestId)
     yield* checkApprover(request, approverScopes)
-    const device = yield* Effect.gen(function* () {
+    const approved = yield* Effect.gen(function* () {
       const taken = yield* sql`DELETE FROM device_requests WHERE request_id = ${requestId} RETURNING request_id`
       if (taken.length === 0) return undefined
-      yield* grant(request.device_id, request.claim, "owner")
+      const replaced = yield* grant(request.device_id, request.claim, "owner")
       const row = yield* deviceRow(request.device_id)
-      return row === undefined ? undefined : pairedOf(row, yield* roleRows(request.device_id))
+      return row === undefined ? undefined : { replaced, device: pairedOf(row, yield* roleRows(request.device_id)) }
     }).pipe(sql.withTransaction, stored)
-    if (device === undefined) return yield* new PairingRequestNotFound({ requestId })
+    if (approved === undefined) return yield* new PairingRequestNotFound({ requestId })
+    if (approved.replaced !== undefined) yield* PubSub.publish(replacements, approved.replaced)
     yield* resolved(request, "approved")
-    return device
+    return approved.device
   })
 
   const reject = Effect.fn("DeviceRegistry.reject")(function* (requestId: string) {
@@ -249,7 +267,14 @@ const make = Effect.gen(function* () {
     return DeviceId.make(request.device_id)
   })
 
-  return DeviceRegistry.of({ admit, verifyToken, list, approve, reject })
+  return DeviceRegistry.of({
+    admit,
+    verifyToken,
+    list,
+    approve,
+    reject,
+    replacements: PubSub.subscribe(replacements)
+  })
 })
 
 /** Needs the migrated state database, the state directory for the token key, and the bus for its events. */
