@@ -1,7 +1,8 @@
 /**
- * The shape of `openclaw.json`, as far as this Gateway uses it. OpenClaw's own key names; other keys are kept in the file
- * and ignored here. Every key is optional, so `{}` is valid. What OpenClaw reads only after a migration
- * (`agents.list`, `channels.telegram.streaming: "partial"`) is read here as it stands.
+ * The shape of `openclaw.json`, as far as this Gateway uses it. OpenClaw's own key names; other keys are kept in the file,
+ * neither checked nor used, and `openclaw config validate` lists them. So a key stands here only when something reads it.
+ * Every key is optional, so `{}` is valid. What OpenClaw reads only after a migration (`agents.list`) is read here as it
+ * stands.
  */
 import * as Schema from "effect/Schema"
 
@@ -42,64 +43,26 @@ const GatewaySection = Schema.Struct({
     Schema.Struct({
       mode: oneOf("none", "token", "password", "trusted-proxy"),
       token: secret,
-      password: secret,
-      allowTailscale: flag,
-      rateLimit: Schema.optional(
-        Schema.Struct({ maxAttempts: positive, windowMs: positive, lockoutMs: positive, exemptLoopback: flag })
-      )
+      password: secret
     })
   ),
-  controlUi: Schema.optional(Schema.Struct({ enabled: flag, allowedOrigins: strings })),
-  trustedProxies: strings,
-  tailscale: Schema.optional(Schema.Struct({ mode: oneOf("off", "serve", "funnel") })),
+  controlUi: Schema.optional(Schema.Struct({ allowedOrigins: strings })),
   nodes: Schema.optional(
     Schema.Struct({
-      pairing: Schema.optional(Schema.Struct({ autoApproveLocal: flag, autoApproveCidrs: strings })),
+      /** `false`: a device on this machine is paired by a person too, like any other. */
+      pairing: Schema.optional(Schema.Struct({ autoApproveLocal: flag })),
       commands: Schema.optional(Schema.Struct({ allow: strings, deny: strings })),
       allowCommands: strings,
       denyCommands: strings
     })
   ),
-  remote: Schema.optional(
-    Schema.Struct({
-      url: text,
-      transport: oneOf("ssh", "direct"),
-      token: secret,
-      password: secret,
-      tlsFingerprint: text,
-      sshTarget: text,
-      sshIdentity: text,
-      sshHostKeyPolicy: oneOf("strict", "openssh"),
-      remotePort: Schema.optional(between(1, 65_535))
-    })
-  ),
-  reload: Schema.optional(Schema.Struct({ mode: oneOf("off", "hybrid") }))
+  remote: Schema.optional(Schema.Struct({ url: text, token: secret, password: secret }))
 })
 
 const dmPolicy = oneOf("pairing", "allowlist", "open", "disabled")
 const groupPolicy = oneOf("open", "allowlist", "disabled")
 
-const topic = {
-  enabled: flag,
-  requireMention: flag,
-  allowFrom: Ids,
-  groupPolicy,
-  systemPrompt: text
-}
-const TelegramGroup = Schema.Struct({
-  ...topic,
-  topics: record(Schema.Struct({ ...topic, agentId: text }))
-})
-const TelegramDirect = Schema.Struct({ enabled: flag, dmPolicy, allowFrom: Ids, systemPrompt: text })
-
-const streamingMode = Schema.Literals(["off", "partial", "block", "progress"])
-const Streaming = Schema.optional(
-  Schema.Union([
-    Schema.Struct({ mode: Schema.optional(streamingMode), chunkMode: oneOf("length", "newline") }),
-    streamingMode,
-    Schema.Boolean
-  ])
-)
+const TelegramGroup = Schema.Struct({ enabled: flag, requireMention: flag, allowFrom: Ids, groupPolicy })
 
 const telegramAccount = {
   enabled: flag,
@@ -112,13 +75,6 @@ const telegramAccount = {
   groupPolicy,
   groupAllowFrom: Ids,
   groups: record(TelegramGroup),
-  direct: record(TelegramDirect),
-  streaming: Streaming,
-  textChunkLimit: positive,
-  replyToMode: oneOf("off", "first", "all", "batched"),
-  linkPreview: flag,
-  historyLimit: natural,
-  mediaMaxMb: Schema.optional(Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0)))),
   timeoutSeconds: positive
 }
 
@@ -131,10 +87,8 @@ const TelegramSection = Schema.Struct({
 /** `systemPrompt` and `maxSteps` are this Gateway's own keys. */
 const agent = {
   name: text,
-  description: text,
   model: ModelChoice,
   systemPrompt: text,
-  workspace: text,
   default: flag
 }
 
@@ -143,10 +97,8 @@ const AgentsSection = Schema.Struct({
     Schema.Struct({
       model: ModelChoice,
       systemPrompt: text,
-      workspace: text,
       timeoutSeconds: natural,
-      maxSteps: positive,
-      maxConcurrent: positive
+      maxSteps: positive
     })
   ),
   /** The agents by id. */
@@ -155,20 +107,9 @@ const AgentsSection = Schema.Struct({
   list: Schema.optional(Schema.Array(Schema.Struct({ id: Schema.NonEmptyString, ...agent })))
 })
 
-const PeerMatch = Schema.Struct({ kind: Schema.Literals(["direct", "group", "channel"]), id: Schema.NonEmptyString })
-
-/** Which agent answers where. The first binding that matches decides, the more exact kind before the less exact. */
-const Binding = Schema.Struct({
-  type: oneOf("route", "acp"),
-  agentId: Schema.NonEmptyString,
-  comment: text,
-  match: Schema.Struct({ channel: Schema.NonEmptyString, accountId: text, peer: Schema.optional(PeerMatch) })
-})
-
 const Provider = Schema.Struct({
   baseUrl: text,
   apiKey: secret,
-  auth: oneOf("api-key", "aws-sdk", "oauth", "token"),
   api: text,
   headers: record(Schema.String),
   timeoutSeconds: positive,
@@ -177,10 +118,7 @@ const Provider = Schema.Struct({
     Schema.Array(
       Schema.Struct({
         id: Schema.NonEmptyString,
-        name: text,
         api: text,
-        reasoning: flag,
-        contextWindow: positive,
         maxTokens: positive,
         headers: record(Schema.String)
       })
@@ -189,31 +127,15 @@ const Provider = Schema.Struct({
 })
 
 const ExecSection = Schema.Struct({
-  host: oneOf("auto", "sandbox", "gateway", "node"),
-  mode: oneOf("deny", "allowlist", "ask", "auto", "full"),
-  security: oneOf("deny", "allowlist", "full"),
-  ask: oneOf("off", "on-miss", "always"),
   node: text,
   timeoutSeconds: positive,
   /** The older name of `timeoutSeconds`. */
-  timeoutSec: positive,
-  safeBins: strings,
-  pathPrepend: strings
-}).pipe(
-  Schema.check(
-    Schema.makeFilter((exec) => exec.mode === undefined || (exec.security === undefined && exec.ask === undefined), {
-      expected: "either mode, or security and ask, not both"
-    })
-  )
-)
+  timeoutSec: positive
+})
 
 const SessionSection = Schema.Struct({
-  scope: oneOf("per-sender", "global"),
   dmScope: oneOf("main", "per-peer", "per-channel-peer", "per-account-channel-peer"),
-  groupScope: oneOf("main", "per-group"),
-  /** Read for old files: the main conversation is always called `main`. */
-  mainKey: text,
-  resetTriggers: strings
+  mainKey: text
 })
 
 const LoggingSection = Schema.Struct({
@@ -226,8 +148,7 @@ export const OpenClawConfig = Schema.Struct({
   gateway: Schema.optional(GatewaySection),
   channels: Schema.optional(Schema.Struct({ telegram: Schema.optional(TelegramSection) })),
   agents: Schema.optional(AgentsSection),
-  bindings: Schema.optional(Schema.Array(Binding)),
-  models: Schema.optional(Schema.Struct({ mode: oneOf("merge", "replace"), providers: record(Provider) })),
+  models: Schema.optional(Schema.Struct({ providers: record(Provider) })),
   tools: Schema.optional(Schema.Struct({ exec: Schema.optional(ExecSection) })),
   session: Schema.optional(SessionSection),
   logging: Schema.optional(LoggingSection),
@@ -236,7 +157,6 @@ export const OpenClawConfig = Schema.Struct({
 })
 export type OpenClawConfig = typeof OpenClawConfig.Type
 export type TelegramAccountConfig = Omit<(typeof TelegramSection)["Type"], "accounts" | "defaultAccount">
-export type BindingConfig = typeof Binding.Type
 export type AgentConfig = NonNullable<NonNullable<OpenClawConfig["agents"]>["list"]>[number]
 
 /** The configured agents in the file's order, from `agents.entries` and from the older `agents.list`. An id counts once. */

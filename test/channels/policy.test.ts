@@ -145,6 +145,7 @@ describe("sessions and turns", () => {
     assert.strictEqual(key({}), "agent:main:main")
     assert.strictEqual(key({ session: { mainKey: "home" } }), "agent:main:home")
     assert.strictEqual(key({ agents: { list: [{ id: "a" }, { id: "b", default: true }] } }), "agent:b:main")
+    assert.strictEqual(key({ agents: { entries: { a: {}, c: { default: true } } } }), "agent:c:main")
     assert.strictEqual(key({ session: { dmScope: "per-peer" } }), "agent:main:direct:7")
     assert.strictEqual(key({ session: { dmScope: "per-channel-peer" } }), "agent:main:telegram:direct:7")
     assert.strictEqual(

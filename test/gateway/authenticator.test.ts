@@ -18,12 +18,13 @@ import { ConnectParams } from "../../src/protocol/Connect.ts"
 import { MethodTable } from "../../src/protocol/MethodTable.ts"
 import { payloadV2, payloadV3 } from "../../src/protocol/DeviceAuth.ts"
 import { Authenticator } from "../../src/services/Authenticator.ts"
+import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 import * as Rig from "./rig.ts"
-import { devices } from "./services.ts"
+import { configured, devices } from "./services.ts"
 
 const decodeParams = Schema.decodeUnknownSync(ConnectParams)
-const layer = (auth: GatewayAuth = { mode: "token", token: Redacted.make(Rig.TOKEN) }) =>
-  AuthenticatorLayer.layer(auth).pipe(Layer.provideMerge(devices))
+const layer = (auth: GatewayAuth = { mode: "token", token: Redacted.make(Rig.TOKEN) }, config: OpenClawConfig = {}) =>
+  AuthenticatorLayer.layer(auth).pipe(Layer.provideMerge([devices, configured(config)]))
 
 interface From {
   readonly address?: string
@@ -154,6 +155,17 @@ describe("credentials", () => {
       assert.strictEqual(tag(yield* attempt({ auth: undefined }, { local: true })), "ok")
     }).pipe(Effect.provide(layer({ mode: "none" })))
   )
+
+  it.effect("a device on this machine is paired by itself, unless autoApproveLocal is false", () => {
+    const pair = Effect.map(attempt({}, { local: true, device: Rig.makeDevice() }), tag)
+    const by = (autoApproveLocal: boolean) =>
+      Effect.provide(pair, layer(undefined, { gateway: { nodes: { pairing: { autoApproveLocal } } } }))
+    return Effect.gen(function* () {
+      assert.strictEqual(yield* Effect.provide(pair, layer()), "ok")
+      assert.strictEqual(yield* by(true), "ok")
+      assert.strictEqual(yield* by(false), "PairingRequired")
+    })
+  })
 
   it.effect("C8 a token of another device, or for another role, is none", () =>
     Effect.gen(function* () {

@@ -16,6 +16,7 @@ import * as DeviceRegistryLayer from "../../src/layers/devices/DeviceRegistry.ts
 import type { NodeInvokeResultParams } from "../../src/protocol/methods/nodes.ts"
 import { Channels, InvalidDestination } from "../../src/services/ChannelRouter.ts"
 import { Config } from "../../src/services/Config.ts"
+import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 import {
   CommandNotAllowed,
   InvokeTimeout,
@@ -30,18 +31,21 @@ import { Sessions } from "../../src/services/Sessions.ts"
 import { StateDir } from "../../src/services/StateDir.ts"
 import { Turns } from "../../src/services/Turns.ts"
 
-const config = Layer.succeed(
-  Config,
-  Config.of({
-    file: "/nowhere/openclaw.json",
-    get: Effect.succeed({}),
-    raw: Effect.succeed({}),
-    set: () => Effect.void,
-    unset: () => Effect.succeed(false),
-    unusedKeys: Effect.succeed([]),
-    changes: Stream.empty
-  })
-)
+/** Of a Gateway whose file says this. */
+export const configured = (content: OpenClawConfig) =>
+  Layer.succeed(
+    Config,
+    Config.of({
+      file: "/nowhere/openclaw.json",
+      get: Effect.succeed(content),
+      raw: Effect.succeed({}),
+      set: () => Effect.void,
+      unset: () => Effect.succeed(false),
+      unusedKeys: Effect.succeed([]),
+      changes: Stream.empty
+    })
+  )
+const config = configured({})
 
 const channels = Layer.succeed(
   Channels,

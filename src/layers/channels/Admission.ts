@@ -9,23 +9,17 @@ import * as SessionKey from "../../domain/SessionKey.ts"
 import type { InboundMessage, Peer } from "../../services/Channel.ts"
 import { ChannelAccess, Channels } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
-import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
+import { defaultAgentId, type OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { Turns } from "../../services/Turns.ts"
 import { type ParsedCommand, parseCommand } from "./chatCommands.ts"
 import { decide, policyOf } from "./policy.ts"
 import * as replies from "./replies.ts"
 
-/** The agent that answers on channels. */
-const agentOf = (config: OpenClawConfig): string => {
-  const agents = config.agents?.list ?? []
-  return (agents.find((agent) => agent.default === true) ?? agents[0])?.id ?? "main"
-}
-
 /** Which conversation a message belongs to. */
 export const sessionKeyOf = (config: OpenClawConfig, message: InboundMessage): SessionKey.SessionKey => {
   const { peer, sender } = message
-  const agentId = agentOf(config)
+  const agentId = defaultAgentId(config)
   if (peer.chatType !== "direct") return SessionKey.group(agentId, peer.channel, peer.chatId, peer.threadId)
   const scope = config.session?.dmScope ?? "main"
   return scope === "main"
@@ -91,7 +85,7 @@ export const make = Effect.fnUntraced(function* (sending: FiberSet.FiberSet) {
     const isNew = yield* turns.submit({
       runId: runIdOf(message),
       sessionKey,
-      agentId: agentOf(config),
+      agentId: defaultAgentId(config),
       text,
       receivedAt,
       sender: {

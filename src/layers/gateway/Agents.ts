@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import * as SessionKey from "../../domain/SessionKey.ts"
 import { invalidRequest } from "../../protocol/GatewayError.ts"
 import { Config } from "../../services/Config.ts"
-import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
+import { agentsOf, defaultAgentId, type OpenClawConfig } from "../../services/ConfigSchema.ts"
 
 export interface Agents {
   readonly defaultAgentId: string
@@ -22,13 +22,14 @@ const primary = (model: string | { readonly primary?: string | undefined } | und
   typeof model === "string" ? model : model?.primary
 
 const read = (config: OpenClawConfig): Agents => {
-  const list = config.agents?.list ?? []
-  const chosen = list.find((agent) => agent.default === true) ?? list[0]
+  const list = agentsOf(config)
+  const chosen = defaultAgentId(config)
+  const model = list.find(({ id }) => id === chosen)?.model
   return {
-    defaultAgentId: chosen?.id ?? "main",
-    ids: list.length === 0 ? ["main"] : list.map((agent) => agent.id),
+    defaultAgentId: chosen,
+    ids: list.length === 0 ? [chosen] : list.map(({ id }) => id),
     mainKey: config.session?.mainKey ?? "main",
-    model: primary(chosen?.model) ?? primary(config.agents?.defaults?.model),
+    model: primary(model) ?? primary(config.agents?.defaults?.model),
     dmScope: config.session?.dmScope ?? "main"
   }
 }

@@ -18,6 +18,7 @@ import {
   PairingRequired,
   TokenMismatch
 } from "../../services/Authenticator.ts"
+import { Config } from "../../services/Config.ts"
 import { DeviceRegistry } from "../../services/DeviceRegistry.ts"
 import { lockoutKey } from "./Addresses.ts"
 import * as DeviceProof from "./DeviceProof.ts"
@@ -43,6 +44,7 @@ type Credential = { readonly _tag: "Shared" } | { readonly _tag: "Device" } | { 
 
 const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
   const devices = yield* DeviceRegistry
+  const config = yield* Config
   const lockout = Lockout.make()
   const secret =
     auth.mode === "none" ? undefined : digest(Redacted.value(auth.mode === "token" ? auth.token : auth.password))
@@ -139,6 +141,12 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     } satisfies Grant as Grant
   })
 
+  /** `gateway.nodes.pairing.autoApproveLocal`, as the file says it now. */
+  const approvesLocal = Effect.match(config.get, {
+    onSuccess: ({ gateway }) => gateway?.nodes?.pairing?.autoApproveLocal !== false,
+    onFailure: () => false
+  })
+
   const authenticate = Effect.fn("Authenticator.authenticate")(function* (attempt: ConnectAttempt) {
     const { params } = attempt
     // A peer that speaks for others shares no account with this machine's own programs.
@@ -158,11 +166,11 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     const proof = yield* credential(attempt, key, device)
     if (device === undefined) return yield* deviceless(attempt, proof._tag === "Shared")
     if (proof._tag === "None") return yield* new AuthRequired({ mode: auth.mode === "password" ? "password" : "token" })
-    return yield* paired(attempt, device, proof._tag === "Shared" && attempt.local)
+    return yield* paired(attempt, device, proof._tag === "Shared" && attempt.local && (yield* approvesLocal))
   })
 
   return Authenticator.of({ mode: auth.mode, authenticate })
 })
 
-export const layer = (auth: GatewayAuth): Layer.Layer<Authenticator, never, DeviceRegistry> =>
+export const layer = (auth: GatewayAuth): Layer.Layer<Authenticator, never, DeviceRegistry | Config> =>
   Layer.effect(Authenticator, make(auth))
