@@ -6,6 +6,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
+import { RECALL_CAP } from "../protocol/EventTable.ts"
 import { makePrepared } from "./binding.ts"
 import { type CommandError, invalid, undecodable } from "./CommandError.ts"
 import { ExecApprovals } from "./ExecApprovals.ts"
@@ -19,7 +20,7 @@ export type Command = (params: unknown, context: SystemRun.RunContext) => Effect
 export type Commands = ReadonlyMap<string, Command>
 
 /** What the node declares when it connects; the Gateway filters it and an operator approves the rest. */
-export const caps: ReadonlyArray<string> = ["device", "system"]
+export const caps: ReadonlyArray<string> = ["device", "system", RECALL_CAP]
 
 export interface CommandOptions extends SystemRun.SystemRunOptions {
   /** This program's version, for `device.info`. */

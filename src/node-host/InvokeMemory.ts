@@ -36,6 +36,8 @@ export class InvokeMemory extends Context.Service<
      * the answer. The work goes on when its caller is gone: it may have begun to change things.
      */
     readonly once: (key: string, digest: string, work: Effect.Effect<Outcome>) => Effect.Effect<Reply, KeyReused>
+    /** The answer of an earlier request, waited for while its work lasts; `undefined` when there is none to remember. */
+    readonly recall: (key: string, digest: string) => Effect.Effect<Reply | undefined, KeyReused>
   }
 >()("openclaw/node-host/InvokeMemory") {
   /** At most `count` answers and `bytes` of payload, for `ageMs`. */
@@ -114,5 +116,13 @@ const make = Effect.fnUntraced(function* ({ ageMs, bytes, count }: Limits) {
     )
   })
 
-  return InvokeMemory.of({ once })
+  const recall = Effect.fn("InvokeMemory.recall")(function* (key: string, digest: string) {
+    prune(clock.currentTimeMillisUnsafe())
+    const known = running.get(key) ?? kept.get(key)
+    if (known === undefined) return undefined
+    if (known.digest !== digest) return yield* new KeyReused({ key })
+    return "reply" in known ? known.reply : (yield* Deferred.await(known.outcome)).reply
+  })
+
+  return InvokeMemory.of({ once, recall })
 })

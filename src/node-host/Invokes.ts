@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
-import { NodeInvokeCancel, NodeInvokeRequest } from "../protocol/EventTable.ts"
+import { NodeInvokeCancel, NodeInvokeRequest, NOT_REMEMBERED } from "../protocol/EventTable.ts"
 import { CommandError, invalid } from "./CommandError.ts"
 import type { Commands } from "./Commands.ts"
 import { InvokeMemory, type Outcome, type Reply } from "./InvokeMemory.ts"
@@ -49,6 +49,8 @@ const failed = ({ code, message }: { readonly code: string; readonly message: st
   ok: false,
   error: { code, message }
 })
+
+const notRemembered = failed({ code: NOT_REMEMBERED, message: "this node remembers no request with that key" })
 
 /** What the work's end means: a refusal may be tried again, anything else is what this key stands for from now on. */
 const outcomeOf = (exit: Exit.Exit<string, CommandError>, began: boolean): Outcome => {
@@ -132,9 +134,11 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
     const digest = createHash("sha256")
       .update(JSON.stringify([request.command, request.paramsJSON ?? null]))
       .digest("hex")
-    return Effect.catch(memory.once(key, digest, work(request)), (error) =>
-      Effect.succeed(failed(invalid(error.message)))
-    )
+    const reply =
+      request.recall === true
+        ? Effect.map(memory.recall(key, digest), (known) => known ?? notRemembered)
+        : memory.once(key, digest, work(request))
+    return Effect.catch(reply, (error) => Effect.succeed(failed(invalid(error.message))))
   }
 
   const answer = (request: NodeInvokeRequest, reply: Reply) =>

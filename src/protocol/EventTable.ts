@@ -87,13 +87,22 @@ export const AgentEvent = Schema.Struct({
 })
 export type AgentEvent = typeof AgentEvent.Type
 
+/**
+ * What a node promises with this capability: asked with `recall`, it answers what became of the request that it was sent
+ * under the same key, waits for one that still runs, and says `NOT_REMEMBERED` where it knows of none. Ours, not OpenClaw's.
+ */
+export const RECALL_CAP = "invoke.recall"
+export const NOT_REMEMBERED = "NOT_REMEMBERED"
+
 export const NodeInvokeRequest = Schema.Struct({
   id: Schema.NonEmptyString,
   nodeId: Schema.NonEmptyString,
   command: Schema.NonEmptyString,
   paramsJSON: Schema.optional(Schema.NullOr(Schema.String)),
   timeoutMs: Schema.optional(Schema.NullOr(Schema.Natural)),
-  idempotencyKey: Schema.optional(Schema.NullOr(Schema.NonEmptyString))
+  idempotencyKey: Schema.optional(Schema.NullOr(Schema.NonEmptyString)),
+  /** Sent only to a node that declares `RECALL_CAP`: answer from memory, and never run the command for it. */
+  recall: Schema.optional(Schema.Boolean)
 })
 export type NodeInvokeRequest = typeof NodeInvokeRequest.Type
 

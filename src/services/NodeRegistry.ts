@@ -162,6 +162,11 @@ export interface InvokeOptions {
   readonly timeoutMs?: number
   readonly idempotencyKey: string
   readonly sessionKey?: string
+  /**
+   * Only asks what became of an earlier request with this key; the command is not run for it. For nodes that have
+   * `RECALL_CAP`; one that knows nothing of it answers `NOT_REMEMBERED`.
+   */
+  readonly recall?: boolean
 }
 
 export interface InvokeSuccess {

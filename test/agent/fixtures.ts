@@ -30,13 +30,15 @@ export interface TestNode {
   readonly displayName?: string
   readonly platform?: string
   readonly connected?: boolean
+  readonly caps?: ReadonlyArray<string>
   readonly commands: Readonly<Record<string, (params: unknown) => Effect.Effect<unknown, InvokeError>>>
 }
 
 type SendError = ChannelNotConfigured | InvalidDestination | DeliveryFailed
 
 export interface WorldOptions {
-  readonly nodes?: ReadonlyArray<TestNode>
+  /** Those that there are when somebody looks. */
+  readonly nodes?: ReadonlyArray<TestNode> | (() => ReadonlyArray<TestNode>)
   readonly config?: OpenClawConfig
   readonly history?: ReadonlyArray<TranscriptMessage>
   readonly send?: (to: string) => Effect.Effect<void, SendError>
@@ -83,15 +85,20 @@ export const makeWorld = (options: WorldOptions = {}) => {
         events.push({ event, payload } as BusEvent)
       })
   })
-  const nodes = options.nodes ?? []
+  const all = options.nodes ?? []
+  const nodes = typeof all === "function" ? all : () => all
   const registry = Layer.mock(NodeRegistry)({
     list: Effect.sync(() =>
-      nodes.map(({ commands, connected = true, ...node }) => ({ ...node, connected, commands: Object.keys(commands) }))
+      nodes().map(({ commands, connected = true, ...node }) => ({
+        ...node,
+        connected,
+        commands: Object.keys(commands)
+      }))
     ),
     invoke: (call) =>
       Effect.suspend(() => {
         invokes.push(call)
-        const handler = nodes.find((node) => node.nodeId === call.nodeId)?.commands[call.command]
+        const handler = nodes().find((node) => node.nodeId === call.nodeId)?.commands[call.command]
         if (handler === undefined) return Effect.fail(new NodeNotConnected({ nodeId: call.nodeId, known: false }))
         return Effect.map(handler(call.params), (payload) => ({
           nodeId: NodeId.make(call.nodeId),

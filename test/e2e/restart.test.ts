@@ -8,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as DeviceIdentity from "../../src/client/DeviceIdentity.ts"
+import { RECALL_CAP } from "../../src/protocol/EventTable.ts"
 import * as BotApi from "../../src/testing/BotApi.ts"
 import * as ProviderServer from "../../src/testing/ProviderServer.ts"
 import { makeState, startProcess } from "./gatewayProcess.ts"
@@ -91,12 +92,15 @@ describe("SIGTERM in the middle of a turn", () => {
         role: "node",
         scopes: [],
         commands: ["device.info"],
+        caps: [RECALL_CAP],
         device
       } as const
       const before = yield* startProcess(dir)
       const operator = yield* before.connect()
       const node = yield* before.connect(asNode)
-      const { pending } = yield* operator.call["node.pair.list"]({})
+      const { pending } = yield* operator.call["node.pair.list"]({}).pipe(
+        Effect.repeat({ until: (nodes) => nodes.pending.length > 0 })
+      )
       yield* operator.call["node.pair.approve"]({ requestId: pending[0]!.requestId })
       const asked = yield* node
         .on("node.invoke.request")
@@ -118,6 +122,7 @@ describe("SIGTERM in the middle of a turn", () => {
       const second = yield* Stream.runHead(again.on("node.invoke.request"))
       assert(second._tag === "Some")
       assert.strictEqual(second.value.idempotencyKey, first.value.idempotencyKey)
+      assert.deepStrictEqual([first.value.recall, second.value.recall], [undefined, true])
       yield* again.call["node.invoke.result"]({
         id: second.value.id,
         nodeId: second.value.nodeId,

@@ -93,6 +93,37 @@ describe("invokes", () => {
     }).pipe(Effect.provide(live()))
   )
 
+  it.effect("a recall is answered from memory or by the work that still runs, and never begins any", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      let runs = 0
+      const peer = yield* serving(
+        table({
+          count: () =>
+            Effect.andThen(
+              Effect.sync(() => ++runs),
+              Effect.as(Deferred.await(gate), { done: true })
+            )
+        })
+      )
+      yield* peer.ask("1", "count", { idempotencyKey: "other", recall: true })
+      yield* peer.until((sent) => results(sent).length === 1)
+      yield* peer.ask("2", "count", { idempotencyKey: "k" })
+      yield* peer.ask("3", "count", { idempotencyKey: "k", recall: true })
+      yield* peer.ask("4", "count", { idempotencyKey: "k", recall: true, paramsJSON: "1" })
+      yield* peer.until((sent) => results(sent).length === 2)
+      yield* Deferred.succeed(gate, undefined)
+      yield* peer.until((sent) => results(sent).length === 4)
+      yield* peer.ask("5", "count", { idempotencyKey: "k", recall: true })
+      const sent = results(yield* peer.until((all) => results(all).length === 5))
+      const by = (id: string) => sent.find(({ params }) => params["id"] === id)?.params
+      assert.deepInclude(by("1")?.["error"] as object, { code: "NOT_REMEMBERED" })
+      for (const id of ["2", "3", "5"]) assert.strictEqual(by(id)?.["payloadJSON"], '{"done":true}')
+      assert.deepInclude(by("4")?.["error"] as object, { code: "INVALID_REQUEST" })
+      assert.strictEqual(runs, 1)
+    }).pipe(Effect.provide(live()))
+  )
+
   it.effect("what was refused may be tried again under the same key", () =>
     Effect.gen(function* () {
       let allowed = false

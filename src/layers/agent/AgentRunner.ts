@@ -27,9 +27,10 @@ export const layer: Layer.Layer<AgentRunner, never, Models | Sessions | NodeRegi
     Effect.gen(function* () {
       const bus = yield* EventBus
       const config = yield* Config
+      const startedAt = yield* Clock.currentTimeMillis
       const answer = yield* makeAnswerer({
-        nodes: makeNodesHandler(yield* NodeRegistry, config, yield* Clock.currentTimeMillis),
-        message: makeMessageHandler(yield* Channels)
+        nodes: makeNodesHandler(yield* NodeRegistry, config, startedAt),
+        message: makeMessageHandler(yield* Channels, startedAt)
       })
       const services: TurnServices = { models: yield* Models, sessions: yield* Sessions, config, answer }
       const running = new Map<string, () => PartialText>()

@@ -1,15 +1,16 @@
 /**
  * The `nodes` tool over `NodeRegistry`.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { NodeId } from "../../domain/Ids.ts"
+import { NOT_REMEMBERED, RECALL_CAP } from "../../protocol/EventTable.ts"
 import type { NodeRow } from "../../protocol/methods/nodes.ts"
 import type { Config } from "../../services/Config.ts"
 import type { InvokeError, NodeRegistry } from "../../services/NodeRegistry.ts"
 import { resultText } from "./output.ts"
+import { whenSettled } from "./settling.ts"
 import { CurrentToolCall, ToolFailed, type NodesParams } from "./tools.ts"
 
 const RUN = "system.run"
@@ -17,10 +18,6 @@ const RUN = "system.run"
 /** Milliseconds that an invoke may take beyond the command's own limit. */
 const RUN_GRACE_MS = 5000
 const MAX_INVOKE_MS = 600_000
-
-/** Milliseconds after the Gateway's start within which its nodes connect again. */
-const SETTLING_MS = 20_000
-const LOOK_AGAIN_MS = 200
 
 const nameOf = (node: NodeRow): string => node.displayName ?? node.nodeId
 
@@ -53,6 +50,17 @@ const inWords = (node: NodeRow, error: InvokeError): ToolFailed => {
     case "IdempotencyConflict":
       return new ToolFailed({ message: error.message })
   }
+}
+
+const interrupted = (detail: string): ToolFailed =>
+  new ToolFailed({
+    message: `interrupted, outcome unknown: the Gateway restarted before it had an answer, and ${detail}; do not assume that it ran or that it did not`
+  })
+
+/** Why it cannot be told what became of a call that may have run before. Only the node's own answer tells. */
+const recalled = (node: NodeRow, error: InvokeError): ToolFailed => {
+  if (error._tag !== "InvokeFailed") return interrupted(error.message)
+  return error.code === NOT_REMEMBERED ? interrupted(`${nameOf(node)} remembers nothing of it`) : inWords(node, error)
 }
 
 /** The rows that a name means: an exact id, else an exact name, else the beginning of an id or a name. */
@@ -108,28 +116,28 @@ const isSettled = (nodes: ReadonlyArray<NodeRow>, wanted: string | undefined): b
 export const makeNodesHandler =
   (registry: NodeRegistry["Service"], config: Config["Service"], startedAt: number) => (params: NodesParams) =>
     Effect.gen(function* () {
-      const { idempotencyKey, request } = yield* CurrentToolCall
+      const { again, idempotencyKey, request } = yield* CurrentToolCall
       const list = Effect.mapError(
         registry.list,
         () => new ToolFailed({ message: "the list of nodes could not be read" })
       )
-      /** A turn that a restart cut resumes before its node is back: the Gateway gives nodes a moment to connect again. */
-      const whenSettled = (wanted: string | undefined): typeof list =>
-        Effect.gen(function* () {
-          const nodes = yield* list
-          const now = yield* Clock.currentTimeMillis
-          if (isSettled(nodes, wanted) || now - startedAt >= SETTLING_MS) return nodes
-          yield* Effect.sleep(LOOK_AGAIN_MS)
-          return yield* whenSettled(wanted)
-        })
-      const nodes = yield* params.action === "invoke" || params.action === "run" ? whenSettled(params.node) : list
+      const acts = params.action === "invoke" || params.action === "run"
+      const nodes = yield* acts ? whenSettled(startedAt, list, (seen) => isSettled(seen, params.node)) : list
       if (params.action === "list") return resultText({ nodes: nodes.map(summary) })
-      const settings = yield* Effect.orElseSucceed(config.get, () => undefined)
-      const exec = settings?.tools?.exec
-      const node = yield* pick(nodes, params.node ?? (params.action === "run" ? exec?.node : undefined))
+      const { tools } = yield* Effect.mapError(
+        config.get,
+        () => new ToolFailed({ message: "the Gateway's configuration cannot be used" })
+      )
+      const exec = tools?.exec
+      const picked = pick(nodes, params.node ?? (params.action === "run" ? exec?.node : undefined))
+      const node = yield* acts && again ? Effect.mapError(picked, ({ message }) => interrupted(message)) : picked
       if (params.action === "describe") {
         const { displayName: _name, pathEnv: _path, remoteIp: _ip, ...rest } = node
         return resultText({ ...rest, ...summary(node) })
+      }
+
+      if (acts && again && node.caps?.includes(RECALL_CAP) !== true) {
+        return yield* interrupted(`${nameOf(node)} cannot tell what became of it`)
       }
 
       const invoke = (command: string, commandParams: unknown, timeoutMs: number | undefined) =>
@@ -140,10 +148,11 @@ export const makeNodesHandler =
             params: commandParams,
             idempotencyKey,
             sessionKey: request.sessionKey,
+            ...(again ? { recall: true } : undefined),
             ...(timeoutMs === undefined ? undefined : { timeoutMs })
           })
           .pipe(
-            Effect.mapError((error) => inWords(node, error)),
+            Effect.mapError((error) => (again ? recalled(node, error) : inWords(node, error))),
             Effect.map((answer) => resultText({ node: nameOf(node), command, result: payloadOf(answer) }))
           )
 

@@ -20,6 +20,8 @@ export interface ToolCall {
   readonly request: TurnRequest
   /** The same for every run of the same call of the same turn. */
   readonly idempotencyKey: string
+  /** It may have been carried out already, in part or whole: the Gateway stopped before it had an answer. */
+  readonly again: boolean
 }
 export class CurrentToolCall extends Context.Service<CurrentToolCall, ToolCall>()(
   "openclaw/layers/agent/CurrentToolCall"

@@ -123,14 +123,14 @@ const loop = Effect.fnUntraced(function* (
   const { ids, messages: begin } = promptOf(systemPrompt(settings, request), history.messages, request)
   const messages: Array<Prompt.Message> = [...begin]
 
-  const runTool = (step: number, index: number, call: ReplyCall) =>
+  const runTool = (step: number, index: number, call: ReplyCall, again: boolean) =>
     steps.step({
       name: `tool-${step}-${index + 1}`,
       success: ToolOutcome,
       execute: Effect.gen(function* () {
         yield* events.agent("tool", { phase: "start", name: call.name, toolCallId: call.id, args: call.params })
         const left = yield* remaining
-        const current = { request, idempotencyKey: `${request.runId}:${step}:${index + 1}` }
+        const current = { request, idempotencyKey: `${request.runId}:${step}:${index + 1}`, again }
         const outcome = yield* left === undefined
           ? answer(call, current)
           : Effect.timeoutOrElse(answer(call, current), {
@@ -153,18 +153,21 @@ const loop = Effect.fnUntraced(function* (
   let lastTool: string | undefined
   for (let step = 1; step <= maxSteps; step++) {
     const prompt = [...messages]
+    // An answer that is remembered was there before a restart, and its calls may have been carried out.
+    let remembered = true
     const answered = yield* steps.step({
       name: `model-${step}`,
       success: ModelReply,
       execute: askInTurn(
         model,
         (asked) =>
-          Effect.flatMap(remaining, (left) =>
-            callModel(asked, prompt, {
+          Effect.flatMap(remaining, (left) => {
+            remembered = false
+            return callModel(asked, prompt, {
               onText: events.delta,
               ...(left === undefined ? undefined : { timeoutMs: left })
             })
-          ),
+          }),
         announce
       )
     })
@@ -203,7 +206,9 @@ const loop = Effect.fnUntraced(function* (
     const last = step === maxSteps
     const outcomes: ReadonlyArray<ToolOutcome> = last
       ? calls.map(() => ({ text: "not run: the turn had reached its step limit", isError: true }))
-      : yield* Effect.forEach(calls, (call, index) => runTool(step, index, call), { concurrency: TOOL_CONCURRENCY })
+      : yield* Effect.forEach(calls, (call, index) => runTool(step, index, call, remembered), {
+          concurrency: TOOL_CONCURRENCY
+        })
     for (const [index, call] of calls.entries()) {
       const outcome = outcomes[index]
       if (outcome === undefined) continue

@@ -150,7 +150,8 @@ export const make = (options: {
       command,
       paramsJSON,
       timeoutMs,
-      idempotencyKey: request.idempotencyKey
+      idempotencyKey: request.idempotencyKey,
+      ...(request.recall === true ? { recall: true } : undefined)
     })
     return yield* outcome(request, result)
   })
