@@ -1,15 +1,25 @@
 /**
  * The binary: runs the CLI on this process.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { readFileSync } from "node:fs"
 import { homedir } from "node:os"
 import { fileURLToPath } from "node:url"
 import * as Lifetime from "./cli/lifetime.ts"
 import { program } from "./cli/program.ts"
+import { runMain, survivesHangup } from "./cli/runMain.ts"
+
+const stdinFlags = (): string | undefined => {
+  try {
+    return /^flags:\s*(\d+)/m.exec(readFileSync("/proc/self/fdinfo/0", "utf8"))?.[1]
+  } catch {
+    // Only Linux has it.
+    return undefined
+  }
+}
 
 const lifetime = Lifetime.make()
 
-NodeRuntime.runMain(
+runMain(
   program({
     arguments: process.argv.slice(2),
     lifetime,
@@ -24,5 +34,13 @@ NodeRuntime.runMain(
       terminal: process.stderr.isTTY === true ? (text) => void process.stderr.write(text) : undefined
     }
   }),
-  { disableErrorReporting: true, teardown: Lifetime.teardown(lifetime) }
+  {
+    lifetime,
+    process: {
+      on: (name, listener) => process.on(name, listener),
+      exit: (code) => process.exit(code),
+      outputs: [process.stdout, process.stderr],
+      survivesHangup: survivesHangup({ command: process.env["_"], flags: stdinFlags() })
+    }
+  }
 )

@@ -19,6 +19,7 @@ import { Config } from "../../../services/Config.ts"
 import * as BotApi from "../../../testing/BotApi.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
+import { endsByStopping } from "../../lifetime.ts"
 import * as Chat from "./chat.ts"
 import * as Hops from "./hops.ts"
 import * as Model from "./model.ts"
@@ -91,6 +92,7 @@ const pairNode = Effect.fnUntraced(function* (
 })
 
 export const run = Effect.fn("demo.run")(function* (firstMessage: string) {
+  yield* endsByStopping
   const fs = yield* FileSystem.FileSystem
   const environment = yield* Environment
   const folder = yield* fs.makeTempDirectoryScoped({ prefix: "openclaw-demo-" })
