@@ -5,7 +5,6 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import { RECALL_CAP } from "../protocol/EventTable.ts"
 import { makePrepared } from "./binding.ts"
 import { type CommandError, invalid, undecodable } from "./CommandError.ts"
@@ -40,7 +39,7 @@ const bareName = /^[A-Za-z0-9_.+-]{1,128}$/
 export const make = Effect.fnUntraced(function* (options: CommandOptions) {
   const host = yield* HostInfo
   const approvals = yield* ExecApprovals
-  const platform = yield* Effect.context<FileSystem.FileSystem | Path.Path | ChildProcessSpawner.ChildProcessSpawner>()
+  const platform = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
   const { prepare, run } = yield* SystemRun.make(makePrepared(), options)
 
   const which = Effect.fn("system.which")(function* (params: unknown) {

@@ -12,7 +12,6 @@ import * as FiberHandle from "effect/FiberHandle"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
-import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -63,14 +62,7 @@ export const layer = (options: {
 }): Layer.Layer<ExecApprovals | HostInfo | InvokeMemory, never, StateDir> =>
   Layer.mergeAll(ExecApprovals.layer(options.execDefaults), HostInfo.layer(options), InvokeMemory.layer())
 
-export type Requirements =
-  | ChildProcessSpawner.ChildProcessSpawner
-  | ExecApprovals
-  | FileSystem.FileSystem
-  | HostInfo
-  | InvokeMemory
-  | Path.Path
-  | Supervisor
+export type Requirements = ExecApprovals | FileSystem.FileSystem | HostInfo | InvokeMemory | Path.Path | Supervisor
 
 const STATS_INTERVAL = Duration.minutes(1)
 const decodeResolved = Schema.decodeUnknownOption(EventTable["node.pair.resolved"].payload)

@@ -7,7 +7,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as SessionKey from "../domain/SessionKey.ts"
-import { type Asked, isListed, refusal } from "./allowlist.ts"
+import { type Asked, DISABLED, isListed, refusal } from "./allowlist.ts"
 import { bind, type Command, type Prepared } from "./binding.ts"
 import { CommandError, denied, invalid, undecodable } from "./CommandError.ts"
 import { commandText, sameCommand } from "./display.ts"
@@ -128,6 +128,10 @@ export const make = Effect.fnUntraced(function* (prepared: Prepared, options: Sy
   const prepare = Effect.fn("system.run.prepare")(function* (params: unknown) {
     const request = yield* parse(params)
     const policy = yield* approvals.policy(agentOf(request))
+    // Before any file is read: nobody can approve what is not run at all.
+    if (policy.security === "deny") {
+      return yield* new CommandError({ code: "SYSTEM_RUN_DENIED", message: DISABLED })
+    }
     const command = yield* Effect.mapError(settle(request), (problem) => denied(problem))
     const { digest, operands } = yield* bind(command)
     yield* prepared.remember(digest)
@@ -169,9 +173,20 @@ export const make = Effect.fnUntraced(function* (prepared: Prepared, options: Sy
     return yield* new CommandError({ code: "SYSTEM_RUN_DENIED", message: reason })
   })
 
+  /** The file that is started must be the one that was checked. */
+  const isSame = ({ identity, realPath }: Executable.Executable) =>
+    fs.stat(realPath).pipe(
+      Effect.map((info) => Executable.identityOf(info).join() === identity.join()),
+      Effect.orElseSucceed(() => false)
+    )
+
   const launch = Effect.fnUntraced(function* (command: Command, timeoutMs: number) {
+    const { executable } = command
+    if (!(yield* isSame(executable))) return yield* denied("the program was replaced while it was checked; try again")
     const child = Process.run({
-      path: command.executable.path,
+      // Not the path that was asked for: a link on it may point elsewhere by now.
+      file: executable.realPath,
+      name: executable.path,
       args: command.argv.slice(1),
       cwd: command.cwd,
       env: { ...base, ...command.env },

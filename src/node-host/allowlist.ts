@@ -64,9 +64,12 @@ export const isListed = (entries: ReadonlyArray<Entry>, { argv, executable, home
   })
 }
 
+/** What a node answers whose owner lets nothing run. */
+export const DISABLED = "SYSTEM_RUN_DISABLED: security=deny"
+
 /** `undefined`: it may run without asking anybody. Otherwise why not. */
 export const refusal = (policy: Policy, listed: boolean): string | undefined => {
-  if (policy.security === "deny") return "SYSTEM_RUN_DISABLED: security=deny"
+  if (policy.security === "deny") return DISABLED
   const miss = policy.security === "allowlist" && !listed
   if (policy.ask === "always" || (policy.ask === "on-miss" && miss)) {
     return "SYSTEM_RUN_DENIED: approval required; what this node runs unasked is listed in its exec-approvals.json"

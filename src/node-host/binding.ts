@@ -7,9 +7,13 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import type { Executable } from "./executable.ts"
+import { type Executable, identityOf } from "./executable.ts"
 
-/** A command, settled: nothing about it is looked up again before it runs. */
+/**
+ * A command, settled. What is checked is what is started: the real file, compared once more with the one that was checked.
+ * Whoever may write to that file, to its folder or to the files that its arguments name can still change them in the
+ * moment before the program opens them; a list of programs does not protect from them.
+ */
 export interface Command {
   readonly argv: ReadonlyArray<string>
   readonly executable: Executable
@@ -25,6 +29,7 @@ export interface Command {
 export interface Operand {
   readonly argvIndex: number
   readonly path: string
+  /** Of the content; of device, inode, size and time of change for a file that is large or tells no size. */
   readonly sha256: string
 }
 
@@ -37,15 +42,23 @@ export interface Binding {
 const MOST_OPERANDS = 16
 const LARGEST_OPERAND = 16 * 1024 * 1024
 
-const sha256 = (data: string | Uint8Array) => createHash("sha256").update(data).digest("hex")
+const CHUNK = 256 * 1024
 
-/** Tells a replaced file from the one that was there. */
-const identityOf = (info: FileSystem.File.Info) => [
-  String(info.dev),
-  String(Option.getOrElse(info.ino, () => 0)),
-  String(info.size),
-  Option.match(info.mtime, { onNone: () => 0, onSome: (mtime) => mtime.getTime() })
-]
+const sha256 = (data: string) => createHash("sha256").update(data).digest("hex")
+
+/** The digest of a file's content, or `undefined` when there is more of it than is read, whatever size the file tells. */
+const contentOf = Effect.fnUntraced(function* (file: string) {
+  const fs = yield* FileSystem.FileSystem
+  const handle = yield* fs.open(file, { flag: "r" })
+  const hash = createHash("sha256")
+  for (let total = 0; total <= LARGEST_OPERAND;) {
+    const chunk = yield* handle.readAlloc(CHUNK)
+    if (Option.isNone(chunk)) return hash.digest("hex")
+    total += chunk.value.length
+    hash.update(chunk.value)
+  }
+  return undefined
+}, Effect.scoped)
 
 const operandsOf = Effect.fnUntraced(function* (command: Command) {
   const fs = yield* FileSystem.FileSystem
@@ -56,11 +69,14 @@ const operandsOf = Effect.fnUntraced(function* (command: Command) {
     const file = path.resolve(command.cwd, argument)
     const digest = yield* fs.stat(file).pipe(
       Effect.filterOrFail((info) => info.type === "File"),
-      Effect.flatMap((info) =>
-        Number(info.size) <= LARGEST_OPERAND
-          ? Effect.map(fs.readFile(file), sha256)
-          : Effect.succeed(sha256(JSON.stringify(identityOf(info))))
-      ),
+      Effect.flatMap((info) => {
+        // A size of zero is what files of the kernel tell, some of which wait or never end.
+        const isReadable = Number(info.size) > 0 && Number(info.size) <= LARGEST_OPERAND
+        return Effect.map(
+          isReadable ? contentOf(file) : Effect.undefined,
+          (content) => content ?? sha256(JSON.stringify(identityOf(info)))
+        )
+      }),
       Effect.orElseSucceed(() => undefined)
     )
     if (digest !== undefined) operands.push({ argvIndex: index, path: file, sha256: digest })
@@ -69,16 +85,12 @@ const operandsOf = Effect.fnUntraced(function* (command: Command) {
 })
 
 export const bind = Effect.fnUntraced(function* (command: Command) {
-  const fs = yield* FileSystem.FileSystem
-  const executable = yield* Effect.map(fs.stat(command.executable.realPath), identityOf).pipe(
-    Effect.orElseSucceed(() => [])
-  )
   const operands = yield* operandsOf(command)
   const { agentId, argv, cwd, env, sessionKey } = command
   const bound = [
     command.executable.path,
     command.executable.realPath,
-    executable,
+    command.executable.identity,
     argv.slice(1),
     cwd,
     Object.entries(env).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)),

@@ -1,8 +1,10 @@
 /**
  * Which file a command name means on this machine.
  */
+import * as Fs from "node:fs/promises"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type { HostPlatform } from "./HostInfo.ts"
 
@@ -15,13 +17,26 @@ export interface Lookup {
 }
 
 export interface Executable {
-  /** Absolute, as it was found. */
+  /** Absolute, as it was found; what the program sees as its own name. */
   readonly path: string
-  /** With every link followed. */
+  /** With every link followed: the file that is checked and started. */
   readonly realPath: string
+  /** Tells that file from one that takes its place. */
+  readonly identity: Identity
 }
 
-const executableBits = 0o111
+/** Device, inode, size and time of the last change, as text. */
+export type Identity = ReadonlyArray<string>
+
+export const identityOf = (info: FileSystem.File.Info): Identity => [
+  String(info.dev),
+  String(Option.getOrElse(info.ino, () => 0)),
+  String(info.size),
+  Option.match(info.mtime, { onNone: () => "", onSome: (mtime) => String(mtime.getTime()) })
+]
+
+/** Whether this user may run the file, by the system's own word: the bits alone do not say for whom they are set. */
+const mayRun = (path: string) => Effect.tryPromise(() => Fs.access(path, Fs.constants.X_OK))
 
 /** A name with a slash is a path from `cwd`; any other is looked up in `PATH`. `undefined`: there is no such program. */
 export const find = Effect.fnUntraced(function* (name: string, lookup: Lookup) {
@@ -37,12 +52,13 @@ export const find = Effect.fnUntraced(function* (name: string, lookup: Lookup) {
   for (const folder of folders) {
     for (const suffix of suffixes) {
       const candidate = path.resolve(folder, `${name}${suffix}`)
-      const found = yield* fs.stat(candidate).pipe(
-        Effect.filterOrFail((info) => info.type === "File" && (isWindows || (info.mode & executableBits) !== 0)),
-        Effect.andThen(fs.realPath(candidate)),
-        Effect.orElseSucceed(() => undefined)
-      )
-      if (found !== undefined) return { path: candidate, realPath: found } satisfies Executable as Executable
+      const found = yield* Effect.gen(function* () {
+        const realPath = yield* fs.realPath(candidate)
+        const info = yield* Effect.filterOrFail(fs.stat(realPath), ({ type }) => type === "File")
+        if (!isWindows) yield* mayRun(realPath)
+        return { path: candidate, realPath, identity: identityOf(info) } satisfies Executable as Executable
+      }).pipe(Effect.orElseSucceed(() => undefined))
+      if (found !== undefined) return found
     }
   }
   return undefined

@@ -127,9 +127,10 @@ describe("who may run what", () => {
       assert.include((yield* Effect.flip(approved(run))).message, "the approval is not for this command")
       // Without a claim of approval, the answer is to ask.
       assert.include((yield* Effect.flip(invoke("system.run", asked))).message, "approval required")
-      yield* approvals({ version: 1, defaults: { security: "deny" } })
       yield* prepare
+      yield* approvals({ version: 1, defaults: { security: "deny" } })
       assert.include((yield* Effect.flip(approved({}))).message, "security=deny")
+      assert.include((yield* Effect.flip(prepare)).message, "security=deny")
     }).pipe(Effect.scoped, Effect.provide(safe))
   )
 
