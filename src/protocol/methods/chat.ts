@@ -69,6 +69,10 @@ export const SessionRow = Schema.Struct({
 })
 export type SessionRow = typeof SessionRow.Type
 
+/**
+ * A message to a session. While a turn runs there the message waits for its end, whatever `queueMode` says. Params that
+ * this Gateway has no use for (`thinking`, `fastMode`, `expected…`, provenance) are accepted and not read.
+ */
 export const ChatSendParams = Schema.Struct({
   sessionKey: bounded(512),
   agentId: optionalName,
@@ -76,6 +80,9 @@ export const ChatSendParams = Schema.Struct({
   message: Schema.String,
   thinking: optionalText,
   fastMode: Schema.optional(Schema.Unknown),
+  fastAutoOnSeconds: Schema.optional(Schema.Natural),
+  systemInputProvenance: Schema.optional(Schema.Unknown),
+  systemProvenanceReceipt: optionalText,
   queueMode: Schema.optional(Schema.Literals(["steer", "followup", "collect", "interrupt"])),
   deliver: Schema.optional(Schema.Boolean),
   originatingChannel: optionalText,
@@ -112,6 +119,11 @@ export const AgentParams = Schema.Struct({
   accountId: optionalText,
   replyAccountId: optionalText,
   threadId: optionalText,
+  groupId: optionalText,
+  groupChannel: optionalText,
+  groupSpace: optionalText,
+  voiceWakeTrigger: optionalText,
+  cleanupBundleMcpOnRunEnd: Schema.optional(Schema.Boolean),
   /** Seconds, as OpenClaw's CLI sends it; 0 means no limit. */
   timeout: Schema.optional(Schema.Natural),
   bestEffortDeliver: Schema.optional(Schema.Boolean),
@@ -268,6 +280,9 @@ export const ChatMethods = RpcGroup.make(
       replyToId: optionalText,
       threadId: optionalText,
       silent: Schema.optional(Schema.Boolean),
+      asVoice: Schema.optional(Schema.Boolean),
+      gifPlayback: Schema.optional(Schema.Boolean),
+      forceDocument: Schema.optional(Schema.Boolean),
       parseMode: Schema.optional(Schema.Literal("HTML")),
       sessionKey: optionalText,
       idempotencyKey: Schema.NonEmptyString

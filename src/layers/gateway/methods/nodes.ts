@@ -74,7 +74,7 @@ export const layer = NodeMethods.middleware(Access).toLayer(
       const json = typeof params.payloadJSON === "string" ? readJson(params.payloadJSON) : Option.some(params.payload)
       if (Option.isNone(json)) return yield* invalidRequest("invalid node.event params: at /payloadJSON: must be JSON")
       const handled = yield* nodes.event(connId, params.event, json.value)
-      return handled ? { ok: true } : { ok: true, event: params.event, handled: false, reason: "unused" }
+      return { ok: true, event: params.event, handled, ...(handled ? undefined : { reason: "unused" }) }
     })
 
     const approve = Effect.fn("Gateway.node.pair.approve")(function* ({ requestId }: { readonly requestId: string }) {
