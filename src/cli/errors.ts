@@ -1,10 +1,11 @@
 /**
- * One shape for every failure: what went wrong on stderr, the fix when there is one, and an exit code.
+ * One shape for every failure: what went wrong, the fix when there is one, and an exit code.
  *
  * Exit codes: 0 done, 1 failed, 78 the configuration is wrong (EX_CONFIG), 130 interrupted.
  *
- * With `--json` it is one object, `{ ok: false, error: { type, name, message, … } }`, in OpenClaw's shape; `name` is this
- * program's own name for the error.
+ * People read it on stderr. With `--json` it is one object on stdout, `{ ok: false, error: { type, name, message, … } }`, as
+ * OpenClaw prints it; `name` is this program's own name for the error. A command that runs until it is stopped prints it
+ * on one line, like all its output.
  */
 import * as CliError from "effect/cli/CliError"
 import * as Console from "effect/Console"
@@ -16,6 +17,7 @@ import * as Schema from "effect/Schema"
 import { Redactor } from "../layers/logging/Redactor.ts"
 import { GatewayError } from "../protocol/GatewayError.ts"
 import { Json } from "./globals.ts"
+import { Lifetime } from "./lifetime.ts"
 import { document, lines } from "./output.ts"
 
 /** A command failed for a reason of its own; `message` says what and how to fix it. */
@@ -25,8 +27,8 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandF
   exitCode: Schema.optional(Schema.Literals([1, 78]))
 }) {}
 
-/** A command found out, and printed, that something is not well: nothing more to say, exit code 1. */
-export class NotWell extends Schema.TaggedError<NotWell>()("NotWell", {}) {}
+/** A command found out, and printed, that something is not well: nothing more to say, exit code 1 unless it says so. */
+export class NotWell extends Schema.TaggedError<NotWell>()("NotWell", { exitCode: Schema.optional(Schema.Int) }) {}
 
 /** The error left the program as text; `main` only has to exit. */
 export class Reported extends Schema.TaggedError<Reported>()("Reported", { exitCode: Schema.Int }) {
@@ -39,7 +41,7 @@ const CONFIG_ERRORS = new Set(["ConfigInvalid", "ConfigUnreadable"])
 const tagOf = (error: unknown): string | undefined =>
   Predicate.hasProperty(error, "_tag") && Predicate.isString(error._tag) ? error._tag : undefined
 
-const exitCodeOf = (error: unknown): number => {
+export const exitCodeOf = (error: unknown): number => {
   if (error instanceof CommandFailed) return error.exitCode ?? 1
   return CONFIG_ERRORS.has(tagOf(error) ?? "") ? 78 : 1
 }
@@ -99,19 +101,22 @@ export const tell = Effect.fnUntraced(function* (message: string | undefined) {
   if (message !== undefined && !(yield* Json)) yield* Console.error(lines(message))
 })
 
-const say = (json: boolean, error: Described) =>
-  Effect.flatMap(Effect.serviceOption(Redactor), (redactor) => {
-    const text = json ? document({ ok: false, error }) : lines(error.message)
-    return Console.error(Option.match(redactor, { onNone: () => text, onSome: ({ redact }) => redact(text) }))
-  })
+const say = Effect.fnUntraced(function* (json: boolean, error: Described) {
+  const redactor = yield* Effect.serviceOption(Redactor)
+  const redact = Option.match(redactor, { onNone: () => (text: string) => text, onSome: (service) => service.redact })
+  if (!json) return yield* Console.error(redact(lines(error.message)))
+  const { endsByStopping } = yield* Lifetime
+  yield* Console.log(redact(document({ ok: false, error }, endsByStopping ? "line" : "block")))
+})
 
-/** Writes a typed failure to stderr and turns it into an exit code. What the parser found has been printed already. */
+/** Prints a typed failure and turns it into an exit code. What the parser found has been printed already. */
 export const report = (json: boolean) =>
   Effect.fnUntraced(function* (error: unknown) {
     if (CliError.isCliError(error) && error._tag === "ShowHelp") {
-      return yield* new Reported({ exitCode: error.errors.length === 0 ? 0 : 1 })
+      // `openclaw` alone asks for help; a command that needs a subcommand and got none does not.
+      return yield* new Reported({ exitCode: error.errors.length === 0 && error.commandPath.length < 2 ? 0 : 1 })
     }
-    if (error instanceof NotWell) return yield* new Reported({ exitCode: 1 })
+    if (error instanceof NotWell) return yield* new Reported({ exitCode: error.exitCode ?? 1 })
     yield* say(json, describe(error))
     return yield* new Reported({ exitCode: exitCodeOf(error) })
   })

@@ -24,8 +24,8 @@ export const plain = (text: string): string => text.replace(unsafe, escape)
 export const lines = (text: string): string => text.replaceAll("\r\n", "\n").replace(unsafeInText, escape)
 
 /** One JSON document. JSON itself lets the upper control characters and bidirectional marks through. */
-export const document = (value: unknown): string => {
-  const text = JSON.stringify(value, null, 2) ?? "null"
+export const document = (value: unknown, form: "block" | "line" = "block"): string => {
+  const text = JSON.stringify(value, null, form === "block" ? 2 : 0) ?? "null"
   return text.replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escapeUnits)
 }
 

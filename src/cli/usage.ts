@@ -1,29 +1,26 @@
 /**
- * What is printed when the command line itself is wrong: the fault and where help is, on stderr. Help that was asked for
- * goes to stdout.
+ * What is printed when the command line itself is wrong: the fault and where help is, on stderr, or with `--json` an object
+ * on stdout. Help that was asked for goes to stdout.
  */
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Console from "effect/Console"
-import * as Effect from "effect/Effect"
 import { document, lines } from "./output.ts"
 
 export const layer = (json: boolean) =>
   CliOutput.layerPresenter({
     present: (event) => {
-      if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
-      const message = event.errors.map((error) => error.message).join("\n")
-      const fix = `Fix: \`${[...event.commandPath, "--help"].join(" ")}\` shows what is understood.`
-      return Console.error(
-        json
-          ? document({
-              ok: false,
-              error: {
-                type: "cli_error",
-                name: event.errors[0]?._tag ?? "InvalidInvocation",
-                message: `${message}\n${fix}`
-              }
-            })
-          : `${lines(message)}\n${fix}`
-      ).pipe(Effect.asVoid)
+      const refused = event._tag === "InvalidInvocation"
+      const lacksSubcommand = event._tag === "Help" && event.reason === "Implicit" && event.commandPath.length > 1
+      if (!refused && !(json && lacksSubcommand)) return CliOutput.defaultPresenter.present(event)
+      const command = event.commandPath.join(" ")
+      const errors = refused ? event.errors : []
+      const message = refused
+        ? errors.map((error) => error.message).join("\n")
+        : `\`${command}\` needs one of its commands.`
+      const fix = `Fix: \`${command} --help\` shows what is understood.`
+      const name = errors[0]?._tag ?? "MissingSubcommand"
+      return json
+        ? Console.log(document({ ok: false, error: { type: "cli_error", name, message: `${message}\n${fix}` } }))
+        : Console.error(`${lines(message)}\n${fix}`)
     }
   })

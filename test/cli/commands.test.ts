@@ -180,7 +180,7 @@ describe("gateway call", () => {
       })
       const ended = yield* cli("gateway", "call", "secret")
       assert.match(ended.stderr, /missing scope: operator\.admin[\s\S]*Fix: /)
-      const { error, ok } = JSON.parse((yield* cli("gateway", "call", "secret", "--json")).stderr)
+      const { error, ok } = JSON.parse((yield* cli("gateway", "call", "secret", "--json")).stdout)
       assert.isFalse(ok)
       assert.deepStrictEqual([error.type, error.code, error.details], ["gateway_request_error", "FORBIDDEN", details])
       assert.match((yield* cli("gateway", "call", "foo.bar")).stderr, /unknown method: foo\.bar/)

@@ -151,7 +151,15 @@ describe("config", () => {
       assert.match(ended.stderr, /2 problems[\s\S]*gateway\.port[\s\S]*gateway\.bind[\s\S]*Fix: /)
       const asJson = yield* run(setting, "config", "validate", "--json")
       assert.strictEqual(asJson.code, 78)
-      assert.strictEqual(JSON.parse(asJson.stderr).error.name, "ConfigInvalid")
+      assert.strictEqual(asJson.stderr, "")
+      const { error, issues, ok, path, valid } = JSON.parse(asJson.stdout)
+      assert.deepStrictEqual([ok, valid, error.name], [false, false, "ConfigInvalid"])
+      assert.isTrue(path.endsWith("/.openclaw/openclaw.json"))
+      assert.deepStrictEqual(
+        issues.map((issue: { path: string }) => issue.path),
+        ["gateway.port", "gateway.bind"]
+      )
+      assert.match(issues[0].message, /got "x", expected/)
       assert.notInclude(JSON.stringify([ended, asJson]), "canary")
 
       const missing = yield* run({ home: yield* home }, "config", "validate")

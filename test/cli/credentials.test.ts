@@ -150,9 +150,9 @@ describe("without --url", () => {
       for (const flags of [[], ["--json"], ["--log-level", "debug"]]) {
         const ended = yield* run(setting, "health", ...flags)
         assert.strictEqual(ended.code, 1)
-        assert.include(ended.stderr, "<redacted>")
+        assert.include(flags[0] === "--json" ? ended.stdout : ended.stderr, "<redacted>")
         assert.notMatch(JSON.stringify(ended), /canary/)
-        assert.notInclude(ended.stderr, "\u001b")
+        assert.notInclude(ended.stdout + ended.stderr, "\u001b")
       }
     }).pipe(Effect.scoped)
   )

@@ -124,7 +124,7 @@ describe("gateway run", () => {
       const missing = yield* cli("run")
       assert.strictEqual(missing.code, 78)
       assert.match(missing.stderr, /openclaw\.json is missing[\s\S]*Fix: .*config set gateway\.mode local/)
-      assert.strictEqual(JSON.parse((yield* cli("--json")).stderr).ok, false)
+      assert.strictEqual(JSON.parse((yield* cli("--json")).stdout).ok, false)
 
       yield* run({ home: folder }, "config", "set", "gateway.mode", "remote")
       const remote = yield* cli("run", "--allow-unconfigured")

@@ -91,10 +91,31 @@ describe("usage", () => {
       assert.strictEqual(ended.stdout, "")
 
       const asJson = yield* run(setting, ...given, "--json")
-      const { error, ok } = JSON.parse(asJson.stderr)
+      const { error, ok } = JSON.parse(asJson.stdout)
       assert.deepStrictEqual([asJson.code, ok, error.type], [1, false, "cli_error"])
       assert.match(error.message, says)
-      assert.strictEqual(asJson.stdout, "")
+      assert.strictEqual(asJson.stderr, "")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a command that needs a subcommand shows its help and fails; openclaw alone does not", () =>
+    Effect.gen(function* () {
+      const setting = { home: yield* home }
+      const nodes = yield* run(setting, "nodes")
+      assert.deepStrictEqual([nodes.code, nodes.stderr], [1, ""])
+      assert.include(nodes.stdout, "approve")
+      const asJson = yield* run(setting, "nodes", "--json")
+      assert.strictEqual(asJson.code, 1)
+      assert.match(JSON.parse(asJson.stdout).error.message, /`openclaw nodes` needs[\s\S]*Fix: `openclaw nodes --help`/)
+      assert.strictEqual((yield* run(setting)).code, 0)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("the demo has no JSON and says so", () =>
+    Effect.gen(function* () {
+      const ended = yield* run({ home: yield* home }, "demo", "--json")
+      assert.strictEqual(ended.code, 1)
+      assert.match(JSON.parse(ended.stdout).error.message, /no --json[\s\S]*Fix: /)
     }).pipe(Effect.scoped)
   )
 
@@ -135,7 +156,7 @@ describe("usage", () => {
       assert.match(ended.stderr, /because of a bug[\s\S]*Fix: .*--log-level debug/)
       assert.notInclude(ended.stderr, "own text")
       assert.strictEqual(
-        JSON.parse((yield* run(setting, "config", "file", "--json")).stderr).error.name,
+        JSON.parse((yield* run(setting, "config", "file", "--json")).stdout).error.name,
         "InternalError"
       )
       assert.include((yield* run(setting, "config", "file", "--log-level", "debug")).stderr, "the bug's own text")

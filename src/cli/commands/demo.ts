@@ -4,6 +4,8 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import { CommandFailed } from "../errors.ts"
+import { Json } from "../globals.ts"
 
 const DEFAULT_MESSAGE = "How is the machine called demo-node doing? Tell me its uptime and memory."
 
@@ -17,6 +19,11 @@ export const demo = Command.make(
     )
   },
   Effect.fnUntraced(function* ({ message }) {
+    if (yield* Json) {
+      return yield* new CommandFailed({
+        message: "the demo is a story for people and has no --json.\nFix: run it without --json."
+      })
+    }
     const { run } = yield* Effect.promise(() => import("./demo/run.ts"))
     yield* run(message)
   })
