@@ -4,7 +4,6 @@
  * Messages are numbered per session and never deleted by a reset: it moves the mark from which history is read.
  */
 import { randomUUID } from "node:crypto"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -14,6 +13,7 @@ import type { Fragment } from "effect/sql/Statement"
 import { agentIdOf, type SessionKey } from "../domain/SessionKey.ts"
 import { SessionRow, TranscriptMessage } from "../protocol/methods/chat.ts"
 import { Sessions, SessionStorageFailed, type TranscriptEntry } from "../services/Sessions.ts"
+import * as Time from "./now.ts"
 
 const MessageJson = Schema.fromJsonString(TranscriptMessage)
 const encodeMessage = Schema.encodeEffect(MessageJson)
@@ -111,7 +111,7 @@ const make = Effect.gen(function* () {
 
   const append: Sessions["Service"]["append"] = Effect.fn("Sessions.append")(
     function* (entries) {
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* Time.now
       const seqs = yield* sql.withTransaction(Effect.forEach(entries, (entry) => appendOne(entry, now)))
       return seqs.at(-1) ?? 0
     },
@@ -156,7 +156,7 @@ const make = Effect.gen(function* () {
 
   const list: Sessions["Service"]["list"] = Effect.fn("Sessions.list")(
     function* (options = {}) {
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* Time.now
       const filters: Array<Fragment> = []
       if (options.agentId !== undefined) filters.push(sql`agent_id = ${options.agentId}`)
       if (options.activeMinutes !== undefined) filters.push(sql`updated_at >= ${now - options.activeMinutes * 60_000}`)
@@ -180,7 +180,7 @@ const make = Effect.gen(function* () {
 
   const touch: Sessions["Service"]["touch"] = Effect.fn("Sessions.touch")(
     function* (sessionKey, change) {
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* Time.now
       const columns: Record<string, unknown> = { updated_at: now }
       for (const [field, column] of Object.entries(touchable)) {
         if (field in change) columns[column] = change[field as keyof typeof touchable] ?? null
@@ -197,7 +197,7 @@ const make = Effect.gen(function* () {
 
   const reset: Sessions["Service"]["reset"] = Effect.fn("Sessions.reset")(
     function* (sessionKey) {
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* Time.now
       yield* sql`UPDATE sessions SET reset_seq = last_seq, updated_at = ${now} WHERE key = ${sessionKey}`
     },
     Effect.mapError(failed("resetting the session"))

@@ -34,6 +34,17 @@ const texts = (key: SessionKey, options?: { readonly limit?: number; readonly of
   )
 
 describe("Sessions", () => {
+  it.effect("stores whole milliseconds, whatever the clock's steps are", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("1500 micros")
+      const sessions = yield* Sessions
+      yield* sessions.append([said("a")])
+      yield* sessions.touch(main, { status: "done" })
+      yield* sessions.reset(main)
+      assert.strictEqual((yield* sessions.list()).rows[0]?.updatedAt, 1)
+    }).pipe(Effect.provide(testLayer))
+  )
+
   it.effect("appends once per dedupe key, numbers per session, and reads back in order", () =>
     Effect.gen(function* () {
       const sessions = yield* Sessions

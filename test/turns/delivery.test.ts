@@ -40,6 +40,25 @@ describe("delivery", () => {
     })
   )
 
+  it.live("shows nobody typing while a reply waits for its channel", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      w.deliver = () =>
+        Effect.andThen(
+          Effect.sync(() => w.log.push("deliver")),
+          Effect.fail(failing("never-sent", 3_600_000))
+        )
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        yield* turns.submit(request("r", "x", { replyTo: { peer } }))
+        yield* Effect.repeat(Effect.yieldNow, { until: () => w.log.includes("deliver") })
+        assert.deepStrictEqual(w.log, ["typing on", "typing off", "deliver"])
+        // It is the person's to end the waiting.
+        assert.lengthOf(yield* turns.abort(main, { origin: "stop" }), 1)
+      }).pipe(Effect.provide(start(w)))
+    })
+  )
+
   it.live.each(["unknown", "refused", "defect", "gave up"] as const)("is not tried again after: %s", (how) =>
     Effect.gen(function* () {
       const w = yield* world

@@ -27,13 +27,30 @@ const runChild = (dir: string, mode: "hang" | "finish", until: string) =>
     return Effect.sync(() => process_.kill("SIGKILL"))
   })
 
+const folder = Effect.acquireRelease(
+  Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "openclaw-kill-"))),
+  (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true, force: true }))
+)
+
 describe("kill -9", () => {
+  it.live("a turn that was killed three times is given up, and the user is told", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      for (let kills = 0; kills < 3; kills++) yield* runChild(dir, "hang", "two")
+      const lines = yield* runChild(dir, "finish", "outcome")
+      assert.match(lines.at(-1) ?? "", /^outcome error I gave up .* stopped 3 times/)
+      const done = Fs.readFileSync(Path.join(dir, "done.log"), "utf8").trim().split("\n")
+      assert.match(done.at(-1) ?? "", /^sent I gave up/)
+      assert.lengthOf(
+        done.filter((line) => line === "two"),
+        3
+      )
+    })
+  )
+
   it.live("a turn resumes where it was: the finished step is not run again, the reply is sent once", () =>
     Effect.gen(function* () {
-      const dir = yield* Effect.acquireRelease(
-        Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "openclaw-kill-"))),
-        (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true, force: true }))
-      )
+      const dir = yield* folder
       assert.include(yield* runChild(dir, "hang", "two"), "submitted true")
       const lines = yield* runChild(dir, "finish", "outcome")
       assert.include(lines, "submitted false")

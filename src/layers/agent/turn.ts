@@ -14,6 +14,7 @@ import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import type { Models, ResolvedModel } from "../../services/Models.ts"
 import type { Sessions } from "../../services/Sessions.ts"
 import type { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
+import * as Time from "../now.ts"
 import { failure, type TurnFailure } from "./explain.ts"
 import { answering, askInTurn } from "./fallback.ts"
 import { HISTORY_MESSAGES, promptOf, resultsMessage, toolResultEntry } from "./history.ts"
@@ -280,7 +281,7 @@ export const runTurn = Effect.fnUntraced(function* (
     status: reason === undefined ? "ok" : "error",
     text: ended.text,
     toolCalls: progress.toolCalls,
-    durationMs: Math.max(0, (yield* Clock.currentTimeMillis) - startedAt),
+    durationMs: Math.max(0, Math.round((yield* Time.now) - startedAt)),
     ...(reason === undefined ? undefined : { error: reason.tag }),
     ...(usage === undefined ? undefined : { usage }),
     ...(progress.model === undefined ? undefined : { model: progress.model.model, provider: progress.model.provider })

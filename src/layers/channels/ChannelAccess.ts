@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { AccessRequest } from "../../services/ChannelRouter.ts"
 import { AccessCodeNotFound, AccessStorageFailed, ChannelAccess } from "../../services/ChannelRouter.ts"
-import { now } from "./now.ts"
+import { now } from "../now.ts"
 
 /** Milliseconds that a code is good for. */
 export const codeTtlMs = 60 * 60 * 1_000

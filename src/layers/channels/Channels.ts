@@ -10,7 +10,7 @@ import { type Channel, DeliveryFailed, type OutboundMessage, type Peer } from ".
 import { ChannelNotConfigured, Channels, InvalidDestination } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
-import { now } from "./now.ts"
+import { now } from "../now.ts"
 import * as Outbox from "./Outbox.ts"
 import { policyOf, warningsOf } from "./policy.ts"
 

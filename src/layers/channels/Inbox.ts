@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import { InboundMessage, InboxFailed } from "../../services/Channel.ts"
-import { now } from "./now.ts"
+import { now } from "../now.ts"
 
 /**
  * Milliseconds that the keys of finished messages are kept. Telegram repeats an update for at most a day, and may begin to

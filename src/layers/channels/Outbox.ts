@@ -12,7 +12,6 @@
  */
 import { createHash } from "node:crypto"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -22,6 +21,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { DeliveryAttempt, DeliveryReceipt, OutboundMessage } from "../../services/Channel.ts"
 import { DeliveryFailed, DeliveryProgress } from "../../services/Channel.ts"
 import { stored } from "../turns/Patience.ts"
+import * as Time from "../now.ts"
 
 /** Milliseconds that a key is remembered; turns keep theirs as long. */
 export const keepMs = 30 * 24 * 60 * 60_000
@@ -97,7 +97,7 @@ export const make = Effect.gen(function* () {
   /** Takes the key. The row that has it already, when there is one. */
   const claim = Effect.fnUntraced(
     function* (key: string, fingerprint: string, { peer }: OutboundMessage) {
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* Time.now
       yield* prune(now)
       const taken = yield* sql`
         INSERT INTO channel_outbox ${sql.insert({
@@ -119,7 +119,7 @@ export const make = Effect.gen(function* () {
 
   const update = Effect.fnUntraced(function* (key: string, change: Partial<Row>) {
     yield* sql`
-      UPDATE channel_outbox SET ${sql.update({ ...change, updated_at: yield* Clock.currentTimeMillis })} WHERE key = ${key}`
+      UPDATE channel_outbox SET ${sql.update({ ...change, updated_at: yield* Time.now })} WHERE key = ${key}`
   })
 
   const forget = (key: string) => Effect.asVoid(sql`DELETE FROM channel_outbox WHERE key = ${key}`)

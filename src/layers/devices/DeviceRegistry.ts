@@ -2,7 +2,6 @@
  * Devices in SQLite: who was approved for what, who waits, and whose token is good.
  */
 import { randomUUID } from "node:crypto"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
@@ -20,6 +19,7 @@ import {
 import { EventBus } from "../../services/EventBus.ts"
 import { ApproverLacksScope, PairingRequestNotFound, RegistryStorageFailed } from "../../services/NodeRegistry.ts"
 import type { StateDir } from "../../services/StateDir.ts"
+import * as Time from "../now.ts"
 import { DeviceRow, pairedOf, pendingOf, RequestRow, RoleRow, StoredClaim } from "./rows.ts"
 import * as Tokens from "./tokens.ts"
 
@@ -73,7 +73,7 @@ const make = Effect.gen(function* () {
     return yield* decodeRoles(yield* sql`SELECT * FROM device_roles WHERE device_id = ${deviceId} ORDER BY role`)
   })
   const requestRow = Effect.fnUntraced(function* (requestId: string) {
-    const oldest = (yield* Clock.currentTimeMillis) - REQUEST_TTL_MS
+    const oldest = (yield* Time.now) - REQUEST_TTL_MS
     return (yield* decodeRequests(
       yield* sql`SELECT * FROM device_requests WHERE request_id = ${requestId} AND ts > ${oldest}`
     ))[0]
@@ -84,7 +84,7 @@ const make = Effect.gen(function* () {
    * token that was replaced by it, if any, is returned.
    */
   const grant = Effect.fnUntraced(function* (deviceId: string, claim: StoredClaim, via: "silent" | "owner") {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* Time.now
     yield* sql`
       INSERT INTO devices (device_id, public_key, display_name, platform, device_family, client_id, client_mode, remote_ip, approved_via, created_at, approved_at)
       VALUES (${deviceId}, ${claim.publicKey}, ${claim.displayName ?? null}, ${claim.platform ?? null}, ${claim.deviceFamily ?? null}, ${claim.clientId}, ${claim.clientMode}, ${claim.remoteIp ?? null}, ${via}, ${now}, ${now})
@@ -108,7 +108,7 @@ const make = Effect.gen(function* () {
   })
 
   const approvedAnswer = Effect.fnUntraced(function* (deviceId: string, role: string) {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* Time.now
     const row = (yield* roleRows(deviceId)).find((candidate) => candidate.role === role)
     if (row === undefined) return yield* new RegistryStorageFailed({ message: "the device registry lost a row" })
     yield* sql`UPDATE device_roles SET last_used_at = ${now} WHERE device_id = ${deviceId} AND role = ${role}`
@@ -121,7 +121,7 @@ const make = Effect.gen(function* () {
 
   /** The request that stands for this claim: the one that is there when it asks for the same, else a new one. */
   const ask = Effect.fnUntraced(function* (claim: DeviceClaim, isRepair: boolean) {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* Time.now
     const asked = JSON.stringify(claimOf(claim))
     yield* sql`DELETE FROM device_requests WHERE ts <= ${now - REQUEST_TTL_MS}`
     const before = (yield* decodeRequests(
@@ -199,7 +199,7 @@ const make = Effect.gen(function* () {
   })
 
   const list = Effect.gen(function* () {
-    const oldest = (yield* Clock.currentTimeMillis) - REQUEST_TTL_MS
+    const oldest = (yield* Time.now) - REQUEST_TTL_MS
     const requests = yield* decodeRequests(yield* sql`SELECT * FROM device_requests WHERE ts > ${oldest} ORDER BY ts`)
     const devices = yield* decodeDevices(yield* sql`SELECT * FROM devices ORDER BY created_at, device_id`)
     const roles = yield* decodeRoles(yield* sql`SELECT * FROM device_roles ORDER BY role`)
@@ -231,7 +231,7 @@ const make = Effect.gen(function* () {
   }
 
   const resolved = (request: RequestRow, decision: "approved" | "rejected") =>
-    Effect.flatMap(Clock.currentTimeMillis, (ts) =>
+    Effect.flatMap(Time.now, (ts) =>
       events.publish("device.pair.resolved", {
         requestId: request.request_id,
         deviceId: request.device_id,

@@ -2,7 +2,6 @@
  * `NodeRegistry` over the state database and the connections of this process.
  */
 import { randomUUID } from "node:crypto"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -13,6 +12,7 @@ import { NodeHostStats, type NodeInvokeResultParams } from "../../protocol/metho
 import { Config, type ConfigInvalid, type ConfigUnreadable } from "../../services/Config.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { type NodeIdentity, NodeNotConnected, NodeRegistry } from "../../services/NodeRegistry.ts"
+import * as Time from "../now.ts"
 import * as Connections from "./connections.ts"
 import * as Invoke from "./invoke.ts"
 import * as Local from "./local.ts"
@@ -73,7 +73,7 @@ export const layer: Layer.Layer<
       Effect.gen(function* () {
         connections.remove(connection)
         yield* Effect.logInfo("node disconnected")
-        yield* Effect.ignore(store.seen(connection.node.nodeId, yield* Clock.currentTimeMillis))
+        yield* Effect.ignore(store.seen(connection.node.nodeId, yield* Time.now))
       })
 
     const connect: NodeRegistry["Service"]["connect"] = Effect.fn("NodeRegistry.connect")(function* (node, wire) {
@@ -85,7 +85,7 @@ export const layer: Layer.Layer<
         approved: undefined,
         requestId: undefined,
         hostStats: undefined,
-        connectedAt: yield* Clock.currentTimeMillis,
+        connectedAt: yield* Time.now,
         wire,
         waiting: new Map()
       }
@@ -124,7 +124,7 @@ export const layer: Layer.Layer<
         approved: surface,
         requestId: undefined,
         hostStats: undefined,
-        connectedAt: yield* Clock.currentTimeMillis,
+        connectedAt: yield* Time.now,
         wire,
         waiting: new Map()
       }
@@ -144,7 +144,7 @@ export const layer: Layer.Layer<
         )
         return false
       }
-      const received = { ...stats.value, updatedAtMs: yield* Clock.currentTimeMillis }
+      const received = { ...stats.value, updatedAtMs: yield* Time.now }
       connection.hostStats = received
       yield* Effect.ignore(store.stats(connection.node.nodeId, received))
       return true

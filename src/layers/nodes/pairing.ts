@@ -4,12 +4,12 @@
  * One at a time: a declaration and an approval that cross would otherwise each act on the other's past.
  */
 import { randomUUID } from "node:crypto"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import { satisfies } from "../../protocol/Role.ts"
 import type { EventBus } from "../../services/EventBus.ts"
 import { ApproverLacksScope, type NodeIdentity, PairingRequestNotFound } from "../../services/NodeRegistry.ts"
+import * as Time from "../now.ts"
 import type { Connection, Connections } from "./connections.ts"
 import { approveScopes, type CommandRules, isAllowed } from "./policy.ts"
 import { identityOf, pairedNode, pendingNode } from "./rows.ts"
@@ -72,7 +72,7 @@ export const make = Effect.fnUntraced(function* (store: Store, connections: Conn
     const requiredScopes = approveScopes(request.surface.commands)
     const missingScope = requiredScopes.find((scope) => !satisfies(approverScopes, scope))
     if (missingScope !== undefined) return yield* new ApproverLacksScope({ requestId, missingScope, requiredScopes })
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* Time.now
     yield* store.approve(request, now)
     const connection = connections.of(request.nodeId)
     if (connection !== undefined) {
@@ -92,7 +92,7 @@ export const make = Effect.fnUntraced(function* (store: Store, connections: Conn
     yield* Effect.logInfo("node rejected")
     const connection = connections.of(request.nodeId)
     if (connection !== undefined) connection.requestId = undefined
-    yield* resolved(request, "rejected", yield* Clock.currentTimeMillis, connection?.node)
+    yield* resolved(request, "rejected", yield* Time.now, connection?.node)
     return request.nodeId
   })
 

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { ChannelAccountStatus } from "../../protocol/methods/system.ts"
-import { now } from "../channels/now.ts"
+import { now } from "../now.ts"
 
 /** Where a token came from, in OpenClaw's words. */
 export type TokenSource = "config" | "tokenFile" | "env" | "none"

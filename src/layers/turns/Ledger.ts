@@ -4,13 +4,13 @@
  * The engine's mailbox decides when a turn runs; the book knows which turns there are, which are to be aborted, and what
  * became of them. A row is written in the transaction that puts the turn into its session's mailbox.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { RunId } from "../../domain/Ids.ts"
 import type { SessionKey } from "../../domain/SessionKey.ts"
 import { type AbortOrigin, TurnOutcome, TurnRequest } from "../../services/Turns.ts"
+import { now } from "../now.ts"
 
 const RequestJson = Schema.fromJsonString(TurnRequest)
 const encodeRequest = Schema.encodeSync(RequestJson)
@@ -21,7 +21,7 @@ const decodeOutcome = Schema.decodeUnknownEffect(OutcomeJson)
 
 /** What the book says when a turn starts, or starts again after the process died. */
 export interface Begun {
-  /** How often the turn was started, this time included. */
+  /** How often the turn was started, this time included; a start that an orderly stop ended does not count. */
   readonly attempts: number
   /** Unix milliseconds of the first start. */
   readonly startedAt: number
@@ -69,7 +69,7 @@ export const make = Effect.gen(function* () {
           run_id: request.runId,
           session_key: request.sessionKey,
           request: encodeRequest(request),
-          submitted_at: yield* Clock.currentTimeMillis
+          submitted_at: yield* now
         })} ON CONFLICT (run_id) DO NOTHING RETURNING seq`
       return entered.length > 0
     }),
@@ -88,12 +88,17 @@ export const make = Effect.gen(function* () {
 
     /** Notes that a turn starts, unless it is over already. */
     begin: Effect.fnUntraced(function* (runId: RunId) {
-      const now = yield* Clock.currentTimeMillis
+      const time = yield* now
       const started = yield* sql<Row>`
-        UPDATE turns SET attempts = attempts + 1, started_at = COALESCE(started_at, ${now})
+        UPDATE turns SET attempts = attempts + 1, started_at = COALESCE(started_at, ${time})
         WHERE run_id = ${runId} AND finished_at IS NULL RETURNING *`
       const rows = started.length > 0 ? started : yield* sql<Row>`SELECT * FROM turns WHERE run_id = ${runId}`
       return yield* begun(rows[0]!)
+    }),
+
+    /** Takes the last start back: an orderly stop cut it, which is no fault of the turn's. */
+    uncount: Effect.fnUntraced(function* (runId: RunId) {
+      yield* sql`UPDATE turns SET attempts = attempts - 1 WHERE run_id = ${runId} AND finished_at IS NULL AND attempts > 0`
     }),
 
     /** Keeps a turn's result before its reply is delivered. */
@@ -104,7 +109,7 @@ export const make = Effect.gen(function* () {
 
     finish: Effect.fnUntraced(function* (outcome: TurnOutcome) {
       yield* sql`
-        UPDATE turns SET outcome = ${encodeOutcome(outcome)}, finished_at = ${yield* Clock.currentTimeMillis}
+        UPDATE turns SET outcome = ${encodeOutcome(outcome)}, finished_at = ${yield* now}
         WHERE run_id = ${outcome.runId} AND finished_at IS NULL`
     }),
 
@@ -119,7 +124,7 @@ export const make = Effect.gen(function* () {
           : sql`run_id = ${runId} AND session_key = ${sessionKey} AND finished_at IS NULL`
       const rows = yield* sql<Row>`
         UPDATE turns SET
-          abort_requested_at = COALESCE(abort_requested_at, ${yield* Clock.currentTimeMillis}),
+          abort_requested_at = COALESCE(abort_requested_at, ${yield* now}),
           abort_origin = COALESCE(abort_origin, ${origin})
         WHERE ${which} RETURNING *`
       const row = rows[0]
@@ -129,7 +134,7 @@ export const make = Effect.gen(function* () {
     /** Ends a turn that has not started. `false` when it has started meanwhile, or ended. */
     cancel: Effect.fnUntraced(function* (outcome: TurnOutcome) {
       const cancelled = yield* sql`
-        UPDATE turns SET outcome = ${encodeOutcome(outcome)}, finished_at = ${yield* Clock.currentTimeMillis}
+        UPDATE turns SET outcome = ${encodeOutcome(outcome)}, finished_at = ${yield* now}
         WHERE run_id = ${outcome.runId} AND started_at IS NULL AND finished_at IS NULL RETURNING seq`
       return cancelled.length > 0
     }),

@@ -60,7 +60,7 @@ export const abortedOutcome = (
   status: "aborted",
   text,
   toolCalls: 0,
-  durationMs: Math.max(0, durationMs)
+  durationMs: Math.max(0, Math.round(durationMs))
 })
 
 /** Tells everyone that a turn was ended. `text` is all that it had said. */
@@ -152,6 +152,6 @@ export const failed = Effect.fnUntraced(function* (
     text,
     error,
     toolCalls: 0,
-    durationMs: Math.max(0, now - startedAt)
+    durationMs: Math.max(0, Math.round(now - startedAt))
   }
 })

@@ -33,7 +33,10 @@ export const TurnWorkflow = Workflow.make("Turn", {
 })
 
 export interface TurnOptions {
-  /** How often a turn is started before it is given up: one that kills the process must not do so for ever. */
+  /**
+   * How often a turn is started before it is given up: one that kills the process must not do so for ever. An orderly stop
+   * does not count.
+   */
   readonly maxAttempts: number
   readonly delivery: Delivery.DeliveryPolicy
 }
@@ -127,7 +130,7 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
     const steps = yield* makeSteps
     const elapsed = (yield* Clock.currentTimeMillis) - startedAt
     const limit = request.timeoutMs ?? 0
-    const remaining = begun.attempts === 1 ? limit : Math.max(limit - elapsed, Math.min(limit, leastAfterRestartMs))
+    const remaining = Math.max(limit - elapsed, Math.min(limit, leastAfterRestartMs))
 
     const agent = runner.run(request, steps).pipe(
       Effect.map((outcome) => ({ _tag: "outcome", outcome }) as const),
@@ -223,18 +226,28 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
           Effect.asVoid
         )
 
+  const carryOut = Effect.fnUntraced(function* (request: TurnRequest, begun: Begun, turn: RunningTurn) {
+    // A reply may have to wait for its channel; nobody is writing any more then.
+    const decided = yield* Effect.scoped(Effect.andThen(typing(request), decide(request, begun, turn)))
+    const delivered = yield* deliver(request, decided, begun, turn)
+    const outcome = delivered?._tag === "NotDelivered" ? { ...decided, undelivered: delivered.message } : decided
+    yield* finish(outcome)
+    return outcome
+  })
+
+  /** Only the engine interrupts a turn, and only for an orderly stop. */
+  const uncount = ({ runId }: TurnRequest) =>
+    Effect.catch(ledger.uncount(runId), (error) =>
+      Effect.logWarning(`an orderly stop counts against turn ${runId}: ${error.message}`)
+    )
+
   const execute = Effect.fn("Turn.execute")(function* (
     request: TurnRequest
   ): Effect.fn.Return<TurnOutcome, never, EngineServices | Scope.Scope> {
     const turn = yield* running.enter(request.runId)
     const begun = yield* begin(request)
     if (begun.finished && begun.outcome !== undefined) return begun.outcome
-    yield* typing(request)
-    const decided = yield* decide(request, begun, turn)
-    const delivered = yield* deliver(request, decided, begun, turn)
-    const outcome = delivered?._tag === "NotDelivered" ? { ...decided, undelivered: delivered.message } : decided
-    yield* finish(outcome)
-    return outcome
+    return yield* Effect.onInterrupt(carryOut(request, begun, turn), () => uncount(request))
   }, Effect.scoped)
 
   return (request: TurnRequest) => supervisor.track(`sessions/${request.sessionKey}`, request.runId, execute(request))

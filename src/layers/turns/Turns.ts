@@ -36,7 +36,7 @@ const abortPatience = "10 seconds"
 
 const defaults: TurnWorkflow.TurnOptions & { readonly keepMs: number } = {
   keepMs: 30 * day,
-  maxAttempts: 8,
+  maxAttempts: 3,
   delivery: { giveUpAfterMs: 60 * 60_000, firstPauseMs: 1_000 }
 }
 

@@ -15,6 +15,7 @@ import { type TurnRequest, Turns } from "../../../services/Turns.ts"
 import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
 import { CurrentConnection } from "../Connections.ts"
+import * as Time from "../../now.ts"
 import { deliveryFailed, storageFailed, turnNotAccepted } from "./errors.ts"
 
 /** Messages of a history when the client names no limit. */
@@ -87,7 +88,7 @@ const send = served.toLayerHandler(
         sessionKey: key,
         agentId,
         text: params.message,
-        receivedAt: yield* Clock.currentTimeMillis,
+        receivedAt: yield* Time.now,
         sender: {
           id: client.id,
           ...(client.displayName === undefined ? undefined : { displayName: client.displayName })
@@ -175,7 +176,7 @@ const list = served.toLayerHandler(
         .pipe(Effect.mapError(storageFailed))
       const { model } = yield* Agents.current
       return {
-        ts: yield* Clock.currentTimeMillis,
+        ts: yield* Time.now,
         count: rows.length,
         totalCount,
         defaults: model === undefined ? {} : { model },
