@@ -10,9 +10,9 @@ import { type AgentFinished, type AgentParams, ChatMethods } from "../../../prot
 import { Channels } from "../../../services/ChannelRouter.ts"
 import { type TurnOutcome, type TurnRequest, Turns } from "../../../services/Turns.ts"
 import { Access } from "../Access.ts"
-import * as Time from "../../now.ts"
 import * as Agents from "../Agents.ts"
 import { CurrentConnection } from "../Connections.ts"
+import * as Time from "../../now.ts"
 import { deliveryFailed, turnNotAccepted } from "./errors.ts"
 
 /** How the turn ended, in a few words. A reply that was to go out and did not is an error. */
@@ -43,8 +43,14 @@ const finished = (outcome: TurnOutcome, bestEffort: boolean): AgentFinished => (
 /** JSON has no `undefined`, and the codec of the wire refuses it inside `meta`. */
 const withoutUndefined = (answer: AgentFinished): AgentFinished => JSON.parse(JSON.stringify(answer)) as AgentFinished
 
-const modelOf = ({ model, provider }: AgentParams): string | undefined =>
-  model === undefined || provider === undefined || model.includes("/") ? model : `${provider}/${model}`
+/** An empty text is none: some clients send their empty fields too. */
+const given = (text: string | undefined): string | undefined => (text === "" ? undefined : text)
+
+const modelOf = (params: AgentParams): string | undefined => {
+  const model = given(params.model)
+  const provider = given(params.provider)
+  return model === undefined || provider === undefined || model.includes("/") ? model : `${provider}/${model}`
+}
 
 export const layer = ChatMethods.middleware(Access).toLayerHandler(
   "agent",
@@ -54,19 +60,20 @@ export const layer = ChatMethods.middleware(Access).toLayerHandler(
 
     /** Where the reply goes when `deliver` asks for it. Known before the turn begins, so that a wrong one costs nothing. */
     const replyTo = Effect.fnUntraced(function* (params: AgentParams) {
-      const to = params.replyTo ?? params.to
+      const to = given(params.replyTo) ?? given(params.to)
       if (params.deliver !== true) return undefined
-      if (to === undefined || to === "") {
+      if (to === undefined) {
         return yield* invalidRequest("invalid agent params: deliver needs a destination; pass replyTo or to")
       }
-      const channel = params.replyChannel ?? params.channel
-      const accountId = params.replyAccountId ?? params.accountId
+      const channel = given(params.replyChannel) ?? given(params.channel)
+      const threadId = given(params.threadId)
+      const accountId = given(params.replyAccountId) ?? given(params.accountId)
       const resolved = channels
         .resolve({
           to,
           ...(channel === undefined ? undefined : { channel }),
           ...(accountId === undefined ? undefined : { accountId }),
-          ...(params.threadId === undefined ? undefined : { threadId: params.threadId })
+          ...(threadId === undefined ? undefined : { threadId })
         })
         .pipe(Effect.map((peer) => ({ peer })))
       return yield* params.bestEffortDeliver === true
@@ -85,7 +92,7 @@ export const layer = ChatMethods.middleware(Access).toLayerHandler(
         return yield* invalidRequest("this Gateway takes no attachments; send text")
       }
       const { client } = yield* CurrentConnection
-      const { agentId, key } = yield* Agents.sessionKey(params.sessionKey ?? "main", params.agentId)
+      const { agentId, key } = yield* Agents.sessionKey(given(params.sessionKey) ?? "main", params.agentId)
       const model = modelOf(params)
       const reply = yield* replyTo(params)
       return {
