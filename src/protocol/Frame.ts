@@ -22,10 +22,11 @@ export const TICK_INTERVAL_MS = 30_000
 /** Milliseconds that a socket has to finish the handshake. */
 export const HANDSHAKE_TIMEOUT_MS = 15_000
 
+/** `id` is any text of up to 512 characters; it comes back as it was sent. */
 export const RequestFrame = Schema.Struct({
   type: Schema.Literal("req"),
-  id: Schema.NonEmptyString,
-  method: Schema.NonEmptyString,
+  id: Schema.NonEmptyString.pipe(Schema.check(Schema.isMaxLength(512))),
+  method: Schema.NonEmptyString.pipe(Schema.check(Schema.isMaxLength(128))),
   params: Schema.optional(Schema.Unknown),
   traceparent: Schema.optional(Schema.String.pipe(Schema.check(Schema.isMaxLength(128))))
 })

@@ -163,13 +163,15 @@ describe("frames and resources", () => {
 })
 
 describe("the end", () => {
-  it.live("shutdown is announced, running requests finish, sockets close 1012", () =>
+  it.live("shutdown is announced, running requests finish, sockets close 1012, in the handshake too", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { gateway, url } = yield* Scope.provide(Rig.start({ limits: { drainMs: 200 } }), scope)
       const idle = yield* Rig.connect(url)
       const busy = yield* Rig.connect(url)
       yield* busy.raw.request("agent", { message: "wait", idempotencyKey: "k" })
+      const stranger = yield* Rig.open(url)
+      yield* stranger.challenge
       const ended = yield* Deferred.make<void>()
       yield* Scope.close(scope, Exit.void).pipe(Effect.andThen(Deferred.succeed(ended, undefined)), Effect.forkScoped)
       const shutdown = yield* idle.raw.event("shutdown")
@@ -177,7 +179,7 @@ describe("the end", () => {
       assert.strictEqual(shutdown.seq, 1)
       const refused = yield* idle.raw.request("health")
       assert.strictEqual(refused.error?.code, "UNAVAILABLE")
-      for (const { raw } of [idle, busy]) {
+      for (const raw of [idle.raw, busy.raw, stranger]) {
         assert.deepStrictEqual(yield* raw.close, { code: 1012, reason: "service restart" })
       }
       yield* Deferred.await(ended)

@@ -4,6 +4,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import type { ConnId, DeviceId } from "../../domain/Ids.ts"
 import type { ClientInfo } from "../../protocol/Connect.ts"
 import type { Audience } from "../../protocol/EventTable.ts"
@@ -15,6 +16,7 @@ import type { WireSocket } from "./WireSocket.ts"
 export interface InFlight {
   readonly id: string
   readonly method: string
+  readonly bytes: number
 }
 
 export interface Connection {
@@ -26,15 +28,20 @@ export interface Connection {
   readonly scopes: ReadonlyArray<string>
   readonly client: ClientInfo
   readonly deviceId: DeviceId | undefined
+  /** Unix milliseconds of the device token that it stands on. */
+  readonly issuedAtMs: number | undefined
   readonly address: string
   /** Unix milliseconds. */
   readonly connectedAt: number
   /** By internal id: the same client id twice is two requests, each with its answer. */
   readonly inFlight: Map<string, InFlight>
+  inFlightBytes: number
   /** The last `seq` that was used. */
   seq: number
   /** Calls of the other role's methods in a row. */
   roleViolations: number
+  /** Why it is to be closed once its last approval is answered. Nothing that it asks after that is heard. */
+  retired: string | undefined
 }
 
 /** The connection that a handler serves. */
@@ -52,6 +59,19 @@ export const respondUnsafe = (
     JSON.stringify({ type: "res", id, ok: answer.error === undefined, payload: answer.payload, error: answer.error })
   )
 
+/** Closes a retired connection, unless it still waits for the answer to the approval by which it retired itself. */
+export const closeRetiredUnsafe = (connection: Connection): void => {
+  if (connection.retired === undefined) return
+  for (const { method } of connection.inFlight.values()) if (method === "device.pair.approve") return
+  connection.socket.closeUnsafe(1008, connection.retired)
+}
+
+/** Ends a connection whose ground is gone. */
+export const retireUnsafe = (connection: Connection, reason: string): void => {
+  connection.retired = reason
+  closeRetiredUnsafe(connection)
+}
+
 const admits = (connection: Connection, audience: Audience): boolean =>
   audience === "everyone" || (connection.role === "operator" && satisfies(connection.scopes, audience))
 
@@ -65,6 +85,10 @@ export class Connections extends Context.Service<
     readonly get: (clientId: number) => Connection | undefined
     readonly byConnId: (connId: ConnId) => Connection | undefined
     readonly all: () => Iterable<Connection>
+    /** Keeps a socket for `closeAllUnsafe` until the scope closes, whether or not it finishes the handshake. */
+    readonly keep: (socket: WireSocket) => Effect.Effect<void, never, Scope.Scope>
+    /** Starts closing every socket, also of those who have not finished the handshake. */
+    readonly closeAllUnsafe: (code: number, reason: string) => void
     readonly size: () => number
     /** Requests that run, over all connections. */
     readonly running: () => number
@@ -79,6 +103,7 @@ export class Connections extends Context.Service<
 export const layer: Layer.Layer<Connections> = Layer.sync(Connections, () => {
   const connections = new Map<number, Connection>()
   const ids = new Map<ConnId, Connection>()
+  const sockets = new Set<WireSocket>()
   let lastClientId = 0
   return {
     nextClientId: () => ++lastClientId,
@@ -93,6 +118,14 @@ export const layer: Layer.Layer<Connections> = Layer.sync(Connections, () => {
     get: (clientId) => connections.get(clientId),
     byConnId: (connId) => ids.get(connId),
     all: () => connections.values(),
+    keep: (socket) =>
+      Effect.acquireRelease(
+        Effect.sync(() => sockets.add(socket)),
+        () => Effect.sync(() => sockets.delete(socket))
+      ),
+    closeAllUnsafe: (code, reason) => {
+      for (const socket of sockets) socket.closeUnsafe(code, reason)
+    },
     size: () => connections.size,
     running: () => {
       let sum = 0

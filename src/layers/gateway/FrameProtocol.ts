@@ -14,11 +14,18 @@ import * as Schema from "effect/Schema"
 import type { FromClientEncoded, FromServerEncoded, ResponseExitEncoded } from "effect/rpc/RpcMessage"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
+import { RequestFrame } from "../../protocol/Frame.ts"
 import { ErrorShape, internal, invalidRequest, unavailable } from "../../protocol/GatewayError.ts"
 import { accessOf, failedAnswer, MethodTable } from "../../protocol/MethodTable.ts"
 import { closeOffenderUnsafe, denyUnsafe } from "./Access.ts"
-import { type Connection, Connections, respondUnsafe } from "./Connections.ts"
-import { decodeFrame, decodeParams, MAX_DEPTH, parseJson } from "./decode.ts"
+import { closeRetiredUnsafe, type Connection, Connections, respondUnsafe } from "./Connections.ts"
+import { decodeFrame, decodeParams } from "./decode.ts"
+import type { GatewayLimits } from "./options.ts"
+import { parseJson } from "./parseJson.ts"
+
+/** Bytes of a request, besides those of the methods that carry what people wrote or what machines made. */
+const USUAL_BYTES = 1_048_576
+const carriers: ReadonlySet<string> = new Set(["agent", "chat.send", "node.event", "node.invoke", "node.invoke.result"])
 
 /** Where connections hand in their messages. */
 export class Dispatcher extends Context.Service<
@@ -54,12 +61,18 @@ const errorOf = (exit: Extract<ResponseExitEncoded["exit"], { readonly _tag: "Fa
 
 const decodeShape = Schema.decodeUnknownOption(ErrorShape)
 
+const isId = Schema.is(RequestFrame.fields.id)
+/** The id to answer a bad frame under. */
 const idOf = (json: unknown): string =>
-  typeof json === "object" && json !== null && "id" in json && typeof json.id === "string" && json.id !== ""
-    ? json.id
-    : "invalid"
+  typeof json === "object" && json !== null && "id" in json && isId(json.id) ? json.id : "invalid"
 
-const make = Effect.fnUntraced(function* (limits: { readonly maxInFlight: number }) {
+type Limits = Pick<GatewayLimits, "maxInFlight" | "maxInFlightBytes">
+
+const busy = (what: string) =>
+  unavailable(`${what} already run on this connection; wait for one to end`, { retryable: true, retryAfterMs: 250 })
+    .wire
+
+const make = Effect.fnUntraced(function* (limits: Limits) {
   const connections = yield* Connections
   const disconnects = yield* Queue.unbounded<number>()
   const clientIds = new Set<number>()
@@ -85,9 +98,11 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxInFlight: number
           const request = connection.inFlight.get(key)
           if (request === undefined) return Effect.void
           connection.inFlight.delete(key)
+          connection.inFlightBytes -= request.bytes
           if (response.exit._tag === "Failure") refuseUnsafe(connection, request.id, errorOf(response.exit))
           else if (response.exit.value !== undefined)
             respondUnsafe(connection, request.id, { payload: response.exit.value })
+          closeRetiredUnsafe(connection)
           return Effect.void
         }
         case "Defect":
@@ -114,7 +129,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxInFlight: number
   })
 
   /** What a request is answered at once, when it is not to be run. */
-  const refuse = (connection: Connection, method: string): ErrorShape | undefined => {
+  const refuse = (connection: Connection, method: string, bytes: number): ErrorShape | undefined => {
     if (method === "connect") {
       const denied = denyUnsafe(connection, method)
       return (denied ?? invalidRequest("connect is only valid as the first request")).wire
@@ -125,28 +140,31 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxInFlight: number
     if (stopping && accessOf(method) !== "node") {
       return unavailable("gateway stopping; retry shortly", { retryable: true, retryAfterMs: 1000 }).wire
     }
-    if (connection.inFlight.size >= limits.maxInFlight) {
-      return unavailable(`${limits.maxInFlight} requests already run on this connection; wait for one to end`, {
-        retryable: true,
-        retryAfterMs: 250
-      }).wire
+    if (bytes > USUAL_BYTES && !carriers.has(method)) {
+      return (denyUnsafe(connection, method) ?? invalidRequest(`${method} takes at most ${USUAL_BYTES} bytes`)).wire
+    }
+    if (connection.inFlight.size >= limits.maxInFlight) return busy(`${limits.maxInFlight} requests`)
+    if (connection.inFlight.size > 0 && connection.inFlightBytes + bytes > limits.maxInFlightBytes) {
+      return busy("requests of too many bytes")
     }
     return undefined
   }
 
   const dispatch = (connection: Connection, data: Uint8Array): Effect.Effect<void> =>
     Effect.suspend(() => {
+      if (connection.retired !== undefined) return Effect.void
       const parsed = parseJson(data)
       // OpenClaw ignores what is no JSON once a connection stands.
       if (parsed === undefined) return Effect.void
       const refused = (id: string, error: ErrorShape) => Effect.sync(() => refuseUnsafe(connection, id, error))
-      const badFrame = (problem: string) =>
-        refused(idOf(parsed.json), invalidRequest(`invalid request frame: ${problem}`).wire)
-      if (parsed.deep) return badFrame(`nested deeper than ${MAX_DEPTH} levels`)
+      const badFrame = (id: string, problem: string) =>
+        refused(id, invalidRequest(`invalid request frame: ${problem}`).wire)
+      if (parsed._tag === "Refused") return badFrame(idOf(parsed), parsed.problem)
       const decoded = decodeFrame(parsed.json)
-      if (Result.isFailure(decoded)) return badFrame(decoded.failure)
+      if (Result.isFailure(decoded)) return badFrame(idOf(parsed.json), decoded.failure)
       const frame = decoded.success
-      const refusal = refuse(connection, frame.method)
+      const bytes = data.byteLength
+      const refusal = refuse(connection, frame.method, bytes)
       if (refusal !== undefined) return refused(frame.id, refusal)
       const params = decodeParams(frame.method, frame.params)
       if (Result.isFailure(params)) {
@@ -154,7 +172,8 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxInFlight: number
         return refused(frame.id, (denied ?? invalidRequest(`invalid ${frame.method} params: ${params.failure}`)).wire)
       }
       const id = String(++counter)
-      connection.inFlight.set(id, { id: frame.id, method: frame.method })
+      connection.inFlight.set(id, { id: frame.id, method: frame.method, bytes })
+      connection.inFlightBytes += bytes
       clientIds.add(connection.clientId)
       return write(connection.clientId, {
         _tag: "Request",
@@ -171,6 +190,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxInFlight: number
       Effect.suspend(() => {
         clientIds.delete(connection.clientId)
         connection.inFlight.clear()
+        connection.inFlightBytes = 0
         return Effect.asVoid(Queue.offer(disconnects, connection.clientId))
       }),
     refuseNew: Effect.sync(() => {
@@ -182,6 +202,5 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxInFlight: number
 })
 
 /** The transport and its way in. */
-export const layer = (limits: {
-  readonly maxInFlight: number
-}): Layer.Layer<RpcServer.Protocol | Dispatcher, never, Connections> => Layer.effectContext(make(limits))
+export const layer = (limits: Limits): Layer.Layer<RpcServer.Protocol | Dispatcher, never, Connections> =>
+  Layer.effectContext(make(limits))

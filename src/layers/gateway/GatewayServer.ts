@@ -6,12 +6,12 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
 import * as RpcServer from "effect/rpc/RpcServer"
 import { MethodTable } from "../../protocol/MethodTable.ts"
-import type { Authenticator } from "../../services/Authenticator.ts"
 import type { Channels } from "../../services/ChannelRouter.ts"
 import type { Config } from "../../services/Config.ts"
-import type { DeviceRegistry } from "../../services/DeviceRegistry.ts"
+import { DeviceRegistry } from "../../services/DeviceRegistry.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Gateway, type GatewayStartError } from "../../services/Gateway.ts"
 import type { NodeRegistry } from "../../services/NodeRegistry.ts"
@@ -26,7 +26,7 @@ import * as FrameProtocol from "./FrameProtocol.ts"
 import * as HttpListener from "./HttpListener.ts"
 import * as Methods from "./methods/index.ts"
 import { type GatewayOptions, limitsOf } from "./options.ts"
-import { serve } from "./serveConnection.ts"
+import { CREDENTIALS_CHANGED, serve, type ServeRequirements } from "./serveConnection.ts"
 import * as Snapshots from "./Snapshots.ts"
 
 export type { GatewayAuth, GatewayLimits, GatewayOptions } from "./options.ts"
@@ -56,7 +56,7 @@ const stop = Effect.fnUntraced(function* (
   )
   yield* (yield* Turns).suspend
   yield* Effect.timeoutOption(Connections.idle, answerMs)
-  for (const connection of connections.all()) connection.socket.closeUnsafe(1012, "service restart")
+  connections.closeAllUnsafe(1012, "service restart")
   yield* FiberSet.awaitEmpty(fibers).pipe(Effect.timeoutOption(limits.closeGraceMs))
   yield* FiberSet.clear(fibers)
 })
@@ -66,13 +66,38 @@ const heartbeat = Effect.fnUntraced(function* (options: GatewayOptions) {
   const supervisor = yield* Supervisor
   const events = yield* EventBus
   const snapshots = yield* Snapshots.Snapshots
-  const tick = Effect.flatMap(Clock.currentTimeMillis, (ts) => events.publish("tick", { ts }))
+  const connections = yield* Connections.Connections
+  /** Where a peer's machine is gone, nothing else would tell. */
+  const probe = Effect.suspend(() =>
+    Effect.forEach(
+      Array.from(connections.all()).filter(({ socket }) => !socket.probeUnsafe()),
+      ({ connId }) => Effect.logInfo("a peer that answers no ping is cut").pipe(Effect.annotateLogs({ connId })),
+      { discard: true }
+    )
+  )
+  const tick = Effect.flatMap(Clock.currentTimeMillis, (ts) => events.publish("tick", { ts })).pipe(
+    Effect.andThen(probe)
+  )
   const every = (millis: number, effect: Effect.Effect<void>) =>
     Effect.forever(Effect.andThen(Effect.sleep(millis), effect))
   yield* supervisor.supervise("gateway/tick", every(limits.tickIntervalMs, tick), { restart: "always" })
   yield* supervisor.supervise("gateway/health", every(limits.healthIntervalMs, snapshots.publishHealth), {
     restart: "always"
   })
+})
+
+/** Closes what stands on a device token that was replaced. Subscribed when it returns. */
+const watchTokens = Effect.gen(function* () {
+  const connections = yield* Connections.Connections
+  const supervisor = yield* Supervisor
+  const replacements = yield* (yield* DeviceRegistry).replacements
+  const retire = Effect.map(PubSub.take(replacements), ({ deviceId, issuedAtMs, role }) => {
+    for (const connection of connections.all()) {
+      const same = connection.deviceId === deviceId && connection.role === role
+      if (same && (connection.issuedAtMs ?? 0) < issuedAtMs) Connections.retireUnsafe(connection, CREDENTIALS_CHANGED)
+    }
+  })
+  yield* supervisor.supervise("gateway/devices", Effect.forever(retire), { restart: "always" })
 })
 
 const isV6 = (host: string) => host.includes(":")
@@ -88,10 +113,9 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const connections = yield* Connections.Connections
   const clock = yield* Clock.Clock
   yield* Broadcaster.run
+  yield* watchTokens
   const fibers = yield* FiberSet.make()
-  const run = yield* FiberSet.runtime(fibers)<
-    Authenticator | Connections.Connections | FrameProtocol.Dispatcher | NodeRegistry | Snapshots.Snapshots
-  >()
+  const run = yield* FiberSet.runtime(fibers)<ServeRequirements>()
   const listener = yield* HttpListener.listen(
     options,
     { version: options.version, uptimeMs: () => clock.currentTimeMillisUnsafe() - snapshots.startedAt },

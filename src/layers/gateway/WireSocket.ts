@@ -14,6 +14,8 @@ import type { WebSocket } from "ws"
 /** Messages, and their bytes, read ahead of the connection's fiber before the peer is stopped. */
 const READ_AHEAD = 64
 const READ_AHEAD_BYTES = 1_048_576
+/** Pings that a peer may leave unanswered, and be silent in all the time, before it is taken for gone. */
+const MAX_UNANSWERED = 2
 /** A close frame's reason may hold this many bytes. */
 const MAX_REASON_BYTES = 123
 
@@ -22,8 +24,13 @@ export interface WireSocket {
   readonly receive: Effect.Effect<Uint8Array, Cause.Done>
   /** Hands a text message to the socket; `false` when it is closed or was just closed for reading too slowly. */
   readonly sendUnsafe: (text: string) => boolean
-  /** Starts the closing handshake; the socket is cut when the peer does not answer it in time. */
+  /**
+   * Starts the closing handshake; the socket is cut when the peer does not answer it in time. What the peer said and
+   * nobody has read by then is dropped.
+   */
   readonly closeUnsafe: (code: number, reason: string) => void
+  /** Asks whether the peer is still there; cuts the connection and gives `false` when it left two questions unanswered. */
+  readonly probeUnsafe: () => boolean
   /** Cuts the connection. */
   readonly terminateUnsafe: () => void
   /** The peer was let in: it may send larger messages, and several before the first is handled. */
@@ -58,11 +65,15 @@ export const make = Effect.fnUntraced(function* (
   const closed = yield* Deferred.make<void>()
   let paused = false
   let admitted = false
+  let closing = false
   let waitingBytes = 0
+  let unanswered = 0
 
   // A stranger says one thing at a time.
   const full = () => Queue.sizeUnsafe(messages) >= (admitted ? READ_AHEAD : 1) || waitingBytes >= READ_AHEAD_BYTES
   const onMessage = (data: Buffer | ArrayBuffer | Array<Buffer>) => {
+    if (closing) return
+    unanswered = 0
     const bytes = asBytes(data)
     waitingBytes += bytes.byteLength
     Queue.offerUnsafe(messages, bytes)
@@ -71,6 +82,9 @@ export const make = Effect.fnUntraced(function* (
       socket.pause()
     }
   }
+  const onAlive = () => {
+    unanswered = 0
+  }
   const onClose = () => {
     Queue.endUnsafe(messages)
     Deferred.doneUnsafe(closed, Effect.void)
@@ -78,6 +92,8 @@ export const make = Effect.fnUntraced(function* (
   // ws answers a protocol error with its close code by itself; the event only must not go unheard.
   const onError = () => undefined
   socket.on("message", onMessage)
+  socket.on("ping", onAlive)
+  socket.on("pong", onAlive)
   socket.on("close", onClose)
   socket.on("error", onError)
   yield* Effect.addFinalizer(() =>
@@ -89,19 +105,25 @@ export const make = Effect.fnUntraced(function* (
   )
 
   const closeUnsafe = (code: number, reason: string) => {
+    closing = true
+    // The peer's own close frame is to be read.
     if (paused) socket.resume()
+    paused = false
     socket.close(code, truncateReason(reason))
   }
 
+  const receive: WireSocket["receive"] = Effect.flatMap(Queue.take(messages), (bytes) => {
+    if (closing) return receive
+    waitingBytes -= bytes.byteLength
+    if (paused && !full()) {
+      paused = false
+      socket.resume()
+    }
+    return Effect.succeed(bytes)
+  })
+
   return {
-    receive: Effect.map(Queue.take(messages), (bytes) => {
-      waitingBytes -= bytes.byteLength
-      if (paused && !full()) {
-        paused = false
-        socket.resume()
-      }
-      return bytes
-    }),
+    receive,
     sendUnsafe: (text) => {
       if (socket.readyState !== socket.OPEN) return false
       // A character is at most three bytes of UTF-8: only a frame that might not fit is measured.
@@ -114,6 +136,17 @@ export const make = Effect.fnUntraced(function* (
       return true
     },
     closeUnsafe,
+    probeUnsafe: () => {
+      // A peer that is not read cannot be heard either.
+      if (paused || socket.readyState !== socket.OPEN) return true
+      if (unanswered >= MAX_UNANSWERED) {
+        socket.terminate()
+        return false
+      }
+      unanswered++
+      socket.ping()
+      return true
+    },
     terminateUnsafe: () => socket.terminate(),
     admitUnsafe: (maxPayload) => {
       admitted = true

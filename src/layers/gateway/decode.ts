@@ -1,5 +1,5 @@
 /**
- * Untrusted bytes to frames and params, with errors that name the place.
+ * Untrusted JSON to frames and params, with errors that name the place.
  *
  * The wording follows JSON Schema validators, because that is what OpenClaw's clients and their users read.
  */
@@ -14,9 +14,6 @@ import { RequestFrame } from "../../protocol/Frame.ts"
 import { MethodTable } from "../../protocol/MethodTable.ts"
 
 const strict = { onExcessProperty: "error", errors: "first" } as const
-
-/** Deeper JSON than this is nobody's message, and recursive code further in would not survive it. */
-export const MAX_DEPTH = 256
 
 interface Finding {
   readonly path: ReadonlyArray<PropertyKey>
@@ -129,32 +126,3 @@ export const decodeParams = (method: string, input: unknown): Result.Result<unkn
   const decode = params.get(method)
   return decode === undefined ? Result.fail("unknown method") : decode(input ?? {})
 }
-
-const utf8 = new TextDecoder("utf-8", { fatal: true })
-
-/** Nesting of a JSON text, read without recursion; strings do not count. Stops once it is too deep. */
-const tooDeep = (text: string): boolean => {
-  let depth = 0
-  let quoted = false
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    if (quoted) {
-      if (code === 92) index++
-      else if (code === 34) quoted = false
-    } else if (code === 34) quoted = true
-    else if (code === 91 || code === 123) {
-      if (++depth > MAX_DEPTH) return true
-    } else if (code === 93 || code === 125) depth--
-  }
-  return false
-}
-
-/** JSON in a text or binary message. `undefined` is no JSON value, so it says "not JSON". */
-export const parseJson = (data: Uint8Array): { readonly json: unknown; readonly deep: boolean } | undefined =>
-  Result.getOrUndefined(
-    Result.try(() => {
-      const text = utf8.decode(data)
-      const json: unknown = JSON.parse(text)
-      return { json, deep: tooDeep(text) }
-    })
-  )

@@ -17,6 +17,8 @@ export interface GatewayLimits {
   readonly healthIntervalMs: number
   /** Requests that one connection may have running; the next is refused until one ends. */
   readonly maxInFlight: number
+  /** Bytes of those requests together; a single one may have more. */
+  readonly maxInFlightBytes: number
   /** Sockets that have not finished the handshake, in all and per address. */
   readonly maxPreauth: number
   readonly maxPreauthPerAddress: number
@@ -33,6 +35,7 @@ export const defaultLimits: GatewayLimits = {
   tickIntervalMs: Frame.TICK_INTERVAL_MS,
   healthIntervalMs: 60_000,
   maxInFlight: 512,
+  maxInFlightBytes: 2 * Frame.MAX_PAYLOAD,
   maxPreauth: 512,
   maxPreauthPerAddress: 128,
   maxConnections: 4096,

@@ -12,9 +12,10 @@ import { eventNames } from "../../protocol/EventTable.ts"
 import { MAX_PAYLOAD, PROTOCOL_VERSION } from "../../protocol/Frame.ts"
 import { methodNames } from "../../protocol/MethodTable.ts"
 import type { Authenticator } from "../../services/Authenticator.ts"
+import { DeviceRegistry } from "../../services/DeviceRegistry.ts"
 import { type NodeIdentity, NodeNotConnected, NodeRegistry } from "../../services/NodeRegistry.ts"
 import { targetedFrame } from "./Broadcaster.ts"
-import { type Connection, Connections, respondUnsafe } from "./Connections.ts"
+import { type Connection, Connections, respondUnsafe, retireUnsafe } from "./Connections.ts"
 import { Dispatcher } from "./FrameProtocol.ts"
 import * as Handshake from "./handshake/handshake.ts"
 import { type HandshakeRefused, silent } from "./handshake/refusal.ts"
@@ -37,11 +38,14 @@ const makeConnection = Effect.fnUntraced(function* (
     scopes: grant.scopes,
     client: params.client,
     deviceId: grant.deviceId,
+    issuedAtMs: grant.issuedAtMs,
     address: peer.address,
     connectedAt: yield* Clock.currentTimeMillis,
     inFlight: new Map(),
+    inFlightBytes: 0,
     seq: 0,
-    roleViolations: 0
+    roleViolations: 0,
+    retired: undefined
   } satisfies Connection as Connection
 })
 
@@ -154,13 +158,26 @@ const enter = (connection: Connection, greeting: { readonly id: string; readonly
       })
   )
 
+export type ServeRequirements = Authenticator | Connections | DeviceRegistry | Dispatcher | NodeRegistry | Snapshots
+
+export const CREDENTIALS_CHANGED = "device credentials changed"
+
+/** Looks again whether its token holds: one that was replaced during the handshake was announced before we listened. */
+const checkToken = Effect.fnUntraced(function* (connection: Connection, { grant }: Handshake.Admitted) {
+  if (grant.deviceId === undefined || grant.deviceToken === undefined) return
+  const found = yield* (yield* DeviceRegistry).verifyToken(grant.deviceId, connection.role, grant.deviceToken)
+  if (found === undefined) retireUnsafe(connection, CREDENTIALS_CHANGED)
+})
+
 /** Serves one accepted socket until it is closed. */
 export const serve = Effect.fnUntraced(function* (
   options: GatewayOptions,
   { handshakeDone, peer, socket: raw }: Accepted
-): Effect.fn.Return<void, never, Scope.Scope | Authenticator | Connections | Dispatcher | NodeRegistry | Snapshots> {
+): Effect.fn.Return<void, never, Scope.Scope | ServeRequirements> {
   const limits = limitsOf(options)
   const socket = yield* WireSocket.make(raw, limits)
+  yield* (yield* Connections).keep(socket)
+  if ((yield* Dispatcher).isStopping()) socket.closeUnsafe(1012, "service restart")
   const handshake = yield* Handshake.run(socket, peer).pipe(
     Effect.timeoutOrElse({
       duration: limits.handshakeTimeoutMs,
@@ -175,10 +192,17 @@ export const serve = Effect.fnUntraced(function* (
   yield* Effect.annotateLogsScoped({ connId: connection.connId })
   const payload = yield* hello(options, connection, admitted)
   yield* enter(connection, { id: admitted.id, payload })
-  const registered = yield* Effect.result(registerNode(connection, admitted))
+  const registered = yield* Effect.result(
+    Effect.andThen(checkToken(connection, admitted), () =>
+      connection.retired === undefined ? registerNode(connection, admitted) : Effect.void
+    )
+  )
   if (Result.isFailure(registered)) {
-    yield* Effect.logError("a node could not be registered", registered.failure)
-    return yield* turnAway(socket, silent(1013, "node registry unavailable"))
+    yield* Effect.logError("a connection could not be registered", registered.failure)
+    return yield* turnAway(
+      socket,
+      silent(1013, `${connection.role === "node" ? "node" : "device"} registry unavailable`)
+    )
   }
   yield* (yield* Snapshots).presenceChanged(connection)
   yield* messages(connection)

@@ -10,7 +10,8 @@ import { MINIMUM_PROBE_PROTOCOL, PROTOCOL_VERSION } from "../../../protocol/Fram
 import * as GatewayError from "../../../protocol/GatewayError.ts"
 import type { Role } from "../../../protocol/Role.ts"
 import { Authenticator, type Grant } from "../../../services/Authenticator.ts"
-import { decodeConnect, decodeFrame, parseJson } from "../decode.ts"
+import { decodeConnect, decodeFrame } from "../decode.ts"
+import { parseJson } from "../parseJson.ts"
 import type { WireSocket } from "../WireSocket.ts"
 import { answered, fromAuthError, type HandshakeRefused, protocolMismatch, silent } from "./refusal.ts"
 
@@ -43,7 +44,7 @@ const firstRequest = (
 ): Result.Result<{ readonly id: string; readonly params: ConnectParams }, HandshakeRefused> => {
   const parsed = parseJson(data)
   if (parsed === undefined) return Result.fail(silent(1000, ""))
-  const frame = parsed.deep ? undefined : Result.getOrUndefined(decodeFrame(parsed.json))
+  const frame = parsed._tag === "Refused" ? undefined : Result.getOrUndefined(decodeFrame(parsed.json))
   if (frame === undefined) return Result.fail(silent(1008, "invalid request frame"))
   const { id } = frame
   if (frame.method !== "connect") return Result.fail(answered(id, GatewayError.invalidRequest(FIRST)))

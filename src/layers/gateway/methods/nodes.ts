@@ -6,11 +6,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { NodeId } from "../../../domain/Ids.ts"
-import { internal, invalidRequest, unavailable } from "../../../protocol/GatewayError.ts"
+import { type GatewayError, internal, invalidRequest, unavailable } from "../../../protocol/GatewayError.ts"
 import { type NodeInvokeParams, NodeMethods } from "../../../protocol/methods/nodes.ts"
 import { type InvokeOptions, type NodeApproval, NodeRegistry } from "../../../services/NodeRegistry.ts"
 import { Access } from "../Access.ts"
 import { CurrentConnection } from "../Connections.ts"
+import { excess } from "../parseJson.ts"
 import { approverLacksScope, invokeFailed, storageFailed, unknownRequest } from "./errors.ts"
 
 /** Commands that would let an operator with `operator.write` change what a node allows. */
@@ -26,6 +27,14 @@ const invokeOptions = (params: NodeInvokeParams): InvokeOptions => ({
 })
 
 const readJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
+
+/** JSON inside JSON is bounded like the message around it. */
+const checkPayload = (method: string, json: string | null | undefined): Effect.Effect<void, GatewayError> => {
+  const problem = typeof json === "string" ? excess(Buffer.from(json)) : undefined
+  return problem === undefined
+    ? Effect.void
+    : Effect.fail(invalidRequest(`invalid ${method} params: at /payloadJSON: ${problem}`))
+}
 
 /** A value as its JSON reads: an in-process node may answer with what JSON has no word for. */
 const asJson = (value: unknown) =>
@@ -71,6 +80,7 @@ export const layer = NodeMethods.middleware(Access).toLayer(
       const { connId } = yield* CurrentConnection
       const approval = yield* nodes.approval(connId)
       if (!approval.approved) return yield* unapproved(approval)
+      yield* checkPayload("node.event", params.payloadJSON)
       const json = typeof params.payloadJSON === "string" ? readJson(params.payloadJSON) : Option.some(params.payload)
       if (Option.isNone(json)) return yield* invalidRequest("invalid node.event params: at /payloadJSON: must be JSON")
       const handled = yield* nodes.event(connId, params.event, json.value)
@@ -124,6 +134,12 @@ export const layer = NodeMethods.middleware(Access).toLayer(
             )
             return yield* invalidRequest("invalid node.invoke.result params: at /nodeId: must be this node's own id")
           }
+          yield* checkPayload("node.invoke.result", params.payloadJSON).pipe(
+            // Whoever waits for the answer need not wait for one that will not come.
+            Effect.tapError(({ message }) =>
+              nodes.complete(connId, { id: params.id, nodeId: params.nodeId, ok: false, error: { message } })
+            )
+          )
           return (yield* nodes.complete(connId, params)) ? { ok: true as const } : { ok: true as const, ignored: true }
         }),
       "node.event": event,
