@@ -279,7 +279,7 @@ describe("C12 a device whose token is replaced", () => {
       const afar = yield* Rig.open(url, { headers: { forwarded: "for=192.0.2.1" } })
       const more = { ...tui, scopes: ["operator.write", "x.more"] }
       const asked = yield* afar.request("connect", Rig.signed(device, yield* afar.challenge, Rig.params(more)))
-      const { requestId } = asked.error?.details as { readonly requestId: string }
+      const requestId: string = asked.error?.details.requestId
       const admin = yield* Rig.connect(url)
       const mine = yield* own.raw.request("device.pair.approve", { requestId })
       assert.strictEqual(mine.error?.code, "INVALID_REQUEST", "it lacks what it would give")
@@ -291,7 +291,7 @@ describe("C12 a device whose token is replaced", () => {
       const powerful = yield* Rig.connectDevice(url, self, { ...tui, scopes: ["operator.admin"] })
       const again = yield* Rig.open(url, { headers: { forwarded: "for=192.0.2.1" } })
       const wants = yield* again.request("connect", Rig.signed(self, yield* again.challenge, Rig.params(more)))
-      const id = (wants.error?.details as { readonly requestId: string }).requestId
+      const id: string = wants.error?.details.requestId
       assert.isTrue((yield* powerful.raw.request("device.pair.approve", { requestId: id })).ok)
       assert.deepStrictEqual(yield* powerful.raw.close, { code: 1008, reason: "device credentials changed" })
     }).pipe(Effect.scoped)
