@@ -16,16 +16,7 @@ const quoted = (argument: string) =>
 export const commandText = (argv: ReadonlyArray<string>): string => argv.map(quoted).join(" ")
 
 const shells = /^(?:ba|da|z|k|fi)?sh$/
-/** Programs that run what their arguments say: allowing one says nothing about what it will run. */
-const carriers =
-  /^(?:env|sudo|doas|su|nice|ionice|nohup|timeout|stdbuf|setsid|flock|xargs|watch|time|command|busybox|cmd\.exe|powershell(?:\.exe)?|pwsh(?:\.exe)?)$/i
-
 const baseName = (path: string) => path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1)
-
-export const isCarrier = (executable: string): boolean => {
-  const name = baseName(executable)
-  return shells.test(name) || carriers.test(name)
-}
 
 /** The script of `sh -c "script"`, for the one form whose text callers may send instead of the whole line. */
 const inlineScript = (argv: ReadonlyArray<string>): string | undefined =>

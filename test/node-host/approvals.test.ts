@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
+import { isListed } from "../../src/node-host/allowlist.ts"
 import { commandText, sameCommand } from "../../src/node-host/display.ts"
 import { FILE } from "../../src/node-host/ExecApprovals.ts"
 import { call, commands, context, refusal, run } from "./calls.ts"
@@ -164,6 +165,83 @@ describe("who may run what", () => {
       assert.isTrue((yield* run({ command: ["uname"] })).success)
     }).pipe(Effect.provide(safe))
   )
+})
+
+describe("programs that run programs", () => {
+  const asked = (argv: ReadonlyArray<string>, path: string, realPath = path) => ({
+    argv,
+    executable: { path, realPath, identity: [] },
+    homeDir: "/home/ada"
+  })
+
+  it("are known by any of their names, and need all of their arguments named", () => {
+    const carriers =
+      "sh dash fish env find fdfind awk gawk mawk python3 python3.11 pypy3 perl perl5.36.0 ruby3.1 node nodejs deno bun php8.2 lua5.4 tclsh git tar bsdtar ssh scp rsync make cmake script unshare nsenter chroot timeout nice nohup stdbuf setsid watch parallel xargs flock busybox toybox gdb strace ltrace vi vim.tiny nc.openbsd bash-static python3-dbg vim nvim less man docker podman kubectl ld-linux-x86-64.so.2 ld.so ld-2.31.so ld-musl-x86_64.so.1 ld-linux.so.2 qemu-x86_64 sudo su systemd-run tcpdump wget sort sed zip gcc-12 clang++-14 npx cargo cmd.exe PowerShell.EXE sqlite3 psql"
+    for (const name of carriers.split(" ")) {
+      const path = `/usr/bin/${name}`
+      for (const command of [
+        asked([name, "x"], path),
+        asked([path, "x"], path),
+        // A link; but several programs in one are the one that they are called as.
+        ...(name.endsWith("box") ? [] : [asked(["harmless", "x"], "/home/ada/bin/harmless", path)])
+      ]) {
+        const listed = (pattern: string, argPattern?: string) =>
+          isListed([argPattern === undefined ? { pattern } : { pattern, argPattern }], command)
+        for (const pattern of [name, path, "harmless", "/home/ada/bin/harmless"]) assert.isFalse(listed(pattern), name)
+        for (const glob of ["/usr/bin/*", "/**", "~/bin/*", "/home/ada/bin/harmles?"]) {
+          assert.isFalse(listed(glob, ".*"), name)
+          assert.isFalse(listed(glob), name)
+        }
+        assert.isTrue(listed(path, "x"), name)
+        assert.isTrue(listed(path, "^x$|^y$"), name)
+        for (const part of ["^", "", "y|", ")(", "x)|(?:"]) assert.isFalse(listed(path, part), name)
+      }
+    }
+  })
+
+  it("are not those with a name like theirs, nor one applet of several for another", () => {
+    const plain = [
+      "uptime",
+      "df",
+      "ls",
+      "cat",
+      "gzip",
+      "bzip2",
+      "date",
+      "uname",
+      "base64",
+      "grep",
+      "md5sum",
+      "ping6",
+      "free"
+    ]
+    for (const name of plain) {
+      const path = `/usr/bin/${name}`
+      assert.isTrue(isListed([{ pattern: name }], asked([name], path)), name)
+      assert.isTrue(isListed([{ pattern: "/usr/bin/*" }], asked([name], path)), name)
+      // As on Alpine.
+      assert.isTrue(isListed([{ pattern: name }], asked([name], path, "/bin/busybox")), name)
+      assert.isFalse(isListed([{ pattern: "/bin/busybox" }], asked([name], path, "/bin/busybox")), name)
+    }
+    assert.isFalse(isListed([{ pattern: "sh" }], asked(["sh"], "/bin/sh", "/bin/busybox")))
+    assert.isFalse(isListed([{ pattern: "busybox" }], asked(["busybox"], "/bin/busybox")))
+    assert.isFalse(isListed([{ pattern: "x" }], asked(["x"], "/home/ada/busybox-x", "/bin/busybox")))
+  })
+
+  it("run with the arguments that the README's example names, and no more", () => {
+    const listed = (...args: ReadonlyArray<string>) =>
+      isListed([{ pattern: "git", argPattern: String.raw`^(status|log)\b` }], asked(["git", ...args], "/usr/bin/git"))
+    assert.isTrue(listed("status"))
+    assert.isTrue(listed("log"))
+    for (const args of [
+      ["log", "--output=/home/ada/.profile"],
+      ["status-x"],
+      ["-c", "alias.log=!id", "log"],
+      ["push"]
+    ]) {
+      assert.isFalse(listed(...args))
+    }
+  })
 })
 
 describe("a command as text (E2)", () => {
