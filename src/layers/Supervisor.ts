@@ -58,6 +58,11 @@ const verdict = <E>(exit: Exit.Exit<unknown, E>, policy: SupervisePolicy<E>): Ve
   return terminal ? "failed" : "restart"
 }
 
+const askedWait = <E>(exit: Exit.Exit<unknown, E>, policy: SupervisePolicy<E>): Duration.Duration => {
+  const error = Exit.isSuccess(exit) ? Option.none<E>() : Cause.findErrorOption(exit.cause)
+  return Duration.millis(Option.isSome(error) ? (policy.retryAfterMs?.(error.value) ?? 0) : 0)
+}
+
 export const layer: Layer.Layer<Supervisor> = Layer.effect(
   Supervisor,
   Effect.gen(function* () {
@@ -111,9 +116,10 @@ export const layer: Layer.Layer<Supervisor> = Layer.effect(
           yield* Effect.logError(`given up after ${row.restarts} restarts`)
           return yield* enter(row, Exit.isSuccess(exit) ? "done" : "failed")
         }
+        const pause = Duration.max(wait.value, askedWait(exit, policy))
         yield* enter(row, "backoff")
-        yield* Effect.logInfo(`starts again in ${Duration.format(wait.value)}`)
-        yield* Effect.sleep(wait.value)
+        yield* Effect.logInfo(`starts again in ${Duration.format(pause)}`)
+        yield* Effect.sleep(pause)
         row.restarts += 1
       }
     })

@@ -66,11 +66,12 @@ export type Peer = typeof Peer.Type
 
 /** One message that somebody sent to the bot. */
 export const InboundMessage = Schema.Struct({
-  /** Unique within `(channel, account)`; the same id again is the same message. */
+  /** The channel's number for handing it over, which may come again for something else; for the log. */
   updateId: Schema.NonEmptyString,
-  /** Which credential's sequence `updateId` belongs to, for example the bot's numeric id. */
+  /** Who received it, whatever the account is called: for example the bot's numeric id. */
   source: Schema.NonEmptyString,
   peer: Peer,
+  /** Unique within the source and the chat: the same id again is the same message. */
   messageId: Schema.NonEmptyString,
   sender: Schema.Struct({
     /** The channel's immutable id; access policy looks at nothing else. */
@@ -118,6 +119,11 @@ export interface Channel {
   readonly id: string
   readonly label: string
   readonly accountId: string
+  /**
+   * The `source` of what this channel receives, when it is known beforehand. Messages that wait are then found by it, also
+   * after the account was given another name.
+   */
+  readonly source?: string
   /**
    * Receives for ever. Hands every message to `commit` and confirms it to the channel only after `commit` succeeded.
    * Supervised by the ChannelRouter: `ChannelUnauthorized` ends it, anything else is tried again.

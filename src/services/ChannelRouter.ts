@@ -114,10 +114,18 @@ export class ChannelAccess extends Context.Service<
   {
     /** Ids let in by pairing. */
     readonly allowed: (channel: string, accountId: string) => Effect.Effect<ReadonlyArray<string>, AccessStorageFailed>
-    /** The sender's pending request; a new one with a fresh code when there is none. `created` says which. */
+    /**
+     * The sender's pending request; a new one with a fresh code when there is none. `created` says which, `delivered`
+     * whether the sender has the code. `undefined` when too many wait already.
+     */
     readonly request: (
       sender: Omit<AccessRequest, "code" | "createdAt" | "expiresAt">
-    ) => Effect.Effect<{ readonly request: AccessRequest; readonly created: boolean } | undefined, AccessStorageFailed>
+    ) => Effect.Effect<
+      { readonly request: AccessRequest; readonly created: boolean; readonly delivered: boolean } | undefined,
+      AccessStorageFailed
+    >
+    /** Notes that a code reached its sender. */
+    readonly delivered: (channel: string, code: string) => Effect.Effect<void, AccessStorageFailed>
     readonly pending: (channel?: string) => Effect.Effect<ReadonlyArray<AccessRequest>, AccessStorageFailed>
     readonly approve: (
       channel: string,

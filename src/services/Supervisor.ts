@@ -18,6 +18,8 @@ export interface SupervisePolicy<E> {
   readonly restart: "always" | "on-failure" | "never"
   /** Errors after which no restart can help; the fiber is then `failed` for good. Defects are never terminal. */
   readonly terminal?: (error: E) => boolean
+  /** Milliseconds that an error asks to wait at least; the fiber is in `backoff` meanwhile. */
+  readonly retryAfterMs?: (error: E) => number | undefined
   /** Waits between restarts; exponential from 250 ms to 30 s with full jitter when left out. */
   readonly schedule?: Schedule.Schedule<unknown, unknown>
 }

@@ -71,6 +71,20 @@ export class Turns extends Context.Service<
     readonly submit: (request: TurnRequest) => Effect.Effect<boolean, TurnNotAccepted>
     /** Waits for a turn's end; answers from storage when it ended before. */
     readonly await: (runId: RunId, sessionKey: SessionKey) => Effect.Effect<TurnOutcome, TurnNotAccepted>
+    /** Whether this `runId` was stored before. */
+    readonly knows: (runId: RunId) => Effect.Effect<boolean, TurnNotAccepted>
+    /**
+     * Notes that the session's running turn, or the one named, is to end, as part of the caller's transaction if there is one.
+     * `carryOut`, run after the commit, makes it so and waits for the end, but not for ever. With `seal` what the turn has said
+     * is in the transcript at once, and nothing it says later.
+     */
+    readonly requestAbort: (
+      sessionKey: SessionKey,
+      how: { readonly origin: AbortOrigin; readonly runId?: RunId; readonly seal?: boolean }
+    ) => Effect.Effect<
+      { readonly runIds: ReadonlyArray<RunId>; readonly carryOut: Effect.Effect<void> },
+      TurnNotAccepted
+    >
     /**
      * Ends the session's running turn, or the one named, for good. Its message and what it had said stay in the
      * transcript. Returns the ids of the turns that were ended.

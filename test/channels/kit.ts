@@ -74,7 +74,9 @@ export const makeTurns = () => {
     /** How many of the next calls fail. */
     refuse: 0,
     running: new Map<SessionKey, RunId>(),
-    aborted: [] as Array<SessionKey>
+    aborted: [] as Array<SessionKey>,
+    /** What remains to be done when a turn is to end. */
+    ending: Effect.void as Effect.Effect<void>
   }
   return Object.assign(turns, {
     has: (count: number) => signal.until(() => (turns.submitted.length >= count ? [...turns.submitted] : undefined)),
@@ -93,13 +95,15 @@ export const makeTurns = () => {
           return Effect.succeed(isNew)
         }),
       await: () => Effect.never,
-      abort: (sessionKey) =>
+      knows: (runId) => Effect.sync(() => turns.submitted.some((each) => each.runId === runId)),
+      requestAbort: (sessionKey) =>
         Effect.sync(() => {
           turns.aborted.push(sessionKey)
           const running = turns.running.get(sessionKey)
           turns.running.delete(sessionKey)
-          return running === undefined ? [] : [running]
+          return { runIds: running === undefined ? [] : [running], carryOut: turns.ending }
         }),
+      abort: () => Effect.die("not used"),
       inFlight: (sessionKey) =>
         Effect.sync(() => {
           const runId = turns.running.get(sessionKey)

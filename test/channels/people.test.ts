@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
 import { RunId } from "../../src/domain/Ids.ts"
 import * as SessionKey from "../../src/domain/SessionKey.ts"
 import { ChannelAccess } from "../../src/services/ChannelRouter.ts"
 import { groupPeer, inbound, telegram } from "./kit.ts"
-import { drained, rig, type Rig, run } from "./rig.ts"
+import { advancing, drained, rig, type Rig, run, settled } from "./rig.ts"
 
 describe("strangers", () => {
   it.effect("get one code and the command to approve it; what they wrote reaches nobody", () =>
@@ -58,6 +59,44 @@ describe("strangers", () => {
     })
   )
 
+  const codesOf = (parts: Rig) => parts.channel.sent.map((message) => /`([A-Z2-9]{8})`/.exec(message.text)?.[1])
+
+  for (const outcome of ["refused", "unknown"] as const) {
+    it.effect(`a code whose delivery ended with ${outcome} is told at the next message, and then no more`, () =>
+      Effect.gen(function* () {
+        const parts = yield* rig(telegram({}))
+        yield* run(
+          parts,
+          Effect.gen(function* () {
+            const access = yield* ChannelAccess
+            parts.channel.failures.push(outcome)
+            parts.channel.push(inbound("let me in"))
+            yield* settled
+            parts.channel.push(inbound("hello?"))
+            yield* parts.channel.said(1)
+            yield* settled
+            parts.channel.push(inbound("thanks"))
+            yield* parts.channel.hasConfirmed(3)
+            yield* settled
+            assert.deepStrictEqual(codesOf(parts), [(yield* access.pending())[0]!.code])
+          })
+        )
+      })
+    )
+  }
+
+  it.effect("a code that certainly did not arrive is told again by itself, also after a restart", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig(telegram({}))
+      parts.channel.failures.push("never-sent", "never-sent")
+      parts.channel.push(inbound("let me in"), inbound("please"))
+      yield* run(parts, parts.channel.hasConfirmed(2))
+      yield* run(parts, advancing(parts.channel.said(1)))
+      yield* run(parts, settled)
+      assert.lengthOf(codesOf(parts), 1)
+    })
+  )
+
   it.effect("a code that cannot be delivered does not hold up the others", () =>
     Effect.gen(function* () {
       const parts = yield* rig(telegram({ allowFrom: ["8"] }))
@@ -89,6 +128,26 @@ describe("commands", () => {
       assert.strictEqual(yield* say(parts, "/stop"), "Stopped.")
       assert.deepStrictEqual(parts.turns.aborted, [main])
       assert.strictEqual(yield* say(parts, "/stop", 2), "Nothing is running.")
+    })
+  )
+
+  it.effect("/stop does not hold up others while the turn takes its time to end", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig()
+      parts.turns.ending = Effect.never
+      parts.channel.push(inbound("/stop"), inbound("hello", { sender: { id: "8" } }))
+      yield* run(parts, Effect.all([parts.turns.has(1), parts.channel.said(1)]))
+    })
+  )
+
+  it.effect("an answer that certainly did not arrive is given again, once", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig()
+      parts.channel.failures.push("never-sent", "never-sent")
+      parts.channel.push(inbound("/help"))
+      yield* run(parts, Effect.andThen(advancing(parts.channel.said(1)), settled))
+      yield* run(parts, Effect.andThen(TestClock.adjust("1 hour"), settled))
+      assert.lengthOf(parts.channel.sent, 1)
     })
   )
 

@@ -46,6 +46,16 @@ export const drained: Effect.Effect<void, never, SqlClient.SqlClient> = Effect.s
   )
 )
 
+/** Waits until nothing waits in the inbox, nor to be said. */
+export const settled: Effect.Effect<void, never, SqlClient.SqlClient> = Effect.suspend(() =>
+  Effect.flatMap(
+    SqlClient.SqlClient.use((sql) =>
+      Effect.orDie(sql`SELECT 1 FROM channel_inbox WHERE message IS NOT NULL OR reply IS NOT NULL`)
+    ),
+    (open) => (open.length > 0 ? Effect.andThen(Effect.yieldNow, settled) : Effect.void)
+  )
+)
+
 /** Runs the clock until something has happened that waits for a restart. */
 export const advancing = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.raceFirst(effect, Effect.forever(Effect.andThen(TestClock.adjust("10 seconds"), Effect.yieldNow)))

@@ -4,7 +4,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as TestClock from "effect/testing/TestClock"
 import { RunId } from "../../src/domain/Ids.ts"
 import * as SessionKey from "../../src/domain/SessionKey.ts"
-import { keepMs } from "../../src/layers/channels/Inbox.ts"
+import { keepMs, waitMs } from "../../src/layers/channels/Inbox.ts"
 import type { Channel } from "../../src/services/Channel.ts"
 import { ChannelInterrupted, ChannelUnauthorized } from "../../src/services/Channel.ts"
 import { ChannelRouter, Channels } from "../../src/services/ChannelRouter.ts"
@@ -23,7 +23,7 @@ describe("the way in", () => {
         Effect.gen(function* () {
           const [turn] = yield* parts.turns.has(1)
           assert.deepStrictEqual(turn, {
-            runId: RunId.make(`telegram:42:${message.updateId}`),
+            runId: RunId.make(`telegram:42:7:${message.messageId}`),
             sessionKey: SessionKey.main("main"),
             agentId: "main",
             text: "hello",
@@ -63,6 +63,58 @@ describe("the way in", () => {
       const message = inbound("old bot")
       parts.channel.push(message, { ...message, source: "43", text: "new bot" })
       yield* run(parts, parts.turns.has(2))
+    })
+  )
+
+  it.effect(
+    "an update id that comes again for another message is another message, however long ago the first was",
+    () =>
+      Effect.gen(function* () {
+        const parts = yield* rig()
+        const message = inbound("old")
+        parts.channel.push(message, inbound("new", { updateId: message.updateId }))
+        yield* run(parts, parts.turns.has(2))
+        assert.deepStrictEqual(
+          parts.turns.submitted.map((turn) => turn.text),
+          ["old", "new"]
+        )
+      })
+  )
+
+  it.effect("messages wait for their bot, whatever its account is called by then", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig()
+      parts.turns.refuse = Number.POSITIVE_INFINITY
+      parts.channel.push(inbound("first"))
+      yield* run(parts, parts.channel.hasConfirmed(1), { ...parts.channel.channel, source: "42" })
+      parts.turns.refuse = 0
+      const other = makeChannel()
+      other.push(inbound("of the other bot", { source: "43" }))
+      yield* run(parts, parts.turns.has(1), { ...other.channel, source: "43" })
+      const renamed = makeChannel("telegram", "renamed")
+      const [, turn] = yield* run(parts, parts.turns.has(2), { ...renamed.channel, source: "42" })
+      assert.deepInclude(turn, { text: "first" })
+      assert.strictEqual(turn!.replyTo!.peer.accountId, "renamed")
+      assert.strictEqual(parts.turns.submitted.length, 2)
+    })
+  )
+
+  it.effect("messages whose bot does not come back are given up in the end", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig()
+      parts.turns.refuse = Number.POSITIVE_INFINITY
+      parts.channel.push(inbound("first"))
+      yield* run(parts, parts.channel.hasConfirmed(1), { ...parts.channel.channel, source: "42" })
+      yield* run(
+        parts,
+        Effect.gen(function* () {
+          yield* TestClock.adjust(keepMs * 2)
+          assert.lengthOf(yield* rows, 1)
+          yield* TestClock.adjust(waitMs)
+          assert.deepStrictEqual(yield* rows, [])
+        }),
+        { ...makeChannel("telegram", "other").channel, source: "43" }
+      )
     })
   )
 
@@ -140,6 +192,23 @@ describe("the way in", () => {
     })
   )
 
+  it.effect("old keys go while messages keep coming", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig()
+      yield* run(
+        parts,
+        Effect.gen(function* () {
+          for (let hours = 0; hours <= keepMs / 3_600_000 + 3; hours++) {
+            parts.channel.push(inbound("again"))
+            yield* parts.turns.has(hours + 1)
+            yield* TestClock.adjust("1 hour")
+          }
+          assert.isAtMost((yield* rows).length, keepMs / 3_600_000 + 1)
+        })
+      )
+    })
+  )
+
   it.effect("a row that cannot be read does not block the others", () =>
     Effect.gen(function* () {
       const parts = yield* rig()
@@ -148,7 +217,7 @@ describe("the way in", () => {
         Effect.gen(function* () {
           const sql = yield* SqlClient.SqlClient
           yield* sql`
-            INSERT INTO channel_inbox (channel, source, update_id, account_id, received_at, message)
+            INSERT INTO channel_inbox (channel, source, message_key, account_id, received_at, message)
             VALUES ('telegram', '1', '1', 'default', 0, '{"half":')`
           parts.channel.push(inbound("after it"))
           yield* parts.turns.has(1)
@@ -211,7 +280,9 @@ describe("supervision", () => {
         parts,
         Effect.gen(function* () {
           yield* TestClock.adjust("59 minutes")
-          assert.deepInclude(yield* receiver, { state: "running", restarts: 0 })
+          const waiting = yield* receiver
+          assert.deepInclude(waiting, { state: "backoff", restarts: 0 })
+          assert.include(waiting?.lastCause, "ChannelInterrupted: no")
           yield* TestClock.adjust("2 minutes")
           assert.deepInclude(yield* receiver, { restarts: 1 })
         }),

@@ -105,6 +105,9 @@ const turns = Layer.effect(
             durationMs: 1
           })
         }),
+      knows: (runId) => Effect.map(Ref.get(seen), (known) => known.has(runId)),
+      requestAbort: (_, { runId }) =>
+        Effect.succeed({ runIds: runId === undefined ? [] : [runId], carryOut: Effect.void }),
       abort: (_, { runId }) => Effect.succeed(runId === undefined ? [] : [runId]),
       inFlight: () =>
         Effect.map(Ref.get(seen), (known) => {

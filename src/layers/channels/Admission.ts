@@ -1,19 +1,22 @@
 /**
- * What becomes of one message: policy, then a command or a turn. It may run twice for the same message, when the process
- * died before the inbox noted that it was done; the turn's id makes the second time harmless.
+ * What becomes of one message: policy, then a command or a turn.
+ *
+ * What it changes is changed in one transaction with the inbox's note that the message is dealt with, so a message that comes
+ * up again after a crash has done nothing yet. What cannot be in a transaction (a reply, a turn that has to stop) follows the
+ * commit.
  */
 import * as Effect from "effect/Effect"
-import * as FiberSet from "effect/FiberSet"
 import { RunId } from "../../domain/Ids.ts"
 import * as SessionKey from "../../domain/SessionKey.ts"
-import type { InboundMessage, Peer } from "../../services/Channel.ts"
-import { ChannelAccess, Channels } from "../../services/ChannelRouter.ts"
+import type { InboundMessage } from "../../services/Channel.ts"
+import { ChannelAccess } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import { defaultAgentId, type OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { Turns } from "../../services/Turns.ts"
 import { type ParsedCommand, parseCommand } from "./chatCommands.ts"
-import { decide, policyOf } from "./policy.ts"
+import { type Inbox, keyOf } from "./Inbox.ts"
+import { type Decision, decide, policyOf } from "./policy.ts"
 import * as replies from "./replies.ts"
 
 /** Which conversation a message belongs to. */
@@ -29,37 +32,46 @@ export const sessionKeyOf = (config: OpenClawConfig, message: InboundMessage): S
 
 /** The turn's id: the same message always makes the same turn. */
 export const runIdOf = (message: InboundMessage): RunId =>
-  RunId.make(`${message.peer.channel}:${message.source}:${message.updateId}`)
+  RunId.make(`${message.peer.channel}:${message.source}:${keyOf(message)}`)
 
-interface Accepted {
+/** What was decided about a message, before anything changes. */
+export interface Verdict {
   readonly message: InboundMessage
+  readonly decision: Decision
   readonly config: OpenClawConfig
-  readonly sessionKey: SessionKey.SessionKey
   /** Unix milliseconds. */
   readonly receivedAt: number
 }
 
-export const make = Effect.fnUntraced(function* (sending: FiberSet.FiberSet) {
+/** What is left to do once the change is committed. */
+export interface Deed {
+  readonly reply?: { readonly text: string; readonly code?: string }
+  readonly carryOut?: Effect.Effect<void>
+}
+
+interface Accepted extends Verdict {
+  readonly sessionKey: SessionKey.SessionKey
+}
+
+const nothing: Deed = {}
+
+export const make = Effect.gen(function* () {
   const access = yield* ChannelAccess
-  const channels = yield* Channels
   const config = yield* Config
   const sessions = yield* Sessions
   const turns = yield* Turns
 
-  /** Says something without holding up the messages behind it. */
-  const say = (peer: Peer, text: string) =>
-    FiberSet.run(
-      sending,
-      channels
-        .deliver({ peer, text })
-        .pipe(
-          Effect.catchCause((cause) =>
-            Effect.logWarning(`a reply to chat ${peer.chatId} on ${peer.channel} was not delivered`, cause)
-          )
-        )
-    )
+  const judge = Effect.fn("ChannelRouter.judge")(function* (message: InboundMessage, receivedAt: number) {
+    const { peer } = message
+    // A file that never was good admits nobody.
+    const current = yield* config.get
+    const policy = policyOf(current, peer.channel, peer.accountId)
+    const paired = peer.chatType === "direct" ? yield* access.allowed(peer.channel, peer.accountId) : []
+    return { message, decision: decide(policy, message, paired), config: current, receivedAt } satisfies Verdict
+  })
 
-  const pair = Effect.fnUntraced(function* ({ peer, sender }: InboundMessage) {
+  /** The code is told until it has arrived once. */
+  const pair = Effect.fnUntraced(function* ({ peer, sender }: InboundMessage, inbox: Inbox) {
     const answer = yield* access.request({
       channel: peer.channel,
       accountId: peer.accountId,
@@ -67,11 +79,16 @@ export const make = Effect.fnUntraced(function* (sending: FiberSet.FiberSet) {
       ...(sender.displayName === undefined ? undefined : { displayName: sender.displayName }),
       ...(sender.username === undefined ? undefined : { username: sender.username })
     })
-    if (answer === undefined)
-      return yield* Effect.logInfo(`too many people wait to be let in; ${sender.id} gets no code`)
-    if (!answer.created) return
-    yield* Effect.logInfo(`${sender.id} asks to be let in; \`openclaw pairing list ${peer.channel}\` shows the code`)
-    yield* say(peer, replies.pairing(answer.request))
+    if (answer === undefined) {
+      yield* Effect.logInfo(`too many people wait to be let in; ${sender.id} gets no code`)
+      return nothing
+    }
+    const { created, delivered, request } = answer
+    if (created) {
+      yield* Effect.logInfo(`${sender.id} asks to be let in; \`openclaw pairing list ${peer.channel}\` shows the code`)
+    }
+    if (delivered || (yield* inbox.owesCode(request.code))) return nothing
+    return { reply: { text: replies.pairing(request), code: request.code } } satisfies Deed
   })
 
   const submit = Effect.fnUntraced(function* (accepted: Accepted, text: string) {
@@ -95,56 +112,64 @@ export const make = Effect.fnUntraced(function* (sending: FiberSet.FiberSet) {
       replyTo: { peer }
     })
     yield* Effect.logDebug(isNew ? "a turn was submitted" : "this turn was submitted before")
+    return nothing
   })
 
   const anew = Effect.fnUntraced(function* (accepted: Accepted, command: "new" | "reset", rest: string) {
     const { message, sessionKey } = accepted
-    yield* turns.abort(sessionKey, { origin: "stop" })
+    if (yield* turns.knows(runIdOf(message))) return nothing
+    const { carryOut } = yield* turns.requestAbort(sessionKey, { origin: "stop", seal: true })
     const isReset = yield* sessions.reset(sessionKey).pipe(
       Effect.as(true),
       Effect.catch((error) => Effect.as(Effect.logError(`${sessionKey} was not reset: ${error.message}`), false))
     )
-    if (!isReset) return yield* say(message.peer, replies.sessionNotReset)
-    return yield* rest === "" ? say(message.peer, replies.sessionAnew(command)) : submit(accepted, rest)
+    if (!isReset) return { carryOut, reply: { text: replies.sessionNotReset } } satisfies Deed
+    if (rest === "") return { carryOut, reply: { text: replies.sessionAnew(command) } } satisfies Deed
+    yield* submit(accepted, rest)
+    return { carryOut } satisfies Deed
   })
 
   const run = Effect.fnUntraced(function* (accepted: Accepted, { command, rest }: ParsedCommand) {
-    const { message, sessionKey } = accepted
+    const { sessionKey } = accepted
     switch (command) {
       case "help":
-        return yield* say(message.peer, replies.help)
-      case "stop":
-        return yield* say(message.peer, replies.stopped((yield* turns.abort(sessionKey, { origin: "stop" })).length))
+        return { reply: { text: replies.help } } satisfies Deed
+      case "stop": {
+        const { carryOut, runIds } = yield* turns.requestAbort(sessionKey, { origin: "stop" })
+        return { carryOut, reply: { text: replies.stopped(runIds.length) } } satisfies Deed
+      }
       case "new":
       case "reset":
         return yield* anew(accepted, command, rest)
       case "status": {
         const isRunning = (yield* turns.inFlight(sessionKey)) !== undefined
-        return yield* say(message.peer, replies.status({ sessionKey, isRunning, active: yield* turns.active }))
+        const text = replies.status({ sessionKey, isRunning, active: yield* turns.active })
+        return { reply: { text } } satisfies Deed
       }
     }
   })
 
-  /** Deals with one message. Fails when it must be tried again. */
-  return Effect.fn("ChannelRouter.admit")(function* (message: InboundMessage, receivedAt: number) {
-    const { peer } = message
-    // A file that never was good admits nobody.
-    const current = yield* config.get
-    const policy = policyOf(current, peer.channel, peer.accountId)
-    const paired = peer.chatType === "direct" ? yield* access.allowed(peer.channel, peer.accountId) : []
-    const decision = decide(policy, message, paired)
+  /** Makes the change, as part of the caller's transaction. */
+  const act = Effect.fn("ChannelRouter.act")(function* (
+    verdict: Verdict,
+    inbox: Inbox
+  ): Effect.fn.Return<Deed, Effect.Error<ReturnType<typeof pair>> | Effect.Error<ReturnType<typeof run>>> {
+    const { config, decision, message } = verdict
     switch (decision.kind) {
       case "drop":
-        return yield* Effect.logDebug(
-          `a message of ${message.sender.id} in ${peer.chatId} is dropped: ${decision.reason}`
+        yield* Effect.logDebug(
+          `a message of ${message.sender.id} in ${message.peer.chatId} is dropped: ${decision.reason}`
         )
+        return nothing
       case "pair":
-        return yield* pair(message)
+        return yield* pair(message, inbox)
       case "admit": {
-        const accepted: Accepted = { message, config: current, sessionKey: sessionKeyOf(current, message), receivedAt }
+        const accepted: Accepted = { ...verdict, sessionKey: sessionKeyOf(config, message) }
         const command = parseCommand(message.text)
-        yield* command === undefined ? submit(accepted, message.text) : run(accepted, command)
+        return yield* command === undefined ? submit(accepted, message.text) : run(accepted, command)
       }
     }
   })
+
+  return { judge, act }
 })

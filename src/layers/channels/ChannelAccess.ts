@@ -29,7 +29,8 @@ const Row = Schema.Struct({
   display_name: Schema.NullOr(Schema.String),
   username: Schema.NullOr(Schema.String),
   created_at: Schema.Natural,
-  expires_at: Schema.Natural
+  expires_at: Schema.Natural,
+  delivered_at: Schema.NullOr(Schema.Natural)
 })
 const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
 const decodeIds = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ sender_id: Schema.String })))
@@ -80,7 +81,9 @@ export const layer: Layer.Layer<ChannelAccess, never, SqlClient.SqlClient> = Lay
           (row) => row.account_id === sender.accountId
         )
         const known = waiting.find((row) => row.sender_id === sender.senderId)
-        if (known !== undefined) return { request: requestOf(known), created: false }
+        if (known !== undefined) {
+          return { request: requestOf(known), created: false, delivered: known.delivered_at !== null }
+        }
         if (waiting.length >= maxPending) return undefined
         const made: AccessRequest = { ...sender, code: yield* makeCode, createdAt, expiresAt: createdAt + codeTtlMs }
         yield* sql`INSERT INTO channel_pairing_requests ${sql.insert({
@@ -93,11 +96,16 @@ export const layer: Layer.Layer<ChannelAccess, never, SqlClient.SqlClient> = Lay
           created_at: made.createdAt,
           expires_at: made.expiresAt
         })}`
-        return { request: made, created: true }
+        return { request: made, created: true, delivered: false }
       },
       (effect) => sql.withTransaction(effect),
       orStorageFailed
     )
+
+    const delivered = Effect.fn("ChannelAccess.delivered")(function* (channel: string, code: string) {
+      yield* sql`
+        UPDATE channel_pairing_requests SET delivered_at = ${yield* now} WHERE channel = ${channel} AND code = ${code}`
+    }, orStorageFailed)
 
     const approve = Effect.fn("ChannelAccess.approve")(
       function* (channel: string, code: string) {
@@ -118,6 +126,6 @@ export const layer: Layer.Layer<ChannelAccess, never, SqlClient.SqlClient> = Lay
       Effect.mapError((error) => (error instanceof AccessCodeNotFound ? error : storageFailed(error)))
     )
 
-    return { allowed, request, pending, approve }
+    return { allowed, request, delivered, pending, approve }
   })
 )

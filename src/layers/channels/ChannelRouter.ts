@@ -6,24 +6,21 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
-import type { Channel, ChannelInterrupted, InboundMessage } from "../../services/Channel.ts"
+import type { Channel, InboundMessage } from "../../services/Channel.ts"
 import { ChannelAccess, ChannelRouter, Channels } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
 import { Turns } from "../../services/Turns.ts"
 import * as Admission from "./Admission.ts"
+import * as Answers from "./Answers.ts"
 import * as Inbox from "./Inbox.ts"
 
 /** Messages that are read from the inbox at once. */
 const batch = 50
-
-/** A channel that names a time to wait is left alone that long, before the supervisor's own wait. */
-const obeyRetryAfter = (error: ChannelInterrupted) =>
-  error.retryAfterMs === undefined
-    ? Effect.fail(error)
-    : Effect.andThen(Effect.sleep(error.retryAfterMs), Effect.fail(error))
+const pruneEvery = "1 hour"
 
 export const layer: Layer.Layer<
   ChannelRouter,
@@ -33,51 +30,85 @@ export const layer: Layer.Layer<
   ChannelRouter,
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
+    const access = yield* ChannelAccess
     const channels = yield* Channels
     const supervisor = yield* Supervisor
-    const replies = yield* FiberSet.make()
-    const admit = yield* Admission.make(replies)
+    const aftermath = yield* FiberSet.make()
+    const admission = yield* Admission.make
 
-    /** Hands one message on. One that cannot be read any more is given up, or it would block the others for ever. */
-    const handle = Effect.fnUntraced(function* (inbox: Inbox.Inbox, waiting: Inbox.Waiting) {
-      const message: InboundMessage | undefined = yield* Inbox.decodeMessage(waiting.stored).pipe(
-        // The error would quote the message, which belongs in no log.
-        Effect.catch(() =>
-          Effect.as(Effect.logError(`inbox row ${waiting.seq} cannot be read and is given up`), undefined)
-        )
-      )
-      if (message !== undefined) yield* admit(message, waiting.receivedAt)
-      yield* inbox.done(waiting.seq)
+    const prune = Effect.provideService(Inbox.prune, SqlClient.SqlClient, sql)
+    yield* supervisor.supervise("channels/inbox-pruning", Effect.repeat(prune, Schedule.spaced(pruneEvery)), {
+      restart: "always"
     })
 
-    const empty = Effect.fnUntraced(function* (
-      inbox: Inbox.Inbox,
-      arrived: Latch.Latch
-    ): Effect.fn.Return<never, Effect.Error<ReturnType<typeof handle>>> {
-      yield* inbox.prune
-      while (true) {
-        // Closed before looking: what is committed after the look opens it again.
-        yield* arrived.close
-        const waiting = yield* inbox.waiting(batch)
-        for (const each of waiting) yield* handle(inbox, each)
-        if (waiting.length === 0)
-          yield* Effect.timeoutOrElse(arrived.await, { duration: "1 hour", orElse: () => inbox.prune })
-      }
+    const makeAccount = Effect.fnUntraced(function* (channel: Channel) {
+      const inbox = yield* Effect.provideService(Inbox.make(channel), SqlClient.SqlClient, sql)
+      const answers = yield* Answers.make(inbox, channel.accountId).pipe(
+        Effect.provideService(ChannelAccess, access),
+        Effect.provideService(Channels, channels)
+      )
+      const arrived = yield* Latch.make()
+
+      /** Carries a message out. Whatever it changes is committed together with the note that it is done. */
+      const carryOut = Effect.fnUntraced(function* (seq: number, receivedAt: number, message: InboundMessage) {
+        const verdict = yield* admission.judge(message, receivedAt)
+        const { deed, reply } = yield* sql.withTransaction(
+          Effect.gen(function* () {
+            if (!(yield* inbox.done(seq))) return {}
+            const deed = yield* admission.act(verdict, inbox)
+            if (deed.reply === undefined) return { deed }
+            const { code, text } = deed.reply
+            const idempotencyKey = `${Admission.runIdOf(message)}:command`
+            const reply: Inbox.Reply = {
+              message: { peer: message.peer, text, idempotencyKey },
+              ...(code === undefined ? undefined : { code })
+            }
+            yield* inbox.owe(seq, reply)
+            return { deed, reply }
+          })
+        )
+        if (deed?.carryOut !== undefined) yield* FiberSet.run(aftermath, deed.carryOut, { startImmediately: true })
+        if (reply !== undefined) yield* answers.say(seq, reply)
+      })
+
+      /** One that cannot be read any more is given up, or it would block the others for ever. */
+      const handle = Effect.fnUntraced(function* ({ receivedAt, seq, stored }: Inbox.Waiting) {
+        const message: InboundMessage | undefined = yield* Inbox.decodeMessage(stored).pipe(
+          // The error would quote the message, which belongs in no log.
+          Effect.catch(() => Effect.as(Effect.logError(`inbox row ${seq} cannot be read and is given up`), undefined))
+        )
+        if (message === undefined) return yield* Effect.asVoid(inbox.done(seq))
+        // The account may have another name by now.
+        const peer = { ...message.peer, accountId: channel.accountId }
+        yield* Effect.annotateLogs(carryOut(seq, receivedAt, { ...message, peer }), { update: message.updateId })
+      })
+
+      const empty = Effect.fnUntraced(function* (): Effect.fn.Return<never, Effect.Error<ReturnType<typeof handle>>> {
+        yield* answers.sayAll
+        while (true) {
+          // Closed before looking: what is committed after the look opens it again.
+          yield* arrived.close
+          const waiting = yield* inbox.waiting(batch)
+          for (const each of waiting) yield* handle(each)
+          if (waiting.length === 0) yield* arrived.await
+        }
+      })
+
+      const receive = channel.receive((messages) => Effect.andThen(inbox.commit(messages), Effect.asVoid(arrived.open)))
+      return { empty: empty(), receive }
     })
 
     const add = Effect.fn("ChannelRouter.add")(function* (channel: Channel) {
       const name = `channels/${channel.id}/${channel.accountId}`
-      const inbox = yield* Effect.provideService(Inbox.make(channel.id, channel.accountId), SqlClient.SqlClient, sql)
-      const arrived = yield* Latch.make()
       yield* channels.register(channel)
-      yield* supervisor.supervise(`${name}/inbox`, empty(inbox, arrived), { restart: "always" })
-      yield* supervisor.supervise(
-        name,
-        channel
-          .receive((messages) => Effect.andThen(inbox.commit(messages), Effect.asVoid(arrived.open)))
-          .pipe(Effect.catchTag("ChannelInterrupted", obeyRetryAfter)),
-        { restart: "always", terminal: (error) => error._tag === "ChannelUnauthorized" }
-      )
+      const account = yield* makeAccount(channel)
+      yield* supervisor.supervise(`${name}/inbox`, account.empty, { restart: "always" })
+      yield* supervisor.supervise(name, account.receive, {
+        restart: "always",
+        terminal: (error) => error._tag === "ChannelUnauthorized",
+        // Before the supervisor's own wait is long enough, a channel that names a time would only be asked in vain.
+        retryAfterMs: (error) => (error._tag === "ChannelInterrupted" ? error.retryAfterMs : undefined)
+      })
     })
 
     return { add }

@@ -1,20 +1,31 @@
 /**
- * The inbox: every message that a channel received, stored before the channel hears that it arrived.
+ * The inbox: every message that a channel received, stored before the channel hears that it arrived, and what the bot owes
+ * an answer to by itself.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
-import { InboundMessage, InboxFailed } from "../../services/Channel.ts"
+import type { Channel } from "../../services/Channel.ts"
+import { InboundMessage, InboxFailed, OutboundMessage } from "../../services/Channel.ts"
 import { now } from "../now.ts"
 
-/**
- * Milliseconds that the keys of finished messages are kept. Telegram repeats an update for at most a day, and may begin to
- * count anew after a week of silence: in between, an old key protects nothing and could only swallow a new message.
- */
+/** Milliseconds that the keys of finished messages are kept. Telegram repeats an update for at most a day. */
 export const keepMs = 3 * 24 * 60 * 60 * 1_000
+/** Milliseconds that a message waits for its bot to come back. Nobody wants an answer after that. */
+export const waitMs = 30 * 24 * 60 * 60 * 1_000
 
-const Row = Schema.Struct({ seq: Schema.Natural, received_at: Schema.Natural, message: Schema.String })
-const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
+/** What the bot says by itself. `code` is the pairing code that the text tells. */
+export const Reply = Schema.Struct({
+  message: Schema.Struct({ ...OutboundMessage.fields, idempotencyKey: Schema.NonEmptyString }),
+  code: Schema.optional(Schema.String)
+})
+export type Reply = typeof Reply.Type
+
+const WaitingRow = Schema.Struct({ seq: Schema.Natural, received_at: Schema.Natural, message: Schema.String })
+const decodeWaiting = Schema.decodeUnknownEffect(Schema.Array(WaitingRow))
+const OwedRow = Schema.Struct({ seq: Schema.Natural, reply: Schema.fromJsonString(Reply) })
+const decodeOwed = Schema.decodeUnknownEffect(Schema.Array(OwedRow))
+const encodeReply = Schema.encodeSync(OwedRow.fields.reply)
 const StoredMessage = Schema.fromJsonString(InboundMessage)
 const encodeMessage = Schema.encodeEffect(StoredMessage)
 
@@ -30,13 +41,23 @@ export interface Waiting {
 /** Reads what was stored. */
 export const decodeMessage = Schema.decodeUnknownEffect(StoredMessage)
 
+/** A message's name within its channel and source: chats number their messages once and for all. */
+export const keyOf = ({ messageId, peer }: InboundMessage): string => `${peer.chatId}:${messageId}`
+
 const orInboxFailed = Effect.mapError(
   (error: { readonly message: string }) => new InboxFailed({ message: `the inbox cannot be used: ${error.message}` })
 )
 
-/** Reads and writes the inbox of one channel's account. */
-export const make = Effect.fnUntraced(function* (channel: string, accountId: string) {
+/**
+ * Reads and writes one channel's part of the inbox. Whose messages those are is said by the source where it is known, because
+ * the account's name may change.
+ */
+export const make = Effect.fnUntraced(function* ({ accountId, id: channel, source }: Channel) {
   const sql = yield* SqlClient.SqlClient
+  const own =
+    source === undefined
+      ? sql`channel = ${channel} AND account_id = ${accountId}`
+      : sql`channel = ${channel} AND source = ${source}`
   return {
     /** Stores what is new, all of it or nothing. A message that was stored before changes nothing. */
     commit: Effect.fn("Inbox.commit")(
@@ -45,8 +66,8 @@ export const make = Effect.fnUntraced(function* (channel: string, accountId: str
         for (const message of messages) {
           const stored = yield* encodeMessage(message)
           yield* sql`
-            INSERT INTO channel_inbox (channel, source, update_id, account_id, received_at, message)
-            VALUES (${channel}, ${message.source}, ${message.updateId}, ${accountId}, ${receivedAt}, ${stored})
+            INSERT INTO channel_inbox (channel, source, message_key, account_id, received_at, message)
+            VALUES (${channel}, ${message.source}, ${keyOf(message)}, ${accountId}, ${receivedAt}, ${stored})
             ON CONFLICT DO NOTHING`
         }
       },
@@ -55,22 +76,54 @@ export const make = Effect.fnUntraced(function* (channel: string, accountId: str
     ),
     /** The oldest messages that wait. */
     waiting: Effect.fnUntraced(function* (limit: number) {
-      const rows = yield* decodeRows(
+      const rows = yield* decodeWaiting(
         yield* sql`
           SELECT seq, received_at, message FROM channel_inbox
-          WHERE channel = ${channel} AND account_id = ${accountId} AND message IS NOT NULL
-          ORDER BY seq LIMIT ${limit}`
+          WHERE ${own} AND message IS NOT NULL ORDER BY seq LIMIT ${limit}`
       )
       return rows.map((row): Waiting => ({ seq: row.seq, receivedAt: row.received_at, stored: row.message }))
     }, orInboxFailed),
-    /** The message is dealt with; only its key remains. */
-    done: (seq: number) => orInboxFailed(sql`UPDATE channel_inbox SET message = NULL WHERE seq = ${seq}`),
-    /** Forgets keys that are too old to come again. */
-    prune: Effect.gen(function* () {
-      const before = (yield* now) - keepMs
-      yield* sql`DELETE FROM channel_inbox WHERE received_at < ${before} AND message IS NULL`
-    }).pipe(orInboxFailed)
+    /** The message is dealt with; only its key remains. `false` when it was already. */
+    done: Effect.fnUntraced(function* (seq: number) {
+      const rows = yield* sql`
+        UPDATE channel_inbox SET message = NULL WHERE seq = ${seq} AND message IS NOT NULL RETURNING seq`
+      return rows.length > 0
+    }, orInboxFailed),
+    /** Keeps what is to be said about a message. */
+    owe: (seq: number, reply: Reply) =>
+      orInboxFailed(sql`UPDATE channel_inbox SET reply = ${encodeReply(reply)} WHERE seq = ${seq}`),
+    /** What is still to be said. */
+    owed: Effect.gen(function* () {
+      return yield* decodeOwed(
+        yield* sql`SELECT seq, reply FROM channel_inbox WHERE ${own} AND reply IS NOT NULL ORDER BY seq`
+      )
+    }).pipe(orInboxFailed),
+    /** Whether a pairing code is still to be told. */
+    owesCode: Effect.fnUntraced(function* (code: string) {
+      const rows = yield* sql`
+        SELECT seq FROM channel_inbox
+        WHERE ${own} AND reply IS NOT NULL AND json_extract(reply, '$.code') = ${code} LIMIT 1`
+      return rows.length > 0
+    }, orInboxFailed),
+    /** It was said, or given up. */
+    said: (seq: number) => orInboxFailed(sql`UPDATE channel_inbox SET reply = NULL WHERE seq = ${seq}`)
   }
 })
 
 export type Inbox = Effect.Success<ReturnType<typeof make>>
+
+/** Forgets keys that are too old to come again, and messages whose bot did not come back. */
+export const prune = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const at = yield* now
+  yield* sql`
+    DELETE FROM channel_inbox WHERE received_at < ${at - keepMs} AND message IS NULL AND reply IS NULL`
+  const lost = yield* sql<{ readonly source: string }>`
+    DELETE FROM channel_inbox WHERE received_at < ${at - waitMs} RETURNING source`
+  if (lost.length > 0) {
+    const sources = [...new Set(lost.map((row) => row.source))].join(", ")
+    yield* Effect.logWarning(
+      `${lost.length} messages waited too long for a bot that does not run (${sources}); given up`
+    )
+  }
+}).pipe(orInboxFailed)

@@ -3,6 +3,7 @@
  * `commit` succeeded: what was not stored comes again.
  */
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { InboundMessage } from "../../services/Channel.ts"
@@ -23,7 +24,9 @@ type Commit = (messages: ReadonlyArray<InboundMessage>) => Effect.Effect<void, I
 const explain = (error: TelegramError): string =>
   error.code === 409
     ? `${error.message}. Another program receives with this bot token: stop it, or give this one a bot of its own.`
-    : error.message
+    : error.retryAfterMs === undefined
+      ? error.message
+      : `${error.message}. It asks to be left alone for ${Duration.format(Duration.millis(error.retryAfterMs))}.`
 
 /** What a failed call means for receiving. */
 export const classify = (accountId: string) => (error: TelegramError) =>
@@ -43,10 +46,12 @@ export const classify = (accountId: string) => (error: TelegramError) =>
 export interface PollingOptions {
   readonly api: Api
   readonly accountId: string
+  /** What the messages name as their source; the bot's id when left out. */
+  readonly source?: string | undefined
   readonly state: AccountState
 }
 
-export const receive = ({ accountId, api, state }: PollingOptions) => {
+export const receive = ({ accountId, api, source, state }: PollingOptions) => {
   const classified = Effect.mapError(classify(accountId))
 
   const prepare = Effect.gen(function* () {
@@ -90,7 +95,9 @@ export const receive = ({ accountId, api, state }: PollingOptions) => {
     yield* state.connected
     const received = raw.map((update) => read(update, bot, accountId))
     yield* logIgnored(received)
-    const messages = received.flatMap((entry) => ("message" in entry ? [entry.message] : []))
+    const messages = received.flatMap((entry) =>
+      "message" in entry ? [{ ...entry.message, source: source ?? entry.message.source }] : []
+    )
     if (messages.length > 0) {
       yield* state.received
       yield* commit(messages)

@@ -4,6 +4,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
+import * as Redacted from "effect/Redacted"
 import type { Channel, Peer } from "../../services/Channel.ts"
 import { ChannelUnauthorized, DeliveryFailed } from "../../services/Channel.ts"
 import { AccountState, type TelegramAccount } from "./Account.ts"
@@ -37,6 +38,9 @@ export const parsePeer =
     }
   }
 
+/** A bot token begins with the bot's id. */
+const botIdOf = (token: Redacted.Redacted): string | undefined => /^(\d{1,20}):/.exec(Redacted.value(token))?.[1]
+
 /** An account without a token: it is shown, everything else says what is missing, and messages may wait for one. */
 const withoutToken = (account: TelegramAccount, state: AccountState): Channel => {
   const message = account.tokenProblem ?? `account ${account.accountId} has no bot token`
@@ -44,6 +48,8 @@ const withoutToken = (account: TelegramAccount, state: AccountState): Channel =>
     id: channel,
     label,
     accountId: account.accountId,
+    // Until there is a token nobody knows whose messages it could answer.
+    source: "nobody",
     receive: () =>
       Effect.andThen(
         state.failed(message, true),
@@ -89,11 +95,13 @@ export const make = Effect.fn("TelegramChannel.make")(function* (
   const state = new AccountState(account)
   if (token === undefined) return withoutToken(account, state)
   const api = yield* Api.make({ apiRoot, token, timeoutMs: account.timeoutMs ?? callTimeoutMs })
+  const source = botIdOf(token)
   return {
     id: channel,
     label,
     accountId,
-    receive: Polling.receive({ api, accountId, state }),
+    ...(source === undefined ? undefined : { source }),
+    receive: Polling.receive({ api, accountId, source, state }),
     send: Sending.send({ api, state }),
     typing: Sending.typing({ api, state }),
     parsePeer: parsePeer(accountId),

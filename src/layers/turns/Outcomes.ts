@@ -27,7 +27,7 @@ const said = (text: string, timestamp: number, extra: Partial<TranscriptMessage>
   ...extra
 })
 
-const remember = Effect.fnUntraced(function* (run: Run, message: TranscriptMessage) {
+const remember = Effect.fnUntraced(function* (run: Pick<Run, "request">, message: TranscriptMessage) {
   const { runId, sessionKey } = run.request
   const sessions = yield* Sessions
   const idempotencyKey = `${runId}:assistant`
@@ -90,6 +90,21 @@ export const announceAborted = Effect.fnUntraced(function* (
   })
 })
 
+/** Keeps what an aborted turn had said and no step has stored: once, whoever does it first. */
+export const keepUnstored = Effect.fnUntraced(function* (
+  run: Pick<Run, "request" | "partial">,
+  origin: AbortOrigin
+): Effect.fn.Return<void, SessionStorageFailed, Sessions> {
+  if (run.partial.unstored === "") return
+  const openclawAbort = {
+    aborted: true,
+    origin: origin === "stop" ? "stop-command" : origin,
+    runId: run.request.runId
+  } as const
+  const now = yield* Clock.currentTimeMillis
+  yield* remember(run, said(run.partial.unstored, now, { stopReason: "stop", openclawAbort }))
+})
+
 /** Somebody wanted no more. */
 export const aborted = Effect.fnUntraced(function* (
   run: Run,
@@ -97,14 +112,7 @@ export const aborted = Effect.fnUntraced(function* (
 ): Effect.fn.Return<TurnOutcome, SessionStorageFailed, Sessions | EventBus> {
   const { partial, request, startedAt } = run
   const now = yield* Clock.currentTimeMillis
-  if (partial.unstored !== "") {
-    const openclawAbort = {
-      aborted: true,
-      origin: origin === "stop" ? "stop-command" : origin,
-      runId: request.runId
-    } as const
-    yield* remember(run, said(partial.unstored, now, { stopReason: "stop", openclawAbort }))
-  }
+  yield* keepUnstored(run, origin)
   yield* announceAborted(request, { origin, seq: partial.seq + 1, startedAt, text: partial.text })
   return abortedOutcome(request, partial.text, now - startedAt)
 })

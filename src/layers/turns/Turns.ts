@@ -16,7 +16,7 @@ import type { Channels } from "../../services/ChannelRouter.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
-import { TurnNotAccepted, type TurnRequest, Turns } from "../../services/Turns.ts"
+import { type AbortOrigin, TurnNotAccepted, type TurnRequest, Turns } from "../../services/Turns.ts"
 import * as Engine from "./Engine.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Outcomes from "./Outcomes.ts"
@@ -85,20 +85,42 @@ const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Runnin
       return true
     }).pipe(sql.withTransaction)
 
-  const abort: Turns["Service"]["abort"] = Effect.fn("Turns.abort")(function* (sessionKey, { origin, runId }) {
-    const target = yield* Effect.orDie(ledger.requestAbort(sessionKey, origin, runId))
-    if (target === undefined) return []
-    if (yield* Effect.orDie(cancel(target))) {
-      yield* Effect.provideService(Outcomes.announceAborted(target, { origin, seq: 1, text: "" }), EventBus, bus)
-      return [target.runId]
-    }
-    const turn = running.get(target.runId)
-    if (turn !== undefined) {
-      yield* Deferred.succeed(turn.abort, origin)
-      // It is recorded, so nobody waits for a step that does not let itself be interrupted.
-      yield* Effect.timeoutOption(Deferred.await(turn.ended), abortPatience)
-    }
-    return [target.runId]
+  const knows: Turns["Service"]["knows"] = Effect.fn("Turns.knows")(
+    (runId) => Effect.map(ledger.find(runId), (entry) => entry !== undefined),
+    Effect.mapError(notAccepted("looking up the turn"))
+  )
+
+  const endRunning = Effect.fnUntraced(function* (runId: RunId, origin: AbortOrigin) {
+    const turn = running.get(runId)
+    if (turn === undefined) return
+    yield* Deferred.succeed(turn.abort, origin)
+    // It is recorded, so nobody waits for a step that does not let itself be interrupted.
+    yield* Effect.timeoutOption(Deferred.await(turn.ended), abortPatience)
+  })
+
+  const requestAbort: Turns["Service"]["requestAbort"] = Effect.fn("Turns.requestAbort")(
+    function* (sessionKey, { origin, runId, seal }) {
+      const target = yield* ledger.requestAbort(sessionKey, origin, runId)
+      if (target === undefined) return { runIds: [], carryOut: Effect.void }
+      const runIds = [target.runId]
+      if (yield* cancel(target)) {
+        const announced = Outcomes.announceAborted(target, { origin, seq: 1, text: "" })
+        return { runIds, carryOut: Effect.provideService(announced, EventBus, bus) }
+      }
+      const partial = seal === true ? yield* runner.partialText(target.runId) : undefined
+      if (partial !== undefined) {
+        yield* Effect.provideService(Outcomes.keepUnstored({ request: target, partial }, origin), Sessions, sessions)
+      }
+      return { runIds, carryOut: endRunning(target.runId, origin) }
+    },
+    (effect) => sql.withTransaction(effect),
+    Effect.mapError(notAccepted("ending the turn"))
+  )
+
+  const abort: Turns["Service"]["abort"] = Effect.fn("Turns.abort")(function* (sessionKey, how) {
+    const { carryOut, runIds } = yield* Effect.orDie(requestAbort(sessionKey, how))
+    yield* carryOut
+    return runIds
   })
 
   const inFlight: Turns["Service"]["inFlight"] = Effect.fn("Turns.inFlight")(function* (sessionKey) {
@@ -106,7 +128,15 @@ const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Runnin
     return runId === undefined ? undefined : { runId, text: (yield* runner.partialText(runId))?.text ?? "" }
   })
 
-  return { submit, await: awaitTurn, abort, inFlight, active: Effect.orDie(ledger.countActive) }
+  return {
+    submit,
+    await: awaitTurn,
+    knows,
+    requestAbort,
+    abort,
+    inFlight,
+    active: Effect.orDie(ledger.countActive)
+  }
 })
 
 /** What runs the turns, in a scope of its own that `suspend` closes. */
