@@ -1,6 +1,7 @@
 /** Lockout, device tokens and the proof of a device's key, without sockets and with a test clock. */
 import { generateKeyPairSync } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -125,6 +126,19 @@ describe("C10 lockout", () => {
         assert.strictEqual(tag(yield* Fiber.join(fiber)), "TokenMismatch")
       }
       assert.strictEqual(tag(yield* attempt({}, { local: true, address: "127.0.0.1" })), "ok")
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("F9 a clock that is set back a year locks nobody for a year", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("400 days")
+      for (let failure = 0; failure < 10; failure++) yield* attempt(wrong())
+      yield* TestClock.setTime(Duration.toMillis("35 days"))
+      const locked = yield* attempt({})
+      if (Result.isSuccess(locked) || locked.failure._tag !== "LockedOut") return assert.fail("not locked")
+      assert.strictEqual(locked.failure.retryAfterMs, 300_000)
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual(tag(yield* attempt({})), "ok")
     }).pipe(Effect.provide(layer()))
   )
 

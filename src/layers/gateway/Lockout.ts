@@ -3,7 +3,7 @@
  *
  * Ten failures within a minute lock an address for five minutes, the right credential included. This machine's own
  * addresses are never locked, because then any local program could lock the operator out; their failures are answered ever
- * later instead. Memory is bounded: when the table is full, addresses that are not locked are forgotten first.
+ * later instead. Time is the machine's own, which nobody sets back or forward. Memory is bounded: when the table is full, addresses that are not locked are forgotten first.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -15,12 +15,15 @@ const FIRST_DELAY_MS = 250
 const LONGEST_DELAY_MS = 4_000
 const MAX_TRACKED = 10_000
 
+/** Milliseconds since some moment, never less than before. */
+const elapsed = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
+
 interface Entry {
   failures: number
   /** When the window of these failures began. */
   since: number
-  /** 0 while the address is not locked. */
-  lockedUntil: number
+  /** Missing while the address is not locked. */
+  lockedUntil?: number
 }
 
 export interface Lockout {
@@ -40,7 +43,7 @@ export const make = (): Lockout => {
   const evict = (now: number) => {
     for (const [key, entry] of entries) {
       if (entries.size <= MAX_TRACKED) return
-      if (entry.lockedUntil <= now) entries.delete(key)
+      if ((entry.lockedUntil ?? now) <= now) entries.delete(key)
     }
     // Every entry is locked: the oldest lock goes, the bound holds.
     for (const key of entries.keys()) {
@@ -50,13 +53,11 @@ export const make = (): Lockout => {
   }
 
   return {
-    remaining: (key) =>
-      Effect.map(Clock.currentTimeMillis, (now) => Math.max(0, (entries.get(key)?.lockedUntil ?? 0) - now)),
+    remaining: (key) => Effect.map(elapsed, (now) => Math.max(0, (entries.get(key)?.lockedUntil ?? now) - now)),
     failed: Effect.fnUntraced(function* (key, exempt) {
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* elapsed
       const known = entries.get(key)
-      const entry =
-        known === undefined || now - known.since > WINDOW_MS ? { failures: 0, since: now, lockedUntil: 0 } : known
+      const entry: Entry = known === undefined || now - known.since > WINDOW_MS ? { failures: 0, since: now } : known
       entry.failures++
       if (!exempt && entry.failures >= MAX_FAILURES) entry.lockedUntil = now + LOCKOUT_MS
       entries.delete(key)
