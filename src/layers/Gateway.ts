@@ -34,7 +34,7 @@ import * as ConfigLayer from "./config/Config.ts"
 import { gatewayCredential, type GatewayCredential, type GatewayFlags, resolvePort } from "./config/gatewayAuth.ts"
 import * as DeviceRegistryLayer from "./devices/DeviceRegistry.ts"
 import * as EventBusLayer from "./EventBus.ts"
-import { type Bind, resolveHost } from "./gateway/bind.ts"
+import { type Bind, reachedBy, resolveHost } from "./gateway/bind.ts"
 import * as GatewayServer from "./gateway/GatewayServer.ts"
 import * as ModelsLayer from "./models/Models.ts"
 import * as NodeRegistryLayer from "./nodes/NodeRegistry.ts"
@@ -104,9 +104,7 @@ const server = (options: GatewayLayerOptions) =>
         version: VERSION,
         configPath: config.file,
         stateDir: state.root,
-        ...(gateway?.controlUi?.allowedOrigins === undefined
-          ? undefined
-          : { allowedOrigins: gateway.controlUi.allowedOrigins }),
+        ...reachedBy(gateway),
         ...(options.limits === undefined ? undefined : { limits: options.limits })
       })
     })

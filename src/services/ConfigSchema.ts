@@ -39,6 +39,8 @@ const GatewaySection = Schema.Struct({
   port: Schema.optional(between(1, 65_535)),
   bind: oneOf("auto", "lan", "loopback", "custom", "tailnet"),
   customBindHost: text,
+  /** Where browsers reach this Gateway, for example behind a proxy: `https://gateway.example.com`. */
+  publicOrigin: text,
   auth: Schema.optional(
     Schema.Struct({
       mode: oneOf("none", "token", "password", "trusted-proxy"),

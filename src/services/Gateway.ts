@@ -9,12 +9,15 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { PresenceEntry } from "../protocol/Presence.ts"
 
-/** The address is reachable from other machines and nothing would protect it. Nothing was opened. */
+/** Other machines, or any web page, could come in and nothing would protect the Gateway. Nothing was opened. */
 export class BindRefused extends Schema.TaggedError<BindRefused>()("BindRefused", {
   host: Schema.String,
-  reason: Schema.Literals(["no-auth", "any-origin"])
+  reason: Schema.Literals(["no-auth", "any-origin", "any-page"])
 }) {
   override get message() {
+    if (this.reason === "any-page") {
+      return `refusing to listen on ${this.host} without authentication and with gateway.controlUi.allowedOrigins ["*"]: every web page that a user opens would be an operator.\nFix: set gateway.auth.mode to "token" (or pass --auth token), or list the exact origins.`
+    }
     return this.reason === "no-auth"
       ? `refusing to listen on ${this.host} without authentication: every machine that reaches it would be an operator.\nFix: set gateway.auth.mode to "token" (or pass --auth token), or bind to loopback with --bind loopback.`
       : `refusing to listen on ${this.host} with gateway.controlUi.allowedOrigins ["*"]: every web page that a user opens could connect.\nFix: list the exact origins, or bind to loopback with --bind loopback.`

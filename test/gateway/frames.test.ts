@@ -6,6 +6,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import * as Caps from "../../src/layers/gateway/Caps.ts"
+import { defaultLimits } from "../../src/layers/gateway/options.ts"
 import { EventBus } from "../../src/services/EventBus.ts"
 import * as Rig from "./rig.ts"
 
@@ -130,6 +132,45 @@ describe("frames and resources", () => {
       assert.isTrue((yield* inside.request("health")).ok)
       first.socket.close()
       yield* first.close
+      const again = Effect.gen(function* () {
+        const raw = yield* Rig.open(url)
+        yield* raw.until(() => raw.closed ?? raw.frames[0])
+        return raw.closed === undefined ? undefined : yield* Effect.fail("still full")
+      })
+      yield* Effect.eventually(Effect.scoped(again))
+    }).pipe(Effect.scoped)
+  )
+
+  it("D4 silent connections of one address take no place from another", () => {
+    const caps = Caps.make({ ...defaultLimits, maxUnknownPerAddress: 2 })
+    const admitted = [1, 2, 3].map(() => caps.admit({}, "192.0.2.1", false))
+    assert.deepStrictEqual(admitted, [true, true, false])
+    assert.isTrue(caps.admit({}, "192.0.2.2", false))
+    const local = Array.from({ length: 40 }, () => ({}))
+    assert.strictEqual(local.filter((socket) => caps.admit(socket, "127.0.0.1", true)).length, 32)
+    for (const twice of [local[0], local[0]]) caps.forget(twice!)
+    const again = [1, 2].map(() => caps.admit({}, "127.0.0.1", true))
+    assert.deepStrictEqual(again, [true, false])
+  })
+
+  it.live("D4 connections that say nothing are capped, those that were let in do not count", () =>
+    Effect.gen(function* () {
+      const { gateway, url } = yield* Rig.start({ limits: { maxUnknownPerAddress: 1 } })
+      const inside = yield* Effect.all(Array.from({ length: 20 }, () => Rig.connect(url)))
+      const silent = yield* Effect.all(
+        Array.from({ length: 16 }, () =>
+          Effect.acquireRelease(
+            Effect.callback<ReturnType<typeof tcp>>((resume) => {
+              const socket = tcp(gateway.port, "127.0.0.1", () => resume(Effect.succeed(socket)))
+              socket.on("error", () => undefined)
+            }),
+            (socket) => Effect.sync(() => socket.destroy())
+          )
+        )
+      )
+      assert.strictEqual((yield* (yield* Rig.open(url)).close).code, 0)
+      for (const { raw } of inside) assert.isTrue((yield* raw.request("health")).ok)
+      silent[0]?.destroy()
       const again = Effect.gen(function* () {
         const raw = yield* Rig.open(url)
         yield* raw.until(() => raw.closed ?? raw.frames[0])

@@ -2,11 +2,15 @@
 import { request } from "node:http"
 import { connect as tcp } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Addresses from "../../src/layers/gateway/Addresses.ts"
-import * as Layer from "effect/Layer"
+import { reachedBy } from "../../src/layers/gateway/bind.ts"
 import * as GatewayServer from "../../src/layers/gateway/GatewayServer.ts"
+import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
+import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import * as Rig from "./rig.ts"
 import { services } from "./services.ts"
 
@@ -182,6 +186,13 @@ describe("starting", () => {
       assert.match(error.message, /allowedOrigins/)
     }).pipe(Effect.scoped)
   )
+  it.live("A6 BindRefused: any page without a credential, on this machine too", () =>
+    Effect.gen(function* () {
+      const error = yield* started({ auth: { mode: "none" }, allowedOrigins: ["*"] })
+      assert.strictEqual(error._tag, "BindRefused")
+      assert.match(error.message, /gateway\.auth\.mode/)
+    }).pipe(Effect.scoped)
+  )
   it.live("PortInUse names the port and the fix", () =>
     Effect.gen(function* () {
       const { gateway } = yield* Rig.start()
@@ -207,6 +218,33 @@ describe("starting", () => {
   )
 })
 
+describe("names that the configuration gives", () => {
+  it("are those of its origins and of customBindHost", () => {
+    assert.deepStrictEqual(reachedBy(undefined), { allowedOrigins: [], allowedHosts: [] })
+    assert.deepStrictEqual(
+      reachedBy({
+        customBindHost: " Gateway.Lan ",
+        publicOrigin: "https://gateway.example.com/",
+        controlUi: { allowedOrigins: ["http://[::1]:5173", "*", "https://Page.example"] }
+      }),
+      {
+        allowedOrigins: ["http://[::1]:5173", "*", "https://Page.example", "https://gateway.example.com"],
+        allowedHosts: ["::1", "page.example", "gateway.example.com", "gateway.lan"]
+      }
+    )
+  })
+  it.live("lead to the Gateway; others are refused still", () =>
+    Effect.gen(function* () {
+      const config: OpenClawConfig = { gateway: { publicOrigin: "https://gateway.example.com" } }
+      const { port } = Context.get(yield* Layer.build(GatewayTest.layer({ config })), GatewayTest.GatewayTest)
+      const from = (host: string, origin: string) => rawStatus(port, upgrade([`Host: ${host}`, `Origin: ${origin}`]))
+      assert.strictEqual(yield* from("gateway.example.com", "https://gateway.example.com"), 101)
+      assert.strictEqual(yield* from("gateway.example.com", "https://other.example.com"), 403)
+      assert.strictEqual(yield* from("other.example.com", "https://gateway.example.com"), 403)
+    }).pipe(Effect.scoped, Effect.orDie)
+  )
+})
+
 describe("addresses", () => {
   it("A9 and C10: one key per peer, whatever its spelling", () => {
     assert.strictEqual(Addresses.lockoutKey("::ffff:192.0.2.2"), Addresses.lockoutKey("192.0.2.2"))
@@ -214,8 +252,21 @@ describe("addresses", () => {
     assert.notStrictEqual(Addresses.lockoutKey("2001:db8:0:1::1"), Addresses.lockoutKey("2001:db8:0:2::1"))
     assert.isTrue(Addresses.isLoopbackAddress("::ffff:127.0.0.1"))
     assert.isFalse(Addresses.isLoopbackAddress("128.0.0.1"))
-    for (const header of ["x-forwarded-for", "forwarded", "x-real-ip"]) {
-      assert.isTrue(Addresses.isForwarded({ [header]: "127.0.0.1" }))
+    for (const header of [
+      "forwarded",
+      "via",
+      "x-forwarded-for",
+      "x-forwarded-server",
+      "x-real-ip",
+      "x-client-ip",
+      "true-client-ip",
+      "cf-connecting-ip",
+      "tailscale-user-login"
+    ]) {
+      assert.isTrue(Addresses.isForwarded({ [header]: "127.0.0.1" }), header)
     }
+    assert.isFalse(
+      Addresses.isForwarded({ host: "localhost", origin: "x", "user-agent": "via", "sec-websocket-key": "k" })
+    )
   })
 })

@@ -74,7 +74,7 @@ describe("requests", () => {
   it.live("C5 and A9 a peer that speaks for another is remote: scopes emptied, no silent pairing", () =>
     Effect.gen(function* () {
       const { url } = yield* Rig.start()
-      for (const header of ["X-Forwarded-For", "Forwarded", "X-Real-IP"]) {
+      for (const header of ["X-Forwarded-For", "Forwarded", "X-Real-IP", "CF-Connecting-IP", "Tailscale-User-Login"]) {
         const headers = { [header]: "127.0.0.1" }
         const raw = yield* Rig.open(url, { headers })
         yield* raw.challenge

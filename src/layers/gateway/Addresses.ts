@@ -33,10 +33,12 @@ export const lockoutKey = (address: string): string => {
 }
 
 /** Headers by which a proxy says that it speaks for somebody else. Such a peer is never taken for this machine. */
-const forwarding = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"]
+const forwarding =
+  /^(?:forwarded|via|x-forwarded(?:-.+)?|x-original-.+|x-real-ip|x-(?:cluster-)?client-ip|(?:true|fastly)-client-ip|cf-.+|tailscale-.+|x-(?:envoy|azure|appengine)-.+)$/
 
+/** `headers` by lower-case name. */
 export const isForwarded = (headers: Readonly<Record<string, unknown>>): boolean =>
-  forwarding.some((name) => headers[name] !== undefined)
+  Object.keys(headers).some((name) => forwarding.test(name))
 
 /** Host and port of a `Host` header, or `undefined` when it is malformed. The name is as written, brackets removed. */
 export const parseHost = (header: string): { readonly name: string; readonly literal: boolean } | undefined => {

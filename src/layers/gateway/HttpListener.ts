@@ -18,8 +18,9 @@ import {
   lockoutKey,
   normalizeAddress
 } from "./Addresses.ts"
+import * as Caps from "./Caps.ts"
 import type { SocketPeer } from "./handshake/handshake.ts"
-import { type GatewayLimits, type GatewayOptions, limitsOf } from "./options.ts"
+import { type GatewayOptions, limitsOf } from "./options.ts"
 
 /** Milliseconds and bytes that a peer has for its request line and headers. */
 const HEADERS_TIMEOUT_MS = 10_000
@@ -84,38 +85,13 @@ const policyOf = (options: GatewayOptions): HostPolicy => {
 }
 
 const checkBind = (options: GatewayOptions): Effect.Effect<void, BindRefused> => {
-  if (isLoopbackBind(options.host)) return Effect.void
-  if (options.auth.mode === "none") return Effect.fail(new BindRefused({ host: options.host, reason: "no-auth" }))
-  return options.allowedOrigins?.includes("*") === true
-    ? Effect.fail(new BindRefused({ host: options.host, reason: "any-origin" }))
-    : Effect.void
-}
-
-/** Sockets that have not finished the handshake, in all and by address. */
-const makeCaps = (limits: GatewayLimits) => {
-  const pending = new Map<string, number>()
-  let total = 0
-  let open = 0
-  return {
-    refuses: (key: string) =>
-      open >= limits.maxConnections ||
-      total >= limits.maxPreauth ||
-      (pending.get(key) ?? 0) >= limits.maxPreauthPerAddress,
-    enter: (key: string) => {
-      open++
-      total++
-      pending.set(key, (pending.get(key) ?? 0) + 1)
-    },
-    authenticated: (key: string) => {
-      total--
-      const left = (pending.get(key) ?? 1) - 1
-      if (left <= 0) pending.delete(key)
-      else pending.set(key, left)
-    },
-    leave: () => {
-      open--
-    }
-  }
+  const { auth, host } = options
+  const refuse = (reason: BindRefused["reason"]) => Effect.fail(new BindRefused({ host, reason }))
+  const local = isLoopbackBind(host)
+  const anyOrigin = options.allowedOrigins?.includes("*") === true
+  if (auth.mode === "none" && !local) return refuse("no-auth")
+  if (auth.mode === "none" && anyOrigin) return refuse("any-page")
+  return anyOrigin && !local ? refuse("any-origin") : Effect.void
 }
 
 const bind = (server: Server, options: GatewayOptions): Effect.Effect<number, GatewayStartError> =>
@@ -146,7 +122,7 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
   yield* checkBind(options)
   const limits = limitsOf(options)
   const policy = policyOf(options)
-  const caps = makeCaps(limits)
+  const caps = Caps.make(limits)
   let state: "starting" | "started" | "stopping" = "starting"
 
   const serve = (request: IncomingMessage, response: ServerResponse) => {
@@ -189,6 +165,13 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
   }
   const sockets = new WebSocketServer(socketOptions)
 
+  server.on("connection", (socket) => {
+    const address = normalizeAddress(socket.remoteAddress ?? "unknown")
+    if (!caps.admit(socket, lockoutKey(address), isLoopbackAddress(address))) return socket.destroy()
+    socket.once("close", () => caps.forget(socket))
+    return undefined
+  })
+
   server.on("upgrade", (request, socket, head) => {
     const refusal = judge(policy, request.headers, request.rawHeaders)
     if (refusal !== undefined) return refuseUpgrade(socket, refusal.status, refusal.reason)
@@ -202,6 +185,7 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
       const handshakeDone = () => {
         if (waiting) caps.authenticated(key)
         waiting = false
+        caps.forget(request.socket)
       }
       caps.enter(key)
       client.once("close", () => {

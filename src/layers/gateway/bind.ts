@@ -1,8 +1,9 @@
 /**
- * Which address `gateway.bind` means on this machine.
+ * Which address `gateway.bind` means on this machine, and by which names the configuration says that it is reached.
  */
 import { networkInterfaces } from "node:os"
 import * as Effect from "effect/Effect"
+import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { BindAddressMissing } from "../../services/Gateway.ts"
 
 export type Bind = "auto" | "lan" | "loopback" | "custom" | "tailnet"
@@ -38,3 +39,23 @@ export const resolveHost = Effect.fnUntraced(function* (bind: Bind, custom: stri
       return (yield* tailnetAddress) ?? (yield* new BindAddressMissing({ bind }))
   }
 })
+
+/** Who may come by which name, as `gateway` in the configuration has it. */
+export interface Reached {
+  /** Web origins that may connect besides the Gateway's own. */
+  readonly allowedOrigins: ReadonlyArray<string>
+  /** Host names that lead here: those of the origins, and of `customBindHost`. */
+  readonly allowedHosts: ReadonlyArray<string>
+}
+
+const nameIn = (origin: string): ReadonlyArray<string> => {
+  const url = URL.canParse(origin) ? new URL(origin) : undefined
+  return url === undefined || url.hostname === "" ? [] : [url.hostname.replace(/^\[|\]$/g, "")]
+}
+
+export const reachedBy = (gateway: OpenClawConfig["gateway"]): Reached => {
+  const publicOrigin = gateway?.publicOrigin?.trim().replace(/\/+$/, "") ?? ""
+  const allowedOrigins = [...(gateway?.controlUi?.allowedOrigins ?? []), ...(publicOrigin === "" ? [] : [publicOrigin])]
+  const custom = gateway?.customBindHost?.trim().toLowerCase() ?? ""
+  return { allowedOrigins, allowedHosts: [...allowedOrigins.flatMap(nameIn), ...(custom === "" ? [] : [custom])] }
+}

@@ -22,6 +22,11 @@ export interface GatewayLimits {
   /** Sockets that have not finished the handshake, in all and per address. */
   readonly maxPreauth: number
   readonly maxPreauthPerAddress: number
+  /**
+   * TCP connections of one address that are not, or not yet, a WebSocket that finished the handshake. This machine's own
+   * address, where proxies are, has sixteen times as many.
+   */
+  readonly maxUnknownPerAddress: number
   readonly maxConnections: number
   /** How long running requests may go on once the Gateway stops. */
   readonly drainMs: number
@@ -38,6 +43,7 @@ export const defaultLimits: GatewayLimits = {
   maxInFlightBytes: 2 * Frame.MAX_PAYLOAD,
   maxPreauth: 512,
   maxPreauthPerAddress: 128,
+  maxUnknownPerAddress: 256,
   maxConnections: 4096,
   drainMs: 5_000,
   closeGraceMs: 2_000
