@@ -16,6 +16,7 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { Redactor } from "../layers/logging/Redactor.ts"
 import { GatewayError } from "../protocol/GatewayError.ts"
+import { ConfigInvalid } from "../services/Config.ts"
 import { Json } from "./globals.ts"
 import { Lifetime } from "./lifetime.ts"
 import { document, lines } from "./output.ts"
@@ -48,9 +49,8 @@ export const exitCodeOf = (error: unknown): number => {
 
 /** What to do about errors whose own message only says what happened. */
 const fixOf = (error: unknown): string | undefined => {
+  if (error instanceof ConfigInvalid) return fixOfConfig(error)
   switch (tagOf(error)) {
-    case "ConfigInvalid":
-      return "correct the file, or set the value with `openclaw config set <path> <value>`."
     case "AccessCodeNotFound":
       return "take the current code from `openclaw pairing list`."
     case "ConnectionClosed":
@@ -60,6 +60,13 @@ const fixOf = (error: unknown): string | undefined => {
     default:
       return error instanceof GatewayError ? fixOfRequest(error) : undefined
   }
+}
+
+const fixOfConfig = ({ file, problems }: ConfigInvalid): string => {
+  const whole = problems.find(({ path }) => path === "")
+  if (whole === undefined) return "correct the file, or set each value with `openclaw config set <path> <value>`."
+  const place = /at (line \d+, column \d+)/.exec(whole.expected)?.[1]
+  return `edit ${file}${place === undefined ? "" : ` at ${place}`}; \`openclaw config validate\` says whether it is right then.`
 }
 
 const fixOfRequest = (error: GatewayError): string | undefined => {

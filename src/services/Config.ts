@@ -56,9 +56,12 @@ export class Config extends Context.Service<
     readonly get: Effect.Effect<OpenClawConfig, ConfigInvalid | ConfigUnreadable>
     /** The file's own value tree, undecoded: unknown keys included, secrets not redacted. */
     readonly raw: Effect.Effect<unknown, ConfigInvalid | ConfigUnreadable>
-    /** Sets one dotted path (`channels.telegram.dmPolicy`, `agents.list[0].id`), checks the whole, then replaces the file. */
+    /**
+     * Sets one dotted path (`channels.telegram.dmPolicy`, `agents.list[0].id`), checks the whole, then replaces the file.
+     * Fails when the value is wrong, or makes something else wrong that was not before.
+     */
     readonly set: (path: string, value: unknown) => Effect.Effect<void, ConfigInvalid | ConfigUnreadable>
-    /** Removes one dotted path; `false` when it was not there. */
+    /** Removes one dotted path, by the same rule; `false` when it was not there. */
     readonly unset: (path: string) => Effect.Effect<boolean, ConfigInvalid | ConfigUnreadable>
     /** Dotted paths in the file that this Gateway keeps but does not use. */
     readonly unusedKeys: Effect.Effect<ReadonlyArray<string>, ConfigInvalid | ConfigUnreadable>

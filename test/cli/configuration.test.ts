@@ -168,6 +168,75 @@ describe("config", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("a file that is wrong in several places is mended path by path, and never made worse", () =>
+    Effect.gen(function* () {
+      const folder = yield* withFile(
+        '{"gateway":{"port":"x","bind":"world"},"agents":{"list":[{"name":"n"},{"id":5}]}}'
+      )
+      const cli = (...given: ReadonlyArray<string>) => run({ home: folder }, "config", ...given)
+      const before = readFileSync(fileIn(folder), "utf8")
+      for (const [path, value] of [
+        ["gateway.port", "99999"],
+        ["gateway.auth.mode", "open"],
+        ["agents.list[2]", "{}"],
+        ["agents.list[0].id", ""]
+      ] as const) {
+        const worse = yield* cli("set", path, value)
+        assert.strictEqual(worse.code, 78, path)
+        assert.include(worse.stderr, `nothing was written to ${fileIn(folder)}:\n  ${path}`)
+        assert.match(worse.stderr, /expected [\s\S]*Fix: /)
+      }
+      assert.strictEqual(readFileSync(fileIn(folder), "utf8"), before)
+
+      const one = yield* cli("set", "gateway.port", "19001")
+      assert.strictEqual(one.code, 0)
+      assert.match(one.stderr, /still has 3 problems/)
+      assert.strictEqual((yield* cli("unset", "gateway.bind")).code, 0)
+      // The second item, wrong as well, moves up.
+      assert.strictEqual((yield* cli("unset", "agents.list[0]")).code, 0)
+      const last = yield* cli("set", "agents.list[0].id", "ops")
+      assert.deepStrictEqual([last.code, last.stderr], [0, ""])
+      assert.strictEqual((yield* cli("validate")).code, 0)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a key that nothing reads is kept and said, with what was probably meant", () =>
+    Effect.gen(function* () {
+      const setting = { home: yield* home }
+      const cli = (...given: ReadonlyArray<string>) => run(setting, "config", "set", ...given)
+      const typo = yield* cli("gatway.port", "5")
+      assert.strictEqual(typo.code, 0)
+      assert.strictEqual(typo.stderr, "gatway is not used by this Gateway; kept. Did you mean gateway.port?")
+      for (const [path, meant] of [
+        ["channels.telegram.bottoken", "channels.telegram.botToken"],
+        ["channels.telegram.accounts.work.dmPolcy", "channels.telegram.accounts.work.dmPolicy"],
+        ["agents.entries.a.modle", "agents.entries.a.model"]
+      ] as const) {
+        const ended = yield* cli(path, "pairing")
+        assert.strictEqual(ended.code, 0, path)
+        assert.include(ended.stderr, `Did you mean ${meant}?`, path)
+      }
+      const asJson = yield* cli("mcp.servers", "{}", "--json")
+      assert.deepInclude(JSON.parse(asJson.stdout), {
+        updated: "mcp.servers",
+        needsRestart: false,
+        warning: "mcp is not used by this Gateway; kept."
+      })
+      assert.strictEqual(asJson.stderr, "")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("says what a running Gateway needs a restart for", () =>
+    Effect.gen(function* () {
+      const setting = { home: yield* home }
+      const cli = (...given: ReadonlyArray<string>) => run(setting, "config", ...given)
+      assert.match((yield* cli("set", "gateway.port", "19001")).stdout, /needs a restart for it/)
+      assert.match((yield* cli("unset", "gateway.port")).stdout, /needs a restart for it/)
+      assert.match((yield* cli("set", "channels.telegram.dmPolicy", "open")).stdout, /needs no restart/)
+      assert.strictEqual((yield* cli("set", "gateway.mode", "local")).stdout, "Updated gateway.mode.")
+    }).pipe(Effect.scoped)
+  )
+
   it.live("a text that is no JSON5, and a file that others can write, are 78", () =>
     Effect.gen(function* () {
       for (const command of [
@@ -178,7 +247,10 @@ describe("config", () => {
       ]) {
         const ended = yield* run({ home: yield* withFile("{ nope") }, ...command)
         assert.strictEqual(ended.code, 78, command.join(" "))
-        assert.match(ended.stderr, /JSON5/)
+        assert.match(
+          ended.stderr,
+          /JSON5[\s\S]*Fix: edit .*openclaw\.json at line 1, column 7; `openclaw config validate`/
+        )
       }
       const folder = yield* home
       mkdirSync(fileIn(folder), { recursive: true })

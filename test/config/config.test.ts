@@ -111,7 +111,7 @@ describe("Config", () => {
       Effect.gen(function* () {
         for (const [content, expected] of [
           ["", "valid JSON5"],
-          ["{ a: }", "valid JSON5 (invalid character '}' at 1:6)"],
+          ["{ a: }", "valid JSON5 (invalid character '}' at line 1, column 6)"],
           ["[]", "an object"],
           ["null", "an object"],
           [`${"[".repeat(100_000)}${"]".repeat(100_000)}`, "at most 100 levels of nesting"]

@@ -30,7 +30,7 @@ const set = Command.make(
   },
   lazily(() => import("./config/set.ts"))
 ).pipe(
-  Command.withDescription("Set one value; nothing is written when the result would not be valid"),
+  Command.withDescription("Set one value; nothing is written when it would not be valid"),
   Command.withExamples([
     { command: "openclaw config set agents.defaults.model ollama/qwen3", description: "The model that answers" }
   ])

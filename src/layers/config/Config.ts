@@ -17,7 +17,7 @@ import * as Stream from "effect/Stream"
 import { Config } from "../../services/Config.ts"
 import { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { Redactor } from "../logging/Redactor.ts"
-import { explain, showValue } from "./explain.ts"
+import { explain, madeBy, showValue } from "./explain.ts"
 import { hasIncludes, merge, resolveIncludes } from "./include.ts"
 import type { Path as ConfigPath } from "./path.ts"
 import { parsePath, setAt, unsetAt } from "./path.ts"
@@ -114,10 +114,18 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
           invalid(file, { path: at, value: "a path that cannot be used", expected })
         )
 
-      /** The whole result is checked first, as the next start will read it; then the file is replaced. */
-      const write = Effect.fnUntraced(function* (before: Loaded, tree: unknown) {
+      const problemsIn = (tree: unknown, shown: unknown) =>
+        Result.match(check(tree, shown), { onFailure: ({ problems }) => problems, onSuccess: () => [] })
+
+      /**
+       * The whole result is checked first, as the next start will read it; then the file is replaced. What was wrong
+       * before and elsewhere does not stand in the way, so that a file can be mended path by path.
+       */
+      const write = Effect.fnUntraced(function* (before: Loaded, tree: unknown, set: ConfigPath | undefined) {
         const composed = yield* resolveIncludes(source, tree)
-        yield* Effect.fromResult(check(substitute(composed, env).tree, composed))
+        const after = problemsIn(substitute(composed, env).tree, composed)
+        const made = after.length === 0 ? [] : madeBy(set, problemsIn(before.tree, before.composed), after)
+        if (made.length > 0) return yield* invalid(file, ...made)
         yield* writeTree(source, tree, before)
       })
 
@@ -127,7 +135,7 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
         const tree = yield* Effect.mapError(Effect.fromResult(setAt(before.raw, at, value)), (problem) =>
           invalid(file, { path: problem.at, value: showValue(value, at), expected: problem.expected })
         )
-        yield* write(before, tree)
+        yield* write(before, tree, at)
       }, writing.withPermit)
 
       const unset = Effect.fn("Config.unset")(function* (text: string) {
@@ -135,7 +143,7 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
         const before = yield* load()
         const after = unsetAt(before.raw, at)
         if (after === undefined) return false
-        yield* write(before, after.tree)
+        yield* write(before, after.tree, undefined)
         return true
       }, writing.withPermit)
 

@@ -5,7 +5,7 @@ import type * as SchemaAST from "effect/SchemaAST"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import type { ConfigProblem } from "../../services/Config.ts"
 import type { Path } from "./path.ts"
-import { formatPath, getAt, isTree } from "./path.ts"
+import { formatPath, getAt, isTree, isWithin } from "./path.ts"
 import { redactConfig } from "./redact.ts"
 
 const MAX_SHOWN = 80
@@ -140,5 +140,23 @@ export const explain = (issue: SchemaIssue.Issue, input: unknown): ReadonlyArray
     if (seen.has(key)) return []
     seen.add(key)
     return [{ path: at, value: showValue(getAt(input, path), path), expected }]
+  })
+}
+
+/** The same problem may stand one place further up once an item of an array is gone. */
+const kindOf = ({ expected, path }: ConfigProblem): string => `${path.replace(/\[\d+\]/g, "[]")}\0${expected}`
+
+/** The problems that a change made: those that were not there before, and all that are in what was `set`. */
+export const madeBy = (
+  set: Path | undefined,
+  before: ReadonlyArray<ConfigProblem>,
+  after: ReadonlyArray<ConfigProblem>
+): ReadonlyArray<ConfigProblem> => {
+  const known = before.map(kindOf)
+  return after.filter((problem) => {
+    if (set !== undefined && isWithin(formatPath(set), problem.path)) return true
+    const index = known.indexOf(kindOf(problem))
+    if (index !== -1) known.splice(index, 1)
+    return index === -1
   })
 }

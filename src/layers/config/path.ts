@@ -53,6 +53,10 @@ export const formatPath = (path: Path): string =>
     })
     .join("")
 
+/** Whether the second of two path texts is the first, or leads to something inside it. */
+export const isWithin = (outer: string, inner: string): boolean =>
+  inner === outer || inner.startsWith(`${outer}.`) || inner.startsWith(`${outer}[`)
+
 type Tree = { readonly [key: string]: unknown }
 
 export const isTree = (value: unknown): value is Tree =>

@@ -109,6 +109,9 @@ const isTooDeep = (root: unknown): boolean => {
   return false
 }
 
+const inWords = (message: string): string =>
+  message.replace(/^JSON5: /, "").replace(/ at (\d+):(\d+)$/, " at line $1, column $2")
+
 /** JSON5's messages name the place and at most one character of the text, so no secret is in them. */
 export const parseText = (file: string, text: string): Effect.Effect<unknown, ConfigInvalid> =>
   Effect.try({
@@ -117,7 +120,7 @@ export const parseText = (file: string, text: string): Effect.Effect<unknown, Co
       invalid(file, {
         path: "",
         value: "text that is not JSON5",
-        expected: `valid JSON5 (${error instanceof Error ? error.message.replace(/^JSON5: /, "") : "unreadable"})`
+        expected: `valid JSON5 (${error instanceof Error ? inWords(error.message) : "unreadable"})`
       })
   }).pipe(
     Effect.filterOrFail(

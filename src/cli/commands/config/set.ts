@@ -2,8 +2,8 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import JSON5 from "json5"
 import { Config } from "../../../services/Config.ts"
-import { plain, print } from "../../output.ts"
 import * as State from "../../state.ts"
+import { refused, report } from "./change.ts"
 
 /** `19001` is a number, `"19001"` and `abc` are texts. */
 const valueOf = (text: string): unknown =>
@@ -12,12 +12,8 @@ const valueOf = (text: string): unknown =>
     () => text
   )
 
-/** Says what was set, not to what: the value may be a secret. */
 export const run = Effect.fn("cli.config.set")(function* (flags: { readonly path: string; readonly value: string }) {
   const config = yield* Config
-  yield* config.set(flags.path, valueOf(flags.value))
-  yield* print(
-    { updated: flags.path, path: config.file },
-    () => `Updated ${plain(flags.path)}. Restart the Gateway to apply.`
-  )
+  yield* Effect.mapError(config.set(flags.path, valueOf(flags.value)), refused(config))
+  yield* report(config, "updated", flags.path)
 }, Effect.provide(State.config))
