@@ -4,14 +4,17 @@ import * as Path from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/testing/TestClock"
 import * as FromConfig from "../../src/layers/telegram/fromConfig.ts"
 import * as Supervisor from "../../src/layers/Supervisor.ts"
 import type { Channel } from "../../src/services/Channel.ts"
 import { ChannelRouter } from "../../src/services/ChannelRouter.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
+import * as BotApi from "../../src/testing/BotApi.ts"
 import { makeConfig, Signal, telegram } from "../channels/kit.ts"
 import { clients } from "./kit.ts"
 
@@ -116,6 +119,44 @@ describe("Telegram accounts of the configuration", () => {
 })
 
 describe("accounts that follow the file", () => {
+  it.live("a token that was rotated in its file takes over, by itself or when somebody probes", () =>
+    Effect.gen(function* () {
+      const bot = yield* BotApi.serve()
+      const tokenFile = Path.join(yield* tempFolder, "token")
+      const rotate = (token: string) => {
+        Fs.writeFileSync(`${tokenFile}.new`, token)
+        Fs.renameSync(`${tokenFile}.new`, tokenFile)
+      }
+      rotate("424242:AAold")
+      const config = makeConfig(telegram({ tokenFile, apiRoot: bot.url }))
+      const signal = new Signal()
+      const added: Array<Channel> = []
+      const router = Layer.succeed(ChannelRouter, {
+        add: (channel: Channel) =>
+          Effect.sync(() => {
+            added.push(channel)
+            signal.notify()
+          })
+      })
+      const clock = yield* TestClock.make()
+      yield* Layer.build(
+        FromConfig.layer.pipe(
+          Layer.provide([router, config.layer, Supervisor.layer, clients.undici, NodeFileSystem.layer, environment()])
+        )
+      ).pipe(Effect.provideService(Clock.Clock, clock))
+      const [first] = added
+      assert.deepInclude(yield* first!.probe, { ok: false, status: 401 })
+      assert.lengthOf(added, 1)
+      rotate(bot.token)
+      assert.deepInclude(yield* first!.probe, { ok: true })
+      assert.lengthOf(added, 2)
+      assert.strictEqual(added[1]!.source, "424242")
+      rotate("424242:AAnewer")
+      yield* clock.adjust("30 seconds")
+      yield* signal.until(() => (added.length >= 3 ? true : undefined))
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("changed accounts are started anew, others go on", () =>
     Effect.gen(function* () {
       const signal = new Signal()

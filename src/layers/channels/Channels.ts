@@ -117,6 +117,8 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
     })
 
     const report = Effect.fnUntraced(function* (channel: Channel, current: OpenClawConfig, probed: boolean) {
+      // First, because a probe may bring a channel back to life.
+      const probe = probed ? yield* Effect.timeoutOption(channel.probe, probeTimeoutMs) : undefined
       const status = yield* channel.status
       const policy = channel.id === firstChannel ? policyOf(current, channel.id, channel.accountId) : undefined
       const row: ChannelAccountStatus = {
@@ -124,8 +126,7 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
         ...(policy === undefined ? undefined : { dmPolicy: policy.dmPolicy ?? "pairing" }),
         ...(policy?.allowFrom === undefined ? undefined : { allowFrom: policy.allowFrom.map(String) })
       }
-      if (!probed) return { row, timedOut: false } satisfies AccountReport
-      const probe = yield* Effect.timeoutOption(channel.probe, probeTimeoutMs)
+      if (probe === undefined) return { row, timedOut: false } satisfies AccountReport
       const timedOut = Option.isNone(probe)
       const answer = timedOut ? { ok: false, error: `no answer within ${probeTimeoutMs} ms` } : probe.value
       return { row: { ...row, probe: answer }, timedOut } satisfies AccountReport

@@ -9,8 +9,11 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
+import type { Channel } from "../../services/Channel.ts"
 import { ChannelRouter } from "../../services/ChannelRouter.ts"
 import { Config, type ConfigInvalid, type ConfigUnreadable } from "../../services/Config.ts"
 import type { OpenClawConfig, TelegramAccountConfig } from "../../services/ConfigSchema.ts"
@@ -20,6 +23,8 @@ import { defaultApiRoot } from "./Api.ts"
 import * as TelegramChannel from "./TelegramChannel.ts"
 
 const defaultAccountId = "default"
+/** How often token files are looked at: a token may be rotated without a change of the configuration. */
+const lookEvery = "30 seconds"
 /** A token file that is longer is something else. */
 const maxTokenFileBytes = 4_096
 
@@ -119,12 +124,13 @@ const fingerprint = (account: TelegramAccount): string =>
 
 interface Running {
   readonly fingerprint: string
+  readonly channel: Channel
   readonly scope: Scope.Closeable
 }
 
 /**
- * Adds every account to the router, and later the ones that change. Policies are not read here: the router looks at them
- * for every message.
+ * Adds every account to the router, and later the ones that change, be it in the configuration or in a token file; a probe
+ * looks at once. Policies are not read here: the router looks at them for every message.
  */
 export const layer: Layer.Layer<
   never,
@@ -136,6 +142,7 @@ export const layer: Layer.Layer<
     const router = yield* ChannelRouter
     const supervisor = yield* Supervisor
     const outer = yield* Effect.scope
+    const platform = yield* Effect.context<HttpClient.HttpClient | FileSystem.FileSystem>()
     const running = new Map<string, Running>()
 
     const stop = (accountId: string, account: Running) =>
@@ -144,34 +151,56 @@ export const layer: Layer.Layer<
         Scope.close(account.scope, Exit.void)
       )
 
+    /** The channel as it is after its probe has looked at the token again: perhaps another one by then. */
+    const refreshing = (channel: Channel): Channel => {
+      const present = Effect.sync(() => running.get(channel.accountId)?.channel ?? channel)
+      return {
+        ...channel,
+        probe: Effect.andThen(
+          look,
+          Effect.flatMap(present, ({ probe }) => probe)
+        ),
+        status: Effect.flatMap(present, ({ status }) => status)
+      }
+    }
+
     const start = Effect.fnUntraced(function* (account: TelegramAccount) {
       const scope = yield* Scope.fork(outer)
-      running.set(account.accountId, { fingerprint: fingerprint(account), scope })
       const channel = yield* TelegramChannel.make(account)
-      yield* Scope.provide(router.add(channel), scope)
+      running.set(account.accountId, { fingerprint: fingerprint(account), channel, scope })
+      yield* Scope.provide(router.add(refreshing(channel)), scope)
     })
 
-    /** Not to be interrupted half way: an account would be neither stopped nor started. */
-    const reconcile = Effect.fnUntraced(function* (current: OpenClawConfig) {
-      const accounts = yield* readAccounts(current)
-      const wanted = new Map(accounts.map((account) => [account.accountId, fingerprint(account)]))
-      for (const [accountId, account] of running) {
-        if (wanted.get(accountId) !== account.fingerprint) yield* stop(accountId, account)
-      }
-      for (const account of accounts) if (!running.has(account.accountId)) yield* start(account)
-    }, Effect.uninterruptible)
+    /** One at a time, and not to be interrupted half way: an account would be neither stopped nor started. */
+    const turn = yield* Semaphore.make(1)
+    const reconcile = Effect.fnUntraced(
+      function* () {
+        const accounts = yield* readAccounts(yield* config.get)
+        const wanted = new Map(accounts.map((account) => [account.accountId, fingerprint(account)]))
+        for (const [accountId, account] of running) {
+          if (wanted.get(accountId) !== account.fingerprint) yield* stop(accountId, account)
+        }
+        for (const account of accounts) if (!running.has(account.accountId)) yield* start(account)
+      },
+      Effect.uninterruptible,
+      turn.withPermits(1)
+    )
+    const look: Effect.Effect<void> = Effect.catch(reconcile(), (error) =>
+      Effect.logWarning(`the Telegram accounts stay as they are: ${error.message}`)
+    ).pipe(Effect.provideContext(platform))
 
-    yield* reconcile(yield* config.get)
+    yield* reconcile()
+    yield* supervisor.supervise("channels/telegram-tokens", Effect.repeat(look, Schedule.spaced(lookEvery)), {
+      restart: "always"
+    })
     yield* supervisor.supervise(
       "channels/telegram",
       Stream.runForEach(
         // What changed between the first look and the subscription is seen by the second look.
         Stream.merge(config.changes, Stream.fromEffect(config.get)),
-        reconcile
+        () => look
       ),
-      {
-        restart: "on-failure"
-      }
+      { restart: "on-failure" }
     )
   })
 )
