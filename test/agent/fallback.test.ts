@@ -30,7 +30,7 @@ const choices = (...scripts: ReadonlyArray<ScriptedModel.Script | undefined>) =>
         const models = yield* Effect.forEach(scripts, (script, index) => {
           const provider = String.fromCodePoint(97 + index)
           return script === undefined
-            ? Effect.succeed(undefined)
+            ? Effect.undefined
             : Effect.flatMap(Layer.build(ScriptedModel.layer(script)), (built) =>
                 Effect.map(Context.get(built, Models).resolve(), (model) => ({
                   ...model,

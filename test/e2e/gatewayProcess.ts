@@ -42,7 +42,7 @@ export const startProcess = Effect.fnUntraced(function* (dir: string) {
     Effect.sync(() =>
       spawn(process.execPath, [binary, "gateway", "run", "--port", "0", "--json"], {
         stdio: ["ignore", "pipe", "pipe"],
-        env: { PATH: process.env["PATH"], HOME: dir, OPENCLAW_STATE_DIR: dir }
+        env: { HOME: dir, OPENCLAW_STATE_DIR: dir }
       })
     ),
     (spawned) =>
@@ -53,13 +53,13 @@ export const startProcess = Effect.fnUntraced(function* (dir: string) {
   )
   let log = ""
   child.stderr.on("data", (chunk: Buffer) => (log += chunk.toString()))
-  const port = yield* Effect.callback<number, Error>((resume) => {
+  const port = yield* Effect.callback<number>((resume) => {
     let out = ""
     child.stdout.on("data", (chunk: Buffer) => {
       out += chunk.toString()
       if (out.includes("\n")) resume(Effect.sync(() => decodeReady(out.slice(0, out.indexOf("\n"))).port))
     })
-    child.once("exit", (code) => resume(Effect.fail(new Error(`the Gateway ended with ${code}: ${log}`))))
+    child.once("exit", (code) => resume(Effect.die(`the Gateway ended with ${code}: ${log}`)))
   })
   return {
     connect: (options: Partial<ConnectOptions> = {}) =>

@@ -51,7 +51,7 @@ describe("resolve", () => {
         assert.strictEqual((yield* resolve({ agents: { defaults: { model } } })).ref, "builtin/offline")
         const chosen = yield* resolve({ agents: { defaults: { model: { ...model, primary: "builtin/offline" } } } })
         // One that can be used has the others behind it, those that cannot be used left out.
-        const next = yield* chosen.next ?? Effect.succeed(undefined)
+        const next = yield* chosen.next ?? Effect.die("it has no next")
         assert.deepStrictEqual([next?.ref, next?.next], ["builtin/offline", undefined])
         const error = yield* Effect.flip(
           resolve({ agents: { defaults: { model: { primary: "anthropic/x", fallbacks: ["openai/y"] } } } })
