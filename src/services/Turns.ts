@@ -74,7 +74,7 @@ export class Turns extends Context.Service<
     /** Whether this `runId` was stored before. */
     readonly knows: (runId: RunId) => Effect.Effect<boolean, TurnNotAccepted>
     /**
-     * Notes that the session's running turn, or the one named, is to end, as part of the caller's transaction if there is one.
+     * Notes that every turn of the session that has not ended, or the one named, is to end, as part of the caller's transaction if there is one.
      * `carryOut`, run after the commit, makes it so and waits for the end, but not for ever. With `seal` what the turn has said
      * is in the transcript at once, and nothing it says later.
      */
@@ -86,8 +86,8 @@ export class Turns extends Context.Service<
       TurnNotAccepted
     >
     /**
-     * Ends the session's running turn, or the one named, for good. Its message and what it had said stay in the
-     * transcript. Returns the ids of the turns that were ended.
+     * Ends every turn of the session that has not ended, those that wait and the one that runs, or the one named, for good.
+     * Their messages and what was said stay in the transcript. Returns the ids of the turns that were ended, oldest first.
      */
     readonly abort: (
       sessionKey: SessionKey,

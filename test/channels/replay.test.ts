@@ -88,7 +88,7 @@ describe("commands", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("/stop that cannot be noted stops nothing; once it can it stops one turn", () =>
+  it.live("/stop that cannot be noted stops nothing; once it can it stops what was there before it", () =>
     Effect.gen(function* () {
       const { bot, database, stateDir } = yield* setup
       const reached = yield* Deferred.make<void>()
@@ -116,12 +116,13 @@ describe("commands", () => {
         [0, 0]
       )
       yield* database((db) => db.exec("DROP TRIGGER full"))
-      yield* bot.awaitReply({ matching: (reply) => reply.text === "re: second" })
       yield* bot.awaitReply({ matching: (reply) => reply.text === "Stopped." })
-      assert.deepStrictEqual([...(yield* texts(bot))].sort(), ["Stopped.", "re: second"])
+      yield* bot.sendText({ from: ada, text: "third" })
+      yield* bot.awaitReply({ matching: (reply) => reply.text === "re: third" })
+      assert.deepStrictEqual(yield* texts(bot), ["Stopped.", "re: third"])
       assert.deepStrictEqual(
         (yield* aborts()).map((turn) => turn["n"]),
-        [1, 0]
+        [1, 1, 0]
       )
     }).pipe(Effect.scoped)
   )

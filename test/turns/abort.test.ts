@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as PubSub from "effect/PubSub"
+import * as SqlClient from "effect/sql/SqlClient"
 import { RunId } from "../../src/domain/Ids.ts"
 import { SessionKey } from "../../src/domain/SessionKey.ts"
 import { DeliveryFailed } from "../../src/services/Channel.ts"
@@ -35,7 +37,8 @@ describe("abort", () => {
           text: "Let me look.\n\nhalf an ans"
         })
 
-        assert.deepStrictEqual(yield* turns.abort(main, { origin: "rpc" }), [RunId.make("r1")])
+        const r1 = RunId.make("r1")
+        assert.deepStrictEqual(yield* turns.abort(main, { origin: "rpc", runId: r1 }), [r1])
         assert.deepStrictEqual(w.log, ["typing on", "interrupted", "typing off"])
         const chat = (yield* PubSub.takeUpTo(events, 100)).filter(({ event }) => event === "chat")
         const aborted = chat.find(({ payload }) => "state" in payload && payload.state === "aborted")?.payload
@@ -56,6 +59,49 @@ describe("abort", () => {
         })
         assert.deepStrictEqual(yield* turns.abort(main, { origin: "rpc" }), [])
       }).pipe(Effect.provide(start(w)), Effect.scoped)
+    })
+  )
+
+  it.live("of a session ends what waits there too, and whoever waits for that knows at once", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const held = yield* gate
+      const other = SessionKey.make("agent:main:other")
+      w.agent = (asked) =>
+        Effect.sync(() => w.log.push(asked.runId)).pipe(
+          // It does not let itself be interrupted, so that nothing behind it can run before the gate opens.
+          Effect.andThen(asked.runId === "r1" ? Effect.uninterruptible(held.wait) : Effect.void),
+          Effect.as(ok(asked, "done"))
+        )
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        const ids = ["r1", "r2", "r3"].map((id) => RunId.make(id))
+        yield* Effect.forEach(ids, (id) => turns.submit(request(id, `say ${id}`)))
+        yield* held.reached
+        const waiting = yield* Effect.forkChild(turns.await(RunId.make("r3"), main), { startImmediately: true })
+        // Until it has asked the actor, which is what it would wait for.
+        const sql = yield* SqlClient.SqlClient
+        yield* Effect.repeat(Effect.yieldNow, { times: 100 })
+        const { carryOut, runIds } = yield* sql.withTransaction(turns.requestAbort(main, { origin: "stop" }))
+        assert.deepStrictEqual(runIds, ids)
+        const ended = yield* Effect.forkChild(carryOut, { startImmediately: true })
+        assert.deepInclude(yield* Fiber.join(waiting), { status: "aborted", runId: RunId.make("r3") })
+        assert.deepInclude(yield* turns.await(RunId.make("r2"), main), { status: "aborted" })
+        assert.deepStrictEqual(w.log, ["r1"])
+        // What comes after the command is not meant by it, nor is another session.
+        yield* turns.submit(request("r4", "after"))
+        yield* turns.submit(request("o1", "other", { sessionKey: other }))
+        assert.deepInclude(yield* turns.await(RunId.make("o1"), other), { status: "ok" })
+        yield* held.open
+        yield* Fiber.join(ended)
+        assert.deepInclude(yield* turns.await(RunId.make("r4"), main), { status: "ok" })
+        assert.deepStrictEqual(w.log, ["r1", "o1", "r4"])
+        const { messages } = yield* (yield* Sessions).history(main)
+        assert.sameMembers(
+          messages.map((message) => message.content),
+          ["say r1", "say r2", "say r3", "after"]
+        )
+      }).pipe(Effect.provide(start(w)))
     })
   )
 

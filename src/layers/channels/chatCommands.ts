@@ -12,7 +12,7 @@ export interface ChatCommand {
 export const chatCommands: ReadonlyArray<ChatCommand> = [
   { command: "help", description: "What this bot understands" },
   { command: "status", description: "What the session is doing" },
-  { command: "stop", description: "Stop the reply that is being made" },
+  { command: "stop", description: "Stop the reply that is being made and those that wait" },
   { command: "new", description: "Start a new session" },
   { command: "reset", description: "Forget this session" }
 ]

@@ -34,6 +34,7 @@ export interface Begun {
 }
 
 interface Row {
+  readonly seq: number
   readonly run_id: RunId
   readonly request: string
   readonly session_key: SessionKey
@@ -114,21 +115,21 @@ export const make = Effect.gen(function* () {
     }),
 
     /**
-     * Notes that a turn is to end: the one named, or else the first of the session that has not ended. `undefined` when
-     * there is none.
+     * Notes that turns are to end: the one named, or else all of the session that have not ended. They are returned, the
+     * oldest first.
      */
     requestAbort: Effect.fnUntraced(function* (sessionKey: SessionKey, origin: AbortOrigin, runId: RunId | undefined) {
       const which =
         runId === undefined
-          ? sql`seq = (SELECT MIN(seq) FROM turns WHERE session_key = ${sessionKey} AND finished_at IS NULL)`
+          ? sql`session_key = ${sessionKey} AND finished_at IS NULL`
           : sql`run_id = ${runId} AND session_key = ${sessionKey} AND finished_at IS NULL`
       const rows = yield* sql<Row>`
         UPDATE turns SET
           abort_requested_at = COALESCE(abort_requested_at, ${yield* now}),
           abort_origin = COALESCE(abort_origin, ${origin})
         WHERE ${which} RETURNING *`
-      const row = rows[0]
-      return row === undefined ? undefined : yield* Effect.orDie(decodeRequest(row.request))
+      const oldestFirst = [...rows].sort((a, b) => a.seq - b.seq)
+      return yield* Effect.forEach(oldestFirst, (row) => Effect.orDie(decodeRequest(row.request)))
     }),
 
     /** Ends a turn that has not started. `false` when it has started meanwhile, or ended. */

@@ -7,6 +7,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -16,7 +17,7 @@ import type { Channels } from "../../services/ChannelRouter.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
-import { type AbortOrigin, TurnNotAccepted, type TurnRequest, Turns } from "../../services/Turns.ts"
+import { type AbortOrigin, TurnNotAccepted, type TurnOutcome, type TurnRequest, Turns } from "../../services/Turns.ts"
 import * as Engine from "./Engine.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Outcomes from "./Outcomes.ts"
@@ -67,20 +68,26 @@ const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Runnin
     Effect.mapError(notAccepted("storing the message"))
   )
 
+  /** Turns that ended without having begun: their actor answers for them only when it comes to them. */
+  const cancelled = yield* PubSub.unbounded<TurnOutcome>()
+
   const awaitTurn: Turns["Service"]["await"] = Effect.fn("Turns.await")(function* (runId, sessionKey) {
+    const cancellations = yield* PubSub.subscribe(cancelled)
     const entry = yield* Effect.mapError(ledger.find(runId), notAccepted("looking up the turn"))
     if (entry === undefined || entry.sessionKey !== sessionKey) {
       return yield* new TurnNotAccepted({ message: `there is no turn ${runId} in ${sessionKey}` })
     }
     if (entry.finished && entry.outcome !== undefined) return entry.outcome
+    const isCancelled = PubSub.take(cancellations).pipe(Effect.repeat({ until: (outcome) => outcome.runId === runId }))
     // The same message again: the actor answers it once, and everybody who asks gets that answer.
-    return yield* Effect.mapError(actor(sessionKey).turn({ runId }), notAccepted("waiting for the turn"))
-  })
+    const answered = Effect.mapError(actor(sessionKey).turn({ runId }), notAccepted("waiting for the turn"))
+    return yield* Effect.raceFirst(answered, isCancelled)
+  }, Effect.scoped)
 
   /** Ends a turn that only waits in the mailbox; its actor will find it finished. `false` when it does not wait. */
-  const cancel = (request: TurnRequest) =>
+  const cancel = (request: TurnRequest, outcome: TurnOutcome) =>
     Effect.gen(function* () {
-      if (!(yield* ledger.cancel(Outcomes.abortedOutcome(request, "", 0)))) return false
+      if (!(yield* ledger.cancel(outcome))) return false
       yield* sessions.append([Outcomes.userEntry(request)])
       return true
     }).pipe(sql.withTransaction)
@@ -98,20 +105,29 @@ const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Runnin
     yield* Effect.timeoutOption(Deferred.await(turn.ended), abortPatience)
   })
 
+  /** Ends a turn as far as the book and the transcript go; what is left to do is returned. */
+  const endOne = Effect.fnUntraced(function* (target: TurnRequest, origin: AbortOrigin, seal: boolean) {
+    const outcome = Outcomes.abortedOutcome(target, "", 0)
+    if (yield* cancel(target, outcome)) {
+      const announced = Outcomes.announceAborted(target, { origin, seq: 1, text: "" })
+      return Effect.andThen(PubSub.publish(cancelled, outcome), Effect.provideService(announced, EventBus, bus))
+    }
+    const partial = seal ? yield* runner.partialText(target.runId) : undefined
+    if (partial !== undefined) {
+      yield* Effect.provideService(Outcomes.keepUnstored({ request: target, partial }, origin), Sessions, sessions)
+    }
+    return endRunning(target.runId, origin)
+  })
+
   const requestAbort: Turns["Service"]["requestAbort"] = Effect.fn("Turns.requestAbort")(
     function* (sessionKey, { origin, runId, seal }) {
-      const target = yield* ledger.requestAbort(sessionKey, origin, runId)
-      if (target === undefined) return { runIds: [], carryOut: Effect.void }
-      const runIds = [target.runId]
-      if (yield* cancel(target)) {
-        const announced = Outcomes.announceAborted(target, { origin, seq: 1, text: "" })
-        return { runIds, carryOut: Effect.provideService(announced, EventBus, bus) }
+      const targets = yield* ledger.requestAbort(sessionKey, origin, runId)
+      const deeds = yield* Effect.forEach(targets, (target) => endOne(target, origin, seal === true))
+      return {
+        runIds: targets.map((target) => target.runId),
+        // What only waited is told first; the running turn may take its time.
+        carryOut: Effect.forEach(deeds.toReversed(), (deed) => deed, { discard: true })
       }
-      const partial = seal === true ? yield* runner.partialText(target.runId) : undefined
-      if (partial !== undefined) {
-        yield* Effect.provideService(Outcomes.keepUnstored({ request: target, partial }, origin), Sessions, sessions)
-      }
-      return { runIds, carryOut: endRunning(target.runId, origin) }
     },
     (effect) => sql.withTransaction(effect),
     Effect.mapError(notAccepted("ending the turn"))
