@@ -12,12 +12,20 @@ export const on = (name: string, description: string): Flag.Flag<boolean> =>
 export const text = (name: string, description: string): Flag.Flag<string | undefined> =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.optional, Flag.map(Option.getOrUndefined))
 
-/** A whole number of at least `minimum`; `undefined` when it is not given. */
-export const whole = (name: string, description: string, minimum = 0): Flag.Flag<number | undefined> =>
+/** A whole number from `minimum` to `maximum`; `undefined` when it is not given. */
+export const whole = (
+  name: string,
+  description: string,
+  minimum = 0,
+  maximum = Number.MAX_SAFE_INTEGER
+): Flag.Flag<number | undefined> =>
   Flag.Int(name).pipe(
     Flag.filter(
-      (value) => value >= minimum,
-      (value) => `--${name} is ${value}; give a whole number of at least ${minimum}`
+      (value) => value >= minimum && value <= maximum,
+      (value) =>
+        maximum === Number.MAX_SAFE_INTEGER
+          ? `--${name} is ${value}; give a whole number of at least ${minimum}`
+          : `--${name} is ${value}; give a whole number from ${minimum} to ${maximum}`
     ),
     Flag.withDescription(description),
     Flag.optional,

@@ -73,7 +73,11 @@ const port = (input: TargetInput): Result.Result<number, InvalidEndpoint> => {
   return /^\d{1,5}$/.test(given) && value >= 1 && value <= 65_535
     ? Result.succeed(value)
     : Result.fail(
-        new InvalidEndpoint({ source: "OPENCLAW_GATEWAY_PORT", problem: "has a port that is not 1 to 65535" })
+        new InvalidEndpoint({
+          source: "OPENCLAW_GATEWAY_PORT",
+          problem: "has a port that is not 1 to 65535",
+          fix: "set OPENCLAW_GATEWAY_PORT to the Gateway's port, or unset it"
+        })
       )
 }
 

@@ -12,10 +12,13 @@ import * as Schema from "effect/Schema"
 export class InvalidEndpoint extends Schema.TaggedError<InvalidEndpoint>()("InvalidEndpoint", {
   /** Where the address came from: a flag, a variable or a configuration key. */
   source: Schema.String,
-  problem: Schema.String
+  problem: Schema.String,
+  /** What to do when it is not an address that is to be given. */
+  fix: Schema.optional(Schema.String)
 }) {
   override get message() {
-    return `The Gateway address from ${this.source} ${this.problem}.\nFix: give a WebSocket address such as ws://127.0.0.1:18789 or wss://gateway.example.com.`
+    const fix = this.fix ?? "give a WebSocket address such as ws://127.0.0.1:18789 or wss://gateway.example.com"
+    return `The Gateway address from ${this.source} ${this.problem}.\nFix: ${fix}.`
   }
 }
 

@@ -16,7 +16,7 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import { VERSION } from "../domain/Version.ts"
 import type { AgentRunner } from "../services/AgentRunner.ts"
 import type { ChannelAccess, ChannelRouter, Channels } from "../services/ChannelRouter.ts"
-import { Config, ConfigInvalid, type ConfigUnreadable } from "../services/Config.ts"
+import { Config, ConfigInvalid, type ConfigUnreadable, type SettingInvalid } from "../services/Config.ts"
 import type { DeviceRegistry } from "../services/DeviceRegistry.ts"
 import type { EventBus } from "../services/EventBus.ts"
 import { type BindAddressMissing, type Gateway, type GatewayStartError } from "../services/Gateway.ts"
@@ -31,7 +31,14 @@ import * as ChannelAccessLayer from "./channels/ChannelAccess.ts"
 import * as ChannelRouterLayer from "./channels/ChannelRouter.ts"
 import * as ChannelsLayer from "./channels/Channels.ts"
 import * as ConfigLayer from "./config/Config.ts"
-import { gatewayCredential, type GatewayCredential, type GatewayFlags, resolvePort } from "./config/gatewayAuth.ts"
+import {
+  gatewayCredential,
+  type GatewayCredential,
+  type GatewayFlags,
+  keepGenerated,
+  resolvePort,
+  settingError
+} from "./config/gatewayAuth.ts"
 import * as DeviceRegistryLayer from "./devices/DeviceRegistry.ts"
 import * as EventBusLayer from "./EventBus.ts"
 import { type Bind, reachedBy, resolveHost } from "./gateway/bind.ts"
@@ -94,7 +101,7 @@ const server = (options: GatewayLayerOptions) =>
       const auth = yield* serverAuth(yield* gatewayCredential(sources), config.file)
       const port = yield* Effect.mapError(
         Effect.fromResult(resolvePort({ ...sources, config: yield* config.get })),
-        (problem) => new ConfigInvalid({ file: config.file, problems: [problem] })
+        (problem) => settingError(config.file, problem)
       )
       const host = yield* resolveHost(options.flags?.bind ?? gateway?.bind ?? "loopback", gateway?.customBindHost)
       return GatewayServer.layer({
@@ -106,7 +113,7 @@ const server = (options: GatewayLayerOptions) =>
         stateDir: state.root,
         ...reachedBy(gateway),
         ...(options.limits === undefined ? undefined : { limits: options.limits })
-      })
+      }).pipe(Layer.tap(() => keepGenerated(auth)))
     })
   )
 
@@ -116,6 +123,7 @@ export type GatewayLayerError =
   | ConfigInvalid
   | ConfigUnreadable
   | GatewayStartError
+  | SettingInvalid
   | RegistryStorageFailed
 
 export type GatewayPlatform =

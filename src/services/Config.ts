@@ -34,6 +34,18 @@ export class ConfigUnreadable extends Schema.TaggedError<ConfigUnreadable>()("Co
   message: Schema.String
 }) {}
 
+/** A flag or an environment variable (`source`) cannot be used; nothing is wrong with the file. Exit code 78. */
+export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("SettingInvalid", {
+  source: Schema.String,
+  value: Schema.String,
+  expected: Schema.String
+}) {
+  override get message() {
+    const fix = this.source.startsWith("--") ? `correct ${this.source}` : `correct ${this.source}, or unset it`
+    return `${this.source}: got ${this.value}, expected ${this.expected}.\nFix: ${fix}.`
+  }
+}
+
 /** `--url` was given without `--token` or `--password`: stored credentials are never sent to another address. */
 export class MissingExplicitCredentials extends Schema.TaggedError<MissingExplicitCredentials>()(
   "MissingExplicitCredentials",

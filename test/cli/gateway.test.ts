@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -138,7 +138,12 @@ describe("gateway run", () => {
 
       const wrongEnv = yield* run({ home: folder, variables: { OPENCLAW_GATEWAY_PORT: "high" } }, "gateway", "run")
       assert.strictEqual(wrongEnv.code, 78)
-      assert.match(wrongEnv.stderr, /OPENCLAW_GATEWAY_PORT/)
+      assert.match(wrongEnv.stderr, /^OPENCLAW_GATEWAY_PORT: got "high"[\s\S]*Fix: correct OPENCLAW_GATEWAY_PORT/)
+      const client = yield* run({ home: folder, variables: { OPENCLAW_GATEWAY_PORT: "high" } }, "health")
+      assert.match(client.stderr, /Fix: set OPENCLAW_GATEWAY_PORT to/)
+      const noPassword = yield* cli("run", "--port", "0", "--auth", "password")
+      assert.strictEqual(noPassword.code, 78)
+      assert.match(noPassword.stderr, /^--auth password: got no password, expected one by --password/)
 
       const server = yield* Effect.acquireRelease(
         Effect.callback<ReturnType<typeof createServer>>((resume) => {
@@ -151,6 +156,10 @@ describe("gateway run", () => {
       const taken = yield* cli("run", "--port", String(port))
       assert.strictEqual(taken.code, 1)
       assert.match(taken.stderr, new RegExp(`port ${port} .* is in use[\\s\\S]*Fix: `))
+      const fresh = yield* home
+      const first = yield* run({ home: fresh }, "gateway", "run", "--allow-unconfigured", "--port", String(port))
+      assert.strictEqual(first.code, 1)
+      assert.isFalse(existsSync(join(fresh, ".openclaw", "openclaw.json")))
     }).pipe(Effect.scoped)
   )
 

@@ -75,6 +75,8 @@ describe("usage", () => {
     [["gateway", "call"], /method/],
     [["gateway", "run", "--port", "http"], /port/],
     [["gateway", "run", "--port", "-1"], /--port is -1/],
+    [["gateway", "--port", "99999"], /--port is 99999; give a whole number from 0 to 65535/],
+    [["gateway", "--auth", "trusted-proxy"], /auth/],
     [["gateway", "run", "--bind", "world"], /bind/],
     [["nodes", "list", "--timeout", "0"], /--timeout is 0/],
     [["agent"], /message/],

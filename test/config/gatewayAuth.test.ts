@@ -7,7 +7,13 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as ConfigLive from "../../src/layers/config/Config.ts"
 import type { GatewaySources } from "../../src/layers/config/gatewayAuth.ts"
-import { gatewayCredential, resolveCredential, resolvePort } from "../../src/layers/config/gatewayAuth.ts"
+import {
+  gatewayCredential,
+  keepGenerated,
+  resolveCredential,
+  resolvePort,
+  settingError
+} from "../../src/layers/config/gatewayAuth.ts"
 import { Redactor } from "../../src/layers/logging/Redactor.ts"
 import { given, live, problemsOf } from "./support.ts"
 
@@ -58,7 +64,8 @@ describe("resolveCredential", () => {
       "password p config"
     ],
     ["both in the file need a mode", auth({ token: "c", password: "p" }), "problem: gateway.auth.mode"],
-    ["both by flag need a mode", { flags: { token: "a", password: "b" } }, "problem: gateway.auth.mode"],
+    ["both by flag need a mode", { flags: { token: "a", password: "b" } }, "problem: --token and --password"],
+    ["both in the environment need a mode", { env: { [T]: "a", [P]: "b" } }, `problem: ${T} and ${P}`],
     ["both in the file with a mode", auth({ mode: "password", token: "c", password: "p" }), "password p config"],
     [
       "--auth decides over the file's mode",
@@ -69,6 +76,8 @@ describe("resolveCredential", () => {
     ["trusted-proxy", auth({ mode: "trusted-proxy" }), "trusted-proxy"],
     ["mode token without a token", auth({ mode: "token", password: "p" }), "none yet"],
     ["mode password without a password", auth({ mode: "password" }), "problem: gateway.auth.password"],
+    ["--auth password without one", { flags: { auth: "password" } }, "problem: --auth password"],
+    ["--auth trusted-proxy is not offered", { flags: { auth: "trusted-proxy" } }, "problem: --auth"],
     ["an unknown --auth", { flags: { auth: "magic" } }, "problem: --auth"]
   ] as ReadonlyArray<readonly [string, Partial<GatewaySources>, string]>)("%s", (_, input, expected) => {
     assert.strictEqual(shown(input), expected)
@@ -95,10 +104,17 @@ describe("resolvePort", () => {
   })
 })
 
+it("names what is to blame: a flag or a variable, else the file", () => {
+  const of = (path: string) => settingError("/f", { path, value: "1", expected: "2" })
+  assert.strictEqual(of("--port").message, "--port: got 1, expected 2.\nFix: correct --port.")
+  assert.match(of("OPENCLAW_GATEWAY_PORT").message, /Fix: correct OPENCLAW_GATEWAY_PORT, or unset it/)
+  assert.strictEqual(of("gateway.auth.mode")._tag, "ConfigInvalid")
+})
+
 describe("gatewayCredential", () => {
   const credential = (file: string, input: Partial<GatewaySources> = {}) =>
     Effect.provide(
-      gatewayCredential({ flags: {}, env: {}, ...input }),
+      Effect.tap(gatewayCredential({ flags: {}, env: {}, ...input }), keepGenerated),
       ConfigLive.layer({ file, ...(input.env === undefined ? {} : { env: input.env }) }).pipe(Layer.orDie)
     )
 

@@ -10,13 +10,13 @@ import { healthFlags } from "./health.ts"
 import { sendFlags } from "./message.ts"
 
 const runFlags = {
-  port: flags.whole("port", "Port to listen on (default gateway.port, else 18789; 0 takes a free one)"),
+  port: flags.whole("port", "Port to listen on (default gateway.port, else 18789; 0 takes a free one)", 0, 65_535),
   bind: flags.oneOf(
     "bind",
     ["loopback", "lan", "tailnet", "auto", "custom"],
     "Which address to listen on (default gateway.bind, else loopback)"
   ),
-  auth: flags.oneOf("auth", ["none", "token", "password", "trusted-proxy"], "How clients are known"),
+  auth: flags.oneOf("auth", ["none", "token", "password"], "How clients are known"),
   allowUnconfigured: flags.on("allow-unconfigured", "Start without a configuration file"),
   force: flags.on("force", "End a Gateway that owns the same state directory first"),
   verbose: flags.on("verbose", "Log what happens inside too")

@@ -9,7 +9,7 @@ const run = Command.make(
   "run",
   {
     host: flags.text("host", "The Gateway's host (default: the one that the configuration names, else this machine)"),
-    port: flags.whole("port", "The Gateway's port (default 18789)", 1),
+    port: flags.whole("port", "The Gateway's port (default 18789)", 1, 65_535),
     displayName: flags.text("display-name", "What this node is called (default: the host name)")
   },
   lazily(() => import("./node/run.ts"))

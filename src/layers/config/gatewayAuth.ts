@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { ConfigProblem, ConfigUnreadable } from "../../services/Config.ts"
-import { Config, ConfigInvalid } from "../../services/Config.ts"
+import { Config, ConfigInvalid, SettingInvalid } from "../../services/Config.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { Redactor } from "../logging/Redactor.ts"
 import { getAt } from "./path.ts"
@@ -45,7 +45,8 @@ export interface GatewaySources {
   readonly config: OpenClawConfig
 }
 
-const MODES = ["none", "token", "password", "trusted-proxy"] as const
+/** What `--auth` may say. */
+const MODES = ["none", "token", "password"] as const
 
 const nonEmpty = (value: string | undefined): string | undefined => {
   const trimmed = value?.trim()
@@ -87,14 +88,13 @@ export const resolveCredential = (
 
   const asked = nonEmpty(flags.auth)
   const mode = asked === undefined ? auth?.mode : MODES.find((known) => known === asked)
-  if (asked !== undefined && mode === undefined) {
-    return problem("--auth", JSON.stringify(asked), `one of ${MODES.map((known) => JSON.stringify(known)).join(", ")}`)
-  }
+  if (asked !== undefined && mode === undefined)
+    return problem("--auth", JSON.stringify(asked), `one of ${quoted(MODES)}`)
   if (mode === undefined) {
     if (token === undefined && password === undefined) return Result.succeed(Option.none())
     if (password === undefined || (token !== undefined && rank(token) < rank(password))) return asToken(token!)
     if (token === undefined || rank(password) < rank(token)) return asPassword(password)
-    return problem("gateway.auth.mode", "nothing", 'one of "token", "password": both a token and a password are given')
+    return twoGiven(token!.source)
   }
   switch (mode) {
     case "none":
@@ -103,16 +103,48 @@ export const resolveCredential = (
     case "token":
       return token === undefined ? Result.succeed(Option.none()) : asToken(token)
     case "password":
-      return password === undefined
+      if (password !== undefined) return asPassword(password)
+      return asked === undefined
         ? problem("gateway.auth.password", "nothing", "a password, or --password, or OPENCLAW_GATEWAY_PASSWORD")
-        : asPassword(password)
+        : problem(
+            "--auth password",
+            "no password",
+            "one by --password, OPENCLAW_GATEWAY_PASSWORD or gateway.auth.password"
+          )
   }
 }
 
 const order: ReadonlyArray<CredentialSource> = ["flag", "config", "environment", "generated"]
 const rank = (found: Found): number => order.indexOf(found.source)
+const quoted = (words: ReadonlyArray<string>): string => words.map((word) => JSON.stringify(word)).join(", ")
 const some = (credential: GatewayCredential) => Result.succeed(Option.some(credential))
 const problem = (path: string, value: string, expected: string) => Result.fail<ConfigProblem>({ path, value, expected })
+
+/** A token and a password of the same rank: the problem stands where they do. */
+const twoGiven = (source: CredentialSource) => {
+  switch (source) {
+    case "flag":
+      return problem("--token and --password", "both", "one of them, or --auth to say which one is meant")
+    case "environment":
+      return problem(
+        "OPENCLAW_GATEWAY_TOKEN and OPENCLAW_GATEWAY_PASSWORD",
+        "both",
+        "one of them, or --auth to say which one is meant"
+      )
+    default:
+      return problem(
+        "gateway.auth.mode",
+        "nothing",
+        'one of "token", "password": both a token and a password are given'
+      )
+  }
+}
+
+/** A problem of `resolveCredential` or `resolvePort` as an error that names what is to blame: a flag, a variable, the file. */
+export const settingError = (file: string, found: ConfigProblem): ConfigInvalid | SettingInvalid =>
+  /^(?:--|OPENCLAW_)/.test(found.path)
+    ? new SettingInvalid({ source: found.path, value: found.value, expected: found.expected })
+    : new ConfigInvalid({ file, problems: [found] })
 
 /** `--port`, then `OPENCLAW_GATEWAY_PORT`, then `gateway.port`, then 18789. 0 by flag or environment takes any free port. */
 export const resolvePort = (sources: GatewaySources): Result.Result<number, ConfigProblem> => {
@@ -120,7 +152,7 @@ export const resolvePort = (sources: GatewaySources): Result.Result<number, Conf
   const checked = (path: string, value: number, shown: string) =>
     Number.isInteger(value) && value >= 0 && value <= 65_535
       ? Result.succeed(value)
-      : problem(path, shown, "a port: a whole number from 1 to 65535")
+      : problem(path, shown, "a port, which is a whole number from 0 to 65535 (0 takes a free one)")
   if (flags.port !== undefined) return checked("--port", flags.port, String(flags.port))
   const fromEnv = nonEmpty(env["OPENCLAW_GATEWAY_PORT"])
   if (fromEnv !== undefined) {
@@ -131,18 +163,16 @@ export const resolvePort = (sources: GatewaySources): Result.Result<number, Conf
 }
 
 /**
- * The credential to start with. When none is configured, a token of 48 hexadecimal digits is made and stored in the file as
- * `gateway.auth.token`, so that clients on this machine find it and the next start has the same one. The credential is
- * made known to the log's redactor.
+ * The credential to start with. When none is configured, a token of 48 hexadecimal digits is made; `keepGenerated` stores
+ * it once the Gateway stands. The credential is made known to the log's redactor.
  */
 export const gatewayCredential = Effect.fn("gatewayCredential")(function* (
   sources: Pick<GatewaySources, "env" | "flags">
-): Effect.fn.Return<GatewayCredential, ConfigInvalid | ConfigUnreadable, Config> {
+): Effect.fn.Return<GatewayCredential, ConfigInvalid | ConfigUnreadable | SettingInvalid, Config> {
   const config = yield* Config
-  const invalid = (found: ConfigProblem) => new ConfigInvalid({ file: config.file, problems: [found] })
   const decided = yield* Effect.mapError(
     Effect.fromResult(resolveCredential({ ...sources, config: yield* config.get })),
-    invalid
+    (found) => settingError(config.file, found)
   )
   const credential = Option.isSome(decided) ? decided.value : yield* generate(config)
   const redactor = yield* Effect.serviceOption(Redactor)
@@ -170,8 +200,17 @@ const generate = Effect.fnUntraced(function* (config: Config["Service"]) {
       ]
     })
   }
-  const token = randomBytes(24).toString("hex")
-  yield* config.set("gateway.auth.token", token)
+  const token = Redacted.make(randomBytes(24).toString("hex"))
+  return { mode: "token", token, source: "generated" } as const
+})
+
+/**
+ * Stores a token that was made, as `gateway.auth.token`, so that clients on this machine find it and the next start has
+ * the same one. Asked for once the Gateway listens: a start that fails leaves no file behind.
+ */
+export const keepGenerated = Effect.fn("keepGenerated")(function* (credential: GatewayCredential) {
+  if (credential.mode !== "token" || credential.source !== "generated") return
+  const config = yield* Config
+  yield* config.set("gateway.auth.token", Redacted.value(credential.token))
   yield* Effect.logInfo(`made a gateway token and stored it in ${config.file} as gateway.auth.token`)
-  return { mode: "token", token: Redacted.make(token), source: "generated" } as const
 })
