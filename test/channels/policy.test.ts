@@ -158,8 +158,11 @@ describe("sessions and turns", () => {
 
   it("one message, one turn", () => {
     const message = inbound("hi")
-    assert.strictEqual(runIdOf(message), runIdOf({ ...message, text: "other" }))
-    assert.notStrictEqual(runIdOf(message), runIdOf({ ...message, source: "43" }))
+    const again = { ...message, text: "other", updateId: "5000" }
+    assert.strictEqual(runIdOf(message), runIdOf(again))
+    for (const other of [{ source: "43" }, { messageId: "5000" }, { peer: groupPeer() }]) {
+      assert.notStrictEqual(runIdOf(message), runIdOf({ ...message, ...other }))
+    }
   })
 
   it("commands", () => {

@@ -31,7 +31,7 @@ export const sessionKeyOf = (config: OpenClawConfig, message: InboundMessage): S
 }
 
 /** The turn's id: the same message always makes the same turn. */
-export const runIdOf = (message: InboundMessage): RunId =>
+export const runIdOf = (message: Pick<InboundMessage, "messageId" | "peer" | "source">): RunId =>
   RunId.make(`${message.peer.channel}:${message.source}:${keyOf(message)}`)
 
 /** What was decided about a message, before anything changes. */

@@ -42,7 +42,8 @@ export interface Waiting {
 export const decodeMessage = Schema.decodeUnknownEffect(StoredMessage)
 
 /** A message's name within its channel and source: chats number their messages once and for all. */
-export const keyOf = ({ messageId, peer }: InboundMessage): string => `${peer.chatId}:${messageId}`
+export const keyOf = ({ messageId, peer }: Pick<InboundMessage, "messageId" | "peer">): string =>
+  `${peer.chatId}:${messageId}`
 
 const orInboxFailed = Effect.mapError(
   (error: { readonly message: string }) => new InboxFailed({ message: `the inbox cannot be used: ${error.message}` })

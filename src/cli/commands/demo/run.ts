@@ -120,7 +120,8 @@ export const run = Effect.fn("demo.run")(function* (firstMessage: string) {
 
   yield* narrate.turns(desk.client, hops)
   yield* narrate.telegram(bot, hops)
-  const ask = Chat.ask(bot, USER, hops)
+  const answer = Chat.ask(bot, USER, hops)
+  const ask = (text: string) => Effect.provideContext(answer(text), services)
   yield* Console.log("")
   yield* ask(firstMessage)
   if (environment.interactive) yield* Chat.prompt(ask)
