@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import { StateVersion } from "./Frame.ts"
 import { HealthSummary } from "./methods/system.ts"
 import { PresenceEntry } from "./Presence.ts"
+import { Name } from "./text.ts"
 
 const PositiveInt = Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(1)))
 const text = (max: number) => Schema.NonEmptyString.pipe(Schema.check(Schema.isMaxLength(max)))
@@ -41,15 +42,15 @@ export type Challenge = typeof Challenge.Type
 
 export const ClientInfo = Schema.Struct({
   id: ClientId,
-  displayName: Schema.optional(Schema.NonEmptyString),
-  version: Schema.NonEmptyString,
+  displayName: Schema.optional(Name),
+  version: Name,
   buildId: Schema.optional(text(96)),
-  platform: Schema.NonEmptyString,
-  deviceFamily: Schema.optional(Schema.NonEmptyString),
-  modelIdentifier: Schema.optional(Schema.NonEmptyString),
+  platform: Name,
+  deviceFamily: Schema.optional(Name),
+  modelIdentifier: Schema.optional(Name),
   timeZone: Schema.optional(text(64)),
   mode: ClientMode,
-  instanceId: Schema.optional(Schema.NonEmptyString)
+  instanceId: Schema.optional(Name)
 })
 export type ClientInfo = typeof ClientInfo.Type
 
@@ -73,18 +74,20 @@ export const ConnectAuth = Schema.Struct({
 })
 export type ConnectAuth = typeof ConnectAuth.Type
 
+const Names = Schema.Array(Name).pipe(Schema.check(Schema.isMaxLength(1024)))
+
 export const ConnectParams = Schema.Struct({
   minProtocol: PositiveInt,
   maxProtocol: PositiveInt,
   client: ClientInfo,
-  caps: Schema.optional(Schema.Array(Schema.NonEmptyString)),
-  commands: Schema.optional(Schema.Array(Schema.NonEmptyString)),
+  caps: Schema.optional(Names),
+  commands: Schema.optional(Names),
   computerUse: Schema.optional(Schema.Unknown),
   workerRuns: Schema.optional(Schema.Unknown),
   permissions: Schema.optional(Schema.Record(Schema.String, Schema.Boolean)),
   pathEnv: Schema.optional(Schema.String),
-  role: Schema.optional(Schema.NonEmptyString),
-  scopes: Schema.optional(Schema.Array(Schema.NonEmptyString)),
+  role: Schema.optional(Name),
+  scopes: Schema.optional(Names),
   device: Schema.optional(DeviceProof),
   auth: Schema.optional(ConnectAuth),
   locale: Schema.optional(Schema.String),

@@ -17,6 +17,7 @@ import * as Lockout from "../../src/layers/gateway/Lockout.ts"
 import { truncateReason } from "../../src/layers/gateway/WireSocket.ts"
 import { ConnectParams } from "../../src/protocol/Connect.ts"
 import { MethodTable } from "../../src/protocol/MethodTable.ts"
+import { Name } from "../../src/protocol/text.ts"
 import { payloadV2, payloadV3 } from "../../src/protocol/DeviceAuth.ts"
 import { Authenticator } from "../../src/services/Authenticator.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
@@ -252,7 +253,7 @@ describe("proof of a device's key", () => {
 
   it.prop(
     "whatever is signed is accepted, in both versions",
-    [Schema.String, Schema.Array(Schema.NonEmptyString)],
+    [Schema.String, Schema.Array(Name)],
     ([token, scopes]) => {
       for (const version of [2, 3] as const) {
         assert.isTrue(Result.isSuccess(proofOf(device, { version }, { auth: { token }, scopes })))

@@ -225,26 +225,6 @@ describe("requests", () => {
   )
 })
 
-describe("D5 bytes at work", () => {
-  it.live("requests of too many bytes at a time are refused, and one alone is not", () =>
-    Effect.gen(function* () {
-      const { url } = yield* Rig.start({ limits: { maxInFlightBytes: 10_000 } })
-      const { raw } = yield* Rig.connect(url)
-      const extraSystemPrompt = "x".repeat(20_000)
-      const waits = yield* raw.request("agent", { message: "wait", idempotencyKey: "a", extraSystemPrompt }, "a")
-      assert.strictEqual(waits.payload.status, "accepted")
-      const refused = yield* raw.request("health")
-      assert.strictEqual(refused.error?.code, "UNAVAILABLE")
-      assert.strictEqual(refused.error?.retryable, true)
-      const other = yield* Rig.connect(url)
-      const big = { message: "hi", idempotencyKey: "b", extraSystemPrompt }
-      assert.isTrue((yield* other.raw.request("agent", big, "b")).ok)
-      yield* other.raw.answer("b", 1)
-      assert.isTrue((yield* other.raw.request("health")).ok, "what has ended counts no more")
-    }).pipe(Effect.scoped)
-  )
-})
-
 describe("agent and chat", () => {
   it.live("agent answers twice, accepted then final", () =>
     Effect.gen(function* () {

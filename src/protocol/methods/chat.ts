@@ -6,10 +6,22 @@
 import * as Schema from "effect/Schema"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import type { ErrorShape } from "../GatewayError.ts"
+import {
+  Address,
+  AddressOrNone,
+  Label,
+  Name,
+  NameOrNone,
+  SearchText,
+  SessionKeyOrNone,
+  SessionKeyText
+} from "../text.ts"
 import { FailedAnswer, method, streamMethod } from "./method.ts"
 
-const bounded = (max: number) => Schema.NonEmptyString.pipe(Schema.check(Schema.isMaxLength(max)))
 const optionalText = Schema.optional(Schema.String)
+const optionalId = Schema.optional(Name)
+const optionalWord = Schema.optional(NameOrNone)
+const optionalAddress = Schema.optional(AddressOrNone)
 const optionalName = Schema.optional(Schema.NonEmptyString)
 
 /** One part of a message. Unknown kinds pass through untouched. */
@@ -74,64 +86,64 @@ export type SessionRow = typeof SessionRow.Type
  * this Gateway has no use for (`thinking`, `fastMode`, `expected…`, provenance) are accepted and not read.
  */
 export const ChatSendParams = Schema.Struct({
-  sessionKey: bounded(512),
-  agentId: optionalName,
-  sessionId: optionalName,
+  sessionKey: SessionKeyText,
+  agentId: optionalId,
+  sessionId: optionalId,
   message: Schema.String,
-  thinking: optionalText,
+  thinking: optionalWord,
   fastMode: Schema.optional(Schema.Unknown),
   fastAutoOnSeconds: Schema.optional(Schema.Natural),
   systemInputProvenance: Schema.optional(Schema.Unknown),
   systemProvenanceReceipt: optionalText,
   queueMode: Schema.optional(Schema.Literals(["steer", "followup", "collect", "interrupt"])),
   deliver: Schema.optional(Schema.Boolean),
-  originatingChannel: optionalText,
-  originatingTo: optionalText,
-  originatingAccountId: optionalText,
-  originatingThreadId: optionalText,
-  replyToId: optionalName,
+  originatingChannel: optionalWord,
+  originatingTo: optionalAddress,
+  originatingAccountId: optionalWord,
+  originatingThreadId: optionalWord,
+  replyToId: optionalId,
   attachments: Schema.optional(Schema.Array(Schema.Unknown)),
   toolBindings: Schema.optional(Schema.Record(Schema.String, Schema.Unknown)),
   timeoutMs: Schema.optional(Schema.Natural),
   suppressCommandInterpretation: Schema.optional(Schema.Boolean),
-  expectedLeafEntryId: Schema.optional(Schema.NullOr(Schema.NonEmptyString)),
+  expectedLeafEntryId: Schema.optional(Schema.NullOr(Name)),
   expectedSessionRoutingContract: optionalName,
   expectedPermissionMode: Schema.optional(Schema.Unknown),
   expectedToolOverrides: Schema.optional(Schema.Unknown),
-  idempotencyKey: Schema.NonEmptyString
+  idempotencyKey: Name
 })
 export type ChatSendParams = typeof ChatSendParams.Type
 
 export const AgentParams = Schema.Struct({
   message: Schema.NonEmptyString,
-  agentId: optionalName,
-  provider: optionalText,
-  model: optionalText,
-  to: optionalText,
-  replyTo: optionalText,
-  sessionId: optionalText,
-  sessionKey: optionalText,
-  thinking: optionalText,
+  agentId: optionalId,
+  provider: optionalWord,
+  model: optionalWord,
+  to: optionalAddress,
+  replyTo: optionalAddress,
+  sessionId: optionalWord,
+  sessionKey: Schema.optional(SessionKeyOrNone),
+  thinking: optionalWord,
   deliver: Schema.optional(Schema.Boolean),
   attachments: Schema.optional(Schema.Array(Schema.Unknown)),
-  channel: optionalText,
-  replyChannel: optionalText,
-  accountId: optionalText,
-  replyAccountId: optionalText,
-  threadId: optionalText,
-  groupId: optionalText,
-  groupChannel: optionalText,
-  groupSpace: optionalText,
-  voiceWakeTrigger: optionalText,
+  channel: optionalWord,
+  replyChannel: optionalWord,
+  accountId: optionalWord,
+  replyAccountId: optionalWord,
+  threadId: optionalWord,
+  groupId: optionalWord,
+  groupChannel: optionalWord,
+  groupSpace: optionalWord,
+  voiceWakeTrigger: optionalWord,
   cleanupBundleMcpOnRunEnd: Schema.optional(Schema.Boolean),
   /** Seconds, as OpenClaw's CLI sends it; 0 means no limit. */
   timeout: Schema.optional(Schema.Natural),
   bestEffortDeliver: Schema.optional(Schema.Boolean),
-  lane: optionalText,
+  lane: optionalWord,
   extraSystemPrompt: optionalText,
   inputProvenance: Schema.optional(Schema.Unknown),
-  idempotencyKey: Schema.NonEmptyString,
-  label: Schema.optional(bounded(512))
+  idempotencyKey: Name,
+  label: Schema.optional(Label)
 })
 export type AgentParams = typeof AgentParams.Type
 
@@ -193,17 +205,17 @@ export const ChatMethods = RpcGroup.make(
   method("chat.history", {
     access: "operator.read",
     params: Schema.Struct({
-      sessionKey: Schema.NonEmptyString,
-      agentId: optionalName,
-      cursor: optionalText,
+      sessionKey: SessionKeyText,
+      agentId: optionalId,
+      cursor: Schema.optional(Schema.String.pipe(Schema.check(Schema.isMaxLength(4096)))),
       limit: Schema.optional(
         Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(1), Schema.isLessThanOrEqualTo(1000)))
       ),
       offset: Schema.optional(Schema.Natural),
       pendingBefore: Schema.optional(Schema.Natural),
-      inputRunIds: Schema.optional(Schema.Array(bounded(256))),
-      messageId: optionalName,
-      sessionId: optionalName,
+      inputRunIds: Schema.optional(Schema.Array(Name).pipe(Schema.check(Schema.isMaxLength(50)))),
+      messageId: optionalId,
+      sessionId: optionalId,
       maxChars: Schema.optional(
         Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(1), Schema.isLessThanOrEqualTo(500_000)))
       )
@@ -219,9 +231,9 @@ export const ChatMethods = RpcGroup.make(
   method("chat.abort", {
     access: "operator.write",
     params: Schema.Struct({
-      sessionKey: Schema.NonEmptyString,
-      agentId: optionalName,
-      runId: optionalName,
+      sessionKey: SessionKeyText,
+      agentId: optionalId,
+      runId: optionalId,
       preserveSideRuns: Schema.optional(Schema.Boolean)
     }),
     result: Aborted
@@ -246,16 +258,16 @@ export const ChatMethods = RpcGroup.make(
       includeDerivedTitles: Schema.optional(Schema.Boolean),
       includeLastMessage: Schema.optional(Schema.Boolean),
       includePeople: Schema.optional(Schema.Boolean),
-      label: Schema.optional(bounded(512)),
+      label: Schema.optional(Label),
       boardFace: Schema.optional(Schema.Literals(["chat", "dashboard"])),
-      creatorId: optionalName,
-      ownerId: optionalName,
+      creatorId: optionalId,
+      ownerId: optionalId,
       ownerFirst: Schema.optional(Schema.Boolean),
       involvingMe: Schema.optional(Schema.Boolean),
-      involvingProfileId: optionalName,
-      spawnedBy: optionalName,
-      agentId: optionalName,
-      search: optionalText,
+      involvingProfileId: optionalId,
+      spawnedBy: optionalId,
+      agentId: optionalId,
+      search: Schema.optional(SearchText),
       archived: Schema.optional(Schema.Union([Schema.Boolean, Schema.Literal("all")]))
     }),
     result: Schema.Struct({
@@ -270,22 +282,22 @@ export const ChatMethods = RpcGroup.make(
   method("send", {
     access: "operator.write",
     params: Schema.Struct({
-      to: Schema.NonEmptyString,
+      to: Address,
       message: optionalText,
       mediaUrl: optionalText,
       mediaUrls: Schema.optional(Schema.Array(Schema.String)),
-      channel: optionalText,
-      accountId: optionalText,
-      agentId: optionalText,
-      replyToId: optionalText,
-      threadId: optionalText,
+      channel: optionalWord,
+      accountId: optionalWord,
+      agentId: optionalWord,
+      replyToId: optionalWord,
+      threadId: optionalWord,
       silent: Schema.optional(Schema.Boolean),
       asVoice: Schema.optional(Schema.Boolean),
       gifPlayback: Schema.optional(Schema.Boolean),
       forceDocument: Schema.optional(Schema.Boolean),
       parseMode: Schema.optional(Schema.Literal("HTML")),
-      sessionKey: optionalText,
-      idempotencyKey: Schema.NonEmptyString
+      sessionKey: Schema.optional(SessionKeyOrNone),
+      idempotencyKey: Name
     }),
     result: Schema.Struct({
       runId: Schema.NonEmptyString,

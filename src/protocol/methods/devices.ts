@@ -5,6 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as RpcGroup from "effect/rpc/RpcGroup"
+import { Name } from "../text.ts"
 import { method, NoParams } from "./method.ts"
 
 const Strings = Schema.Array(Schema.String)
@@ -51,7 +52,7 @@ export const PairedDevice = Schema.Struct({
 })
 export type PairedDevice = typeof PairedDevice.Type
 
-const RequestId = Schema.Struct({ requestId: Schema.NonEmptyString })
+const RequestId = Schema.Struct({ requestId: Name })
 
 export const DeviceMethods = RpcGroup.make(
   method("device.pair.list", {

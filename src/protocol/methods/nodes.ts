@@ -5,6 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as RpcGroup from "effect/rpc/RpcGroup"
+import { AddressOrNone, Name, NameOrNone, SessionKeyText } from "../text.ts"
 import { method, NoParams } from "./method.ts"
 
 const Strings = Schema.Array(Schema.String)
@@ -98,16 +99,16 @@ export const PairedNode = Schema.Struct({
 export type PairedNode = typeof PairedNode.Type
 
 export const NodeInvokeParams = Schema.Struct({
-  nodeId: Schema.NonEmptyString,
-  command: Schema.NonEmptyString,
+  nodeId: Name,
+  command: Name,
   params: Schema.optional(Schema.Unknown),
   timeoutMs: Schema.optional(Schema.Natural),
-  idempotencyKey: Schema.NonEmptyString,
-  sessionKey: Schema.optional(Schema.NonEmptyString),
-  turnSourceChannel: Schema.optional(Schema.String),
-  turnSourceTo: Schema.optional(Schema.String),
-  turnSourceAccountId: Schema.optional(Schema.String),
-  turnSourceThreadId: Schema.optional(Schema.Union([Schema.String, Schema.Finite]))
+  idempotencyKey: Name,
+  sessionKey: Schema.optional(SessionKeyText),
+  turnSourceChannel: Schema.optional(NameOrNone),
+  turnSourceTo: Schema.optional(AddressOrNone),
+  turnSourceAccountId: Schema.optional(NameOrNone),
+  turnSourceThreadId: Schema.optional(Schema.Union([NameOrNone, Schema.Finite]))
 })
 export type NodeInvokeParams = typeof NodeInvokeParams.Type
 
@@ -123,8 +124,8 @@ export type NodeInvokeAnswer = typeof NodeInvokeAnswer.Type
 
 /** What a node sends back for one `node.invoke.request`. */
 export const NodeInvokeResultParams = Schema.Struct({
-  id: Schema.NonEmptyString,
-  nodeId: Schema.NonEmptyString,
+  id: Name,
+  nodeId: Name,
   ok: Schema.Boolean,
   payload: Schema.optional(Schema.Unknown),
   payloadJSON: Schema.optional(Schema.NullOr(Schema.String)),
@@ -136,7 +137,7 @@ export const NodeInvokeResultParams = Schema.Struct({
 })
 export type NodeInvokeResultParams = typeof NodeInvokeResultParams.Type
 
-const RequestId = Schema.Struct({ requestId: Schema.NonEmptyString })
+const RequestId = Schema.Struct({ requestId: Name })
 
 export const NodeMethods = RpcGroup.make(
   method("node.list", {
@@ -146,7 +147,7 @@ export const NodeMethods = RpcGroup.make(
   }),
   method("node.describe", {
     access: "operator.read",
-    params: Schema.Struct({ nodeId: Schema.NonEmptyString }),
+    params: Schema.Struct({ nodeId: Name }),
     result: Schema.Struct({ ts: Schema.optional(Schema.Natural), ...NodeRow.fields })
   }),
   method("node.invoke", { access: "operator.write", params: NodeInvokeParams, result: NodeInvokeAnswer }),
@@ -158,7 +159,7 @@ export const NodeMethods = RpcGroup.make(
   method("node.event", {
     access: "node",
     params: Schema.Struct({
-      event: Schema.NonEmptyString,
+      event: Name,
       payload: Schema.optional(Schema.Unknown),
       payloadJSON: Schema.optional(Schema.NullOr(Schema.String))
     }),

@@ -6,6 +6,7 @@
 import * as Schema from "effect/Schema"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import { PresenceEntry } from "../Presence.ts"
+import { Name } from "../text.ts"
 import { method, NoParams } from "./method.ts"
 
 const Json = Schema.Record(Schema.String, Schema.Unknown)
@@ -121,7 +122,7 @@ export const SystemMethods = RpcGroup.make(
     params: Schema.Struct({
       probe: Schema.optional(Schema.Boolean),
       timeoutMs: Schema.optional(Schema.Natural),
-      channel: Schema.optional(Schema.NonEmptyString)
+      channel: Schema.optional(Name)
     }),
     result: ChannelsStatusResult
   })

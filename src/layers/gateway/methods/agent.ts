@@ -52,6 +52,9 @@ const modelOf = (params: AgentParams): string | undefined => {
   return model === undefined || provider === undefined || model.includes("/") ? model : `${provider}/${model}`
 }
 
+/** Of seconds; more of them than a number counts exactly are no more than that. */
+const milliseconds = (seconds: number): number => Math.min(seconds * 1000, Number.MAX_SAFE_INTEGER)
+
 export const layer = ChatMethods.middleware(Access).toLayerHandler(
   "agent",
   Effect.gen(function* () {
@@ -105,7 +108,7 @@ export const layer = ChatMethods.middleware(Access).toLayerHandler(
         ...(model === undefined ? undefined : { model }),
         ...(reply === undefined ? undefined : { replyTo: reply }),
         ...(params.extraSystemPrompt === undefined ? undefined : { extraSystemPrompt: params.extraSystemPrompt }),
-        ...(params.timeout === undefined ? undefined : { timeoutMs: params.timeout * 1000 })
+        ...(params.timeout === undefined ? undefined : { timeoutMs: milliseconds(params.timeout) })
       } satisfies TurnRequest as TurnRequest
     })
 
