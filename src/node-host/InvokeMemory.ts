@@ -1,23 +1,26 @@
 /**
- * What this node answered, by idempotency key: the same request again is answered from here, and never run again.
- *
- * `layer` keeps it in this process. A store that survives the process can take its place: it is one operation.
+ * What this node began and answered, by idempotency key: the same request again is answered from here, and never run
+ * again, also after this process ended in the middle of it.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { StateDir } from "../services/StateDir.ts"
+import * as Journal from "./invokeJournal.ts"
 
-/** One answer, as it travels. */
-export type Reply =
-  | { readonly ok: true; readonly payloadJSON: string }
-  | { readonly ok: false; readonly error: { readonly code: string; readonly message: string } }
+export type { JournalUnusable, Limits, Reply } from "./invokeJournal.ts"
+
+/** The journal's name in the node's state directory. */
+export const FILE = "node-invokes.sqlite"
 
 /** How a request's work ended. A refusal is not kept: nothing ran, and what refused it may have changed by the next try. */
 export interface Outcome {
-  readonly reply: Reply
+  readonly reply: Journal.Reply
   readonly keep: boolean
 }
 
@@ -33,82 +36,86 @@ export class InvokeMemory extends Context.Service<
   {
     /**
      * Does the work of a request once. A duplicate that comes while it is done waits for it; one that comes later gets
-     * the answer. The work goes on when its caller is gone: it may have begun to change things.
+     * the answer, or is told that the outcome is unknown when this node stopped before there was one. The work goes on
+     * when its caller is gone: it may have begun to change things. It does not begin when that cannot be written down.
      */
-    readonly once: (key: string, digest: string, work: Effect.Effect<Outcome>) => Effect.Effect<Reply, KeyReused>
+    readonly once: (
+      key: string,
+      digest: string,
+      work: Effect.Effect<Outcome>
+    ) => Effect.Effect<Journal.Reply, KeyReused | Journal.JournalUnusable>
     /** The answer of an earlier request, waited for while its work lasts; `undefined` when there is none to remember. */
-    readonly recall: (key: string, digest: string) => Effect.Effect<Reply | undefined, KeyReused>
+    readonly recall: (
+      key: string,
+      digest: string
+    ) => Effect.Effect<Journal.Reply | undefined, KeyReused | Journal.JournalUnusable>
   }
 >()("openclaw/node-host/InvokeMemory") {
-  /** At most `count` answers and `bytes` of payload, for `ageMs`. */
-  static readonly layer = (limits: Limits = defaults): Layer.Layer<InvokeMemory> =>
-    Layer.effect(InvokeMemory, make(limits))
+  /** In the state directory. At most `count` answers and `bytes` of payload, for `ageMs`. */
+  static readonly layer = (
+    limits: Journal.Limits = defaults
+  ): Layer.Layer<InvokeMemory, Journal.JournalUnusable, StateDir> =>
+    Layer.effect(
+      InvokeMemory,
+      Effect.flatMap(StateDir, (state) => make(state.path(FILE), limits))
+    )
+
+  /** In this process only: a command that a crash cut short may run again under the same key. */
+  static readonly layerVolatile = (
+    limits: Journal.Limits = defaults
+  ): Layer.Layer<InvokeMemory, Journal.JournalUnusable> => Layer.effect(InvokeMemory, make(Journal.IN_MEMORY, limits))
 }
 
-export interface Limits {
-  readonly count: number
-  readonly bytes: number
-  readonly ageMs: number
-}
-
-const defaults: Limits = { count: 1_000, bytes: 32 * 1024 * 1024, ageMs: 24 * 3_600_000 }
+const defaults: Journal.Limits = { count: 1_000, bytes: 32 * 1024 * 1024, ageMs: 24 * 3_600_000 }
 
 interface Running {
   readonly digest: string
   readonly outcome: Deferred.Deferred<Outcome>
 }
 
-interface Kept {
-  readonly digest: string
-  readonly reply: Reply
-  readonly size: number
-  readonly at: number
-}
-
-const make = Effect.fnUntraced(function* ({ ageMs, bytes, count }: Limits) {
+const make = Effect.fnUntraced(function* (file: string, limits: Journal.Limits) {
+  const journal = yield* Journal.open(file, limits)
   const scope = yield* Effect.scope
   const clock = yield* Clock.Clock
   const running = new Map<string, Running>()
-  /** Oldest first. */
-  const kept = new Map<string, Kept>()
-  let size = 0
 
-  const prune = (now: number) => {
-    for (const [key, entry] of kept) {
-      if (kept.size <= count && size <= bytes && now - entry.at < ageMs) return
-      size -= entry.size
-      kept.delete(key)
-    }
-  }
-
-  const keep = (key: string, digest: string, reply: Reply) => {
-    const weight = reply.ok ? reply.payloadJSON.length : reply.error.message.length
-    const at = clock.currentTimeMillisUnsafe()
-    size += weight
-    kept.set(key, { digest, reply, size: weight, at })
-    prune(at)
-  }
+  /** Whatever the end was, the key does not stay open: an interrupted command has an answer too. */
+  const settle = (key: string, exit: Exit.Exit<Outcome>) =>
+    Effect.suspend(() => {
+      const now = clock.currentTimeMillisUnsafe()
+      const reply = Exit.isSuccess(exit) ? exit.value.reply : Journal.interrupted
+      const isKept = Exit.isFailure(exit) || exit.value.keep
+      return Effect.fromResult(isKept ? journal.end(key, reply, now) : journal.forget(key))
+    }).pipe(
+      // The caller still gets the answer. The key stands there as begun, so it is not run again.
+      Effect.catch((error) => Effect.logError("an answer could not be written down", error.message))
+    )
 
   const start = Effect.fnUntraced(function* (key: string, entry: Running, work: Effect.Effect<Outcome>) {
-    const fiber = yield* Effect.forkIn(work, scope, { startImmediately: true })
+    const recorded = Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.exit(restore(work)), (exit) => Effect.andThen(settle(key, exit), exit))
+    )
+    const fiber = yield* Effect.forkIn(recorded, scope, { startImmediately: true })
     // Called at once when the work has ended already.
     fiber.addObserver((exit) => {
       running.delete(key)
-      if (exit._tag === "Success" && exit.value.keep) keep(key, entry.digest, exit.value.reply)
       Deferred.doneUnsafe(entry.outcome, exit)
     })
   })
 
+  const told = (key: string, digest: string, known: Journal.Begun) =>
+    known.digest === digest ? Effect.succeed(known.reply) : Effect.fail(new KeyReused({ key }))
+
   const once = Effect.fn("InvokeMemory.once")(function* (key: string, digest: string, work: Effect.Effect<Outcome>) {
     return yield* Effect.uninterruptibleMask((restore) =>
-      Effect.suspend((): Effect.Effect<Reply, KeyReused> => {
-        prune(clock.currentTimeMillisUnsafe())
-        const known = running.get(key) ?? kept.get(key)
-        if (known !== undefined && known.digest !== digest) return Effect.fail(new KeyReused({ key }))
-        if (known !== undefined && "reply" in known) return Effect.succeed(known.reply)
-        const entry: Running = known ?? { digest, outcome: Deferred.makeUnsafe() }
+      Effect.suspend((): Effect.Effect<Journal.Reply, KeyReused | Journal.JournalUnusable> => {
+        const entry: Running = running.get(key) ?? { digest, outcome: Deferred.makeUnsafe() }
+        if (entry.digest !== digest) return Effect.fail(new KeyReused({ key }))
         const answer = restore(Effect.map(Deferred.await(entry.outcome), ({ reply }) => reply))
-        if (known !== undefined) return answer
+        if (running.has(key)) return answer
+        const begun = journal.begin(key, digest, clock.currentTimeMillisUnsafe())
+        if (Result.isFailure(begun)) return Effect.fail(begun.failure)
+        if (begun.success !== undefined) return told(key, digest, begun.success)
         // Taken in the same step as it was found free: a duplicate cannot come between.
         running.set(key, entry)
         return Effect.andThen(start(key, entry, work), answer)
@@ -117,11 +124,13 @@ const make = Effect.fnUntraced(function* ({ ageMs, bytes, count }: Limits) {
   })
 
   const recall = Effect.fn("InvokeMemory.recall")(function* (key: string, digest: string) {
-    prune(clock.currentTimeMillisUnsafe())
-    const known = running.get(key) ?? kept.get(key)
-    if (known === undefined) return undefined
-    if (known.digest !== digest) return yield* new KeyReused({ key })
-    return "reply" in known ? known.reply : (yield* Deferred.await(known.outcome)).reply
+    const working = running.get(key)
+    if (working !== undefined) {
+      if (working.digest !== digest) return yield* new KeyReused({ key })
+      return (yield* Deferred.await(working.outcome)).reply
+    }
+    const known = yield* Effect.fromResult(journal.find(key, clock.currentTimeMillisUnsafe()))
+    return known === undefined ? undefined : yield* told(key, digest, known)
   })
 
   return InvokeMemory.of({ once, recall })

@@ -52,6 +52,11 @@ const failed = ({ code, message }: { readonly code: string; readonly message: st
 
 const notRemembered = failed({ code: NOT_REMEMBERED, message: "this node remembers no request with that key" })
 
+const unrecordable = failed({
+  code: "UNAVAILABLE",
+  message: "nothing was run: the node cannot write down what it begins; its log says why"
+})
+
 /** What the work's end means: a refusal may be tried again, anything else is what this key stands for from now on. */
 const outcomeOf = (exit: Exit.Exit<string, CommandError>, began: boolean): Outcome => {
   if (Exit.isSuccess(exit)) return { reply: { ok: true, payloadJSON: exit.value }, keep: true }
@@ -138,7 +143,12 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
       request.recall === true
         ? Effect.map(memory.recall(key, digest), (known) => known ?? notRemembered)
         : memory.once(key, digest, work(request))
-    return Effect.catch(reply, (error) => Effect.succeed(failed(invalid(error.message))))
+    return reply.pipe(
+      Effect.catchTags({
+        KeyReused: (error) => Effect.succeed(failed(invalid(error.message))),
+        JournalUnusable: (error) => Effect.as(Effect.logError(error.message), unrecordable)
+      })
+    )
   }
 
   const answer = (request: NodeInvokeRequest, reply: Reply) =>

@@ -22,7 +22,7 @@ import { Supervisor } from "../services/Supervisor.ts"
 import * as Commands from "./Commands.ts"
 import { type Defaults, ExecApprovals } from "./ExecApprovals.ts"
 import { HostInfo } from "./HostInfo.ts"
-import { InvokeMemory } from "./InvokeMemory.ts"
+import { InvokeMemory, type JournalUnusable } from "./InvokeMemory.ts"
 import * as Invokes from "./Invokes.ts"
 import * as NodeLink from "./NodeLink.ts"
 
@@ -59,7 +59,7 @@ export const layer = (options: {
   readonly cwd: string
   /** What runs while the node's owner has written no `exec-approvals.json`; nothing unasked when left out. */
   readonly execDefaults?: Defaults
-}): Layer.Layer<ExecApprovals | HostInfo | InvokeMemory, never, StateDir> =>
+}): Layer.Layer<ExecApprovals | HostInfo | InvokeMemory, JournalUnusable, StateDir> =>
   Layer.mergeAll(ExecApprovals.layer(options.execDefaults), HostInfo.layer(options), InvokeMemory.layer())
 
 export type Requirements = ExecApprovals | FileSystem.FileSystem | HostInfo | InvokeMemory | Path.Path | Supervisor

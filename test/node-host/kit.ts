@@ -43,7 +43,7 @@ export const live = (defaults: Defaults = open) =>
   Layer.mergeAll(
     ExecApprovals.layer(defaults).pipe(Layer.provide(stateDir)),
     host,
-    InvokeMemory.layer(),
+    InvokeMemory.layerVolatile(),
     SupervisorLive.layer
   ).pipe(Layer.provideMerge(Layer.sync(Files, () => new Map<string, string>())), Layer.provideMerge(NodeServices.layer))
 

@@ -257,6 +257,6 @@ describe("remembered answers", () => {
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(yield* memory.once("d", "x", reply("aged")), { ok: true, payloadJSON: "aged" })
       assert.strictEqual((yield* Effect.flip(memory.once("d", "other", reply(""))))._tag, "KeyReused")
-    }).pipe(Effect.provide(InvokeMemory.layer({ count: 3, bytes: 100, ageMs: 60_000 })))
+    }).pipe(Effect.provide(InvokeMemory.layerVolatile({ count: 3, bytes: 100, ageMs: 60_000 })))
   )
 })
