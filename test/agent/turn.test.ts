@@ -149,6 +149,7 @@ describe("a turn", () => {
       [nodesCall({ action: "invoke", node: "studio" }), /invoke needs command/],
       [nodesCall({ action: "run", node: "studio" }), /run needs argv/],
       [invokeCall("system.run"), /use action "run"/],
+      [invokeCall("system.run.prepare"), /use action "run"/],
       [invokeCall("system.execApprovals.set"), /operators only/],
       [invokeCall("gone"), /interrupted, outcome unknown/],
       [invokeCall("slow"), /outcome unknown/],

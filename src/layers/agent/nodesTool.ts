@@ -176,7 +176,9 @@ export const makeNodesHandler =
 
       if (params.command === undefined) return yield* failed("invoke needs command")
       // A model must not be able to hand in an approval, or change what is approved.
-      if (params.command === RUN) return yield* failed('use action "run" to run a program')
+      if (params.command === RUN || params.command === `${RUN}.prepare`) {
+        return yield* failed('use action "run" to run a program')
+      }
       if (params.command.startsWith("system.execApprovals")) {
         return yield* failed(`"${params.command}" is for operators only`)
       }
