@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as SqlClient from "effect/sql/SqlClient"
 import * as TestClock from "effect/testing/TestClock"
 import { RunId } from "../../src/domain/Ids.ts"
 import * as SessionKey from "../../src/domain/SessionKey.ts"
 import { ChannelAccess } from "../../src/services/ChannelRouter.ts"
-import { groupPeer, inbound, telegram } from "./kit.ts"
+import { groupPeer, inbound, makeChannel, telegram } from "./kit.ts"
 import { advancing, drained, rig, type Rig, run, settled } from "./rig.ts"
 
 describe("strangers", () => {
@@ -148,6 +149,25 @@ describe("commands", () => {
       yield* run(parts, Effect.andThen(advancing(parts.channel.said(1)), settled))
       yield* run(parts, Effect.andThen(TestClock.adjust("1 hour"), settled))
       assert.lengthOf(parts.channel.sent, 1)
+    })
+  )
+
+  it.effect("an answer that cannot be read any more is given up, and those behind it are given", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig()
+      parts.channel.failures.push("never-sent")
+      parts.channel.push(inbound("/help"))
+      yield* run(parts, parts.channel.hasConfirmed(1))
+      yield* run(
+        { ...parts, channel: makeChannel("telegram", "other") },
+        SqlClient.SqlClient.use(
+          (sql) =>
+            sql`INSERT INTO channel_inbox (seq, channel, source, message_key, account_id, received_at, reply)
+            VALUES (-1, 'telegram', '42', 'x', 'default', 0, '{"half":')`
+        )
+      )
+      parts.channel.push(inbound("hello"))
+      yield* run(parts, Effect.all([advancing(parts.channel.said(1)), parts.turns.has(1), settled]))
     })
   )
 

@@ -23,9 +23,9 @@ export type Reply = typeof Reply.Type
 
 const WaitingRow = Schema.Struct({ seq: Schema.Natural, received_at: Schema.Natural, message: Schema.String })
 const decodeWaiting = Schema.decodeUnknownEffect(Schema.Array(WaitingRow))
-const OwedRow = Schema.Struct({ seq: Schema.Natural, reply: Schema.fromJsonString(Reply) })
-const decodeOwed = Schema.decodeUnknownEffect(Schema.Array(OwedRow))
-const encodeReply = Schema.encodeSync(OwedRow.fields.reply)
+const StoredReply = Schema.fromJsonString(Reply)
+const decodeReply = Schema.decodeUnknownEffect(StoredReply)
+const encodeReply = Schema.encodeSync(StoredReply)
 const StoredMessage = Schema.fromJsonString(InboundMessage)
 const encodeMessage = Schema.encodeEffect(StoredMessage)
 
@@ -95,15 +95,27 @@ export const make = Effect.fnUntraced(function* ({ accountId, id: channel, sourc
       orInboxFailed(sql`UPDATE channel_inbox SET reply = ${encodeReply(reply)} WHERE seq = ${seq}`),
     /** What is still to be said. */
     owed: Effect.gen(function* () {
-      return yield* decodeOwed(
-        yield* sql`SELECT seq, reply FROM channel_inbox WHERE ${own} AND reply IS NOT NULL ORDER BY seq`
+      const rows = yield* sql<{ readonly seq: number; readonly reply: string }>`
+        SELECT seq, reply FROM channel_inbox WHERE ${own} AND reply IS NOT NULL ORDER BY seq`
+      const read = yield* Effect.forEach(rows, ({ reply, seq }) =>
+        decodeReply(reply).pipe(
+          Effect.map((decoded) => [{ seq, reply: decoded }]),
+          // It would keep everything behind it from being said.
+          Effect.catchTag("SchemaError", () =>
+            Effect.logError(`the answer of inbox row ${seq} cannot be read and is given up`).pipe(
+              Effect.andThen(sql`UPDATE channel_inbox SET reply = NULL WHERE seq = ${seq}`),
+              Effect.as([])
+            )
+          )
+        )
       )
+      return read.flat()
     }).pipe(orInboxFailed),
     /** Whether a pairing code is still to be told. */
     owesCode: Effect.fnUntraced(function* (code: string) {
       const rows = yield* sql`
         SELECT seq FROM channel_inbox
-        WHERE ${own} AND reply IS NOT NULL AND json_extract(reply, '$.code') = ${code} LIMIT 1`
+        WHERE ${own} AND reply IS NOT NULL AND json_valid(reply) AND json_extract(reply, '$.code') = ${code} LIMIT 1`
       return rows.length > 0
     }, orInboxFailed),
     /** It was said, or given up. */
