@@ -1,7 +1,6 @@
 /**
  * Where a command's log goes: stderr, always, so that stdout holds nothing but the result. Secrets are taken out.
  */
-import * as Cause from "effect/Cause"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -9,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import type * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
+import { causeText } from "../layers/logging/record.ts"
 import { Redactor } from "../layers/logging/Redactor.ts"
 import type { ConfiguredLevel } from "../layers/Logging.ts"
 import { Environment } from "./Environment.ts"
@@ -23,7 +23,7 @@ const capital = (text: string): string => text.charAt(0).toUpperCase() + text.sl
 
 const brief = Logger.make(({ cause, logLevel, message }) => {
   const text = `${logLevel === "Warn" ? "Warning" : logLevel}: ${capital(words(message))}`
-  return cause.reasons.length === 0 ? text : `${text}\n${Cause.pretty(cause)}`
+  return cause.reasons.length === 0 ? text : `${text}\n${causeText(cause)}`
 })
 
 /** For a command that answers and ends: a line per warning. */

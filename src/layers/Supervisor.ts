@@ -118,7 +118,9 @@ export const layer: Layer.Layer<Supervisor> = Layer.effect(
         }
         const pause = Duration.max(wait.value, askedWait(exit, policy))
         yield* enter(row, "backoff")
-        yield* Effect.logInfo(`starts again in ${Duration.format(pause)}`)
+        yield* Effect.logInfo(
+          `starts again in ${Duration.format(Duration.millis(Math.ceil(Duration.toMillis(pause))))}`
+        )
         yield* Effect.sleep(pause)
         row.restarts += 1
       }

@@ -53,7 +53,7 @@ describe("Logging", () => {
       assert.match(String(line?.["time"]), /^\d{4}-.*Z$/)
       assert.include(String(line?.["cause"]), "why")
       assert.hasAllKeys(line?.["spans"], ["boot"])
-      assert.match(stderr, /^\d\d:\d\d:\d\d\.\d{3} ERROR it broke {"n":1} fiber=a\/b boot=\d+ms\n {4}.*why/)
+      assert.match(stderr, /^\d\d:\d\d:\d\d\.\d{3} ERROR it broke {"n":1}: Error: why fiber=a\/b boot=\d+ms\n$/)
       assert.strictEqual((statSync(file).mode & 0o777).toString(8), "600")
       assert.strictEqual((statSync(`${folder}/logs`).mode & 0o777).toString(8), "700")
     })
@@ -172,6 +172,30 @@ const around = (redact: (text: string) => string, partial: Partial<LogEntry>) =>
   return JSON.stringify(JSON.parse(line)) + String(Object.values(JSON.parse(line))) + toPretty(record, true)
 }
 class Denied extends Schema.TaggedError<Denied>()("Denied", { message: Schema.String }) {}
+
+describe("causes", () => {
+  const pretty = (cause: Cause.Cause<unknown>, message: unknown = "m") => {
+    const text = around((raw) => raw, { cause, message })
+    return text.slice(text.indexOf("INFO"))
+  }
+  const denied = new Denied({ message: "no way" })
+
+  it("a failure that is foreseen is one line; a defect has its stack", () => {
+    assert.match(pretty(Cause.fail(denied)), /m: Denied: no way\n$/)
+    assert.match(pretty(Cause.fail(new Denied({ message: "" }))), /m: Denied\n$/)
+    assert.match(pretty(Cause.die(new Error("bug"))), /m\n {4}Error: bug\n {8}at .*logging\.test/)
+    assert.match(
+      pretty(Cause.combine(Cause.fail(denied), Cause.die(new Error("bug")))),
+      /m\n {4}Denied: no way\n {4}Error: bug\n {8}at /
+    )
+    assert.match(pretty(Cause.combine(Cause.fail(denied), Cause.interrupt(1))), /m: Denied: no way\n$/)
+  })
+
+  it("so is an error that is part of the message", () => {
+    assert.match(pretty(Cause.empty, ["tried", denied]), /tried Denied: no way\n$/)
+    assert.include(pretty(Cause.empty, ["tried", new Error("bug")]), "at ")
+  })
+})
 
 describe("canaries", () => {
   it.prop(

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as AiError from "effect/ai/AiError"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { clean, reasonOf, retryAfterMs } from "../../src/layers/models/errors.ts"
+import { clean, network, oneLine, reasonOf, retryAfterMs } from "../../src/layers/models/errors.ts"
 
 describe("retryAfterMs", () => {
   const now = Date.UTC(2026, 0, 1)
@@ -15,6 +16,12 @@ describe("retryAfterMs", () => {
     for (const value of ["", "soon", "-1", "NaN"]) assert.isUndefined(retryAfterMs({ "retry-after": value }, now))
     assert.isUndefined(retryAfterMs(undefined, now))
   })
+})
+
+it("a failure is one line in the log, without an empty address", () => {
+  const error = AiError.make({ module: "M", method: "m", reason: network("nobody there") })
+  assert.include(error.message, "\n")
+  assert.strictEqual(oneLine(error), "M.m: TransportError: nobody there")
 })
 
 describe("reasonOf", () => {

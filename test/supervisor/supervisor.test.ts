@@ -149,6 +149,13 @@ describe("Supervisor", () => {
       assert.deepInclude(yield* row("i"), { state: "running", restarts: 1 })
     }))
 
+  test("tells its wait in whole milliseconds", () =>
+    Effect.gen(function* () {
+      const { supervise } = yield* Supervisor
+      yield* supervise("w", Effect.fail(boom), { restart: "always", schedule: Schedule.spaced("1.4386 millis") })
+      assert.strictEqual(logs.at(-1)?.message, "starts again in 2ms")
+    }))
+
   test("gives up when its schedule ends", () =>
     Effect.gen(function* () {
       const { supervise } = yield* Supervisor

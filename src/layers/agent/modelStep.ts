@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { ResolvedModel } from "../../services/Models.ts"
-import { UNKNOWN_MODEL } from "../models/errors.ts"
+import { oneLine, UNKNOWN_MODEL } from "../models/errors.ts"
 import { explain, failure, TurnFailure } from "./explain.ts"
 import { AgentTools } from "./tools.ts"
 
@@ -187,7 +187,7 @@ export const callModel = (
         return { ...reply, ...withFailure(unusable(reply, model)) }
       }),
       Effect.catch((error) =>
-        Effect.as(Effect.logWarning(`the call of ${model.ref} failed: ${error.message}`), failedReply(error))
+        Effect.as(Effect.logWarning(`the call of ${model.ref} failed: ${oneLine(error)}`), failedReply(error))
       )
     )
     return options.timeoutMs === undefined

@@ -8,7 +8,7 @@ import { define } from "../config/path.ts"
 import { isSecretKey } from "../config/redact.ts"
 import { type Redact, REDACTED } from "./Redactor.ts"
 
-/** One line of `gateway.log`. `time` is ISO 8601 in UTC; `cause` is what went wrong, with its stack. */
+/** One line of `gateway.log`. `time` is ISO 8601 in UTC; `cause` is what went wrong, with the stack of what nobody foresaw. */
 export interface LogRecord {
   readonly time: string
   readonly level: string
@@ -26,6 +26,26 @@ export interface LogEntry {
   readonly cause: Cause.Cause<unknown>
   readonly annotations: Readonly<Record<string, unknown>>
   readonly spans: ReadonlyArray<readonly [label: string, timestamp: number]>
+}
+
+type Foreseen = Error & { readonly _tag: string }
+
+/** One of the errors that the program names; where it was made says nothing that its message does not. */
+const isForeseen = (error: unknown): error is Foreseen =>
+  error instanceof Error && "_tag" in error && typeof error._tag === "string"
+
+const failureText = (error: Foreseen): string => (error.message === "" ? error._tag : `${error._tag}: ${error.message}`)
+
+/** Failures by their message, a line each; defects, and errors without a name, with their stack. */
+export const causeText = (cause: Cause.Cause<unknown>): string => {
+  const foreseen = cause.reasons.flatMap((reason) =>
+    Cause.isFailReason(reason) && isForeseen(reason.error) ? [failureText(reason.error)] : []
+  )
+  const others = cause.reasons.filter(
+    (reason) => !(Cause.isFailReason(reason) && isForeseen(reason.error)) && !Cause.isInterruptReason(reason)
+  )
+  if (foreseen.length === 0) return Cause.pretty(cause)
+  return [...foreseen, ...(others.length === 0 ? [] : [Cause.pretty(Cause.fromReasons(others))])].join("\n")
 }
 
 /** How far a logged value is followed, and how much of it is written. */
@@ -58,8 +78,8 @@ export const safe = (redact: Redact, value: unknown): unknown => {
     }
     if (node === null) return null
     if (Redacted.isRedacted(node)) return REDACTED
-    if (Cause.isCause(node)) return text(Cause.pretty(node))
-    if (node instanceof Error) return text(Cause.pretty(Cause.die(node)))
+    if (Cause.isCause(node)) return text(causeText(node))
+    if (node instanceof Error) return text(isForeseen(node) ? failureText(node) : Cause.pretty(Cause.die(node)))
     if (node instanceof Date || node instanceof URL || node instanceof RegExp) return text(String(node))
     if (ArrayBuffer.isView(node)) return `[${node.byteLength} bytes]`
     if (above.includes(node)) return "[circular]"
@@ -108,7 +128,7 @@ const printable = (text: string): string =>
 
 const colors: Readonly<Record<string, number>> = { fatal: 35, error: 31, warn: 33, info: 32, debug: 36, trace: 90 }
 
-/** For people: `12:03:04.567 WARN message key=value`, the cause indented below. */
+/** For people: `12:03:04.567 WARN message key=value`, the cause behind the message, or indented below when it is long. */
 export const toPretty = (record: LogRecord, color: boolean): string => {
   const paint = (code: number, text: string) => (color ? `\u001B[${code}m${text}\u001B[0m` : text)
   const annotations = Object.entries((record.annotations as Readonly<Record<string, unknown>> | undefined) ?? {}).map(
@@ -116,8 +136,10 @@ export const toPretty = (record: LogRecord, color: boolean): string => {
   )
   const spans = Object.entries(record.spans ?? {}).map(([label, ms]) => ` ${paint(90, `${printable(label)}=${ms}ms`)}`)
   const head = `${paint(90, record.time.slice(11, 23))} ${paint(colors[record.level] ?? 0, record.level.toUpperCase())}`
-  const cause = record.cause?.split("\n").map((line) => `\n    ${printable(line)}`) ?? []
-  return `${head} ${printable(record.message)}${annotations.join("")}${spans.join("")}${cause.join("")}\n`
+  const cause = record.cause?.trimEnd().split("\n") ?? []
+  const short = cause.length === 1 ? `: ${printable(cause[0] ?? "")}` : ""
+  const below = cause.length === 1 ? "" : cause.map((line) => `\n    ${printable(line)}`).join("")
+  return `${head} ${printable(record.message)}${short}${annotations.join("")}${spans.join("")}${below}\n`
 }
 
 /** For machines: one line of JSON. */

@@ -105,6 +105,10 @@ const fromStatus = (status: number, thrown: Thrown, description: string, now: nu
   }
 }
 
+/** A failure on one line, for the log: without the place of an address, and without general advice. */
+export const oneLine = (error: AiError.AiError): string =>
+  (error.message.split("\n", 1)[0] ?? "").replace(/ \(POST \)$/, "")
+
 /** The `NetworkError` of a request that found nobody, or whose connection broke. */
 export const network = (description: string): AiError.NetworkError =>
   // The address is left out on purpose: a base URL may carry credentials.
