@@ -48,6 +48,8 @@ export interface Child {
   readonly ended: Effect.Effect<Ended>
   /** Ended, and everything that it wrote was handed over. Waits for descendants that hold its pipes. */
   readonly drained: Effect.Effect<void>
+  /** Stops listening. Who still writes finds the pipe broken. */
+  readonly hangUp: Effect.Effect<void>
 }
 
 const isWindows = Process.platform === "win32"
@@ -117,8 +119,12 @@ export const start = Effect.fnUntraced(function* (
     // A pipe that breaks ends like one that was closed.
     for (const pipe of [child.stdout, child.stderr]) pipe.on("error", () => pipe.destroy())
   })
-  yield* Effect.acquireRelease(begin, (child) =>
+  const child = yield* Effect.acquireRelease(begin, (child) =>
     child.pid === undefined ? Effect.void : isWindows ? endTree(child) : endGroup(child.pid)
   )
-  return { ended: Deferred.await(ended), drained: Deferred.await(drained) }
+  const hangUp = Effect.sync(() => {
+    child.stdout?.destroy()
+    child.stderr?.destroy()
+  })
+  return { ended: Deferred.await(ended), drained: Deferred.await(drained), hangUp }
 })

@@ -67,8 +67,9 @@ export const run = Effect.fn("process.run")(function* (options: RunOptions) {
   const stderr = capture()
   const { timeoutMs, ...program } = options
   const scope = yield* Scope.fork(yield* Effect.scope)
-  const child = yield* Child.start({ ...program, onStdout: stdout.take, onStderr: stderr.take }).pipe(
-    Scope.provide(scope)
+  const child = yield* Effect.acquireRelease(
+    Child.start({ ...program, onStdout: stdout.take, onStderr: stderr.take }).pipe(Scope.provide(scope)),
+    ({ hangUp }) => hangUp
   )
   const ended = yield* Effect.timeoutOption(child.ended, timeoutMs)
   // Ends whatever is left of the group, which also closes its ends of the pipes.

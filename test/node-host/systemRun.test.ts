@@ -93,6 +93,22 @@ describe("system.run", () => {
     }).pipe(Effect.provide(live()))
   )
 
+  it.live("one that leaves the group goes on, but holds nothing up and is listened to no longer", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const cwd = yield* fs.makeTempDirectoryScoped()
+      const daemon =
+        "touch left; until [ -e go ]; do sleep 0.02; done; touch gone; while echo here; do sleep 0.02; done"
+      const left = yield* sh(`setsid sh -c '${daemon}' & echo $!; until [ -e left ]; do sleep 0.02; done`, { cwd })
+      assert.isTrue(left.success)
+      const [pid = ""] = left.stdout.split("\n")
+      yield* fs.writeFileString(`${cwd}/go`, "")
+      yield* Effect.repeat(fs.exists(`${cwd}/gone`), { until: (gone) => gone })
+      // It was not ended with the group; it ends by itself when it writes to a pipe that nobody reads.
+      yield* isGone(pid)
+    }).pipe(Effect.scoped, Effect.provide(live()))
+  )
+
   it.live("interruption ends the process group", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
