@@ -81,3 +81,32 @@ describe("D5 bytes at work", () => {
     }).pipe(Effect.scoped)
   )
 })
+
+describe("session keys", () => {
+  it.live("D11 a session key names an agent that is there, and a conversation of it", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Rig.start()
+      const { raw } = yield* Rig.connect(url)
+      const send = (sessionKey: string, extra = {}) =>
+        raw.request("chat.send", { sessionKey, message: "x", idempotencyKey: sessionKey, ...extra })
+      const problem = (answer: Rig.Frame) => `${answer.error?.code}: ${answer.error?.message}`
+      assert.strictEqual(problem(yield* send("agent:nope:main")), 'INVALID_REQUEST: unknown agent id "nope"')
+      assert.strictEqual(problem(yield* send("main", { agentId: "nope" })), 'INVALID_REQUEST: unknown agent id "nope"')
+      const shape = "INVALID_REQUEST: sessionKey must be a name, or agent:<agent id>:<name>"
+      for (const key of ["agent:", "agent:main", "agent:main:", "agent::main"]) {
+        assert.strictEqual(problem(yield* send(key)), shape, key)
+        assert.strictEqual(problem(yield* raw.request("chat.history", { sessionKey: key })), shape, key)
+        assert.strictEqual(problem(yield* raw.request("chat.abort", { sessionKey: key })), shape, key)
+        const agent = { message: "x", idempotencyKey: "k", sessionKey: key }
+        assert.strictEqual(problem(yield* raw.request("agent", agent)), shape, key)
+      }
+      const other = yield* send("agent:nope:main", { agentId: "main" })
+      assert.match(problem(other), /is not that of the session key$/)
+      assert.match(problem(yield* send("main", { agentId: "main:x" })), /is not that of the session key$/)
+      const turn = yield* raw.request("agent", { message: "x", idempotencyKey: "k", sessionKey: "agent:nope:main" })
+      assert.strictEqual(problem(turn), 'INVALID_REQUEST: unknown agent id "nope"')
+      assert.isTrue((yield* raw.request("chat.history", { sessionKey: "agent:nope:main" })).ok, "it can be read still")
+      assert.isTrue((yield* send("agent:main:work")).ok)
+    }).pipe(Effect.scoped)
+  )
+})

@@ -42,12 +42,29 @@ export const current: Effect.Effect<Agents, never, Config> = Effect.gen(function
 
 const decodeKey = Schema.decodeUnknownOption(SessionKey.SessionKey)
 
-/** The conversation that a request means: `main` and other short keys belong to the agent named, or the default one. */
+/**
+ * The conversation that a request means: `main` and other short keys belong to the agent named, or the default one. It need
+ * not be one of an agent that is configured still: what an earlier one said can be read.
+ */
 export const sessionKey = Effect.fnUntraced(function* (input: string, agentId?: string) {
   const agents = yield* current
   const agent = agentId ?? agents.defaultAgentId
   const full = input.startsWith("agent:") ? input : `agent:${agent}:${input === "main" ? agents.mainKey : input}`
   const key = decodeKey(full)
   if (Option.isNone(key)) return yield* invalidRequest("sessionKey is longer than 512 characters")
-  return { key: key.value, agentId: SessionKey.agentIdOf(key.value) ?? agent, agents }
+  const owner = SessionKey.agentIdOf(key.value)
+  if (owner === undefined || full === `agent:${owner}:`) {
+    return yield* invalidRequest("sessionKey must be a name, or agent:<agent id>:<name>")
+  }
+  if (agentId !== undefined && agentId !== owner) {
+    return yield* invalidRequest(`agent id "${agentId}" is not that of the session key`)
+  }
+  return { key: key.value, agentId: owner, agents }
+})
+
+/** The same for a request that adds to the conversation: its agent must be there to answer. */
+export const liveSessionKey = Effect.fnUntraced(function* (input: string, agentId?: string) {
+  const found = yield* sessionKey(input, agentId)
+  if (found.agents.ids.includes(found.agentId)) return found
+  return yield* invalidRequest(`unknown agent id "${found.agentId}"`)
 })

@@ -11,6 +11,7 @@ import type { Snapshot } from "../../protocol/Connect.ts"
 import type { StateVersion } from "../../protocol/Frame.ts"
 import type { HealthSummary } from "../../protocol/methods/system.ts"
 import type { PresenceEntry } from "../../protocol/Presence.ts"
+import { satisfies } from "../../protocol/Role.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import type { Config } from "../../services/Config.ts"
 import { EventBus } from "../../services/EventBus.ts"
@@ -33,11 +34,11 @@ export class Snapshots extends Context.Service<
     readonly stateVersion: () => StateVersion
     /** Tells everyone who may know that somebody came or went. */
     readonly presenceChanged: (connection: Connection) => Effect.Effect<void>
-    /** Looks at channels and sessions now. */
-    readonly health: Effect.Effect<HealthSummary>
+    /** Looks at channels and sessions now. Who may not read is told neither conversations nor accounts nor paths. */
+    readonly healthFor: (connection: Connection) => Effect.Effect<HealthSummary>
     /** Looks, remembers for new connections, and tells everyone who may know. */
     readonly publishHealth: Effect.Effect<void>
-    /** The snapshot of `hello-ok`; nodes are told less. */
+    /** The snapshot of `hello-ok`; who may not read is told less. */
     readonly forHello: (connection: Connection) => Effect.Effect<Snapshot>
   }
 >()("openclaw/layers/gateway/Snapshots") {}
@@ -64,6 +65,16 @@ const entryOf = (connection: Connection): PresenceEntry => {
     text: `${role === "node" ? "Node" : "Client"}: ${name} · mode ${client.mode}`,
     ts: connection.connectedAt
   }
+}
+
+const mayRead = ({ role, scopes }: Connection): boolean => role === "operator" && satisfies(scopes, "operator.read")
+
+/** What remains for those who may not read. */
+const reduced = <A extends object>(
+  summary: Omit<HealthSummary, "agents"> & { readonly agents: ReadonlyArray<A> }
+): HealthSummary => {
+  const sessions = { path: "", count: 0, recent: [] }
+  return { ...summary, channels: {}, agents: summary.agents.map((agent) => ({ ...agent, sessions })), sessions }
 }
 
 /** OpenClaw's agents may wake by themselves; these do not. */
@@ -142,9 +153,9 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       defaultAgentId,
       agents: perAgent,
       sessions: stored
-    } satisfies HealthSummary as HealthSummary
+    } satisfies HealthSummary
   })
-  let lastHealth: HealthSummary = yield* health
+  let lastHealth = yield* health
 
   return Snapshots.of({
     bootId: randomUUID(),
@@ -158,7 +169,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
             presenceVersion++
             return events.publish("presence", { presence: entries })
           }),
-    health,
+    healthFor: (connection) => (mayRead(connection) ? health : Effect.map(health, reduced)),
     publishHealth: Effect.flatMap(health, (summary) => {
       lastHealth = summary
       healthVersion++
@@ -170,7 +181,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       const common = {
         stateVersion: { presence: presenceVersion, health: healthVersion },
         uptimeMs,
-        health: lastHealth,
+        health: mayRead(connection) ? lastHealth : reduced(lastHealth),
         sessionDefaults: {
           defaultAgentId,
           modelConfigured: model !== undefined,
@@ -179,7 +190,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
           scope: "per-sender"
         }
       }
-      if (connection.role === "node") return { ...common, presence: [] }
+      if (!mayRead(connection)) return { ...common, presence: [] }
       return {
         ...common,
         presence: yield* presence,

@@ -95,7 +95,7 @@ export const layer = ChatMethods.middleware(Access).toLayerHandler(
         return yield* invalidRequest("this Gateway takes no attachments; send text")
       }
       const { client } = yield* CurrentConnection
-      const { agentId, key } = yield* Agents.sessionKey(given(params.sessionKey) ?? "main", params.agentId)
+      const { agentId, key } = yield* Agents.liveSessionKey(given(params.sessionKey) ?? "main", params.agentId)
       const model = modelOf(params)
       const reply = yield* replyTo(params)
       return {

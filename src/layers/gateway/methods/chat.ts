@@ -63,7 +63,7 @@ const send = served.toLayerHandler(
     const events = yield* EventBus
 
     const fresh = Effect.fnUntraced(function* (params: ChatSendParams) {
-      const { agentId, key } = yield* Agents.sessionKey(params.sessionKey, params.agentId)
+      const { agentId, key } = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
       yield* turns.abort(key, { origin: "stop" })
       yield* Effect.mapError(sessions.reset(key), storageFailed)
       const timestamp = yield* Clock.currentTimeMillis
@@ -81,7 +81,7 @@ const send = served.toLayerHandler(
 
     const start = Effect.fnUntraced(function* (params: ChatSendParams) {
       const { client } = yield* CurrentConnection
-      const { agentId, key } = yield* Agents.sessionKey(params.sessionKey, params.agentId)
+      const { agentId, key } = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
       const runId = RunId.make(params.idempotencyKey)
       const request: TurnRequest = {
         runId,

@@ -11,7 +11,7 @@ import { Supervisor } from "../../../services/Supervisor.ts"
 import { Turns } from "../../../services/Turns.ts"
 import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
-import { Connections } from "../Connections.ts"
+import { Connections, CurrentConnection } from "../Connections.ts"
 import type { GatewayOptions } from "../options.ts"
 import { Snapshots } from "../Snapshots.ts"
 import { storageFailed } from "./errors.ts"
@@ -56,7 +56,7 @@ export const layer = (options: GatewayOptions) =>
       })
 
       return {
-        health: () => snapshots.health,
+        health: () => Effect.flatMap(CurrentConnection, snapshots.healthFor),
         status,
         "system-presence": () => snapshots.presence,
         "channels.status": ({ channel, probe }) =>
