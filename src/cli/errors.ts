@@ -90,7 +90,7 @@ export const describe = (error: unknown): Described => {
   const own = Predicate.hasProperty(error, "message") && Predicate.isString(error.message) ? error.message : ""
   const name = tagOf(error) ?? "Error"
   const text = own === "" ? name : own
-  const fix = fixOf(error)
+  const fix = text.includes("\nFix: ") ? undefined : fixOf(error)
   const message = fix === undefined ? text : `${text}\nFix: ${fix}`
   if (!(error instanceof GatewayError)) return { type: "cli_error", name, message }
   return {

@@ -13,6 +13,7 @@ import { GatewayClient } from "../client/GatewayClient.ts"
 import { isLoopback } from "../domain/Endpoint.ts"
 import { VERSION } from "../domain/Version.ts"
 import { Redactor } from "../layers/logging/Redactor.ts"
+import { GatewayError } from "../protocol/GatewayError.ts"
 import type { OperatorScope } from "../protocol/Role.ts"
 import { Config } from "../services/Config.ts"
 import { Environment } from "./Environment.ts"
@@ -72,11 +73,35 @@ export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
   return { client, target: to, latencyMs: (yield* Clock.currentTimeMillis) - started }
 })
 
+type Opened = Effect.Success<ReturnType<typeof open>>
+
+/**
+ * On this machine the Gateway's secret alone gives the scopes that are asked for. A Gateway that let us in and gave none
+ * takes us for somebody from afar, and its "missing scope" alone would send people looking for another secret.
+ */
+export const explainRemote =
+  ({ client, target }: Opened) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.mapError(effect, (error) =>
+      error instanceof GatewayError &&
+      error.code === "FORBIDDEN" &&
+      isLoopback(target.endpoint) &&
+      client.hello.auth.scopes.length === 0
+        ? new GatewayError({
+            code: error.code,
+            details: error.details,
+            retryable: error.retryable,
+            retryAfterMs: error.retryAfterMs,
+            message: `${error.message}: the Gateway counts this connection as remote, although ${target.endpoint} is on this machine. A proxy in between that adds forwarding headers (X-Forwarded-For and the like) does that.\nFix: connect to the Gateway's own port instead of the proxy's.`
+          })
+        : error
+    )
+
 /** One connection for one exchange. A terminal shows that it waits. */
 export const ask = <A, E, R>(
   options: OpenOptions & { readonly waitingFor?: string | (() => string) },
   use: (client: GatewayClient["Service"]) => Effect.Effect<A, E, R>
 ) =>
-  Effect.scoped(Effect.flatMap(open(options), ({ client }) => use(client))).pipe(
+  Effect.scoped(Effect.flatMap(open(options), (opened) => use(opened.client).pipe(explainRemote(opened)))).pipe(
     waiting(options.waitingFor ?? "Waiting for the Gateway")
   )

@@ -5,9 +5,10 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { GatewayClient } from "../client/GatewayClient.ts"
 import type { Target } from "../client/credentials.ts"
+import type { OperatorScope } from "../protocol/Role.ts"
 import type { HelloOk } from "../protocol/Connect.ts"
 import { describe } from "./errors.ts"
-import { open, type OpenOptions } from "./gateway.ts"
+import { explainRemote, open, type OpenOptions } from "./gateway.ts"
 import { waiting } from "./progress.ts"
 
 export interface Reached<A> {
@@ -31,8 +32,9 @@ export const probe = <A, E, R>(
   use: (client: GatewayClient["Service"]) => Effect.Effect<A, E, R>
 ) =>
   Effect.gen(function* () {
-    const { client, latencyMs, target } = yield* open(options)
-    const answer = yield* use(client)
+    const opened = yield* open(options)
+    const { client, latencyMs, target } = opened
+    const answer = yield* use(client).pipe(explainRemote(opened))
     return { ok: true, latencyMs, hello: client.hello, target, answer } satisfies Reached<A>
   }).pipe(
     Effect.scoped,
@@ -59,4 +61,18 @@ export const capabilityOf = (hello: HelloOk): string => {
   if (scopes.includes("operator.admin")) return "admin"
   if (scopes.includes("operator.write")) return "write"
   return scopes.includes("operator.read") ? "read-only" : "connected-no-operator-scope"
+}
+
+/** The same for people: what was given here says nothing of what another command with these credentials is given. */
+export const capabilityInWords = (
+  hello: HelloOk,
+  asked: ReadonlyArray<OperatorScope>,
+  mode: "cli" | "probe"
+): string => {
+  const capability = capabilityOf(hello)
+  const lacks = asked.filter((scope) => !hello.auth.scopes.includes(scope))
+  if (lacks.length === 0) return `${capability} (all that this command asks for; others may do more)`
+  return mode === "probe"
+    ? `${capability} (a bare probe is given none; other commands may do more with these credentials)`
+    : `${capability} (${lacks.join(", ")} was asked for and not given)`
 }

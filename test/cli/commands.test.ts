@@ -75,7 +75,8 @@ describe("agent", () => {
   it.live.each([
     [["-m", "  "], /--message is empty/],
     [["-m", "x", "--session-key", "a", "--session-id", "b"], /both name a conversation/],
-    [["-m", "x", "--deliver"], /does not know where to/]
+    [["-m", "x", "--deliver"], /does not know where to/],
+    [["-m", "x", "--timeout", "86401"], /--timeout is 86401; give a whole number from 0 to 86400/]
   ] as const)("%j is refused before anything is sent", ([given, says]) =>
     Effect.gen(function* () {
       const { cli, server } = yield* rig({})
@@ -87,12 +88,23 @@ describe("agent", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("broken off while it waits, it is 130", () =>
+  it.live("broken off while it waits, it stops its turn and is 130", () =>
     Effect.gen(function* () {
-      const { server, setting } = yield* rig({ agent: () => answered })
-      const started = yield* start(setting, "agent", "-m", "hello", ...server.flags)
+      const { server, setting } = yield* rig({
+        agent: () => answered,
+        "chat.abort": ({ runId }) => ({ ok: true, aborted: true, runIds: [runId] })
+      })
+      const started = yield* start(setting, "agent", "-m", "hello", "--agent", "ops", ...server.flags)
       while (server.requests.length === 0) yield* Effect.yieldNow
-      assert.strictEqual((yield* started.stop).code, 130)
+      const ended = yield* started.stop
+      assert.deepStrictEqual([ended.code, ended.stderr], [130, "The turn was stopped."])
+      const [turn, abort] = server.requests
+      assert.strictEqual(abort?.method, "chat.abort")
+      assert.deepStrictEqual(abort?.params, {
+        sessionKey: "main",
+        agentId: "ops",
+        runId: turn?.params["idempotencyKey"]
+      })
     }).pipe(Effect.scoped)
   )
 })
@@ -184,6 +196,18 @@ describe("gateway call", () => {
       assert.isFalse(ok)
       assert.deepStrictEqual([error.type, error.code, error.details], ["gateway_request_error", "FORBIDDEN", details])
       assert.match((yield* cli("gateway", "call", "foo.bar")).stderr, /unknown method: foo\.bar/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a Gateway that takes this machine for another is explained, with the proxy that makes it so", () =>
+    Effect.gen(function* () {
+      const forbidden = () => {
+        throw { code: "FORBIDDEN", message: "missing scope: operator.read" }
+      }
+      const server = yield* gateway({ health: forbidden }, { auth: { role: "operator", scopes: [] } })
+      const ended = yield* run({ home: yield* home }, "health", ...server.flags)
+      assert.match(ended.stderr, /missing scope: operator\.read: .*counts this connection as remote.*\nFix: .*own port/)
+      assert.strictEqual(ended.stderr.split("Fix: ").length, 2)
     }).pipe(Effect.scoped)
   )
 

@@ -71,6 +71,9 @@ describe("gateway run", () => {
       assert.match((yield* cli("health", "--token", "a-wrong-token")).stderr, /refused the connection[\s\S]*Fix: /)
       const probe = yield* cli("gateway", "probe", "--token", "a-wrong-token")
       assert.match(probe.stdout, /yes, but it refused/)
+      const bare = (yield* cli("gateway", "probe")).stdout
+      assert.match(bare, /connected-no-operator-scope \(a bare probe is given none; other commands may do more/)
+      assert.match((yield* cli("gateway", "status")).stdout, /read-only \(all that this command asks for; others may/)
       assert.match(probe.stderr, /Fix: /)
 
       const stopped = yield* gateway.stop

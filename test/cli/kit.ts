@@ -119,12 +119,12 @@ export type Answers = { readonly [method: string]: (params: any, peer: Peer, fra
 export const answered = Symbol("answered")
 
 /** A Gateway that lets everybody in and answers from a map. Records what it was asked. */
-export const gateway = Effect.fnUntraced(function* (answers: Answers) {
+export const gateway = Effect.fnUntraced(function* (answers: Answers, hello: Record<string, unknown> = {}) {
   const fake = yield* fakeGateway
   const requests: Array<Frame> = []
   const connects: Array<Frame> = []
   const serve = Effect.fnUntraced(function* (peer: Peer) {
-    connects.push(yield* peer.welcome())
+    connects.push(yield* peer.welcome(hello))
     while (true) {
       const frame = yield* peer.next
       requests.push(frame)

@@ -17,7 +17,12 @@ export const agentFlags = {
   deliver: flags.on("deliver", "Send the reply out too"),
   model: flags.text("model", "Model for this turn, as provider/model"),
   thinking: flags.text("thinking", "Thinking level for this turn"),
-  timeout: flags.whole("timeout", "Seconds that the turn may take (default 600; 0 is no limit)")
+  timeout: flags.whole(
+    "timeout",
+    "Seconds (not milliseconds) that the turn may take, at most a day (default 600; 0 is no limit)",
+    0,
+    86_400
+  )
 }
 
 export const agent = Command.make(

@@ -68,7 +68,7 @@ const probe = Command.make(
   "probe",
   { timeout: flags.timeout(3000) },
   lazily(() => import("./gateway/probe.ts"))
-).pipe(Command.withDescription("Whether a Gateway answers, and what these credentials may do there"))
+).pipe(Command.withDescription("Whether a Gateway answers and lets these credentials in"))
 
 const send = Command.make(
   "send",

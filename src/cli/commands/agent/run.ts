@@ -8,7 +8,7 @@ import { randomId } from "../../../client/ids.ts"
 import type { AgentEvent } from "../../../protocol/EventTable.ts"
 import type { AgentFinished } from "../../../protocol/methods/chat.ts"
 import { CommandFailed } from "../../errors.ts"
-import { open } from "../../gateway.ts"
+import { explainRemote, open } from "../../gateway.ts"
 import { lines, plain, print } from "../../output.ts"
 import { waiting } from "../../progress.ts"
 
@@ -59,6 +59,19 @@ const doing = (event: AgentEvent): string | undefined => {
   return stream === "assistant" ? "Writing" : undefined
 }
 
+/** Nobody waits for the turn any more, so it goes no further. Its conversation keeps what was said. */
+const stopTurn = (
+  client: GatewayClient["Service"],
+  turn: { readonly runId: string; readonly sessionKey: string; readonly agentId: string | undefined }
+) => {
+  const { agentId, ...named } = turn
+  return client.call["chat.abort"]({ ...named, ...(agentId === undefined ? undefined : { agentId }) }).pipe(
+    Effect.timeout("3 seconds"),
+    Effect.flatMap(({ aborted }) => (aborted ? Console.error("The turn was stopped.") : Effect.void)),
+    Effect.ignore
+  )
+}
+
 const textOf = (finished: AgentFinished): string =>
   (finished.result?.payloads ?? []).flatMap(({ text }) => (text === undefined || text === "" ? [] : [text])).join("\n")
 
@@ -71,7 +84,8 @@ export const run = Effect.fn("cli.agent")(function* (flags: AgentFlags) {
   let label = "Connecting"
 
   const turn = Effect.gen(function* () {
-    const { client } = yield* open({ scopes: ["operator.write"], timeoutMs: 10_000 })
+    const opened = yield* open({ scopes: ["operator.write"], timeoutMs: 10_000 })
+    const { client } = opened
     const sessionKey = flags.sessionId === undefined ? flags.sessionKey : yield* keyOf(client, flags.sessionId)
     label = "Thinking"
     yield* client.on("agent").pipe(
@@ -97,7 +111,11 @@ export const run = Effect.fn("cli.agent")(function* (flags: AgentFlags) {
       },
       seconds === 0 ? {} : { timeout: `${seconds + GRACE_SECONDS} seconds` }
     )
-    return yield* Stream.runLast(answers)
+    return yield* answers.pipe(
+      Stream.runLast,
+      explainRemote(opened),
+      Effect.onInterrupt(() => stopTurn(client, { runId, sessionKey: sessionKey ?? "main", agentId: flags.agent }))
+    )
   })
 
   const last = yield* Effect.scoped(turn).pipe(waiting(() => label))

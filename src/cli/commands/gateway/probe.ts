@@ -3,13 +3,16 @@ import * as Effect from "effect/Effect"
 import { NotWell, tell } from "../../errors.ts"
 import { target } from "../../gateway.ts"
 import { fields, print } from "../../output.ts"
-import { capabilityOf, probe } from "../../probe.ts"
+import { capabilityInWords, capabilityOf, probe } from "../../probe.ts"
+
+/** Enough to look around, where a device is known by its identity. */
+const PROBE_SCOPES = ["operator.read"] as const
 
 /** Exit code 1 when no connection came about. */
 export const run = Effect.fn("cli.gateway.probe")(function* (flags: { readonly timeout: number }) {
   const { endpoint, source } = yield* target
   const started = yield* Clock.currentTimeMillis
-  const found = yield* probe({ mode: "probe", scopes: ["operator.read"], timeoutMs: flags.timeout }, () => Effect.void)
+  const found = yield* probe({ mode: "probe", scopes: PROBE_SCOPES, timeoutMs: flags.timeout }, () => Effect.void)
   const ts = yield* Clock.currentTimeMillis
   const common = { ts, durationMs: ts - started, timeoutMs: flags.timeout, url: endpoint, urlSource: source }
   if (!found.ok) {
@@ -38,7 +41,7 @@ export const run = Effect.fn("cli.gateway.probe")(function* (flags: { readonly t
       fields([
         ["Target", `${endpoint} (${source})`],
         ["Reachable", `yes (${latencyMs}ms)`],
-        ["Capability", capability],
+        ["Capability", capabilityInWords(hello, PROBE_SCOPES, "probe")],
         ["Version", hello.server.version],
         ["Protocol", String(hello.protocol)]
       ])

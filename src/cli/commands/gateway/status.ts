@@ -4,7 +4,10 @@ import { Environment } from "../../Environment.ts"
 import { NotWell, tell } from "../../errors.ts"
 import { target } from "../../gateway.ts"
 import { fields, print, tilde } from "../../output.ts"
-import { capabilityOf, probe } from "../../probe.ts"
+import { capabilityInWords, capabilityOf, probe } from "../../probe.ts"
+
+/** What `status` itself needs. */
+const PROBE_SCOPES = ["operator.read"] as const
 
 /** Exit code 0 also when nothing answers, unless `--require-rpc` asks for an answer. */
 export const run = Effect.fn("cli.gateway.status")(function* (flags: {
@@ -18,7 +21,7 @@ export const run = Effect.fn("cli.gateway.status")(function* (flags: {
   const bind = file.config.gateway?.bind ?? "loopback"
   const found = flags.noProbe
     ? undefined
-    : yield* probe({ scopes: ["operator.read"], timeoutMs: flags.timeout }, (client) => client.call.status({}))
+    : yield* probe({ scopes: PROBE_SCOPES, timeoutMs: flags.timeout }, (client) => client.call.status({}))
   const reached = found?.ok === true ? found : undefined
   const rpc =
     found === undefined
@@ -47,7 +50,7 @@ export const run = Effect.fn("cli.gateway.status")(function* (flags: {
         ["Gateway version", reached?.hello.server.version],
         ["Process", reached?.answer.pid === undefined ? undefined : `pid ${reached.answer.pid}`],
         ["Connectivity probe", found === undefined ? "not asked" : found.ok ? `ok (${found.latencyMs}ms)` : "failed"],
-        ["Capability", reached === undefined ? undefined : capabilityOf(reached.hello)]
+        ["Capability", reached === undefined ? undefined : capabilityInWords(reached.hello, PROBE_SCOPES, "cli")]
       ])
   )
   yield* tell(file.problem)
