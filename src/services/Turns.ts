@@ -61,14 +61,21 @@ export class TurnNotAccepted extends Schema.TaggedError<TurnNotAccepted>()("Turn
   message: Schema.String
 }) {}
 
+/** The `runId` belongs to another message, or to the same one elsewhere; that turn goes on, and nothing of this was stored. */
+export class RunIdConflict extends Schema.TaggedError<RunIdConflict>()("RunIdConflict", { runId: RunId }) {
+  override get message() {
+    return `idempotency key ${this.runId} was used for another message; send this one with a key of its own`
+  }
+}
+
 export class Turns extends Context.Service<
   Turns,
   {
     /**
      * Stores the request and returns; the session's actor runs it when its turn has come. `false` when this `runId` was
-     * stored before.
+     * stored before, for the same text to the same agent in the same session.
      */
-    readonly submit: (request: TurnRequest) => Effect.Effect<boolean, TurnNotAccepted>
+    readonly submit: (request: TurnRequest) => Effect.Effect<boolean, TurnNotAccepted | RunIdConflict>
     /** Waits for a turn's end; answers from storage when it ended before. */
     readonly await: (runId: RunId, sessionKey: SessionKey) => Effect.Effect<TurnOutcome, TurnNotAccepted>
     /** Whether this `runId` was stored before. */

@@ -82,6 +82,22 @@ describe("D5 bytes at work", () => {
   )
 })
 
+describe("D11 idempotency keys", () => {
+  it.live("a key that was used for another message is a conflict, not an answer and not a retry", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Rig.start()
+      const { raw } = yield* Rig.connect(url)
+      const chat = (message: string) => raw.request("chat.send", { sessionKey: "main", message, idempotencyKey: "k" })
+      assert.strictEqual((yield* chat("one")).payload.status, "started")
+      for (const other of [yield* chat("two"), yield* raw.request("agent", { message: "two", idempotencyKey: "k" })]) {
+        assert.strictEqual(other.error?.code, "CONFLICT")
+        assert.isUndefined(other.error?.retryable)
+      }
+      assert.strictEqual((yield* chat("one")).payload.status, "ok")
+    }).pipe(Effect.scoped)
+  )
+})
+
 describe("session keys", () => {
   it.live("D11 a session key names an agent that is there, and a conversation of it", () =>
     Effect.gen(function* () {

@@ -29,7 +29,7 @@ import {
 } from "../../src/services/NodeRegistry.ts"
 import { Sessions } from "../../src/services/Sessions.ts"
 import { StateDir } from "../../src/services/StateDir.ts"
-import { Turns } from "../../src/services/Turns.ts"
+import { RunIdConflict, Turns } from "../../src/services/Turns.ts"
 
 /** Of a Gateway whose file says this. */
 export const configured = (content: OpenClawConfig) =>
@@ -91,7 +91,11 @@ const turns = Layer.effect(
       submit: (request) =>
         request.text === "crash"
           ? Effect.die(new Error("the secret reason of a crash"))
-          : Ref.modify(seen, (known) => [!known.has(request.runId), new Map(known).set(request.runId, request.text)]),
+          : Effect.flatMap(Ref.get(seen), (known) => {
+              const { runId, text } = request
+              if (known.has(runId) && known.get(runId) !== text) return Effect.fail(new RunIdConflict({ runId }))
+              return Effect.as(Ref.set(seen, new Map(known).set(runId, text)), !known.has(runId))
+            }),
       await: (runId, sessionKey) =>
         Effect.flatMap(Ref.get(seen), (known) => {
           const text = known.get(runId)

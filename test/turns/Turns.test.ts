@@ -102,13 +102,21 @@ describe("Turns", () => {
         yield* Fiber.interrupt(impatient)
         yield* held.open
         assert.strictEqual((yield* Fiber.join(waiting)).text, "answer")
-        assert.isFalse(yield* turns.submit(request("r", "second")))
+        assert.isFalse(yield* turns.submit(request("r", "first", { receivedAt: 2_000 })))
         assert.strictEqual((yield* turns.await(asked.runId, main)).text, "answer")
         assert.deepStrictEqual(w.log, ["first"])
       }).pipe(Effect.provide(start(w)))
       yield* Effect.gen(function* () {
         const turns = yield* Turns
-        assert.isFalse(yield* turns.submit(request("r", "third")))
+        assert.isFalse(yield* turns.submit(request("r", "first")))
+        const elsewhere = { sessionKey: SessionKey.make("agent:main:other") }
+        for (const other of [
+          request("r", "second"),
+          request("r", "first", elsewhere),
+          request("r", "first", { agentId: "b" })
+        ]) {
+          assert.strictEqual((yield* Effect.flip(turns.submit(other)))._tag, "RunIdConflict", "D11")
+        }
         assert.strictEqual((yield* turns.await(RunId.make("r"), main)).text, "answer")
         assert.deepStrictEqual(w.log, ["first"])
       }).pipe(Effect.provide(start(w)))

@@ -99,18 +99,21 @@ export const make = Effect.gen(function* () {
       .pipe(
         Effect.catch((error) => Effect.logWarning(`where ${sessionKey} comes from was not noted: ${error.message}`))
       )
-    const isNew = yield* turns.submit({
-      runId: runIdOf(message),
-      sessionKey,
-      agentId: defaultAgentId(config),
-      text,
-      receivedAt,
-      sender: {
-        id: sender.id,
-        ...(sender.displayName === undefined ? undefined : { displayName: sender.displayName })
-      },
-      replyTo: { peer }
-    })
+    const isNew = yield* turns
+      .submit({
+        runId: runIdOf(message),
+        sessionKey,
+        agentId: defaultAgentId(config),
+        text,
+        receivedAt,
+        sender: {
+          id: sender.id,
+          ...(sender.displayName === undefined ? undefined : { displayName: sender.displayName })
+        },
+        replyTo: { peer }
+      })
+      // The id is the channel's: the same message again, which the configuration now sends elsewhere.
+      .pipe(Effect.catchTag("RunIdConflict", () => Effect.succeed(false)))
     yield* Effect.logDebug(isNew ? "a turn was submitted" : "this turn was submitted before")
     return nothing
   })

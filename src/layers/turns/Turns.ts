@@ -17,7 +17,14 @@ import type { Channels } from "../../services/ChannelRouter.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
-import { type AbortOrigin, TurnNotAccepted, type TurnOutcome, type TurnRequest, Turns } from "../../services/Turns.ts"
+import {
+  type AbortOrigin,
+  RunIdConflict,
+  TurnNotAccepted,
+  type TurnOutcome,
+  type TurnRequest,
+  Turns
+} from "../../services/Turns.ts"
 import * as Engine from "./Engine.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Outcomes from "./Outcomes.ts"
@@ -46,6 +53,13 @@ type Needs = AgentRunner | Channels | EventBus | Sessions | Supervisor | SqlClie
 const notAccepted = (doing: string) => (error: { readonly message: string }) =>
   new TurnNotAccepted({ message: `${doing} failed: ${error.message}` })
 
+/** What makes two requests one message. When it came and how it is to be answered may differ from one try to the next. */
+const isSame = (request: TurnRequest, stored: TurnRequest | undefined): boolean =>
+  stored !== undefined &&
+  stored.sessionKey === request.sessionKey &&
+  stored.agentId === request.agentId &&
+  stored.text === request.text
+
 const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: RunningTurns.Running, keepMs: number) {
   const sql = yield* SqlClient.SqlClient
   const runner = yield* AgentRunner
@@ -60,12 +74,14 @@ const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Runnin
   const submit: Turns["Service"]["submit"] = Effect.fn("Turns.submit")(
     function* (request) {
       return yield* Effect.gen(function* () {
+        const { runId, sessionKey } = request
         const isNew = yield* ledger.enter(request)
-        if (isNew) yield* actor(request.sessionKey).turn({ runId: request.runId }, { discard: true })
+        if (isNew) yield* actor(sessionKey).turn({ runId }, { discard: true })
+        else if (!isSame(request, (yield* ledger.find(runId))?.request)) return yield* new RunIdConflict({ runId })
         return isNew
       }).pipe(sql.withTransaction)
     },
-    Effect.mapError(notAccepted("storing the message"))
+    Effect.mapError((error) => (error._tag === "RunIdConflict" ? error : notAccepted("storing the message")(error)))
   )
 
   /** Turns that ended without having begun: their actor answers for them only when it comes to them. */
@@ -167,8 +183,10 @@ const suspendable = <R>(running: Layer.Layer<Running, never, R>): Layer.Layer<Tu
       const scope = yield* Scope.fork(yield* Effect.scope)
       const turns = Context.get(yield* Layer.buildWithScope(running, scope), Running)
       const stopping = new TurnNotAccepted({ message: "the Gateway is stopping; send it again once it is back" })
-      const open = <A>(effect: Effect.Effect<A, TurnNotAccepted>) =>
-        Effect.suspend(() => (scope.state._tag === "Closed" ? Effect.fail(stopping) : effect))
+      const open = <A, E>(effect: Effect.Effect<A, E>) =>
+        Effect.suspend((): Effect.Effect<A, E | TurnNotAccepted> =>
+          scope.state._tag === "Closed" ? Effect.fail(stopping) : effect
+        )
       return {
         ...turns,
         submit: (request) => open(turns.submit(request)),

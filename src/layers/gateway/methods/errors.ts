@@ -5,14 +5,14 @@ import * as GatewayError from "../../../protocol/GatewayError.ts"
 import type { ChannelNotConfigured, InvalidDestination } from "../../../services/ChannelRouter.ts"
 import type { DeliveryFailed } from "../../../services/Channel.ts"
 import type { ApproverLacksScope, InvokeError, PairingRequestNotFound } from "../../../services/NodeRegistry.ts"
-import type { TurnNotAccepted } from "../../../services/Turns.ts"
+import type { RunIdConflict, TurnNotAccepted } from "../../../services/Turns.ts"
 
 /** Storage did not take or give what was asked; trying again may help. */
 export const storageFailed = (error: { readonly message: string }): GatewayError.GatewayError =>
   GatewayError.unavailable(error.message, { retryable: true, retryAfterMs: 1000 })
 
-export const turnNotAccepted = (error: TurnNotAccepted): GatewayError.GatewayError =>
-  GatewayError.unavailable(error.message, { retryable: true, retryAfterMs: 1000 })
+export const turnNotAccepted = (error: TurnNotAccepted | RunIdConflict): GatewayError.GatewayError =>
+  error._tag === "RunIdConflict" ? GatewayError.conflict(error.message) : storageFailed(error)
 
 /** What a node answered or why none did, as `node.invoke` reports it. */
 const nodeError = (code: string, message: string, dispatched: boolean): GatewayError.GatewayError =>
