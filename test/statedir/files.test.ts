@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process"
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -46,6 +47,15 @@ const refused = (
   })
 
 describe("StateDir files", () => {
+  live("missing folders above are made; where nothing can be made, it says so instead of trying for ever", (root) =>
+    Effect.gen(function* () {
+      yield* within(`${root}/a/b`, () => Effect.void)
+      assert.deepStrictEqual([mode(root), mode(`${root}/a`), mode(`${root}/a/b`)], ["700", "700", "700"])
+      if (!existsSync("/proc/self/stat")) return
+      assert.match(yield* refused("/proc/openclaw-test/state"), /takes nothing new there. Set OPENCLAW_STATE_DIR/)
+    })
+  )
+
   live("a new directory is 0700, its files are 0600, folders inside are 0700; read, write and path agree", (root) =>
     within(root, (stateDir) =>
       Effect.gen(function* () {

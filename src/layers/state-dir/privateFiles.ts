@@ -19,9 +19,9 @@ const quote = (path: string) => `'${path.replaceAll("'", String.raw`'\''`)}'`
 export const unusable =
   (path: string, doing: string) =>
   (error: PlatformError): StateDirUnusable =>
-    new StateDirUnusable({ path, message: `${path}: ${doing} failed: ${explain(error)}` })
+    new StateDirUnusable({ path, message: `${path}: ${doing} failed: ${explain(error, doing)}` })
 
-const explain = (error: PlatformError): string => {
+const explain = (error: PlatformError, doing: string): string => {
   const code = errno(error)
   switch (code) {
     case "ENOSPC":
@@ -32,6 +32,10 @@ const explain = (error: PlatformError): string => {
     case "EACCES":
     case "EPERM":
       return "permission denied. Check who owns it (ls -ld), or set OPENCLAW_STATE_DIR to a directory of your own."
+    case "ENOENT":
+      return doing === "creating it"
+        ? "the file system takes nothing new there. Set OPENCLAW_STATE_DIR to a directory that can be written."
+        : error.message
     case "ENOTDIR":
       return "a part of the path is a file, not a directory."
     default:
@@ -101,12 +105,30 @@ const closeToOthers = Effect.fnUntraced(function* (
   yield* Effect.logWarning(`${path} had mode ${octal(info.mode)}; it is ${octal(mode)} now.${planted}`)
 })
 
+/**
+ * Makes a directory and those above it that are missing. Node's own recursive creation never ends on a file system that
+ * takes no new names and says "not found" (`/proc`).
+ */
+const makePath = (fs: FileSystem.FileSystem, path: string): Effect.Effect<void, PlatformError> => {
+  const make = Effect.catchIf(
+    fs.makeDirectory(path, { mode: 0o700 }),
+    (error) => error.reason._tag === "AlreadyExists",
+    () => Effect.void
+  )
+  const above = NodePath.dirname(path)
+  return Effect.catchIf(make, isMissing, (error) =>
+    Effect.flatMap(fs.exists(above), (exists) =>
+      exists || above === path ? Effect.fail(error) : Effect.andThen(makePath(fs, above), make)
+    )
+  )
+}
+
 /** Makes a directory that only its owner can enter, or checks and repairs the one that is there. */
 export const securePrivateDirectory = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path: string) {
   const found = yield* inspect(fs, path)
   if (Option.isNone(found)) {
-    // Recursive creation also succeeds when another starter was faster; what it made is checked like any other.
-    yield* Effect.mapError(fs.makeDirectory(path, { recursive: true, mode: 0o700 }), unusable(path, "creating it"))
+    // Also succeeds when another starter was faster; what that one made is checked like any other.
+    yield* Effect.mapError(makePath(fs, path), unusable(path, "creating it"))
   }
   const info = Option.isSome(found) ? found : yield* inspect(fs, path)
   if (Option.isNone(info)) return yield* refuse(path, "vanished while it was being created.")
