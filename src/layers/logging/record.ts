@@ -6,6 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { define } from "../config/path.ts"
 import { isSecretKey } from "../config/redact.ts"
+import { causeText } from "./causeText.ts"
 import { type Redact, REDACTED } from "./Redactor.ts"
 
 /** One line of `gateway.log`. `time` is ISO 8601 in UTC; `cause` is what went wrong, with the stack of what nobody foresaw. */
@@ -26,26 +27,6 @@ export interface LogEntry {
   readonly cause: Cause.Cause<unknown>
   readonly annotations: Readonly<Record<string, unknown>>
   readonly spans: ReadonlyArray<readonly [label: string, timestamp: number]>
-}
-
-type Foreseen = Error & { readonly _tag: string }
-
-/** One of the errors that the program names; where it was made says nothing that its message does not. */
-const isForeseen = (error: unknown): error is Foreseen =>
-  error instanceof Error && "_tag" in error && typeof error._tag === "string"
-
-const failureText = (error: Foreseen): string => (error.message === "" ? error._tag : `${error._tag}: ${error.message}`)
-
-/** Failures by their message, a line each; defects, and errors without a name, with their stack. */
-export const causeText = (cause: Cause.Cause<unknown>): string => {
-  const foreseen = cause.reasons.flatMap((reason) =>
-    Cause.isFailReason(reason) && isForeseen(reason.error) ? [failureText(reason.error)] : []
-  )
-  const others = cause.reasons.filter(
-    (reason) => !(Cause.isFailReason(reason) && isForeseen(reason.error)) && !Cause.isInterruptReason(reason)
-  )
-  if (foreseen.length === 0) return Cause.pretty(cause)
-  return [...foreseen, ...(others.length === 0 ? [] : [Cause.pretty(Cause.fromReasons(others))])].join("\n")
 }
 
 /** How far a logged value is followed, and how much of it is written. */
