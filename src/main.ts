@@ -18,13 +18,14 @@ const stdinFlags = (): string | undefined => {
 }
 
 const lifetime = Lifetime.make()
+const variables = process.env
 
 runMain(
   program({
     arguments: process.argv.slice(2),
     lifetime,
     environment: {
-      variables: process.env,
+      variables,
       home: homedir(),
       cwd: process.cwd(),
       pid: process.pid,
@@ -40,7 +41,7 @@ runMain(
       on: (name, listener) => process.on(name, listener),
       exit: (code) => process.exit(code),
       outputs: [process.stdout, process.stderr],
-      survivesHangup: survivesHangup({ command: process.env["_"], flags: stdinFlags() })
+      survivesHangup: survivesHangup({ command: variables["_"], flags: stdinFlags() })
     }
   }
 )

@@ -21,7 +21,7 @@ const started = Effect.fnUntraced(function* (
     Effect.sync(() =>
       spawn(process.execPath, [main, ...given], {
         stdio: ["ignore", "pipe", "pipe"],
-        env: { PATH: process.env["PATH"], HOME: folder, TMPDIR: folder, ...variables }
+        env: { PATH: "/usr/bin:/bin", HOME: folder, TMPDIR: folder, ...variables }
       })
     ),
     (spawned) => Effect.sync(() => spawned.kill("SIGKILL"))

@@ -4,13 +4,15 @@
  */
 import * as Cause from "effect/Cause"
 
-type Foreseen = Error & { readonly _tag: string }
+export type Foreseen = Error & { readonly _tag: string }
 
 /** One of the errors that the program names; where it was made says nothing that its message does not. */
-const isForeseen = (error: unknown): error is Foreseen =>
+export const isForeseen = (error: unknown): error is Foreseen =>
   error instanceof Error && "_tag" in error && typeof error._tag === "string"
 
-const failureText = (error: Foreseen): string => (error.message === "" ? error._tag : `${error._tag}: ${error.message}`)
+/** Its message, behind its name. */
+export const failureText = (error: Foreseen): string =>
+  error.message === "" ? error._tag : `${error._tag}: ${error.message}`
 
 /** Failures by their message, a line each; defects, and errors without a name, with their stack. */
 export const causeText = (cause: Cause.Cause<unknown>): string => {

@@ -6,7 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { define } from "../config/path.ts"
 import { isSecretKey } from "../config/redact.ts"
-import { causeText } from "./causeText.ts"
+import { causeText, failureText, isForeseen } from "./causeText.ts"
 import { type Redact, REDACTED } from "./Redactor.ts"
 
 /** One line of `gateway.log`. `time` is ISO 8601 in UTC; `cause` is what went wrong, with the stack of what nobody foresaw. */
