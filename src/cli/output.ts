@@ -20,6 +20,15 @@ const unsafeInText = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 /** A name or another short text from outside: one line, control characters shown as escapes. */
 export const plain = (text: string): string => text.replace(unsafe, escape)
 
+/** Of a display name, a list shows this much. */
+const MAX_NAME = 40
+
+/** A display name for a column: whoever chose it shall not push the other columns off the screen. */
+export const shortName = (text: string): string => {
+  const characters = [...plain(text)]
+  return characters.length <= MAX_NAME ? characters.join("") : `${characters.slice(0, MAX_NAME - 1).join("")}…`
+}
+
 /** A longer text from outside, such as a reply: its lines stay, its control characters are shown as escapes. */
 export const lines = (text: string): string => text.replaceAll("\r\n", "\n").replace(unsafeInText, escape)
 

@@ -5,7 +5,18 @@ import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Fiber from "effect/Fiber"
 import { Environment } from "../../src/cli/Environment.ts"
-import { ago, document, duration, fields, lines, plain, shortId, table, tilde } from "../../src/cli/output.ts"
+import {
+  ago,
+  document,
+  duration,
+  fields,
+  lines,
+  plain,
+  shortId,
+  shortName,
+  table,
+  tilde
+} from "../../src/cli/output.ts"
 import { waiting } from "../../src/cli/progress.ts"
 import { supervisionTree } from "../../src/cli/tree.ts"
 
@@ -34,6 +45,13 @@ describe("what is printed", () => {
     assert.notMatch(plain(text), CONTROL)
     assert.notMatch(table(["A"], [[text]]).replace("\n", ""), CONTROL)
     assert.notMatch(fields([["Name", text]]), CONTROL)
+  })
+
+  it("shows the beginning of a long name, made safe", () => {
+    assert.strictEqual(shortName("kitchen"), "kitchen")
+    assert.strictEqual(shortName("n".repeat(40)), "n".repeat(40))
+    assert.strictEqual(shortName("😀".repeat(41)), `${"😀".repeat(39)}…`)
+    assert.strictEqual(shortName("a\u001b[2J"), String.raw`a\u001b[2J`)
   })
 
   it.prop("keeps the lines of a text, and nothing else that moves the cursor", [anyText], ([text]) =>

@@ -81,6 +81,9 @@ describe("usage", () => {
     [["nodes", "list", "--timeout", "0"], /--timeout is 0/],
     [["agent"], /message/],
     [["message", "send", "-m", "hello"], /target/],
+    [["node", "run", "--display-name", ""], /--display-name must be 1 to 120 characters/],
+    [["node", "run", "--display-name", "n".repeat(121)], /--display-name must be 1 to 120 characters/],
+    [["node", "run", "--display-name", "a\u001b[2J"], /--display-name must be .* without control characters/],
     [["completion", "tcsh"], /tcsh/]
   ]
   it.live.each(wrong)("refuses %j with the fix, exit 1", ([given, says]) =>

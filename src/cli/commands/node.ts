@@ -2,15 +2,26 @@
  * `openclaw node`: this machine as a node of a Gateway.
  */
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import * as flags from "../flags.ts"
 import { lazily } from "../lazily.ts"
+
+const MAX_NAME = 120
+
+const isName = (text: string): boolean =>
+  text.trim() !== "" && [...text].length <= MAX_NAME && !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u.test(text)
 
 const run = Command.make(
   "run",
   {
     host: flags.text("host", "The Gateway's host (default: the one that the configuration names, else this machine)"),
     port: flags.whole("port", "The Gateway's port (default 18789)", 1, 65_535),
-    displayName: flags.text("display-name", "What this node is called (default: the host name)")
+    displayName: flags.text("display-name", "What this node is called (default: the host name)").pipe(
+      Flag.filter(
+        (name) => name === undefined || isName(name),
+        () => `--display-name must be 1 to ${MAX_NAME} characters long, without control characters`
+      )
+    )
   },
   lazily(() => import("./node/run.ts"))
 ).pipe(

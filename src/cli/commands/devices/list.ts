@@ -2,7 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { PairedDevice } from "../../../protocol/methods/devices.ts"
 import { ask } from "../../gateway.ts"
-import { ago, print, table } from "../../output.ts"
+import { ago, print, shortName, table } from "../../output.ts"
 import { pendingTable } from "./shared.ts"
 
 const tokensOf = (device: PairedDevice): string =>
@@ -34,7 +34,7 @@ export const run = Effect.fn("cli.devices.list")(function* (flags: { readonly ti
             table(
               ["Device", "Device id", "Roles", "Scopes", "Tokens", "Address", "Approved"],
               paired.map((device) => [
-                device.displayName ?? device.clientId ?? "",
+                shortName(device.displayName ?? device.clientId ?? ""),
                 device.deviceId,
                 (device.roles ?? (device.role === undefined ? [] : [device.role])).join(", "),
                 (device.scopes ?? []).join(", "),

@@ -2,7 +2,7 @@
  * How devices are shown.
  */
 import type { PendingDevice } from "../../../protocol/methods/devices.ts"
-import { ago, table } from "../../output.ts"
+import { ago, shortName, table } from "../../output.ts"
 
 /** `roles: operator; scopes: operator.read` */
 export const accessOf = (device: {
@@ -20,7 +20,7 @@ export const pendingTable = (pending: ReadonlyArray<PendingDevice>, now: number)
     ["Request", "Device", "Device id", "Address", "Asks for", "Age", "Kind"],
     pending.map((request) => [
       request.requestId,
-      request.displayName ?? request.clientId ?? "",
+      shortName(request.displayName ?? request.clientId ?? ""),
       request.deviceId,
       request.remoteIp ?? "",
       accessOf(request),

@@ -37,8 +37,7 @@ export const run = Effect.fn("cli.node.run")(function* (flags: Address & { reado
   const device = yield* DeviceIdentity.load
   const deviceTokens = yield* DeviceTokens.make
   const json = yield* Json
-  const name = flags.displayName?.trim()
-  const displayName = name === undefined || name === "" ? hostname : name
+  const displayName = flags.displayName?.trim() ?? hostname
   yield* endsByStopping
   yield* Console.log(
     json

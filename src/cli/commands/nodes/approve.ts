@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import { ask } from "../../gateway.ts"
-import { plain, print } from "../../output.ts"
+import { plain, print, shortName } from "../../output.ts"
 import { isUnknownRequest, unknownRequest } from "../../requests.ts"
 
 /** Approves exactly one request; commands that run programs need `operator.admin` too. */
@@ -14,6 +14,6 @@ export const run = Effect.fn("cli.nodes.approve")(function* (flags: {
   const { commands = [], displayName, nodeId } = answer.node
   yield* print(
     answer,
-    () => `Approved ${plain(displayName ?? nodeId)}. It may run: ${commands.map(plain).join(", ") || "nothing"}`
+    () => `Approved ${shortName(displayName ?? nodeId)}. It may run: ${commands.map(plain).join(", ") || "nothing"}`
   )
 })

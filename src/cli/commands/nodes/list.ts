@@ -1,7 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { ask } from "../../gateway.ts"
-import { print, shortId, table } from "../../output.ts"
+import { print, shortId, shortName, table } from "../../output.ts"
 import { approvalOf, connectionOf, pendingTable, platformOf } from "./shared.ts"
 
 /** Prints `node.pair.list` as JSON; for people, paired nodes with their connection, and requests. */
@@ -27,7 +27,7 @@ export const run = Effect.fn("cli.nodes.list")(function* (flags: {
     const nodes = table(
       ["Node", "Id", "Address", "Platform", "Connection", "Approval"],
       rows.map((node) => [
-        node.displayName ?? "",
+        shortName(node.displayName ?? ""),
         shortId(node.nodeId),
         node.remoteIp ?? "",
         platformOf(node),

@@ -5,17 +5,17 @@ import * as Effect from "effect/Effect"
 import type { GatewayClient } from "../../../client/GatewayClient.ts"
 import type { NodeRow, PendingNode } from "../../../protocol/methods/nodes.ts"
 import { CommandFailed } from "../../errors.ts"
-import { ago, plain, shortId, table } from "../../output.ts"
+import { ago, plain, shortId, shortName, table } from "../../output.ts"
 
 /** Shorter beginnings of an id are too easily typed for another node. */
 const MIN_PREFIX = 4
 
-const nameOf = (node: NodeRow): string => node.displayName ?? shortId(node.nodeId)
+const nameOf = (node: NodeRow): string => shortName(node.displayName ?? shortId(node.nodeId))
 
 const known = (nodes: ReadonlyArray<NodeRow>): string =>
   nodes.length === 0
     ? "No node is known yet; start one with `openclaw node run`."
-    : `Known: ${nodes.map((node) => `${plain(nameOf(node))} (${shortId(node.nodeId)})`).join(", ")}.`
+    : `Known: ${nodes.map((node) => `${nameOf(node)} (${shortId(node.nodeId)})`).join(", ")}.`
 
 /**
  * The one node that `query` names: by its id, else its display name or address (whatever the case), else the start of its
@@ -82,7 +82,7 @@ export const pendingTable = (pending: ReadonlyArray<PendingNode>, now: number): 
     ["Request", "Node", "Id", "Address", "Requested", "Commands"],
     pending.map((request) => [
       request.requestId,
-      request.displayName ?? "",
+      shortName(request.displayName ?? ""),
       shortId(request.nodeId),
       request.remoteIp ?? "",
       ago(now, request.ts),

@@ -1,7 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { ask } from "../../gateway.ts"
-import { print, shortId, table } from "../../output.ts"
+import { print, shortId, shortName, table } from "../../output.ts"
 import { platformOf, stateOf } from "./shared.ts"
 
 /** Prints `node.list`. */
@@ -23,7 +23,7 @@ export const run = Effect.fn("cli.nodes.status")(function* (flags: { readonly ti
       table(
         ["Node", "Id", "Address", "Detail", "Status", "Caps"],
         nodes.map((node) => [
-          node.displayName ?? "",
+          shortName(node.displayName ?? ""),
           shortId(node.nodeId),
           node.remoteIp ?? "",
           platformOf(node),

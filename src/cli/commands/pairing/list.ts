@@ -1,7 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { ChannelAccess } from "../../../services/ChannelRouter.ts"
-import { ago, duration, plain, print, table } from "../../output.ts"
+import { ago, duration, plain, print, shortName, table } from "../../output.ts"
 import { access } from "./shared.ts"
 
 export const run = Effect.fn("cli.pairing.list")(function* (flags: { readonly channel: string | undefined }) {
@@ -20,7 +20,10 @@ export const run = Effect.fn("cli.pairing.list")(function* (flags: { readonly ch
               request.channel,
               request.accountId,
               request.senderId,
-              [request.displayName, request.username === undefined ? undefined : `@${request.username}`]
+              [
+                request.displayName === undefined ? undefined : shortName(request.displayName),
+                request.username === undefined ? undefined : `@${request.username}`
+              ]
                 .filter((part) => part !== undefined)
                 .join(" "),
               ago(now, request.createdAt),
