@@ -73,6 +73,12 @@ const fixOfRequest = (error: GatewayError): string | undefined => {
   if (error.code === "FORBIDDEN") {
     return "connect with the Gateway's own --token or --password, or approve more scopes for this device (`openclaw devices list`)."
   }
+  const { details } = error
+  const isDelivery = Predicate.hasProperty(details, "code") && details.code === "OUTBOUND_DELIVERY_FAILED"
+  // Telegram answers a token that it does not know with 401, and a malformed one with 404.
+  if (isDelivery && /: 40[14] /.test(error.message)) {
+    return "the bot token is wrong or was revoked; set the one that @BotFather shows with `openclaw config set channels.telegram.botToken <token>`, then check it with `openclaw channels status --probe`."
+  }
   return error.retryable === true ? "try again in a moment." : undefined
 }
 

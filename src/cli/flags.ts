@@ -22,10 +22,9 @@ export const whole = (
   Flag.Int(name).pipe(
     Flag.filter(
       (value) => value >= minimum && value <= maximum,
-      (value) =>
-        maximum === Number.MAX_SAFE_INTEGER
-          ? `--${name} is ${value}; give a whole number of at least ${minimum}`
-          : `--${name} is ${value}; give a whole number from ${minimum} to ${maximum}`
+      // The parser writes "Expected: " before it.
+      () =>
+        `a whole number ${maximum === Number.MAX_SAFE_INTEGER ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`}`
     ),
     Flag.withDescription(description),
     Flag.optional,

@@ -249,7 +249,14 @@ describe("without a Gateway", () => {
       const list = yield* cli("list", "telegram")
       assert.match(list.stdout, new RegExp(`Pairing requests \\(1\\)[\\s\\S]*${code}.*555.*Eve .*in \\d+m`))
       assert.notInclude(list.stdout, "\u001b")
-      assert.match((yield* cli("list", "signal")).stdout, /Nobody waits on signal/)
+      for (const given of [
+        ["list", "telegarm"],
+        ["approve", "telegarm", code]
+      ]) {
+        const unknown = yield* cli(...given)
+        assert.strictEqual(unknown.code, 1)
+        assert.match(unknown.stderr, /no channel called telegarm[\s\S]*Fix: name one of telegram/)
+      }
       const wrong = yield* cli("approve", "telegram", "NOSUCH22")
       assert.strictEqual(wrong.code, 1)
       assert.match(wrong.stderr, /no pending access request has the code NOSUCH22/)
@@ -257,6 +264,7 @@ describe("without a Gateway", () => {
       assert.strictEqual(approved.code, 0)
       assert.match(approved.stdout, /Approved Eve .*\(555\) on telegram/)
       assert.deepStrictEqual(JSON.parse((yield* cli("list", "--json")).stdout).requests, [])
+      assert.match((yield* cli("list", "telegram")).stdout, /Nobody waits on telegram/)
       const allowed = yield* Effect.flatMap(ChannelAccess, (access) => access.allowed("telegram", "default")).pipe(
         Effect.provide(store)
       )

@@ -74,16 +74,16 @@ describe("usage", () => {
     [["nodes", "approve"], /requestId/],
     [["gateway", "call"], /method/],
     [["gateway", "run", "--port", "http"], /port/],
-    [["gateway", "run", "--port", "-1"], /--port is -1/],
-    [["gateway", "--port", "99999"], /--port is 99999; give a whole number from 0 to 65535/],
+    [["gateway", "run", "--port", "-1"], /--port: "-1"\. Expected: a whole number from 0 to 65535/],
+    [["gateway", "--port", "99999"], /--port: "99999"\. Expected: a whole number from 0/],
     [["gateway", "--auth", "trusted-proxy"], /auth/],
     [["gateway", "run", "--bind", "world"], /bind/],
-    [["nodes", "list", "--timeout", "0"], /--timeout is 0/],
+    [["nodes", "list", "--timeout", "0"], /--timeout: "0"\. Expected: a whole number of at least 1\n/],
     [["agent"], /message/],
     [["message", "send", "-m", "hello"], /target/],
-    [["node", "run", "--display-name", ""], /--display-name must be 1 to 120 characters/],
-    [["node", "run", "--display-name", "n".repeat(121)], /--display-name must be 1 to 120 characters/],
-    [["node", "run", "--display-name", "a\u001b[2J"], /--display-name must be .* without control characters/],
+    [["node", "run", "--display-name", ""], /--display-name[\s\S]*Expected: 1 to 120 characters/],
+    [["node", "run", "--display-name", "n".repeat(121)], /--display-name[\s\S]*Expected: 1 to 120 characters/],
+    [["node", "run", "--display-name", "a\u001b[2J"], /--display-name[\s\S]*Expected: .*control character/],
     [["completion", "tcsh"], /tcsh/]
   ]
   it.live.each(wrong)("refuses %j with the fix, exit 1", ([given, says]) =>

@@ -19,7 +19,7 @@ const run = Command.make(
     displayName: flags.text("display-name", "What this node is called (default: the host name)").pipe(
       Flag.filter(
         (name) => name === undefined || isName(name),
-        () => `--display-name must be 1 to ${MAX_NAME} characters long, without control characters`
+        () => `1 to ${MAX_NAME} characters, none of them a control character`
       )
     )
   },

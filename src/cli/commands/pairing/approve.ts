@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import { ChannelAccess } from "../../../services/ChannelRouter.ts"
 import { plain, print } from "../../output.ts"
-import { access } from "./shared.ts"
+import { access, checkChannel } from "./shared.ts"
 
 /** Codes are read aloud and typed by hand, so their case does not matter. */
 export const run = Effect.fn("cli.pairing.approve")(function* (flags: {
@@ -9,7 +9,9 @@ export const run = Effect.fn("cli.pairing.approve")(function* (flags: {
   readonly code: string
 }) {
   const store = yield* ChannelAccess
-  const approved = yield* store.approve(flags.channel.trim().toLowerCase(), flags.code.trim().toUpperCase())
+  const channel = flags.channel.trim().toLowerCase()
+  yield* checkChannel(store, channel)
+  const approved = yield* store.approve(channel, flags.code.trim().toUpperCase())
   yield* print(
     approved,
     () =>

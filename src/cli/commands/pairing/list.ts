@@ -2,15 +2,17 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { ChannelAccess } from "../../../services/ChannelRouter.ts"
 import { ago, duration, plain, print, shortName, table } from "../../output.ts"
-import { access } from "./shared.ts"
+import { access, checkChannel } from "./shared.ts"
 
 export const run = Effect.fn("cli.pairing.list")(function* (flags: { readonly channel: string | undefined }) {
   const store = yield* ChannelAccess
-  const requests = yield* store.pending(flags.channel)
+  const channel = flags.channel?.trim().toLowerCase()
+  if (channel !== undefined) yield* checkChannel(store, channel)
+  const requests = yield* store.pending(channel)
   const now = yield* Clock.currentTimeMillis
-  yield* print({ channel: flags.channel ?? null, requests }, () =>
+  yield* print({ channel: channel ?? null, requests }, () =>
     requests.length === 0
-      ? `Nobody waits${flags.channel === undefined ? "" : ` on ${plain(flags.channel)}`}. Who writes to the bot under dmPolicy "pairing" appears here.`
+      ? `Nobody waits${channel === undefined ? "" : ` on ${plain(channel)}`}. Who writes to the bot under dmPolicy "pairing" appears here.`
       : [
           `Pairing requests (${requests.length})`,
           table(
