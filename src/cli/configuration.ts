@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import { Config } from "../services/Config.ts"
-import type { OpenClawConfig } from "../services/ConfigSchema.ts"
+import { type OpenClawConfig, primaryModel } from "../services/ConfigSchema.ts"
 import { describe } from "./errors.ts"
 import * as State from "./state.ts"
 
@@ -31,7 +31,4 @@ export const configuration = Effect.gen(function* () {
 }).pipe(Effect.provide(State.config))
 
 /** The model that turns use when nothing else is said. */
-export const modelOf = (config: OpenClawConfig): string | undefined => {
-  const model = config.agents?.defaults?.model
-  return typeof model === "string" ? model : model?.primary
-}
+export const modelOf = (config: OpenClawConfig): string | undefined => primaryModel(config.agents?.defaults?.model)

@@ -7,34 +7,24 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { type Credential, deviceToken, reveal } from "../domain/Credential.ts"
 import { type Endpoint, isEncrypted, isLoopback } from "../domain/Endpoint.ts"
-import type { ClientInfo, HelloOk } from "../protocol/Connect.ts"
+import type { HelloOk } from "../protocol/Connect.ts"
 import type { StateDirUnusable } from "../services/StateDir.ts"
-import type { DeviceIdentity } from "./DeviceIdentity.ts"
 import type { DeviceTokens, StoredToken, TokenKey } from "./DeviceTokens.ts"
 import { type ConnectError, GatewayUnreachable, HandshakeRejected } from "./errors.ts"
 import { handshake, type Introduction } from "./Handshake.ts"
 import { type Connection, open } from "./Socket.ts"
 
-export interface ConnectOptions {
+/** The introduction, with what may be left out of it, and how to go about it. */
+export interface ConnectOptions extends Omit<Introduction, "credentials" | "role" | "scopes"> {
   readonly endpoint: Endpoint
-  readonly client: ClientInfo
   /** `operator` when left out. */
   readonly role?: "operator" | "node" | undefined
   /** Scopes to ask for. Left out: those that a stored device token was granted, else none. */
   readonly scopes?: ReadonlyArray<string> | undefined
   /** At most one of each kind. Without any, a stored device token is used when there is one. */
   readonly credentials?: ReadonlyArray<Credential> | undefined
-  readonly device?: DeviceIdentity | undefined
   /** Where device tokens are kept. Left out: none is used or stored, as for an endpoint given by `--url`. */
   readonly deviceTokens?: DeviceTokens | undefined
-  readonly caps?: ReadonlyArray<string> | undefined
-  readonly commands?: ReadonlyArray<string> | undefined
-  readonly pathEnv?: string | undefined
-  readonly permissions?: { readonly [name: string]: boolean } | undefined
-  readonly locale?: string | undefined
-  readonly userAgent?: string | undefined
-  /** Lowest protocol version to offer; 4 when left out. Only nodes and probes may offer 3. */
-  readonly minProtocol?: number | undefined
   /** One deadline from dialling to `hello-ok`; 15 seconds when left out. */
   readonly connectTimeout?: Duration.Input | undefined
 }
@@ -97,18 +87,10 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
       : yield* orWarn(deviceTokens.get(key), "the stored device token could not be read")
 
   const introduce = (credentials: ReadonlyArray<Credential>, granted: StoredToken | undefined): Introduction => ({
-    client: options.client,
+    ...options,
     role,
     scopes: options.scopes ?? granted?.scopes ?? [],
-    credentials,
-    device,
-    caps: options.caps,
-    commands: options.commands,
-    pathEnv: options.pathEnv,
-    permissions: options.permissions,
-    locale: options.locale,
-    userAgent: options.userAgent,
-    minProtocol: options.minProtocol
+    credentials
   })
   const remember = Effect.fnUntraced(function* (hello: HelloOk) {
     const token = hello.auth.deviceToken

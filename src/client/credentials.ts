@@ -15,11 +15,9 @@
  */
 import * as Result from "effect/Result"
 import { type Credential, password, token } from "../domain/Credential.ts"
-import { type Endpoint, InsecureEndpoint, InvalidEndpoint, loopback, parse } from "../domain/Endpoint.ts"
+import { DEFAULT_PORT, type Endpoint, InsecureEndpoint, InvalidEndpoint, loopback, parse } from "../domain/Endpoint.ts"
 import { MissingExplicitCredentials } from "../services/Config.ts"
 import type { OpenClawConfig } from "../services/ConfigSchema.ts"
-
-export const DEFAULT_PORT = 18_789
 
 export interface TargetInput {
   readonly flags: {

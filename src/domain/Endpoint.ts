@@ -105,6 +105,9 @@ export const parse = (input: string, source: string): Result.Result<Endpoint, In
   return Result.succeed(Endpoint.make(normal))
 }
 
+/** The port that a Gateway listens on unless told otherwise. */
+export const DEFAULT_PORT = 18_789
+
 /** The Gateway of this machine at a port. */
 export const loopback = (port: number): Endpoint => Endpoint.make(`ws://127.0.0.1:${port}`)
 

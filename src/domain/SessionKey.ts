@@ -38,10 +38,3 @@ export const direct = (
 
 /** The agent id inside a key, or `undefined` when the key does not have the form `agent:<agentId>:…`. */
 export const agentIdOf = (key: SessionKey): string | undefined => /^agent:([^:]+):/.exec(key)?.[1]
-
-/**
- * The key that a request means. Clients may send a short form (`main`, or any key without the `agent:` prefix),
- * which names a conversation of the default agent.
- */
-export const canonical = (input: string, defaultAgentId: string): SessionKey =>
-  input.startsWith("agent:") ? SessionKey.make(input) : SessionKey.make(`agent:${defaultAgentId}:${input}`)

@@ -6,12 +6,10 @@
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import type * as Path from "effect/Path"
 import type * as SqlClient from "effect/sql/SqlClient"
 import { VERSION } from "../domain/Version.ts"
 import type { AgentRunner } from "../services/AgentRunner.ts"
@@ -125,12 +123,6 @@ export type GatewayLayerError =
   | GatewayStartError
   | SettingInvalid
   | RegistryStorageFailed
-
-export type GatewayPlatform =
-  | ChildProcessSpawner.ChildProcessSpawner
-  | FileSystem.FileSystem
-  | HttpClient.HttpClient
-  | Path.Path
 
 const ground = Layer.mergeAll(SupervisorLayer.layer, EventBusLayer.layer)
 const registries = Layer.mergeAll(

@@ -161,6 +161,13 @@ export type OpenClawConfig = typeof OpenClawConfig.Type
 export type TelegramAccountConfig = Omit<(typeof TelegramSection)["Type"], "accounts" | "defaultAccount">
 export type AgentConfig = NonNullable<NonNullable<OpenClawConfig["agents"]>["list"]>[number]
 
+/** A model as it may be chosen: for one agent or for all. */
+export type ModelChoice = typeof ModelChoice.Type
+
+/** The reference that a choice names first. */
+export const primaryModel = (choice: ModelChoice): string | undefined =>
+  typeof choice === "string" ? choice : choice?.primary
+
 /** The configured agents in the file's order, from `agents.entries` and from the older `agents.list`. An id counts once. */
 export const agentsOf = (config: OpenClawConfig): ReadonlyArray<AgentConfig> => {
   const entries = Object.entries(config.agents?.entries ?? {})

@@ -7,7 +7,6 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import * as AiError from "effect/ai/AiError"
 import { NodeRegistry } from "../../src/services/NodeRegistry.ts"
 import { Supervisor } from "../../src/services/Supervisor.ts"
 import * as BotApi from "../../src/testing/BotApi.ts"
@@ -91,7 +90,7 @@ describe("a Telegram message", () => {
       const models = ScriptedModel.layer([
         {
           text: ["The answer", " is"],
-          fail: new AiError.NetworkError({ reason: "TransportError", method: "POST", url: "http://127.0.0.1/v1" })
+          fail: ScriptedModel.streamCut
         },
         { text: "Here I am again." }
       ])

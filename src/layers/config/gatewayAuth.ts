@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { DEFAULT_PORT } from "../../domain/Endpoint.ts"
 import type { ConfigProblem, ConfigUnreadable } from "../../services/Config.ts"
 import { Config, ConfigInvalid, SettingInvalid } from "../../services/Config.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
@@ -16,8 +17,6 @@ import { Redactor } from "../logging/Redactor.ts"
 import { getAt } from "./path.ts"
 import { secretsOf } from "./redact.ts"
 import type { Env } from "./substitute.ts"
-
-export const DEFAULT_PORT = 18_789
 
 export type CredentialSource = "flag" | "config" | "environment" | "generated"
 

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import * as SessionKey from "../../domain/SessionKey.ts"
 import { invalidRequest } from "../../protocol/GatewayError.ts"
 import { Config } from "../../services/Config.ts"
-import { agentsOf, defaultAgentId, type OpenClawConfig } from "../../services/ConfigSchema.ts"
+import { agentsOf, defaultAgentId, type OpenClawConfig, primaryModel } from "../../services/ConfigSchema.ts"
 
 export interface Agents {
   readonly defaultAgentId: string
@@ -18,9 +18,6 @@ export interface Agents {
   readonly dmScope: string
 }
 
-const primary = (model: string | { readonly primary?: string | undefined } | undefined): string | undefined =>
-  typeof model === "string" ? model : model?.primary
-
 const read = (config: OpenClawConfig): Agents => {
   const list = agentsOf(config)
   const chosen = defaultAgentId(config)
@@ -29,7 +26,7 @@ const read = (config: OpenClawConfig): Agents => {
     defaultAgentId: chosen,
     ids: list.length === 0 ? [chosen] : list.map(({ id }) => id),
     mainKey: config.session?.mainKey ?? "main",
-    model: primary(model) ?? primary(config.agents?.defaults?.model),
+    model: primaryModel(model) ?? primaryModel(config.agents?.defaults?.model),
     dmScope: config.session?.dmScope ?? "main"
   }
 }

@@ -1,16 +1,14 @@
 /**
  * Model references in the configuration: which one an agent uses, and what `provider/model` means.
  */
-import { agentsOf, type OpenClawConfig } from "../../services/ConfigSchema.ts"
+import { agentsOf, type ModelChoice, type OpenClawConfig } from "../../services/ConfigSchema.ts"
 
 export interface ModelRef {
   readonly provider: string
   readonly model: string
 }
 
-type Choice = NonNullable<NonNullable<OpenClawConfig["agents"]>["defaults"]>["model"]
-
-const candidates = (choice: Choice): ReadonlyArray<string> => {
+const candidates = (choice: ModelChoice): ReadonlyArray<string> => {
   if (choice === undefined) return []
   if (typeof choice === "string") return [choice]
   return [...(choice.primary === undefined ? [] : [choice.primary]), ...(choice.fallbacks ?? [])]
