@@ -20,7 +20,17 @@ import { app } from "./bot-api/Http.ts"
 import type { BotChat, BotUser, Call, ChatAction, Json, SentMessage } from "./bot-api/State.ts"
 import { State, topicKey } from "./bot-api/State.ts"
 
-export type { BotChat, BotUser, Call, ChatAction, Entity, Json, SentMessage } from "./bot-api/State.ts"
+export type {
+  BotChat,
+  BotUser,
+  Call,
+  ChatAction,
+  Entity,
+  Json,
+  MediaKind,
+  SentMessage,
+  Shown
+} from "./bot-api/State.ts"
 export type { Fault } from "./bot-api/Faults.ts"
 
 /** A person who writes. */
@@ -64,14 +74,20 @@ export interface BotApiServer {
   }>
   /** Queues any update; `update_id` is added when missing. Returns it. */
   readonly sendUpdate: (update: Json) => Effect.Effect<number>
-  /** Everything the bot sent so far, in its present state. */
+  /** What people see of the bot, in its present state. */
   readonly sent: Effect.Effect<ReadonlyArray<SentMessage>>
-  /** Waits for a message of the bot. `after` is a message id. */
+  /** Everything the bot sent so far, with what was taken away since; the history of each tells what it showed when. */
+  readonly record: Effect.Effect<ReadonlyArray<SentMessage>>
+  /** Waits for a message of the bot, to its end unless `previews`. `after` is a message id. */
   readonly awaitReply: (options?: {
     readonly chatId?: number
     readonly after?: number
     readonly matching?: (message: SentMessage) => boolean
+    /** A message that is only announced yet counts as well. */
+    readonly previews?: boolean
   }) => Effect.Effect<SentMessage>
+  /** A person takes a message of the bot away. */
+  readonly deleteMessage: (chatId: number, messageId: number) => Effect.Effect<void>
   readonly actions: Effect.Effect<ReadonlyArray<ChatAction>>
   /** Waits until so many chat actions were shown. */
   readonly awaitActions: (count: number) => Effect.Effect<ReadonlyArray<ChatAction>>
@@ -110,6 +126,9 @@ export interface BotApiOptions {
 }
 
 export class BotApi extends Context.Service<BotApi, BotApiServer>()("openclaw/testing/BotApi") {}
+
+/** A message that is only announced: its text ends in the mark of what is not complete, and nothing came after it. */
+export const isPreview = (message: SentMessage): boolean => message.edits === 0 && message.text.endsWith(" …")
 
 const chatOf = (message: UserText): BotChat => {
   const { from, group } = message
@@ -179,16 +198,25 @@ const control = (state: State, url: string): BotApiServer => {
       return { updateId: state.push({ message: body }), messageId, chatId: chat.id }
     }),
     sendUpdate: (update) => change(() => state.push(update)),
-    sent: Effect.sync(() => [...state.sent]),
+    sent: Effect.sync(() => state.sent.filter((message) => message.deleted !== true)),
+    record: Effect.sync(() => [...state.sent]),
     awaitReply: (options) =>
       state.until(() =>
         state.sent.find(
           (message) =>
             (options?.chatId === undefined || message.chatId === options.chatId) &&
             (options?.after === undefined || message.messageId > options.after) &&
+            message.deleted !== true &&
+            (options?.previews === true || !isPreview(message)) &&
             (options?.matching === undefined || options.matching(message))
         )
       ),
+    deleteMessage: (chatId, messageId) =>
+      change(() => {
+        const index = state.sent.findIndex((each) => each.chatId === chatId && each.messageId === messageId)
+        const message = state.sent[index]
+        if (message !== undefined) state.sent[index] = { ...message, deleted: true }
+      }),
     actions: Effect.sync(() => [...state.actions]),
     awaitActions: (count) => state.until(() => (state.actions.length >= count ? [...state.actions] : undefined)),
     calls: Effect.sync(() => [...state.calls]),

@@ -132,6 +132,41 @@ describe("the Bot API server", () => {
       assert.strictEqual((yield* post(bot, "editMessageText", edit)).ok, true)
       assert.include((yield* post(bot, "editMessageText", edit)).description, "message is not modified")
       assert.deepInclude((yield* bot.sent)[0], { text: "two", edits: 1 })
+      const caption = { chat_id: ada.id, message_id: sent!.messageId, caption: "three" }
+      assert.include((yield* post(bot, "editMessageCaption", caption)).description, "there is no caption")
+      const id = yield* bot.addFile(new TextEncoder().encode("content"))
+      const media = { ...edit, media: { type: "document", media: id, caption: "look" } }
+      assert.strictEqual((yield* post(bot, "editMessageMedia", media)).ok, true)
+      assert.include((yield* post(bot, "editMessageText", edit)).description, "there is no text")
+      assert.strictEqual((yield* post(bot, "editMessageCaption", caption)).ok, true)
+      assert.include((yield* post(bot, "editMessageCaption", caption)).description, "message is not modified")
+      assert.deepStrictEqual(
+        (yield* bot.record)[0]!.history.map(({ kind, text }) => [kind, text]),
+        [
+          ["text", "one"],
+          ["text", "two"],
+          ["document", "look"],
+          ["document", "three"]
+        ]
+      )
+    }).pipe(Effect.provide(clients.undici))
+  )
+
+  it.live("nobody edits what is gone or what another wrote; a reply is awaited to its end", () =>
+    Effect.gen(function* () {
+      const bot = yield* BotApi.serve()
+      const { messageId } = yield* bot.sendText({ from: ada, text: "hi" })
+      const edit = (message_id: number) =>
+        post(bot, "editMessageText", { chat_id: ada.id, message_id, text: "the end" })
+      assert.include((yield* edit(messageId)).description, "message can't be edited")
+      yield* post(bot, "sendMessage", { chat_id: ada.id, text: "the …" })
+      const preview = yield* bot.awaitReply({ previews: true })
+      const whole = yield* Effect.forkScoped(bot.awaitReply())
+      yield* edit(preview.messageId)
+      assert.strictEqual((yield* Fiber.join(whole)).text, "the end")
+      yield* bot.deleteMessage(ada.id, preview.messageId)
+      assert.include((yield* edit(preview.messageId)).description, "message to edit not found")
+      assert.deepStrictEqual(yield* bot.sent, [])
     }).pipe(Effect.provide(clients.undici))
   )
 

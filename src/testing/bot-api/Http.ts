@@ -8,8 +8,8 @@ import * as Multipart from "effect/http/Multipart"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Faults from "./Faults.ts"
-import type { Upload } from "./Methods.ts"
-import { methods, Refused } from "./Methods.ts"
+import { Refused, type Upload } from "./Calls.ts"
+import { methods } from "./Methods.ts"
 import type { Json, State } from "./State.ts"
 
 const unreadable = new Refused({ code: 400, message: "Bad Request: can't parse the request" })

@@ -6,73 +6,24 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
-import * as Html from "./Html.ts"
+import {
+  bad,
+  checkCaption,
+  checkFile,
+  checkText,
+  find,
+  findChat,
+  messageOf,
+  type Method,
+  method,
+  Refused,
+  shownOf,
+  type Upload
+} from "./Calls.ts"
+import { edits } from "./Edits.ts"
 import * as Params from "./Params.ts"
-import type { Entity, Json, Poller, SentMessage, State } from "./State.ts"
+import type { MediaKind, Poller, SentMessage, State } from "./State.ts"
 import { topicKey } from "./State.ts"
-
-/** An answer with `ok: false`. */
-export class Refused extends Schema.TaggedError<Refused>()("Refused", {
-  code: Schema.Int,
-  message: Schema.String
-}) {}
-
-const bad = (message: string) => new Refused({ code: 400, message: `Bad Request: ${message}` })
-
-/** A file that came with the call. */
-export interface Upload {
-  readonly field: string
-  readonly name: string
-  readonly bytes: Uint8Array
-}
-
-type Method = (state: State, params: Json, uploads: ReadonlyArray<Upload>) => Effect.Effect<unknown, Refused>
-
-const method = <S extends Schema.ConstraintDecoder<unknown>>(
-  schema: S,
-  handle: (state: State, params: S["Type"], uploads: ReadonlyArray<Upload>) => Effect.Effect<unknown, Refused>
-): Method => {
-  const decode = Schema.decodeUnknownEffect(schema)
-  return (state, params, uploads) =>
-    decode(params).pipe(
-      Effect.mapError((error) => bad(error.message.replace(/\s*\n\s*/g, " "))),
-      Effect.flatMap((decoded) => handle(state, decoded, uploads))
-    )
-}
-
-const captionLimit = 1_024
-const textLimit = 4_096
-const downloadLimit = 20 * 1024 * 1024
-
-const findChat = Effect.fnUntraced(function* (state: State, id: number | string) {
-  const chat = state.chats.get(Number(id))
-  if (chat === undefined) return yield* bad("chat not found")
-  if (state.blocked.has(chat.id)) {
-    return yield* new Refused({ code: 403, message: "Forbidden: bot was blocked by the user" })
-  }
-  return chat
-})
-
-type Content = { readonly text: string; readonly entities: ReadonlyArray<Entity> }
-
-const formatted = (text: string, parseMode: string | undefined): Effect.Effect<Content, Refused> => {
-  if (parseMode === undefined || parseMode === "") return Effect.succeed({ text: text.trim(), entities: [] })
-  if (parseMode.toLowerCase() !== "html") return Effect.fail(bad("unsupported parse_mode"))
-  const parsed = Html.parse(text)
-  return parsed.ok ? Effect.succeed(parsed) : Effect.fail(new Refused({ code: 400, message: parsed.description }))
-}
-
-const messageOf = (state: State, sent: SentMessage): Json => ({
-  message_id: sent.messageId,
-  from: state.bot,
-  chat: state.chats.get(sent.chatId),
-  date: Math.floor(sent.at / 1_000),
-  ...(sent.threadId === undefined ? undefined : { message_thread_id: sent.threadId, is_topic_message: true }),
-  ...(sent.kind === "text"
-    ? { text: sent.text, entities: sent.entities }
-    : { caption: sent.text, caption_entities: sent.entities })
-})
 
 type Destination = Omit<Params.SendMessage, "text">
 
@@ -84,8 +35,7 @@ const checkDestination = Effect.fnUntraced(function* (state: State, params: Dest
   const reply = params.reply_parameters
   const known =
     reply !== undefined &&
-    (state.received.has(topicKey(chat.id, reply.message_id)) ||
-      state.sent.some((message) => message.chatId === chat.id && message.messageId === reply.message_id))
+    (state.received.has(topicKey(chat.id, reply.message_id)) || find(state, chat.id, reply.message_id) !== undefined)
   if (reply !== undefined && !known && reply.allow_sending_without_reply !== true) {
     return yield* bad("message to be replied not found")
   }
@@ -95,9 +45,10 @@ const checkDestination = Effect.fnUntraced(function* (state: State, params: Dest
 const record = Effect.fnUntraced(function* (
   state: State,
   params: Destination,
-  content: Pick<SentMessage, "text" | "raw" | "entities" | "kind"> & { readonly fileName?: string }
+  content: Pick<SentMessage, "text" | "raw" | "entities" | "kind" | "fileName" | "fileBytes">
 ) {
   const { chat, replyTo, thread } = yield* checkDestination(state, params)
+  const at = yield* Clock.currentTimeMillis
   const sent: SentMessage = {
     ...content,
     messageId: state.takeMessageId(),
@@ -107,19 +58,12 @@ const record = Effect.fnUntraced(function* (
     ...(params.parse_mode === undefined ? undefined : { parseMode: params.parse_mode }),
     silent: params.disable_notification === true,
     edits: 0,
-    at: yield* Clock.currentTimeMillis
+    history: [shownOf(content, at)],
+    at
   }
   state.sent.push(sent)
   state.notify()
   return messageOf(state, sent)
-})
-
-const checkText = Effect.fnUntraced(function* (raw: string | undefined, parseMode: string | undefined) {
-  if (raw === undefined) return yield* bad("message text is empty")
-  const content = yield* formatted(raw, parseMode)
-  if (content.text === "") return yield* bad("message text is empty")
-  if (content.text.length > textLimit) return yield* bad("message is too long")
-  return { text: content.text, entities: content.entities, raw }
 })
 
 const sendMessage = method(
@@ -131,7 +75,7 @@ const sendMessage = method(
   })
 )
 
-const sendFile = (kind: "photo" | "document") =>
+const sendFile = (kind: MediaKind) =>
   method(
     Params.SendFile,
     Effect.fnUntraced(function* (
@@ -141,44 +85,21 @@ const sendFile = (kind: "photo" | "document") =>
     ): Effect.fn.Return<unknown, Refused> {
       const upload = uploads.find((candidate) => candidate.field === kind)
       const reference = params[kind]
+      if (upload !== undefined) yield* checkFile(kind, upload)
       if (upload === undefined && reference === undefined) return yield* bad(`there is no ${kind} in the request`)
       if (upload === undefined && !state.files.has(reference!)) {
         return yield* bad("wrong file identifier/HTTP URL specified")
       }
-      const raw = params.caption ?? ""
-      const content = yield* formatted(raw, params.parse_mode)
-      if (content.text.length > captionLimit) return yield* bad("message caption is too long")
+      const content = yield* checkCaption(params.caption, params.parse_mode)
       return yield* record(state, params, {
-        text: content.text,
-        entities: content.entities,
-        raw,
+        ...content,
         kind,
-        ...(upload === undefined ? undefined : { fileName: upload.name })
+        ...(upload === undefined ? undefined : { fileName: upload.name, fileBytes: upload.bytes.length })
       })
     })
   )
 
-const editMessageText = method(
-  Params.EditMessageText,
-  Effect.fnUntraced(function* (state: State, params: typeof Params.EditMessageText.Type) {
-    const chat = yield* findChat(state, params.chat_id)
-    const index = state.sent.findIndex(
-      (message) => message.chatId === chat.id && message.messageId === params.message_id
-    )
-    const before = state.sent[index]
-    if (before === undefined) return yield* bad("message to edit not found")
-    const content = yield* checkText(params.text, params.parse_mode)
-    if (content.text === before.text && JSON.stringify(content.entities) === JSON.stringify(before.entities)) {
-      return yield* bad(
-        "message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message"
-      )
-    }
-    const after: SentMessage = { ...before, ...content, edits: before.edits + 1 }
-    state.sent[index] = after
-    state.notify()
-    return messageOf(state, after)
-  })
-)
+const downloadLimit = 20 * 1024 * 1024
 
 const conflict = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
 const webhookActive =
@@ -258,7 +179,10 @@ export const methods: Readonly<Record<string, Method>> = {
   sendmessage: sendMessage,
   sendphoto: sendFile("photo"),
   senddocument: sendFile("document"),
-  editmessagetext: editMessageText,
+  sendvideo: sendFile("video"),
+  sendaudio: sendFile("audio"),
+  sendanimation: sendFile("animation"),
+  ...edits,
   sendchataction: sendChatAction,
   getfile: getFile,
   answercallbackquery: () => Effect.succeed(true),

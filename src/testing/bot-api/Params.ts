@@ -34,14 +34,28 @@ export const SendFile = Schema.Struct({
   ...destination,
   caption: Schema.optional(Schema.String),
   photo: Schema.optional(Schema.String),
-  document: Schema.optional(Schema.String)
+  document: Schema.optional(Schema.String),
+  video: Schema.optional(Schema.String),
+  audio: Schema.optional(Schema.String),
+  animation: Schema.optional(Schema.String)
 })
 
-export const EditMessageText = Schema.Struct({
+const edited = { chat_id: ChatId, message_id: Int, parse_mode: Schema.optional(Schema.String) }
+
+export const EditMessageText = Schema.Struct({ ...edited, text: Schema.optional(Schema.String) })
+export const EditMessageCaption = Schema.Struct({ ...edited, caption: Schema.optional(Schema.String) })
+export const EditMessageMedia = Schema.Struct({
   chat_id: ChatId,
   message_id: Int,
-  text: Schema.optional(Schema.String),
-  parse_mode: Schema.optional(Schema.String)
+  media: orText(
+    Schema.Struct({
+      type: Schema.Literals(["photo", "document", "video", "audio", "animation"]),
+      /** A file id, or `attach://<field>` for a file that comes with the call. */
+      media: Schema.String,
+      caption: Schema.optional(Schema.String),
+      parse_mode: Schema.optional(Schema.String)
+    })
+  )
 })
 
 export const SendChatAction = Schema.Struct({

@@ -34,6 +34,19 @@ export interface Entity {
   readonly language?: string
 }
 
+/** What a file in a message is shown as. */
+export type MediaKind = "photo" | "document" | "video" | "audio" | "animation"
+
+/** What a message showed for a while. */
+export interface Shown {
+  readonly kind: SentMessage["kind"]
+  /** What a person saw, formatting removed. */
+  readonly text: string
+  readonly fileName?: string
+  /** Unix milliseconds from which on it was seen. */
+  readonly at: number
+}
+
 /** A message that the bot sent. */
 export interface SentMessage {
   readonly messageId: number
@@ -47,10 +60,16 @@ export interface SentMessage {
   readonly entities: ReadonlyArray<Entity>
   readonly replyTo?: number
   readonly silent: boolean
-  readonly kind: "text" | "photo" | "document"
+  readonly kind: "text" | MediaKind
   readonly fileName?: string
+  /** Of a file that came with the call. */
+  readonly fileBytes?: number
   /** How often it was edited. */
   readonly edits: number
+  /** Each state that a person could see, in order; the last is the present one. */
+  readonly history: ReadonlyArray<Shown>
+  /** A person took it away. */
+  readonly deleted?: true
   /** Unix milliseconds. */
   readonly at: number
 }
