@@ -45,6 +45,7 @@ import * as ModelsLayer from "./models/Models.ts"
 import * as NodeRegistryLayer from "./nodes/NodeRegistry.ts"
 import * as SessionsLayer from "./Sessions.ts"
 import * as StateDirLayer from "./StateDir.ts"
+import * as StorageHealthLayer from "./storage/Health.ts"
 import * as Storage from "./storage/Storage.ts"
 import type { DatabaseUnusable } from "./storage/Sqlite.ts"
 import * as SupervisorLayer from "./Supervisor.ts"
@@ -151,6 +152,7 @@ export const layer = (
     Layer.provideMerge(AgentRunnerLayer.layer),
     Layer.provideMerge(options.models ?? ModelsLayer.layer),
     Layer.provideMerge(registries),
+    Layer.provideMerge(StorageHealthLayer.watch),
     Layer.provideMerge(ground)
   )
 

@@ -7,6 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type { Snapshot } from "../../protocol/Connect.ts"
 import type { StateVersion } from "../../protocol/Frame.ts"
 import type { HealthSummary } from "../../protocol/methods/system.ts"
@@ -16,6 +17,7 @@ import { Channels } from "../../services/ChannelRouter.ts"
 import type { Config } from "../../services/Config.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Sessions } from "../../services/Sessions.ts"
+import { StorageHealth } from "../../services/StorageHealth.ts"
 import { Authenticator } from "../../services/Authenticator.ts"
 import * as Agents from "./Agents.ts"
 import { type Connection, Connections } from "./Connections.ts"
@@ -86,6 +88,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const channels = yield* Channels
   const sessions = yield* Sessions
   const authenticator = yield* Authenticator
+  const storage = yield* Effect.serviceOption(StorageHealth)
   const context = yield* Effect.context<Config>()
   const agents = Effect.provideContext(Agents.current, context)
   const startedAt = yield* Clock.currentTimeMillis
@@ -152,7 +155,8 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       heartbeatSeconds: 0,
       defaultAgentId,
       agents: perAgent,
-      sessions: stored
+      sessions: stored,
+      ...(Option.isNone(storage) ? undefined : { storage: storage.value.statusUnsafe() })
     } satisfies HealthSummary
   })
   let lastHealth = yield* health

@@ -6,20 +6,31 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as SqlClient from "effect/sql/SqlClient"
 import { StateDir, type StateDirUnusable } from "../../services/StateDir.ts"
+import { StorageHealth } from "../../services/StorageHealth.ts"
 import { securePrivateDirectory } from "../state-dir/privateFiles.ts"
+import * as Health from "./Health.ts"
 import * as Migrations from "./Migrations.ts"
 import * as Sqlite from "./Sqlite.ts"
 
 /** Opens the file, creating it when it is missing, and runs what migrations it lacks. */
-export const layer = (options: Sqlite.SqliteOptions): Layer.Layer<SqlClient.SqlClient, Sqlite.DatabaseUnusable> =>
-  Migrations.layer(options).pipe(Layer.provideMerge(Sqlite.layer(options)))
+export const layer = (
+  options: Sqlite.SqliteOptions
+): Layer.Layer<SqlClient.SqlClient | StorageHealth, Sqlite.DatabaseUnusable> =>
+  Layer.unwrap(
+    Effect.map(Health.make, ({ observe, service }) =>
+      Migrations.layer(options).pipe(
+        Layer.provideMerge(Sqlite.layer({ ...options, observe })),
+        Layer.merge(Layer.succeed(StorageHealth, service))
+      )
+    )
+  )
 
 /** The database's file inside the state directory, as OpenClaw places it. */
 export const DATABASE = ["state", "openclaw.sqlite"] as const
 
 /** The database of the state directory; its folder is made when it is missing. */
 export const layerStateDir: Layer.Layer<
-  SqlClient.SqlClient,
+  SqlClient.SqlClient | StorageHealth,
   Sqlite.DatabaseUnusable | StateDirUnusable,
   StateDir | FileSystem.FileSystem
 > = Layer.unwrap(

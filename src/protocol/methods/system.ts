@@ -19,6 +19,19 @@ const SessionsSummary = Schema.Struct({
   )
 })
 
+/**
+ * Whether state can be stored, in `health` and `status`. `since` is when the condition began; the other fields tell of the
+ * trouble that is, or of the one before.
+ */
+export const StorageStatus = Schema.Struct({
+  condition: Schema.Literals(["ok", "full", "read-only", "io-error", "locked", "corrupt"]),
+  since: Schema.Natural,
+  failures: Schema.Natural,
+  lastFailureAt: Schema.optional(Schema.Natural),
+  message: Schema.optional(Schema.String)
+})
+export type StorageStatus = typeof StorageStatus.Type
+
 /** `health`'s answer, the `health` event's payload and `hello-ok.snapshot.health`. */
 export const HealthSummary = Schema.Struct({
   ok: Schema.optional(Schema.Literal(true)),
@@ -30,7 +43,9 @@ export const HealthSummary = Schema.Struct({
   heartbeatSeconds: Schema.optional(Schema.Natural),
   defaultAgentId: Schema.optional(Schema.String),
   agents: Schema.optional(Schema.Array(Schema.Unknown)),
-  sessions: Schema.optional(SessionsSummary)
+  sessions: Schema.optional(SessionsSummary),
+  /** Ours. */
+  storage: Schema.optional(StorageStatus)
 })
 export type HealthSummary = typeof HealthSummary.Type
 
@@ -58,6 +73,7 @@ export const StatusSummary = Schema.Struct({
   nodes: Schema.optional(Schema.Struct({ connected: Schema.Natural, paired: Schema.Natural, pending: Schema.Natural })),
   connections: Schema.optional(Schema.Natural),
   model: Schema.optional(Schema.String),
+  storage: Schema.optional(StorageStatus),
   supervisor: Schema.optional(Schema.Array(SupervisedFiber))
 })
 export type StatusSummary = typeof StatusSummary.Type

@@ -3,10 +3,12 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { SystemMethods } from "../../../protocol/methods/system.ts"
 import { Channels } from "../../../services/ChannelRouter.ts"
 import { NodeRegistry } from "../../../services/NodeRegistry.ts"
 import { Sessions } from "../../../services/Sessions.ts"
+import { StorageHealth } from "../../../services/StorageHealth.ts"
 import { Supervisor } from "../../../services/Supervisor.ts"
 import { Turns } from "../../../services/Turns.ts"
 import { Access } from "../Access.ts"
@@ -26,6 +28,7 @@ export const layer = (options: GatewayOptions) =>
       const sessions = yield* Sessions
       const supervisor = yield* Supervisor
       const turns = yield* Turns
+      const storage = yield* Effect.serviceOption(StorageHealth)
 
       const status = Effect.fn("Gateway.status")(function* (params: {
         readonly includeChannelSummary?: boolean | undefined
@@ -51,6 +54,7 @@ export const layer = (options: GatewayOptions) =>
           },
           connections: connections.size(),
           supervisor: yield* supervisor.tree,
+          ...(Option.isNone(storage) ? undefined : { storage: yield* storage.value.status }),
           ...(model === undefined ? undefined : { model })
         }
       })
