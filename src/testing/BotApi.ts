@@ -17,6 +17,9 @@ import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import type { Fault } from "./bot-api/Faults.ts"
 import { app } from "./bot-api/Http.ts"
+import * as Journal from "./bot-api/Journal.ts"
+import type { UserText } from "./bot-api/People.ts"
+import * as People from "./bot-api/People.ts"
 import type { BotChat, BotUser, Call, ChatAction, Json, SentMessage } from "./bot-api/State.ts"
 import { State, topicKey } from "./bot-api/State.ts"
 
@@ -31,34 +34,8 @@ export type {
   SentMessage,
   Shown
 } from "./bot-api/State.ts"
+export type { Person, UserText } from "./bot-api/People.ts"
 export type { Fault } from "./bot-api/Faults.ts"
-
-/** A person who writes. */
-export interface Person {
-  readonly id: number
-  readonly firstName?: string
-  readonly username?: string
-}
-
-/** A message that a person sends. Without `group` it is a direct message. */
-export interface UserText {
-  readonly from: Person
-  readonly text: string
-  readonly group?: {
-    readonly id: number
-    readonly title?: string
-    readonly type?: "group" | "supergroup"
-    readonly forum?: boolean
-  }
-  /** The forum topic that it is in. */
-  readonly topic?: number
-  /** Puts `@<bot>` before the text, as an entity. */
-  readonly mention?: boolean
-  /** A message of the bot that it answers. */
-  readonly replyToBot?: number
-  /** Further fields of the message, for example `photo` or `location`. */
-  readonly extra?: Json
-}
 
 /** A running server. Ids are Telegram's, times Unix milliseconds. */
 export interface BotApiServer {
@@ -123,58 +100,14 @@ export interface BotApiOptions {
   readonly port?: number
   readonly token?: string
   readonly bot?: Partial<Omit<BotUser, "is_bot">>
+  /** Absolute path of a file that keeps everything, so that a server that is killed goes on where it was; see `Journal`. */
+  readonly journal?: string
 }
 
 export class BotApi extends Context.Service<BotApi, BotApiServer>()("openclaw/testing/BotApi") {}
 
 /** A message that is only announced: its text ends in the mark of what is not complete, and nothing came after it. */
 export const isPreview = (message: SentMessage): boolean => message.edits === 0 && message.text.endsWith(" …")
-
-const chatOf = (message: UserText): BotChat => {
-  const { from, group } = message
-  if (group === undefined) {
-    return {
-      id: from.id,
-      type: "private",
-      first_name: from.firstName ?? `User ${from.id}`,
-      ...(from.username === undefined ? undefined : { username: from.username })
-    }
-  }
-  return {
-    id: group.id,
-    type: group.type ?? "supergroup",
-    title: group.title ?? `Group ${group.id}`,
-    ...(group.forum === true ? { is_forum: true } : undefined)
-  }
-}
-
-const messageOf = (state: State, message: UserText, chat: BotChat, now: number): Json => {
-  const mention = `@${state.bot.username}`
-  const text = message.mention === true ? `${mention} ${message.text}` : message.text
-  const command = /^\/\S+/.exec(text)?.[0]
-  const entities = [
-    ...(message.mention === true ? [{ type: "mention", offset: 0, length: mention.length }] : []),
-    ...(command === undefined ? [] : [{ type: "bot_command", offset: 0, length: command.length }])
-  ]
-  return {
-    message_id: state.takeMessageId(),
-    from: {
-      id: message.from.id,
-      is_bot: false,
-      first_name: message.from.firstName ?? `User ${message.from.id}`,
-      ...(message.from.username === undefined ? undefined : { username: message.from.username })
-    },
-    chat,
-    date: Math.floor(now / 1_000),
-    ...(message.text === "" ? undefined : { text }),
-    ...(entities.length === 0 ? undefined : { entities }),
-    ...(message.topic === undefined ? undefined : { message_thread_id: message.topic, is_topic_message: true }),
-    ...(message.replyToBot === undefined
-      ? undefined
-      : { reply_to_message: { message_id: message.replyToBot, from: state.bot, chat, date: 0 } }),
-    ...message.extra
-  }
-}
 
 const control = (state: State, url: string): BotApiServer => {
   const change = <A>(f: () => A) =>
@@ -187,17 +120,15 @@ const control = (state: State, url: string): BotApiServer => {
     url,
     token: state.token,
     bot: state.bot,
-    sendText: Effect.fn("BotApi.sendText")(function* (message) {
-      const now = yield* Clock.currentTimeMillis
-      const chat = chatOf(message)
-      state.chats.set(chat.id, chat)
-      if (message.topic !== undefined) state.topics.add(topicKey(chat.id, message.topic))
-      const body = messageOf(state, message, chat, now)
-      const messageId = body["message_id"] as number
-      state.received.add(topicKey(chat.id, messageId))
-      return { updateId: state.push({ message: body }), messageId, chatId: chat.id }
+    sendText: Effect.fn("BotApi.sendText")(function* (text) {
+      const at = yield* Clock.currentTimeMillis
+      state.journal?.({ at, text })
+      return People.write(state, text, at)
     }),
-    sendUpdate: (update) => change(() => state.push(update)),
+    sendUpdate: Effect.fn("BotApi.sendUpdate")(function* (update) {
+      state.journal?.({ at: yield* Clock.currentTimeMillis, update })
+      return state.push(update)
+    }),
     sent: Effect.sync(() => state.sent.filter((message) => message.deleted !== true)),
     record: Effect.sync(() => [...state.sent]),
     awaitReply: (options) =>
@@ -258,6 +189,7 @@ export const serve = Effect.fn("BotApi.serve")(function* (
     ...options.bot,
     is_bot: true
   })
+  if (options.journal !== undefined) state.journal = yield* Journal.open(options.journal, state)
   const node = Http.createServer()
   const server = yield* NodeHttpServer.make(() => node, {
     host: "127.0.0.1",

@@ -1,6 +1,7 @@
 /**
  * The HTTP side of the Bot API server: `/bot<token>/<method>` and `/file/bot<token>/<path>`.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -69,6 +70,13 @@ const callMethod = Effect.fnUntraced(function* (
   state.calls.push({ method: name, params: input.params })
   state.notify()
   const fault = Faults.take(state.faults, name)
+  state.journal?.({
+    at: yield* Clock.currentTimeMillis,
+    call: name,
+    params: input.params,
+    ...(input.uploads.length === 0 ? undefined : { uploads: input.uploads }),
+    ...(fault === undefined ? undefined : { fault: { kind: fault.kind, carriedOut: fault.carriedOut === true } })
+  })
   if (fault !== undefined && fault.carriedOut !== true) {
     return yield* Faults.answer(fault, request, JSON.stringify({ ok: true, result: true }))
   }

@@ -6,10 +6,11 @@
  */
 import * as Fs from "node:fs"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { methods } from "./Methods.ts"
+import { GetUpdates } from "./Params.ts"
 import * as People from "./People.ts"
 import type { State } from "./State.ts"
 
@@ -63,18 +64,42 @@ const encodeLine = Schema.encodeSync(Schema.fromJsonString(Entry))
 /** A line of the file. */
 export const parse = (line: string) => decodeLine(line)
 
+const decodePoll = Schema.decodeUnknownOption(GetUpdates)
+
+const clockAt = (at: number): Clock.Clock => {
+  const nanos = BigInt(Math.floor(at)) * 1_000_000n
+  return {
+    currentTimeMillisUnsafe: () => at,
+    currentTimeMillis: Effect.succeed(at),
+    currentTimeNanosUnsafe: () => nanos,
+    currentTimeNanos: Effect.succeed(nanos),
+    monotonicTimeNanosUnsafe: () => nanos,
+    monotonicTimeNanos: Effect.succeed(nanos),
+    sleep: () => Effect.void
+  }
+}
+
 /** Makes a state what it became by this entry. */
 export const apply = Effect.fnUntraced(function* (state: State, entry: Entry) {
-  if ("text" in entry) return void People.write(state, entry.text, entry.at)
-  if ("update" in entry) return void state.push(entry.update)
+  if ("text" in entry) {
+    People.write(state, entry.text, entry.at)
+    return
+  }
+  if ("update" in entry) {
+    state.push(entry.update)
+    return
+  }
   if (entry.fault?.carriedOut === false) return
   const name = entry.call.toLowerCase()
-  if (name === "getupdates") return state.polled(entry.params)
-  const clock = { ...Context.get(yield* Effect.context(), Clock.Clock), currentTimeMillis: Effect.succeed(entry.at) }
+  if (name === "getupdates") {
+    const poll = Option.getOrUndefined(decodePoll(entry.params))
+    state.allowedUpdates = poll?.allowed_updates ?? state.allowedUpdates
+    state.confirm(poll?.offset ?? 0)
+    return
+  }
+  const call = methods[name]?.(state, entry.params, entry.uploads ?? [])
   // A call that was refused is refused again.
-  yield* Effect.ignore(
-    Effect.provideService(methods[name]?.(state, entry.params, entry.uploads ?? []) ?? Effect.void, Clock.Clock, clock)
-  )
+  if (call !== undefined) yield* Effect.ignore(Effect.provideService(call, Clock.Clock, clockAt(entry.at)))
 })
 
 /** Reads what a killed server left, and takes further entries. A last line that was cut is no entry. */

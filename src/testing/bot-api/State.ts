@@ -6,6 +6,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { Fault } from "./Faults.ts"
+import type { Entry } from "./Journal.ts"
 
 export type Json = Readonly<Record<string, unknown>>
 
@@ -119,6 +120,8 @@ export class State {
   nextUpdateId = 700_000_001
   nextMessageId = 1
   nextFileId = 1
+  /** Is told of what happens before it happens. */
+  journal: ((entry: Entry) => void) | undefined
   private changed = Deferred.makeUnsafe<void>()
 
   constructor(token: string, bot: BotUser) {
