@@ -24,7 +24,7 @@ const call = (bot: BotApi.BotApiServer, method: string, params: object) =>
 const known = Effect.fnUntraced(function* (bot: BotApi.BotApiServer) {
   const sent = yield* bot.sent
   return {
-    sent: sent.map(({ at: _, history, ...rest }) => ({ ...rest, history: history.map(({ text }) => text) })),
+    sent: sent.map(({ at: _at, history, ...rest }) => ({ ...rest, history: history.map(({ text }) => text) })),
     pending: yield* bot.pendingCount
   }
 })
