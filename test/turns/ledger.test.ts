@@ -3,6 +3,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as SqlClient from "effect/sql/SqlClient"
 import * as TestClock from "effect/testing/TestClock"
 import * as Storage from "../../src/layers/storage/Storage.ts"
 import * as Ledger from "../../src/layers/turns/Ledger.ts"
@@ -25,7 +26,10 @@ describe("the book of turns", () => {
       assert.strictEqual((yield* ledger.begin(turn.runId)).startedAt, 1)
       yield* ledger.requestAbort(turn.sessionKey, "stop", turn.runId)
       yield* ledger.finish(ok(turn, ""))
-      assert.lengthOf(yield* ledger.endedBefore(2, 10), 1)
+      const sql = yield* SqlClient.SqlClient
+      assert.deepStrictEqual(yield* sql`SELECT abort_requested_at, finished_at FROM turns`, [
+        { abort_requested_at: 1, finished_at: 1 }
+      ])
     }).pipe(Effect.provide(storage))
   )
 })

@@ -148,15 +148,6 @@ export const make = Effect.gen(function* () {
       return rows[0]?.run_id
     }),
 
-    /** Turns that ended before a time (Unix milliseconds), oldest first. */
-    endedBefore: Effect.fnUntraced(function* (time: number, limit: number) {
-      const rows = yield* sql<Pick<Row, "run_id" | "session_key">>`
-        SELECT run_id, session_key FROM turns WHERE finished_at < ${time} ORDER BY seq LIMIT ${limit}`
-      return rows.map((row) => ({ runId: row.run_id, sessionKey: row.session_key }))
-    }),
-
-    remove: (runId: RunId) => Effect.asVoid(sql`DELETE FROM turns WHERE run_id = ${runId}`),
-
     countActive: Effect.map(
       sql<{ readonly n: number }>`SELECT COUNT(*) AS n FROM turns WHERE finished_at IS NULL`,
       (rows) => rows[0]?.n ?? 0

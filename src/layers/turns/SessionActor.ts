@@ -57,6 +57,8 @@ export const layer = (ledger: Ledger) => {
           Effect.gen(function* () {
             const entry = yield* stored("reading a turn", ledger.find(runId))
             if (entry === undefined) return yield* Effect.die(`turn ${runId} is in no book`)
+            // Ended before it had begun, for example: the engine need not hear of it.
+            if (entry.finished && entry.outcome !== undefined) return entry.outcome
             return yield* engineStored("running a turn", TurnWorkflow.execute(entry.request))
           }).pipe(Effect.catchCauseIf(isOwnFault, (cause) => broken(runId, sessionKey, cause)))
       })

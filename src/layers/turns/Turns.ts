@@ -8,7 +8,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
-import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { RunId } from "../../domain/Ids.ts"
@@ -28,24 +27,23 @@ import {
 import * as Engine from "./Engine.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Outcomes from "./Outcomes.ts"
+import { defaultPolicy } from "../channels/deliverPatiently.ts"
 import * as Pruning from "./Pruning.ts"
 import * as RunningTurns from "./Running.ts"
 import * as SessionActor from "./SessionActor.ts"
 import * as TurnWorkflow from "./TurnWorkflow.ts"
 
-export interface TurnsOptions extends Partial<TurnWorkflow.TurnOptions> {
-  /** Milliseconds that a finished turn is remembered, and with it that its id was used; 30 days when left out. */
-  readonly keepMs?: number
-}
+/** What is left out has its default: how often a turn is tried, how long it is remembered, … */
+export type TurnsOptions = Partial<TurnWorkflow.TurnOptions & Pruning.PruningOptions>
 
-const day = 24 * 60 * 60_000
-const pruneEvery = "1 hour"
 const abortPatience = "10 seconds"
+/** How often somebody who waits for a turn looks it up besides. */
+const bookEvery = "5 seconds"
 
-const defaults: TurnWorkflow.TurnOptions & { readonly keepMs: number } = {
-  keepMs: 30 * day,
+const defaults: Required<TurnsOptions> = {
+  ...Pruning.defaults,
   maxAttempts: 3,
-  delivery: { giveUpAfterMs: 60 * 60_000, firstPauseMs: 1_000 }
+  delivery: defaultPolicy
 }
 
 type Needs = AgentRunner | Channels | EventBus | Sessions | Supervisor | SqlClient.SqlClient
@@ -60,7 +58,11 @@ const isSame = (request: TurnRequest, stored: TurnRequest | undefined): boolean 
   stored.agentId === request.agentId &&
   stored.text === request.text
 
-const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: RunningTurns.Running, keepMs: number) {
+const make = Effect.fnUntraced(function* (
+  ledger: Ledger.Ledger,
+  running: RunningTurns.Running,
+  pruning: Pruning.PruningOptions
+) {
   const sql = yield* SqlClient.SqlClient
   const runner = yield* AgentRunner
   const bus = yield* EventBus
@@ -68,8 +70,8 @@ const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Runnin
   const supervisor = yield* Supervisor
   const actor = yield* SessionActor.SessionActor.client
 
-  const { prune } = yield* Pruning.make(ledger, keepMs)
-  yield* supervisor.supervise("turns/pruning", Effect.repeat(prune, Schedule.spaced(pruneEvery)), { restart: "always" })
+  const { keep } = yield* Pruning.make(pruning)
+  yield* supervisor.supervise("turns/pruning", keep, { restart: "always" })
 
   const submit: Turns["Service"]["submit"] = Effect.fn("Turns.submit")(
     function* (request) {
@@ -97,7 +99,13 @@ const make = Effect.fnUntraced(function* (ledger: Ledger.Ledger, running: Runnin
     const isCancelled = PubSub.take(cancellations).pipe(Effect.repeat({ until: (outcome) => outcome.runId === runId }))
     // The same message again: the actor answers it once, and everybody who asks gets that answer.
     const answered = Effect.mapError(actor(sessionKey).turn({ runId }), notAccepted("waiting for the turn"))
-    return yield* Effect.raceFirst(answered, isCancelled)
+    // After the process stood still for long (a suspended machine) the engine may have forgotten what it answered.
+    const booked = Effect.delay(Effect.orDie(ledger.find(runId)), bookEvery).pipe(
+      Effect.map((row) => (row?.finished === true ? row.outcome : undefined)),
+      Effect.repeat({ until: (outcome) => outcome !== undefined }),
+      Effect.map((outcome) => outcome!)
+    )
+    return yield* Effect.raceAllFirst([answered, isCancelled, booked])
   }, Effect.scoped)
 
   /** Ends a turn that only waits in the mailbox; its actor will find it finished. `false` when it does not wait. */
@@ -203,7 +211,7 @@ const runningOn = (options: TurnsOptions): Layer.Layer<Running, never, Needs | E
       const running = RunningTurns.make()
       const settings = { ...defaults, ...options }
       const execute = yield* TurnWorkflow.make(ledger, running, settings)
-      return Layer.effect(Running, make(ledger, running, settings.keepMs)).pipe(
+      return Layer.effect(Running, make(ledger, running, settings)).pipe(
         Layer.provide(SessionActor.layer(ledger)),
         Layer.provide(TurnWorkflow.TurnWorkflow.toLayer(execute))
       )
