@@ -32,7 +32,11 @@ export const DeliveryProgress = Schema.Struct({
   /** The channel's own mark of the part that comes next. */
   next: Schema.NonEmptyString,
   /** Parts before `next` whose answer was lost: they may be missing. */
-  lost: Schema.Natural
+  lost: Schema.Natural,
+  /** The message that shows the beginning of the part `next` and is changed into the whole of it. */
+  open: Schema.optional(Schema.NonEmptyString),
+  /** Beginnings that may have stayed in the chat because their ids were lost. 0 when left out. */
+  orphans: Schema.optional(Schema.Natural)
 })
 export type DeliveryProgress = typeof DeliveryProgress.Type
 
@@ -42,10 +46,11 @@ export class DeliveryFailed extends Schema.TaggedError<DeliveryFailed>()("Delive
   to: Schema.String,
   message: Schema.String,
   /**
-   * Of the part at which it stopped. `never-sent`: certain that it did not arrive, safe to send again; `unknown`: it may
-   * have arrived; `refused`: for good.
+   * Of the part at which it stopped. `never-sent`: certain that it did not arrive, safe to send again; `unfinished`: it may
+   * have arrived, and the same message with the same key is brought to its end without showing it twice; `unknown`: it may
+   * have arrived, and nothing more is done; `refused`: for good.
    */
-  outcome: Schema.Literals(["never-sent", "unknown", "refused"]),
+  outcome: Schema.Literals(["never-sent", "unfinished", "unknown", "refused"]),
   /** Some parts are dealt with, and those from here on certainly did not go out: they still can. */
   progress: Schema.optional(DeliveryProgress),
   retryAfterMs: Schema.optional(Schema.Finite)
@@ -98,19 +103,25 @@ export const OutboundMessage = Schema.Struct({
 })
 export type OutboundMessage = typeof OutboundMessage.Type
 
-/** Ids of the messages that were created, in order. */
-export const DeliveryReceipt = Schema.Struct({ messageIds: Schema.Array(Schema.String) })
+/** `messageIds`: of the messages that were created, in order. `orphans`: beginnings that may have stayed besides them. */
+export const DeliveryReceipt = Schema.Struct({
+  messageIds: Schema.Array(Schema.String),
+  orphans: Schema.optional(Schema.Natural)
+})
 export type DeliveryReceipt = typeof DeliveryReceipt.Type
 
 /** What the outbox knows of a message when it asks a channel to send it. */
 export interface DeliveryAttempt {
-  /** Where an earlier attempt stopped. */
+  /** Where an earlier attempt stopped, as far as it was kept. */
   readonly from?: DeliveryProgress
-  /** That attempt was cut off: the part that `from.next` names may be out, so it is passed over and counted as lost. */
+  /**
+   * That attempt was cut off, so the step behind `from` may have been taken. A channel that `resumes` takes it again without
+   * showing anything whole twice; any other passes the part over that `from.next` names and counts it as lost.
+   */
   readonly cut?: boolean
   /**
-   * Keeps the progress on disk. Called before each part of a message that has several; a channel that never calls it is
-   * never asked to go on.
+   * Keeps the progress on disk. Called before each part of a message that has several, and with the id of each message that
+   * is open. A channel that does not resume and never calls it is never asked to go on.
    */
   readonly keep?: (progress: DeliveryProgress) => Effect.Effect<void>
 }
@@ -131,6 +142,11 @@ export interface Channel {
   readonly receive: (
     commit: (messages: ReadonlyArray<InboundMessage>) => Effect.Effect<void, InboxFailed>
   ) => Effect.Effect<never, ChannelUnauthorized | ChannelInterrupted | InboxFailed>
+  /**
+   * Attempts that were cut off anywhere, also before they kept anything, can be made again: no part is shown whole twice.
+   * Otherwise a message whose process died while it was sent is `unknown` and never sent again.
+   */
+  readonly resumes?: true
   readonly send: (message: OutboundMessage, attempt?: DeliveryAttempt) => Effect.Effect<DeliveryReceipt, DeliveryFailed>
   /** Shows that the bot is at work, until interrupted. */
   readonly typing: (peer: Peer) => Effect.Effect<void>

@@ -53,6 +53,43 @@ export const AccessRequest = Schema.Struct({
 })
 export type AccessRequest = typeof AccessRequest.Type
 
+/**
+ * A message that is not delivered, or not known to be. Times are Unix milliseconds.
+ *
+ * `sending`: on its way; `waiting`: stopped and taken up again by whoever sent it, or after a restart; `unknown`: it may have
+ * arrived and is not sent again; `refused`: the channel does not take it.
+ */
+export const OpenDelivery = Schema.Struct({
+  key: Schema.NonEmptyString,
+  channel: Schema.String,
+  accountId: Schema.String,
+  chatId: Schema.String,
+  state: Schema.Literals(["sending", "waiting", "unknown", "refused"]),
+  /** Why it stopped last. */
+  error: Schema.optional(Schema.String),
+  since: Schema.Natural,
+  updatedAt: Schema.Natural,
+  /** Beginnings of it that may have stayed in the chat without an end. */
+  orphans: Schema.Natural,
+  /** What it says; missing where only its fingerprint was kept. */
+  text: Schema.optional(Schema.String)
+})
+export type OpenDelivery = typeof OpenDelivery.Type
+
+/** No message with this key is open. */
+export class DeliveryNotFound extends Schema.TaggedError<DeliveryNotFound>()("DeliveryNotFound", {
+  key: Schema.String
+}) {
+  override get message() {
+    return `no message that is not delivered has the key ${this.key}; what was kept for it may have been dropped or sent`
+  }
+}
+
+/** The outbox could not be read or written. */
+export class DeliveryStorageFailed extends Schema.TaggedError<DeliveryStorageFailed>()("DeliveryStorageFailed", {
+  message: Schema.String
+}) {}
+
 /** The channels that exist now, and the way out through them. */
 export class Channels extends Context.Service<
   Channels,
@@ -87,6 +124,24 @@ export class Channels extends Context.Service<
     readonly deliver: (
       message: OutboundMessage
     ) => Effect.Effect<DeliveryReceipt, ChannelNotConfigured | DeliveryFailed>
+    /** What is not delivered, oldest first, at most `limit` (500). */
+    readonly deliveries: (options?: {
+      readonly limit?: number
+    }) => Effect.Effect<ReadonlyArray<OpenDelivery>, DeliveryStorageFailed>
+    /** How many messages are in each state. */
+    readonly deliveryCounts: Effect.Effect<{ readonly [state in OpenDelivery["state"]]: number }, DeliveryStorageFailed>
+    /**
+     * Sends a message again on somebody's word. What was `unknown` may then be in the chat twice; a part that is known to have
+     * arrived is not sent again.
+     */
+    readonly retryDelivery: (
+      key: string
+    ) => Effect.Effect<
+      DeliveryReceipt,
+      DeliveryNotFound | DeliveryStorageFailed | ChannelNotConfigured | DeliveryFailed
+    >
+    /** Forgets a message that is not delivered, unless it is on its way right now. Says whether there was one. */
+    readonly dropDelivery: (key: string) => Effect.Effect<boolean, DeliveryStorageFailed>
     /** Shows that the bot is at work in a chat, until interrupted. */
     readonly typing: (peer: Peer) => Effect.Effect<void>
     readonly status: (options?: {

@@ -12,7 +12,12 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as TestClock from "effect/testing/TestClock"
 import * as Outbox from "../../src/layers/channels/Outbox.ts"
 import * as Storage from "../../src/layers/storage/Storage.ts"
-import { type DeliveryAttempt, DeliveryFailed, type OutboundMessage } from "../../src/services/Channel.ts"
+import {
+  type DeliveryAttempt,
+  DeliveryFailed,
+  type DeliveryReceipt,
+  type OutboundMessage
+} from "../../src/services/Channel.ts"
 import { groupPeer, tempDatabase } from "./kit.ts"
 
 const hello: OutboundMessage = { peer: groupPeer(), text: "hello", idempotencyKey: "k" }
@@ -29,9 +34,12 @@ const boot = Effect.fnUntraced(function* (filename: string) {
       key: string,
       message: OutboundMessage = hello,
       send: Effect.Effect<{ messageIds: Array<string> }, DeliveryFailed> = arrives
-    ) => outbox.once(key, message, () => send),
+    ) => outbox.once(key, message, { send: () => send }),
     attempt: (send: (attempt: DeliveryAttempt) => Effect.Effect<{ messageIds: Array<string> }, DeliveryFailed>) =>
-      outbox.once("k", hello, send),
+      outbox.once("k", hello, { send }),
+    /** A channel whose attempts can be made again. */
+    resuming: (send: (attempt: DeliveryAttempt) => Effect.Effect<DeliveryReceipt, DeliveryFailed>, kept = false) =>
+      outbox.once("k", hello, { send, resumes: true, kept }),
     sends: () => sends,
     states: SqlClient.SqlClient.use(
       (sql) => sql<{ readonly state: string }>`SELECT state FROM channel_outbox ORDER BY key`
@@ -105,7 +113,7 @@ describe("a message of several parts", () => {
       yield* before.stop
       const after = yield* boot(file)
       const receipt = yield* after.attempt((attempt) => {
-        assert.deepStrictEqual(seen(attempt), { from: progress, cut: false })
+        assert.deepStrictEqual(seen(attempt), { from: progress, cut: undefined })
         return Effect.succeed({ messageIds: ["m1", "m2"] })
       })
       assert.deepStrictEqual(receipt, { messageIds: ["m1", "m2"] })
@@ -158,6 +166,80 @@ describe("a message of several parts", () => {
         return Effect.succeed({ messageIds: ["m1", "m3"] })
       })
       yield* after.stop
+    })
+  )
+})
+
+describe("a channel that resumes", () => {
+  const open = { messageIds: [], next: "0", lost: 0, open: "m1" }
+  const seen = (attempt: DeliveryAttempt) => ({ from: attempt.from, cut: attempt.cut })
+
+  it.live("is asked again for what a dead process had begun, with and without a kept id", () =>
+    Effect.gen(function* () {
+      const file = yield* tempDatabase
+      const asked = yield* Deferred.make<void>()
+      const before = yield* boot(file)
+      yield* Effect.forkDetach(before.resuming(() => Effect.andThen(Deferred.succeed(asked, undefined), Effect.never)))
+      yield* Deferred.await(asked)
+      const kept = yield* Deferred.make<void>()
+      const second = yield* boot(file)
+      yield* Effect.forkDetach(
+        second.resuming((attempt) => {
+          assert.deepStrictEqual(seen(attempt), { from: undefined, cut: true })
+          return attempt.keep!(open).pipe(
+            Effect.andThen(Deferred.succeed(kept, undefined)),
+            Effect.andThen(Effect.never)
+          )
+        })
+      )
+      yield* Deferred.await(kept)
+      const after = yield* boot(file)
+      const receipt = yield* after.resuming((attempt) => {
+        assert.deepStrictEqual(seen(attempt), { from: open, cut: true })
+        return Effect.succeed({ messageIds: ["m1"], orphans: 1 })
+      })
+      assert.deepStrictEqual(receipt.messageIds, ["m1"])
+      assert.deepStrictEqual(yield* after.once("k"), { messageIds: ["m1"] })
+      assert.strictEqual(after.sends(), 0)
+      yield* after.stop
+    })
+  )
+
+  it.live("goes on where an orderly stop cut it off, and where it stopped by itself", () =>
+    Effect.gen(function* () {
+      const file = yield* tempDatabase
+      const before = yield* boot(file)
+      const unfinished = new DeliveryFailed({ ...failing("unfinished"), message: "failed", progress: open })
+      assert.strictEqual((yield* Effect.flip(before.resuming(() => Effect.fail(unfinished)))).outcome, "unfinished")
+      yield* Effect.exit(
+        before.resuming((attempt) => {
+          assert.deepStrictEqual(seen(attempt), { from: open, cut: undefined })
+          return Effect.interrupt
+        })
+      )
+      yield* before.stop
+      const after = yield* boot(file)
+      yield* after.resuming((attempt) => {
+        assert.deepStrictEqual(seen(attempt), { from: open, cut: true })
+        return Effect.succeed({ messageIds: ["m1"] })
+      })
+      assert.deepStrictEqual(yield* after.states, ["sent"])
+      yield* after.stop
+    })
+  )
+
+  it.effect("keeps what did not arrive when it is told to, and sends it when it is asked again", () =>
+    Effect.gen(function* () {
+      const { resuming, states } = yield* boot(yield* tempDatabase)
+      yield* Effect.flip(resuming(() => Effect.fail(failing("never-sent")), true))
+      assert.deepStrictEqual(yield* states, ["sending"])
+      yield* Effect.flip(resuming(() => Effect.fail(failing("refused")), true))
+      assert.deepStrictEqual(yield* states, ["refused"])
+      yield* resuming((attempt) => {
+        assert.deepStrictEqual(seen(attempt), { from: undefined, cut: undefined })
+        return Effect.succeed({ messageIds: ["m1"] })
+      }, true)
+      assert.deepStrictEqual(yield* states, ["sent"])
     })
   )
 })

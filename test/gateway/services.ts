@@ -14,7 +14,7 @@ import * as Storage from "../../src/layers/storage/Storage.ts"
 import * as SupervisorLayer from "../../src/layers/Supervisor.ts"
 import * as DeviceRegistryLayer from "../../src/layers/devices/DeviceRegistry.ts"
 import type { NodeInvokeResultParams } from "../../src/protocol/methods/nodes.ts"
-import { Channels, InvalidDestination } from "../../src/services/ChannelRouter.ts"
+import { Channels, DeliveryNotFound, InvalidDestination } from "../../src/services/ChannelRouter.ts"
 import { Config } from "../../src/services/Config.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 import {
@@ -58,6 +58,10 @@ const channels = Layer.succeed(
     send: (options) =>
       Effect.succeed({ messageIds: ["m1"], channel: options.channel ?? "telegram", chatId: options.to }),
     deliver: () => Effect.succeed({ messageIds: [] }),
+    deliveries: () => Effect.succeed([]),
+    deliveryCounts: Effect.succeed({ sending: 0, waiting: 0, unknown: 0, refused: 0 }),
+    retryDelivery: (key) => Effect.fail(new DeliveryNotFound({ key })),
+    dropDelivery: () => Effect.succeed(false),
     typing: () => Effect.never,
     status: () =>
       Effect.succeed({
@@ -78,6 +82,8 @@ const sessions = Layer.succeed(
     history: () => Effect.succeed({ sessionId: "s1", messages: [{ role: "user", content: "hello" }] }),
     list: () => Effect.succeed({ rows: [{ key: "agent:main:main", kind: "direct" }], totalCount: 1 }),
     touch: () => Effect.void,
+    queue: () => Effect.undefined,
+    setQueue: () => Effect.void,
     reset: () => Effect.void
   })
 )

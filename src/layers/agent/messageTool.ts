@@ -36,9 +36,15 @@ export const makeMessageHandler = (channels: Channels["Service"], startedAt: num
           message: `interrupted, outcome unknown: the Gateway restarted before it had an answer, the message may have arrived, and now ${error.message}`
         })
       }
-      const unknown = error._tag === "DeliveryFailed" && error.outcome === "unknown"
+      const outcome = error._tag === "DeliveryFailed" ? error.outcome : undefined
+      if (outcome === "unfinished") {
+        return new ToolFailed({
+          message: `the message is begun and is being finished; do not send it again: ${error.message}`
+        })
+      }
       return new ToolFailed({
-        message: unknown ? `outcome unknown, the message may have arrived: ${error.message}` : error.message
+        message:
+          outcome === "unknown" ? `outcome unknown, the message may have arrived: ${error.message}` : error.message
       })
     })
     return resultText({ sent: true, channel: receipt.channel, chatId: receipt.chatId, messageIds: receipt.messageIds })

@@ -6,11 +6,12 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { ChannelAccountStatus, ChannelsStatusResult } from "../../protocol/methods/system.ts"
-import { type Channel, DeliveryFailed, type OutboundMessage, type Peer } from "../../services/Channel.ts"
+import type { Channel, OutboundMessage, Peer } from "../../services/Channel.ts"
 import { ChannelNotConfigured, Channels, InvalidDestination } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { now } from "../now.ts"
+import * as Deliveries from "./Deliveries.ts"
 import * as Outbox from "./Outbox.ts"
 import { policyOf, warningsOf } from "./policy.ts"
 
@@ -27,12 +28,6 @@ interface AccountReport {
   readonly timedOut: boolean
 }
 
-/** Without a key nobody knows how far a message came: sending it again would show its first parts twice. */
-const unrepeatable = (error: DeliveryFailed): DeliveryFailed =>
-  error.progress === undefined
-    ? error
-    : new DeliveryFailed({ channel: error.channel, to: error.to, message: error.message, outcome: "unknown" })
-
 const summaryOf = (row: ChannelAccountStatus | undefined) => ({
   configured: row?.configured ?? false,
   running: row?.running ?? false,
@@ -48,8 +43,10 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
   Channels,
   Effect.gen(function* () {
     const config = yield* Config
-    const outbox = yield* Outbox.make
     const registered = new Set<Channel>()
+    const accountsOf = (id: string) => [...registered].filter((channel) => channel.id === id)
+    const find = (id: string, accountId: string) => accountsOf(id).find((channel) => channel.accountId === accountId)
+    const out = yield* Deliveries.make(yield* Outbox.make, find)
 
     /** There are channels only where the configuration was good once. */
     const currentConfig = Effect.orDie(config.get)
@@ -59,9 +56,8 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
         Effect.sync(() => registered.add(channel)),
         () => Effect.sync(() => registered.delete(channel))
       )
+      yield* out.takeUp(channel)
     })
-
-    const accountsOf = (id: string) => [...registered].filter((channel) => channel.id === id)
 
     const defaultAccount = Effect.fnUntraced(function* (id: string) {
       const accounts = accountsOf(id)
@@ -72,8 +68,6 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
         accounts[0]
       )
     })
-
-    const find = (id: string, accountId: string) => accountsOf(id).find((channel) => channel.accountId === accountId)
 
     const channelFor = Effect.fnUntraced(function* (options: Omit<Destination, "to">) {
       const id = options.channel ?? [...registered][0]?.id ?? firstChannel
@@ -90,18 +84,11 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
       return peer ?? (yield* new InvalidDestination({ channel: channel.id, to: options.to }))
     })
 
-    const deliver = Effect.fn("Channels.deliver")(function* (message: OutboundMessage) {
-      const channel = find(message.peer.channel, message.peer.accountId)
-      if (channel === undefined) return yield* new ChannelNotConfigured({ channel: message.peer.channel })
-      const { idempotencyKey } = message
-      return yield* idempotencyKey === undefined
-        ? Effect.mapError(channel.send(message), unrepeatable)
-        : outbox.once(idempotencyKey, message, (attempt) => channel.send(message, attempt))
-    })
+    const deliver = Effect.fn("Channels.deliver")((message: OutboundMessage) => out.deliver(message))
 
     const send = Effect.fn("Channels.send")(function* (options: SendOptions) {
       const peer = yield* resolve(options)
-      const receipt = yield* deliver({
+      const receipt = yield* out.send({
         peer,
         text: options.text,
         idempotencyKey: options.idempotencyKey,
@@ -160,6 +147,18 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
       }
     })
 
-    return { register, resolve, send, deliver, typing, status }
+    const { deliveries, deliveryCounts, dropDelivery, retryDelivery } = out
+    return {
+      register,
+      resolve,
+      send,
+      deliver,
+      deliveries,
+      deliveryCounts,
+      retryDelivery,
+      dropDelivery,
+      typing,
+      status
+    }
   })
 )

@@ -1,86 +1,56 @@
 /**
- * The outbox: each message that has an idempotency key is sent once, also across a crash.
+ * The outbox: each message that has an idempotency key is shown once and to its end, also across a crash.
  *
  * A row is committed before the channel is asked (`sending`) and once it answered (`sent`, with the ids of the messages
- * that were created). The same key again is answered from the row. A row that stands at `sending` although nobody here
- * sends it was left by a process that died in between: nobody can tell whether the message arrived, so it becomes
- * `unknown`, is reported as such and never sent again. What certainly did not arrive leaves no row.
+ * that were created). The same key again is answered from the row. While it is not sent, the row holds the message and how
+ * far its channel came with it.
  *
- * A message that takes several on its channel has its progress in the row, so what a crash leaves open is one part of it and
- * not the whole: the same key again passes that part over and sends the rest. A row whose channel stopped between two parts
- * is `paused`, and nothing of it is in doubt.
+ * A row that stands at `sending` although nobody here sends it was left by a process that died in between. A channel that
+ * resumes takes its last step again and goes on, for it shows nothing whole twice. With any other channel nobody can tell
+ * whether the message arrived, so it becomes `unknown`, is reported as such and never sent again; of a message of several
+ * parts only the one that was on its way is in doubt: it is passed over and the rest is sent. A row whose channel stopped by
+ * itself is `paused`, and nothing of it is in doubt.
  */
-import { createHash } from "node:crypto"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
-import * as Schema from "effect/Schema"
-import * as SqlClient from "effect/sql/SqlClient"
-import type { DeliveryAttempt, DeliveryReceipt, OutboundMessage } from "../../services/Channel.ts"
-import { DeliveryFailed, DeliveryProgress } from "../../services/Channel.ts"
+import type { DeliveryAttempt, DeliveryProgress, DeliveryReceipt, OutboundMessage } from "../../services/Channel.ts"
+import { DeliveryFailed } from "../../services/Channel.ts"
 import { stored } from "../turns/Patience.ts"
-import * as Time from "../now.ts"
+import * as Rows from "./OutboxRows.ts"
 
-/** Milliseconds that a key is remembered; turns keep theirs as long. */
-export const keepMs = 30 * 24 * 60 * 60_000
-const pruneEveryMs = 60 * 60_000
+export { keepMs } from "./OutboxRows.ts"
+
 /** What is on its way when the Gateway stops gets this long to arrive. */
 const drainFor = "3 seconds"
 
-const MessageIds = Schema.fromJsonString(Schema.Array(Schema.String))
-const decodeIds = Schema.decodeUnknownEffect(MessageIds)
-const encodeIds = Schema.encodeSync(MessageIds)
-const ProgressJson = Schema.fromJsonString(DeliveryProgress)
-const decodeProgress = Schema.decodeUnknownEffect(ProgressJson)
-const encodeProgress = Schema.encodeSync(ProgressJson)
-
-interface Row {
-  readonly fingerprint: string
-  readonly state: "sending" | "sent" | "unknown"
-  readonly message_ids: string
-  readonly error: string | null
-  readonly progress: string | null
-  readonly paused: number
+/** How a message leaves. */
+export interface Way {
+  /** Asks the channel to send. */
+  readonly send: (attempt: DeliveryAttempt) => Effect.Effect<DeliveryReceipt, DeliveryFailed>
+  /** An attempt that was cut off can be made again. */
+  readonly resumes?: boolean
+  /** Nobody else remembers the message: it is taken up again after a restart. */
+  readonly carried?: boolean
+  /** What did not arrive at all stays in the outbox as well; otherwise its sender alone knows. */
+  readonly kept?: boolean
 }
-
-/** Asks the channel to send. */
-type Send = (attempt: DeliveryAttempt) => Effect.Effect<DeliveryReceipt, DeliveryFailed>
 
 interface Running {
   readonly fingerprint: string
   readonly receipt: Deferred.Deferred<DeliveryReceipt, DeliveryFailed>
 }
 
-const fingerprintOf = ({ peer, replyToMessageId, silent, text }: OutboundMessage): string =>
-  createHash("sha256")
-    .update(
-      JSON.stringify([
-        [peer.channel, peer.accountId, peer.chatId, peer.chatType, peer.threadId ?? null],
-        text,
-        replyToMessageId ?? null,
-        silent ?? false
-      ])
-    )
-    .digest("base64url")
-
 const interrupted = "the Gateway stopped while the message was on its way; whether it arrived is not known"
-
-/** Why nobody knows; `undefined` when it is certain that nothing arrived. */
-const doubt = (cause: Cause.Cause<DeliveryFailed>): string | undefined => {
-  if (Cause.hasDies(cause)) return "the channel broke while it sent the message; whether it arrived is not known"
-  const failure = cause.reasons.find(Cause.isFailReason)?.error
-  if (failure === undefined) return interrupted
-  return failure.outcome === "unknown" ? failure.message : undefined
-}
+const broke = "the channel broke while it sent the message; whether it arrived is not known"
 
 export const make = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
+  const rows = yield* Rows.make
   const fibers = yield* FiberSet.make()
   yield* Effect.addFinalizer(() => Effect.timeoutOption(FiberSet.awaitEmpty(fibers), drainFor))
   const running = new Map<string, Running>()
-  let prunedAt = Number.NEGATIVE_INFINITY
 
   const failed = (message: OutboundMessage, outcome: DeliveryFailed["outcome"], text: string) =>
     new DeliveryFailed({ channel: message.peer.channel, to: message.peer.chatId, message: text, outcome })
@@ -88,110 +58,111 @@ export const make = Effect.gen(function* () {
   const conflict = (key: string, message: OutboundMessage) =>
     failed(message, "refused", `the idempotency key ${key.slice(0, 80)} was used for another message`)
 
-  const prune = Effect.fnUntraced(function* (now: number) {
-    if (now - prunedAt < pruneEveryMs) return
-    yield* sql`DELETE FROM channel_outbox WHERE updated_at < ${now - keepMs}`
-    prunedAt = now
-  })
+  const orphansOf = (progress: DeliveryProgress | undefined) => progress?.orphans ?? 0
 
-  /** Takes the key. The row that has it already, when there is one. */
-  const claim = Effect.fnUntraced(
-    function* (key: string, fingerprint: string, { peer }: OutboundMessage) {
-      const now = yield* Time.now
-      yield* prune(now)
-      const taken = yield* sql`
-        INSERT INTO channel_outbox ${sql.insert({
-          key,
-          fingerprint,
-          channel: peer.channel,
-          account_id: peer.accountId,
-          chat_id: peer.chatId,
-          state: "sending",
-          created_at: now,
-          updated_at: now
-        })} ON CONFLICT (key) DO NOTHING RETURNING key`
-      if (taken.length > 0) return undefined
-      const rows = yield* sql<Row>`SELECT * FROM channel_outbox WHERE key = ${key}`
-      return rows[0]
-    },
-    (effect) => sql.withTransaction(effect)
-  )
-
-  const update = Effect.fnUntraced(function* (key: string, change: Partial<Row>) {
-    yield* sql`
-      UPDATE channel_outbox SET ${sql.update({ ...change, updated_at: yield* Time.now })} WHERE key = ${key}`
-  })
-
-  const forget = (key: string) => Effect.asVoid(sql`DELETE FROM channel_outbox WHERE key = ${key}`)
-
-  /** `begun`: the progress of an earlier attempt; `kept`: that of this one, as far as the channel told any. */
+  /** `begun`: the progress of an earlier attempt; `kept`: whether this one told any. */
   const settle = (
     key: string,
+    way: Way,
     exit: Exit.Exit<DeliveryReceipt, DeliveryFailed>,
     begun: DeliveryProgress | undefined,
-    kept: DeliveryProgress | undefined
+    kept: boolean
   ) => {
-    if (Exit.isSuccess(exit)) return update(key, { state: "sent", message_ids: encodeIds(exit.value.messageIds) })
+    if (Exit.isSuccess(exit)) {
+      const { messageIds, orphans = 0 } = exit.value
+      return rows.update(key, {
+        state: "sent",
+        message_ids: Rows.encodeIds(messageIds),
+        orphans,
+        message: null,
+        progress: null,
+        error: null
+      })
+    }
+    if (Cause.hasDies(exit.cause)) return rows.update(key, { state: "unknown", error: broke })
     const failure = exit.cause.reasons.find(Cause.isFailReason)?.error
-    const error = doubt(exit.cause)
+    if (failure === undefined) {
+      // Cut off by a stop: what can be taken up again stays as it is.
+      return kept || way.resumes === true ? Effect.void : rows.update(key, { state: "unknown", error: interrupted })
+    }
+    const error = failure.message
     // What has been sent stays known, also when another channel under the same name has nothing to say of it.
-    const progress = failure?.progress ?? (error === undefined ? begun : undefined)
-    if (progress !== undefined) return update(key, { progress: encodeProgress(progress), paused: 1 })
-    if (error === undefined) return forget(key)
-    // Cut off between its parts: the next attempt goes on from what was kept.
-    return failure === undefined && kept !== undefined ? Effect.void : update(key, { state: "unknown", error })
+    const progress = failure.progress ?? (failure.outcome === "unknown" ? undefined : begun)
+    if (failure.outcome === "unknown" && progress === undefined) return rows.update(key, { state: "unknown", error })
+    if (progress === undefined && failure.outcome !== "unfinished" && way.kept !== true) return rows.forget(key)
+    return rows.update(key, {
+      state: failure.outcome === "refused" ? "refused" : "sending",
+      error,
+      paused: 1,
+      ...(progress === undefined
+        ? undefined
+        : { progress: Rows.encodeProgress(progress), orphans: orphansOf(progress) })
+    })
   }
 
-  /** A key that was used before and has nothing left to send: what became of its message. */
-  const answerFrom = Effect.fnUntraced(function* (
-    key: string,
-    row: Row,
-    message: OutboundMessage
-  ): Effect.fn.Return<DeliveryReceipt, DeliveryFailed> {
-    if (row.state === "sent") return { messageIds: yield* Effect.orDie(decodeIds(row.message_ids)) }
-    const error = row.error ?? interrupted
-    if (row.state === "sending") {
-      yield* Effect.logWarning(`message ${key} to ${message.peer.chatId} is not sent again: ${error}`)
-      yield* stored("noting an open delivery", update(key, { state: "unknown", error }))
-    }
-    return yield* failed(message, "unknown", error)
-  })
-
-  const attempt = Effect.fnUntraced(function* (key: string, send: Send, row: Row | undefined) {
+  /** `row`: what an earlier attempt left; `cut`: it was not told how far that came. */
+  const attempt = Effect.fnUntraced(function* (key: string, way: Way, row: Rows.Row | undefined, cut: boolean) {
     const begun =
-      row === undefined || row.progress === null ? undefined : yield* Effect.orDie(decodeProgress(row.progress))
-    const cut = begun !== undefined && row?.paused !== 1
-    let kept: DeliveryProgress | undefined
+      row === undefined || row.progress === null ? undefined : yield* Effect.orDie(Rows.decodeProgress(row.progress))
+    let kept = false
     const keep = (progress: DeliveryProgress) => {
-      kept = progress
-      return stored("noting a part", update(key, { progress: encodeProgress(progress), paused: 0 }))
+      kept = true
+      const change = { progress: Rows.encodeProgress(progress), orphans: orphansOf(progress) }
+      return stored("noting a part", rows.update(key, change))
     }
-    if (cut) yield* Effect.logWarning(`message ${key} was cut off; the part that was on its way may be missing`)
+    if (cut) yield* Effect.logWarning(`message ${key} was cut off; its last step is in doubt`)
     const exit = yield* Effect.exit(
-      Effect.interruptible(send({ keep, ...(begun === undefined ? undefined : { from: begun, cut }) }))
+      Effect.interruptible(
+        way.send({ keep, ...(begun === undefined ? undefined : { from: begun }), ...(cut ? { cut } : undefined) })
+      )
     )
-    yield* stored("noting a delivery", settle(key, exit, begun, kept))
+    yield* stored("noting a delivery", settle(key, way, exit, begun, kept))
     return yield* exit
   })
 
-  const work = Effect.fnUntraced(function* (key: string, message: OutboundMessage, entry: Running, send: Send) {
-    const row = yield* Effect.mapError(claim(key, entry.fingerprint, message), (error) =>
+  /** A key that was used before: what became of its message, or the rest of it. */
+  const resume = Effect.fnUntraced(function* (
+    key: string,
+    row: Rows.Row,
+    message: OutboundMessage,
+    way: Way
+  ): Effect.fn.Return<DeliveryReceipt, DeliveryFailed> {
+    switch (row.state) {
+      case "sent":
+        return { messageIds: yield* Effect.orDie(Rows.decodeIds(row.message_ids)) }
+      case "unknown":
+        return yield* failed(message, "unknown", row.error ?? interrupted)
+      case "refused":
+      case "sending": {
+        if (row.paused === 1) {
+          yield* stored("taking up a delivery", rows.update(key, { state: "sending", paused: 0 }))
+          return yield* attempt(key, way, row, false)
+        }
+        if (way.resumes === true || row.progress !== null) return yield* attempt(key, way, row, true)
+        yield* Effect.logWarning(`message ${key} to ${message.peer.chatId} is not sent again: ${interrupted}`)
+        yield* stored("noting an open delivery", rows.update(key, { state: "unknown", error: interrupted }))
+        return yield* failed(message, "unknown", interrupted)
+      }
+    }
+  })
+
+  const work = Effect.fnUntraced(function* (key: string, message: OutboundMessage, fingerprint: string, way: Way) {
+    const row = yield* Effect.mapError(rows.claim(key, message, way.carried === true), (error) =>
       failed(message, "never-sent", `the outbox cannot be used: ${error.message}`)
     )
-    if (row !== undefined && row.fingerprint !== entry.fingerprint) return yield* conflict(key, message)
-    return yield* row === undefined || (row.state === "sending" && row.progress !== null)
-      ? attempt(key, send, row)
-      : answerFrom(key, row, message)
+    if (row === undefined) return yield* attempt(key, way, undefined, false)
+    if (row.fingerprint !== fingerprint) return yield* conflict(key, message)
+    return yield* resume(key, row, message, way)
   })
 
   /**
-   * Sends a message, or what is left of it, unless its key was used before. The sending outlives its caller: nobody can tell how far an
-   * interrupted one came.
+   * Sends a message, or what is left of it, unless its key was used before. The sending outlives its caller: nobody can tell
+   * how far an interrupted one came.
    */
-  const once = (key: string, message: OutboundMessage, send: Send): Effect.Effect<DeliveryReceipt, DeliveryFailed> =>
+  const once = (key: string, message: OutboundMessage, way: Way): Effect.Effect<DeliveryReceipt, DeliveryFailed> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
-        const fingerprint = fingerprintOf(message)
+        const fingerprint = Rows.fingerprintOf(message)
         const known = running.get(key)
         if (known !== undefined) {
           return known.fingerprint === fingerprint
@@ -200,7 +171,7 @@ export const make = Effect.gen(function* () {
         }
         const entry: Running = { fingerprint, receipt: Deferred.makeUnsafe() }
         running.set(key, entry)
-        const sending = work(key, message, entry, send).pipe(
+        const sending = work(key, message, fingerprint, way).pipe(
           Effect.onExit((exit) => {
             running.delete(key)
             return Deferred.done(entry.receipt, exit)
@@ -214,5 +185,7 @@ export const make = Effect.gen(function* () {
       })
     )
 
-  return { once }
+  return { once, rows, isRunning: (key: string) => running.has(key), runningCount: () => running.size }
 })
+
+export type Outbox = Effect.Success<typeof make>

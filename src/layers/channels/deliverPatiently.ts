@@ -1,6 +1,5 @@
 /**
- * Delivering what the bot has to say: sent once, and tried again for a while as long as it is certain that something of it
- * did not go out.
+ * Delivering what the bot has to say: shown once, and tried again for a day as long as that shows nothing twice.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -8,17 +7,19 @@ import type { DeliveryFailed, DeliveryReceipt, OutboundMessage } from "../../ser
 import type { ChannelNotConfigured, Channels } from "../../services/ChannelRouter.ts"
 
 export interface DeliveryPolicy {
-  /** Milliseconds during which a message that certainly did not arrive is tried again. */
+  /** Milliseconds during which a message is tried again whose channel says that this shows nothing twice. */
   readonly giveUpAfterMs: number
   /** Milliseconds until the second try; doubled for each later one, at most 30 s. */
   readonly firstPauseMs: number
 }
 
-export const defaultPolicy: DeliveryPolicy = { giveUpAfterMs: 60 * 60_000, firstPauseMs: 1_000 }
+export const defaultPolicy: DeliveryPolicy = { giveUpAfterMs: 24 * 60 * 60_000, firstPauseMs: 1_000 }
 
 /** Milliseconds that a message waits for its channel, which may not have been started yet. */
 const channelStartMs = 60_000
 const longestPauseMs = 30_000
+/** Tries that are told; a server that is away for hours does not fill the log. */
+const toldTries = 5
 
 /** Milliseconds to wait before the next try; `undefined` when there must be none. */
 const pauseAfter = (
@@ -31,7 +32,10 @@ const pauseAfter = (
   if (error._tag === "ChannelNotConfigured") {
     return elapsedMs < Math.min(channelStartMs, policy.giveUpAfterMs) ? pause : undefined
   }
-  const isOpen = error.outcome === "never-sent" || (error.outcome === "unknown" && error.progress !== undefined)
+  const isOpen =
+    error.outcome === "never-sent" ||
+    error.outcome === "unfinished" ||
+    (error.outcome === "unknown" && error.progress !== undefined)
   if (!isOpen || elapsedMs >= policy.giveUpAfterMs) return undefined
   return Math.max(pause, error.retryAfterMs ?? 0)
 }
@@ -50,7 +54,8 @@ export const deliverPatiently = Effect.fnUntraced(function* (
     const error = sent.failure
     const pause = pauseAfter(error, tries, (yield* Clock.currentTimeMillis) - startedAt, policy)
     if (pause === undefined) return yield* error
-    yield* Effect.logInfo(`${what} is tried again in ${pause} ms: ${error.message}`)
+    const told = `${what} is tried again in ${pause} ms: ${error.message}`
+    yield* tries < toldTries ? Effect.logInfo(told) : Effect.logDebug(told)
     yield* Effect.sleep(pause)
   }
 })

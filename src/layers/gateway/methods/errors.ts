@@ -60,7 +60,7 @@ export const deliveryFailed = (
       return GatewayError.invalidRequest(error.message)
     case "DeliveryFailed":
       return GatewayError.unavailable(error.message, {
-        retryable: error.outcome === "never-sent",
+        retryable: error.outcome === "never-sent" || error.outcome === "unfinished",
         details: { code: "OUTBOUND_DELIVERY_FAILED", outcome: error.outcome },
         ...(error.retryAfterMs === undefined ? undefined : { retryAfterMs: Math.max(0, Math.ceil(error.retryAfterMs)) })
       })

@@ -1,0 +1,172 @@
+/**
+ * The way out through a channel, and what became of the messages that went it: those that nobody else remembers are carried
+ * to their end, and those that are open are told.
+ */
+import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import type { SqlError } from "effect/sql/SqlError"
+import { type Channel, DeliveryFailed, type DeliveryReceipt, type OutboundMessage } from "../../services/Channel.ts"
+import {
+  ChannelNotConfigured,
+  DeliveryNotFound,
+  DeliveryStorageFailed,
+  type OpenDelivery
+} from "../../services/ChannelRouter.ts"
+import { defaultPolicy, deliverPatiently } from "./deliverPatiently.ts"
+import type { Outbox } from "./Outbox.ts"
+import { decodeMessage, type Row } from "./OutboxRows.ts"
+
+const mostListed = 500
+/** Whoever sends a message by hand waits so long for one that has begun; then it is finished without them. */
+const attended = { giveUpAfterMs: 15_000, firstPauseMs: 500 }
+
+type Keyed = OutboundMessage & { readonly idempotencyKey: string }
+
+/** Without a key nobody knows how far a message came: sending it again would show its first parts twice. */
+const unrepeatable = (error: DeliveryFailed): DeliveryFailed =>
+  error.progress === undefined && error.outcome !== "unfinished"
+    ? error
+    : new DeliveryFailed({ channel: error.channel, to: error.to, message: error.message, outcome: "unknown" })
+
+const storageFailed = (error: SqlError) =>
+  new DeliveryStorageFailed({ message: `the outbox cannot be used: ${error.message}` })
+
+/** Something of it is out, and the rest can follow. */
+const hasBegun = (error: DeliveryFailed | ChannelNotConfigured): boolean =>
+  error._tag === "DeliveryFailed" &&
+  error.outcome !== "refused" &&
+  (error.outcome === "unfinished" || error.progress !== undefined)
+
+/** `find`: a channel that exists now. */
+export const make = Effect.fnUntraced(function* (
+  outbox: Outbox,
+  find: (id: string, accountId: string) => Channel | undefined
+) {
+  const { rows } = outbox
+  const carrying = yield* FiberMap.make<string>()
+
+  const leave = Effect.fnUntraced(function* (
+    message: OutboundMessage,
+    how: { readonly carried?: boolean; readonly kept?: boolean }
+  ): Effect.fn.Return<DeliveryReceipt, ChannelNotConfigured | DeliveryFailed> {
+    const channel = find(message.peer.channel, message.peer.accountId)
+    if (channel === undefined) return yield* new ChannelNotConfigured({ channel: message.peer.channel })
+    const { idempotencyKey } = message
+    return yield* idempotencyKey === undefined
+      ? Effect.mapError(channel.send(message), unrepeatable)
+      : outbox.once(idempotencyKey, message, {
+          ...how,
+          send: (attempt) => channel.send(message, attempt),
+          resumes: channel.resumes === true
+        })
+  })
+
+  const carried = { deliver: (message: OutboundMessage) => leave(message, { carried: true }) }
+
+  /** Brings a message to its end without anybody waiting for it. */
+  const carryOn = (message: Keyed) => {
+    const what = `message ${message.idempotencyKey} to chat ${message.peer.chatId}`
+    return FiberMap.run(
+      carrying,
+      message.idempotencyKey,
+      deliverPatiently(carried, message, defaultPolicy, what).pipe(
+        Effect.catch((error) => Effect.logWarning(`${what} was not delivered: ${error.message}`)),
+        Effect.catchDefect((defect) => Effect.logError(`${what} died on its way`, defect))
+      ),
+      { onlyIfMissing: true }
+    )
+  }
+
+  /** Takes up what an earlier life of the Gateway left on its way through a channel. */
+  const takeUp = Effect.fnUntraced(
+    function* (channel: Channel) {
+      for (const row of yield* rows.carried(channel.id, channel.accountId)) {
+        const message = yield* Effect.orDie(decodeMessage(row.message))
+        yield* carryOn({ ...message, idempotencyKey: row.key })
+      }
+    },
+    Effect.catch((error: SqlError) => Effect.logWarning(`what is on its way was not taken up: ${error.message}`)),
+    Effect.catchDefect((defect) => Effect.logError("taking up what is on its way died", defect))
+  )
+
+  /** A reply: whoever sent it remembers it and asks again. */
+  const deliver = (message: OutboundMessage) => leave(message, { kept: true })
+
+  /** A message whose sender asks once: what has begun of it is finished, whether the sender waits or not. */
+  const send = Effect.fnUntraced(function* (message: Keyed) {
+    const what = `message ${message.idempotencyKey} to chat ${message.peer.chatId}`
+    const patient = Effect.catchIf(carried.deliver(message), hasBegun, () =>
+      deliverPatiently(carried, message, attended, what)
+    )
+    return yield* patient.pipe(
+      Effect.tapError((error) => (hasBegun(error) ? carryOn(message) : Effect.void)),
+      Effect.onInterrupt(() => carryOn(message))
+    )
+  })
+
+  const stateOf = (row: Row): OpenDelivery["state"] =>
+    row.state === "unknown" || row.state === "refused" ? row.state : outbox.isRunning(row.key) ? "sending" : "waiting"
+
+  const open = Effect.fnUntraced(function* (row: Row): Effect.fn.Return<OpenDelivery> {
+    const message = row.message === null ? undefined : yield* Effect.orDie(decodeMessage(row.message))
+    return {
+      key: row.key,
+      channel: row.channel,
+      accountId: row.account_id,
+      chatId: row.chat_id,
+      state: stateOf(row),
+      ...(row.error === null ? undefined : { error: row.error }),
+      since: row.created_at,
+      updatedAt: row.updated_at,
+      orphans: row.orphans,
+      ...(message === undefined ? undefined : { text: message.text })
+    }
+  })
+
+  const deliveries = Effect.fn("Channels.deliveries")(function* ({
+    limit = mostListed
+  }: { readonly limit?: number } = {}) {
+    const found = yield* Effect.mapError(rows.open(limit), storageFailed)
+    return yield* Effect.forEach(found, open)
+  })
+
+  const deliveryCounts = Effect.map(Effect.mapError(rows.counts, storageFailed), (found) => {
+    const of = (state: Row["state"]) => found.find((each) => each.state === state)?.count ?? 0
+    const sending = Math.min(outbox.runningCount(), of("sending"))
+    return { sending, waiting: of("sending") - sending, unknown: of("unknown"), refused: of("refused") }
+  })
+
+  const findOpen = Effect.fnUntraced(function* (key: string) {
+    const row = yield* Effect.mapError(rows.find(key), storageFailed)
+    return row === undefined || row.state === "sent" ? undefined : row
+  })
+
+  const retryDelivery = Effect.fn("Channels.retryDelivery")(function* (key: string) {
+    const row = (yield* findOpen(key)) ?? (yield* new DeliveryNotFound({ key }))
+    if (row.message === null) {
+      return yield* new DeliveryFailed({
+        channel: row.channel,
+        to: row.chat_id,
+        message: `only a fingerprint of message ${key} was kept, so it cannot be sent again; drop it`,
+        outcome: "refused"
+      })
+    }
+    const message = yield* Effect.orDie(decodeMessage(row.message))
+    if (row.state === "unknown") {
+      // On the operator's word it goes anew, as if nothing of it had been sent.
+      const anew = rows.update(key, { state: "sending", paused: 1, progress: null })
+      yield* Effect.mapError(anew, storageFailed)
+    }
+    return yield* leave({ ...message, idempotencyKey: key }, { kept: true })
+  })
+
+  const dropDelivery = Effect.fn("Channels.dropDelivery")(function* (key: string) {
+    if ((yield* findOpen(key)) === undefined || outbox.isRunning(key)) return false
+    // The key stays used: whoever still waits for it is told that there is nothing left to do.
+    const closed = rows.update(key, { state: "sent", error: "dropped", message: null, progress: null })
+    yield* Effect.mapError(closed, storageFailed)
+    return true
+  })
+
+  return { deliver, deliveries, deliveryCounts, dropDelivery, retryDelivery, send, takeUp }
+})

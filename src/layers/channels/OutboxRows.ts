@@ -1,0 +1,117 @@
+/**
+ * The outbox's table: one row per idempotency key.
+ */
+import { createHash } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as SqlClient from "effect/sql/SqlClient"
+import { DeliveryProgress, OutboundMessage } from "../../services/Channel.ts"
+import * as Time from "../now.ts"
+
+/** Milliseconds that a key is remembered; turns keep theirs as long. */
+export const keepMs = 30 * 24 * 60 * 60_000
+const pruneEveryMs = 60 * 60_000
+
+const MessageIds = Schema.fromJsonString(Schema.Array(Schema.String))
+const ProgressJson = Schema.fromJsonString(DeliveryProgress)
+const MessageJson = Schema.fromJsonString(OutboundMessage)
+export const decodeIds = Schema.decodeUnknownEffect(MessageIds)
+export const encodeIds = Schema.encodeSync(MessageIds)
+export const decodeProgress = Schema.decodeUnknownEffect(ProgressJson)
+export const encodeProgress = Schema.encodeSync(ProgressJson)
+export const decodeMessage = Schema.decodeUnknownEffect(MessageJson)
+const encodeMessage = Schema.encodeSync(MessageJson)
+
+export interface Row {
+  readonly key: string
+  readonly fingerprint: string
+  readonly channel: string
+  readonly account_id: string
+  readonly chat_id: string
+  readonly state: "sending" | "sent" | "unknown" | "refused"
+  readonly message_ids: string
+  readonly error: string | null
+  readonly progress: string | null
+  /** Its channel stopped and has told where: no step is in doubt. */
+  readonly paused: number
+  /** JSON of the message until it is sent. */
+  readonly message: string | null
+  readonly carried: number
+  readonly orphans: number
+  readonly created_at: number
+  readonly updated_at: number
+}
+
+/** The same for the same message, whatever the rest of the process knows of it. */
+export const fingerprintOf = ({ peer, replyToMessageId, silent, text }: OutboundMessage): string =>
+  createHash("sha256")
+    .update(
+      JSON.stringify([
+        [peer.channel, peer.accountId, peer.chatId, peer.chatType, peer.threadId ?? null],
+        text,
+        replyToMessageId ?? null,
+        silent ?? false
+      ])
+    )
+    .digest("base64url")
+
+export const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  let prunedAt = Number.NEGATIVE_INFINITY
+
+  const prune = Effect.fnUntraced(function* (now: number) {
+    if (now - prunedAt < pruneEveryMs) return
+    yield* sql`DELETE FROM channel_outbox WHERE updated_at < ${now - keepMs}`
+    prunedAt = now
+  })
+
+  const find = (key: string) => Effect.map(sql<Row>`SELECT * FROM channel_outbox WHERE key = ${key}`, (rows) => rows[0])
+
+  /** Takes the key. The row that has it already, when there is one. */
+  const claim = Effect.fnUntraced(
+    function* (key: string, message: OutboundMessage, carried: boolean) {
+      const { peer } = message
+      const now = yield* Time.now
+      yield* prune(now)
+      const taken = yield* sql`
+        INSERT INTO channel_outbox ${sql.insert({
+          key,
+          fingerprint: fingerprintOf(message),
+          channel: peer.channel,
+          account_id: peer.accountId,
+          chat_id: peer.chatId,
+          state: "sending",
+          message: encodeMessage(message),
+          carried: carried ? 1 : 0,
+          created_at: now,
+          updated_at: now
+        })} ON CONFLICT (key) DO NOTHING RETURNING key`
+      return taken.length > 0 ? undefined : yield* find(key)
+    },
+    (effect) => sql.withTransaction(effect)
+  )
+
+  const update = Effect.fnUntraced(function* (key: string, change: Partial<Row>) {
+    yield* sql`
+      UPDATE channel_outbox SET ${sql.update({ ...change, updated_at: yield* Time.now })} WHERE key = ${key}`
+  })
+
+  const forget = (key: string) => Effect.asVoid(sql`DELETE FROM channel_outbox WHERE key = ${key}`)
+
+  /** What is not sent, oldest first. */
+  const open = (limit: number) =>
+    sql<Row>`SELECT * FROM channel_outbox WHERE state <> 'sent' ORDER BY created_at, key LIMIT ${limit}`
+
+  /** What only the outbox remembers and has not sent to the end. */
+  const carried = (channel: string, accountId: string) =>
+    sql<Pick<Row, "key" | "message">>`
+      SELECT key, message FROM channel_outbox
+      WHERE state = 'sending' AND carried = 1 AND channel = ${channel} AND account_id = ${accountId}
+        AND message IS NOT NULL
+      ORDER BY created_at`
+
+  const counts = sql<{ readonly state: Row["state"]; readonly count: number }>`
+    SELECT state, COUNT(*) AS count FROM channel_outbox WHERE state <> 'sent' GROUP BY state`
+
+  return { carried, claim, counts, find, forget, open, update }
+})
