@@ -24,6 +24,16 @@ export const run = Effect.fn("Migrations.run")(function* (filename: string) {
   const sql = yield* SqlClient.SqlClient
   const unusable = (problem: string) =>
     new DatabaseUnusable({ file: filename, message: `cannot use the database ${filename}: ${problem}` })
+  const foreign = yield* sql<{ readonly name: string }>`
+    SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+    AND NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ${table}) LIMIT 1`.pipe(
+    Effect.mapError((error) => unusable(error.message))
+  )
+  if (foreign[0] !== undefined) {
+    return yield* unusable(
+      `it belongs to another program (it has a table "${foreign[0].name}" and none of openclaw's). Nothing was changed.\nFix: name another state directory with OPENCLAW_STATE_DIR or --profile, or move the file to another folder.`
+    )
+  }
   yield* Migrator.make({})({ loader, table }).pipe(
     Effect.tapCause((cause) => Effect.logError("migrating the state database failed", cause)),
     Effect.catchTags({
