@@ -1,17 +1,22 @@
 /**
  * Builds two things from one source: `dist/cli`, one bundled and tree-shaken program, and `dist/lib`, the library with
- * types, which keeps `effect` as it is imported. `--cli` builds the program only, `--if-stale` only when a source is newer.
+ * types, which keeps `effect` as it is imported. `--cli` builds the program only, `--if-stale` only when a source is newer,
+ * `--out <folder>` puts `dist` into that folder instead of this one.
  */
 import { spawnSync } from "node:child_process"
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import http from "node:http"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
 import { rolldown } from "rolldown"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
-const args = new Set(process.argv.slice(2))
-const stamp = join(root, "dist", "cli", ".built")
+const { values: flags } = parseArgs({
+  options: { cli: { type: "boolean" }, "if-stale": { type: "boolean" }, out: { type: "string", default: root } }
+})
+const cli = join(flags.out, "dist", "cli")
+const stamp = join(cli, ".built")
 
 const newest = (folder) =>
   readdirSync(folder, { withFileTypes: true, recursive: true })
@@ -26,7 +31,7 @@ const isStale = () => {
   )
 }
 
-if (args.has("--if-stale") && !isStale()) process.exit(0)
+if (flags["if-stale"] && !isStale()) process.exit(0)
 
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 
@@ -49,7 +54,7 @@ const httpWithoutFetch = {
       : undefined
 }
 
-rmSync(join(root, "dist", "cli"), { recursive: true, force: true })
+rmSync(cli, { recursive: true, force: true })
 const bundle = await rolldown({
   input: { main: join(root, "src", "main.ts") },
   platform: "node",
@@ -60,7 +65,7 @@ const bundle = await rolldown({
   onwarn: () => {}
 })
 await bundle.write({
-  dir: join(root, "dist", "cli"),
+  dir: cli,
   format: "esm",
   minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
   entryFileNames: "[name].js",
@@ -69,7 +74,7 @@ await bundle.write({
 await bundle.close()
 writeFileSync(stamp, "")
 
-if (!args.has("--cli")) {
+if (!flags.cli) {
   rmSync(join(root, "dist", "lib"), { recursive: true, force: true })
   const tsc = spawnSync(
     process.execPath,
