@@ -23,7 +23,7 @@ describe("the book of turns", () => {
       yield* TestClock.adjust("1500 micros")
       const turn = request("r1", "x")
       assert.isTrue(yield* ledger.enter(turn))
-      assert.strictEqual((yield* ledger.begin(turn.runId)).startedAt, 1)
+      assert.strictEqual((yield* ledger.begin(turn.runId, true)).startedAt, 1)
       yield* ledger.requestAbort(turn.sessionKey, "stop", turn.runId)
       yield* ledger.finish(ok(turn, ""))
       const sql = yield* SqlClient.SqlClient

@@ -7,6 +7,7 @@ import * as Activity from "effect/workflow/Activity"
 import { Channels } from "../../services/ChannelRouter.ts"
 import type { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import { deliverPatiently, type DeliveryPolicy } from "../channels/deliverPatiently.ts"
+import { givenUp } from "./GivingUp.ts"
 
 export type { DeliveryPolicy } from "../channels/deliverPatiently.ts"
 
@@ -16,14 +17,15 @@ export const Delivered = Schema.Union([
 ])
 export type Delivered = typeof Delivered.Type
 
-const send = Effect.fnUntraced(function* (request: TurnRequest, text: string, policy: DeliveryPolicy) {
+const send = Effect.fnUntraced(function* (request: TurnRequest, outcome: TurnOutcome, policy: DeliveryPolicy) {
   const { replyTo, runId, sessionKey } = request
   if (replyTo === undefined) return { _tag: "Delivered", messageIds: [] } as const
   const channels = yield* Channels
   const message = {
     peer: replyTo.peer,
-    text,
-    idempotencyKey: `${runId}:reply`,
+    text: outcome.text,
+    // The reply itself may have been begun: another text under its key would be refused.
+    idempotencyKey: `${runId}:${outcome.error === givenUp ? "given-up" : "reply"}`,
     ...(replyTo.messageId === undefined ? {} : { replyToMessageId: replyTo.messageId })
   }
   const what = `reply of turn ${runId} in ${sessionKey}`
@@ -39,4 +41,4 @@ const send = Effect.fnUntraced(function* (request: TurnRequest, text: string, po
 
 /** A step of the turn: once it has an answer, the reply is never sent again. */
 export const deliver = (request: TurnRequest, outcome: TurnOutcome, policy: DeliveryPolicy) =>
-  Activity.make({ name: "deliver", success: Delivered, execute: send(request, outcome.text, policy) })
+  Activity.make({ name: "deliver", success: Delivered, execute: send(request, outcome, policy) })

@@ -87,11 +87,11 @@ export const make = Effect.gen(function* () {
       }
     }),
 
-    /** Notes that a turn starts, unless it is over already. */
-    begin: Effect.fnUntraced(function* (runId: RunId) {
+    /** Notes that a turn starts, unless it is over already. Not `charged`: the start is not counted. */
+    begin: Effect.fnUntraced(function* (runId: RunId, charged: boolean) {
       const time = yield* now
       const started = yield* sql<Row>`
-        UPDATE turns SET attempts = attempts + 1, started_at = COALESCE(started_at, ${time})
+        UPDATE turns SET attempts = attempts + ${charged ? 1 : 0}, started_at = COALESCE(started_at, ${time})
         WHERE run_id = ${runId} AND finished_at IS NULL RETURNING *`
       const rows = started.length > 0 ? started : yield* sql<Row>`SELECT * FROM turns WHERE run_id = ${runId}`
       return yield* begun(rows[0]!)
@@ -101,6 +101,22 @@ export const make = Effect.gen(function* () {
     uncount: Effect.fnUntraced(function* (runId: RunId) {
       yield* sql`UPDATE turns SET attempts = attempts - 1 WHERE run_id = ${runId} AND finished_at IS NULL AND attempts > 0`
     }),
+
+    /** Turns that one more death of the process takes to `maxAttempts`, or that have come there; those first that were tried least. */
+    suspects: (maxAttempts: number) =>
+      Effect.map(
+        sql<{ readonly run_id: RunId; readonly attempts: number; readonly trials: number }>`
+          SELECT run_id, attempts, trials FROM turns
+          WHERE finished_at IS NULL AND abort_requested_at IS NULL AND attempts > 0 AND attempts >= ${maxAttempts - 1}
+          ORDER BY trials, seq`,
+        (rows) => rows.map(({ attempts, run_id, trials }) => ({ runId: run_id, attempts, trials }))
+      ),
+
+    /** Takes the last start back and notes that the turn outlived its time alone. */
+    outlived: (runId: RunId) =>
+      Effect.asVoid(sql`
+        UPDATE turns SET attempts = attempts - 1, trials = trials + 1
+        WHERE run_id = ${runId} AND finished_at IS NULL AND attempts > 0`),
 
     /** Keeps a turn's result before its reply is delivered. */
     decide: Effect.fnUntraced(function* (outcome: TurnOutcome) {

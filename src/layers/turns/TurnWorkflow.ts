@@ -21,10 +21,12 @@ import { Sessions } from "../../services/Sessions.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
 import { type AbortOrigin, TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import * as Delivery from "./Delivery.ts"
+import * as GivingUp from "./GivingUp.ts"
 import type { Begun, Ledger } from "./Ledger.ts"
 import * as Outcomes from "./Outcomes.ts"
 import { engineStored, stored } from "./Patience.ts"
 import type { Running, RunningTurn } from "./Running.ts"
+import type { Pass, TrialOptions, Trials } from "./Trials.ts"
 
 export const TurnWorkflow = Workflow.make("Turn", {
   payload: TurnRequest,
@@ -38,8 +40,12 @@ export interface TurnOptions {
    * does not count.
    */
   readonly maxAttempts: number
+  /** How long turns are tried alone after all attempts but one. */
+  readonly trials: TrialOptions
   readonly delivery: Delivery.DeliveryPolicy
 }
+
+const noPass: Pass = { charged: false }
 
 const nothingSaid: PartialText = { text: "", unstored: "", seq: 0 }
 
@@ -66,13 +72,19 @@ const makeSteps = Effect.gen(function* () {
   return { step }
 })
 
-export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Running, options: TurnOptions) {
+export const make = Effect.fnUntraced(function* (
+  ledger: Ledger,
+  running: Running,
+  trials: Trials,
+  options: TurnOptions
+) {
   const sql = yield* SqlClient.SqlClient
   const runner = yield* AgentRunner
   const channels = yield* Channels
   const sessions = yield* Sessions
   const bus = yield* EventBus
   const supervisor = yield* Supervisor
+  const givingUp = yield* GivingUp.make
 
   const ending = (request: TurnRequest, startedAt: number) =>
     Effect.map(runner.partialText(request.runId), (partial) => ({
@@ -95,13 +107,13 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
   }
 
   /** Puts the turn into the book and its message into the transcript. */
-  const begin = (request: TurnRequest) => {
+  const begin = (request: TurnRequest, charged: boolean) => {
     const { replyTo, runId, sender, sessionKey } = request
     return stored(
       "starting a turn",
       sql.withTransaction(
         Effect.gen(function* () {
-          const begun = yield* ledger.begin(runId)
+          const begun = yield* ledger.begin(runId, charged)
           if (begun.finished) return begun
           yield* sessions.append([Outcomes.userEntry(request)])
           yield* sessions.touch(sessionKey, {
@@ -157,17 +169,21 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
     }
   })
 
+  const giveUp = Effect.fnUntraced(function* (request: TurnRequest, begun: Begun) {
+    const deaths = options.maxAttempts
+    const { executionId } = yield* WorkflowEngine.WorkflowInstance
+    yield* givingUp.setAside(request, deaths, `Workflow/${TurnWorkflow._tag}/${executionId}`)
+    return yield* conclude.failed(request, begun.startedAt, GivingUp.givenUp, GivingUp.textFor(deaths))
+  })
+
   const decide = Effect.fnUntraced(function* (request: TurnRequest, begun: Begun, turn: RunningTurn) {
-    if (begun.outcome !== undefined) return begun.outcome
+    // Also when its reply is there already: then it was the delivery that stopped the Gateway.
+    const isGuilty = begun.attempts > options.maxAttempts && begun.outcome?.error !== GivingUp.givenUp
+    if (begun.outcome !== undefined && (begun.abort || !isGuilty)) return begun.outcome
     const outcome = begun.abort
       ? yield* conclude.aborted(request, begun.startedAt, begun.abort)
-      : begun.attempts > options.maxAttempts
-        ? yield* conclude.failed(
-            request,
-            begun.startedAt,
-            "TurnGivenUp",
-            `I gave up on this message: the Gateway stopped ${options.maxAttempts} times while I worked on it.`
-          )
+      : isGuilty
+        ? yield* giveUp(request, begun)
         : yield* run(request, begun, turn)
     // Without a delivery the turn is finished next, and its result is kept with that.
     if (isDelivered(request, outcome)) yield* stored("keeping a turn's result", ledger.decide(outcome))
@@ -184,6 +200,9 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
     if (!isDelivered(request, outcome)) return undefined
     const aborted = { _tag: "NotDelivered", message: "aborted before it was delivered" } as const
     if (begun.abort) return aborted
+    if (begun.attempts > 2 * options.maxAttempts) {
+      return { _tag: "NotDelivered", message: "delivering it stopped the Gateway each time" } as const
+    }
     const delivery = engineStored("keeping a delivery", Delivery.deliver(request, outcome, options.delivery)).pipe(
       Effect.provideService(Channels, channels),
       Effect.catchCauseIf(isOwnFault, (cause) =>
@@ -245,9 +264,13 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, running: Runnin
     request: TurnRequest
   ): Effect.fn.Return<TurnOutcome, never, EngineServices | Scope.Scope> {
     const turn = yield* running.enter(request.runId)
-    const begun = yield* begin(request)
+    // Who is to be ended need not wait for leave to begin.
+    const pass = yield* Effect.raceFirst(trials.enter(request.runId), Effect.as(Deferred.await(turn.abort), noPass))
+    const begun = yield* begin(request, pass.charged)
     if (begun.finished && begun.outcome !== undefined) return begun.outcome
-    return yield* Effect.onInterrupt(carryOut(request, begun, turn), () => uncount(request))
+    return yield* Effect.onInterrupt(carryOut(request, begun, turn), () =>
+      pass.charged ? uncount(request) : Effect.void
+    )
   }, Effect.scoped)
 
   return (request: TurnRequest) => supervisor.track(`sessions/${request.sessionKey}`, request.runId, execute(request))

@@ -31,6 +31,7 @@ import { defaultPolicy } from "../channels/deliverPatiently.ts"
 import * as Pruning from "./Pruning.ts"
 import * as RunningTurns from "./Running.ts"
 import * as SessionActor from "./SessionActor.ts"
+import * as Trials from "./Trials.ts"
 import * as TurnWorkflow from "./TurnWorkflow.ts"
 
 /** What is left out has its default: how often a turn is tried, how long it is remembered, … */
@@ -43,6 +44,7 @@ const bookEvery = "5 seconds"
 const defaults: Required<TurnsOptions> = {
   ...Pruning.defaults,
   maxAttempts: 3,
+  trials: Trials.defaults,
   delivery: defaultPolicy
 }
 
@@ -210,7 +212,8 @@ const runningOn = (options: TurnsOptions): Layer.Layer<Running, never, Needs | E
       const ledger = yield* Ledger.make
       const running = RunningTurns.make()
       const settings = { ...defaults, ...options }
-      const execute = yield* TurnWorkflow.make(ledger, running, settings)
+      const trials = yield* Trials.make(ledger, settings.maxAttempts, settings.trials)
+      const execute = yield* TurnWorkflow.make(ledger, running, trials, settings)
       return Layer.effect(Running, make(ledger, running, settings)).pipe(
         Layer.provide(SessionActor.layer(ledger)),
         Layer.provide(TurnWorkflow.TurnWorkflow.toLayer(execute))
