@@ -43,6 +43,7 @@ import { type Bind, reachedBy, resolveHost } from "./gateway/bind.ts"
 import * as GatewayServer from "./gateway/GatewayServer.ts"
 import * as ModelsLayer from "./models/Models.ts"
 import * as NodeRegistryLayer from "./nodes/NodeRegistry.ts"
+import * as SessionMaintenance from "./sessions/Maintenance.ts"
 import * as SessionsLayer from "./Sessions.ts"
 import * as StateDirLayer from "./StateDir.ts"
 import * as StorageHealthLayer from "./storage/Health.ts"
@@ -146,6 +147,7 @@ export const layer = (
 > =>
   // Channels come last, so that nothing is taken in before it can be answered, and go first.
   TelegramFromConfig.layer.pipe(
+    Layer.provideMerge(SessionMaintenance.layer()),
     Layer.provideMerge(server(options)),
     Layer.provideMerge(ChannelRouterLayer.layer),
     Layer.provideMerge(TurnsLayer.layer()),

@@ -135,9 +135,49 @@ const ExecSection = Schema.Struct({
   timeoutSec: positive
 })
 
+/** A text such as `1h30m`; a number counts days. */
+const duration = Schema.Union([
+  Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0))),
+  Schema.String.pipe(
+    Schema.check(Schema.isPattern(/^\s*(?:\d+(?:\.\d+)?|(?:\d+(?:\.\d+)?\s*(?:ms|[smhdw])\s*)+)\s*$/i))
+  )
+])
+/** A text such as `500mb`; a number counts bytes. */
+const size = Schema.Union([
+  Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0))),
+  Schema.String.pipe(Schema.check(Schema.isPattern(/^\s*\d+(?:\.\d+)?\s*(?:[kmgt]?b)?\s*$/i)))
+])
+const off = Schema.Literal(false)
+
 const SessionSection = Schema.Struct({
   dmScope: oneOf("main", "per-peer", "per-channel-peer", "per-account-channel-peer"),
-  mainKey: text
+  mainKey: text,
+  /** What keeps the transcripts from growing for ever; `layers/sessions/Maintenance.ts` says how. */
+  maintenance: Schema.optional(
+    Schema.Struct({
+      mode: oneOf("enforce", "warn"),
+      pruneAfter: Schema.optional(duration),
+      maxEntries: positive,
+      preserveRecent: Schema.optional(Schema.Union([off, duration])),
+      maxDiskBytes: Schema.optional(Schema.Union([off, size])),
+      highWaterBytes: Schema.optional(size)
+    })
+  )
+})
+
+const queueMode = Schema.Literals(["steer", "followup", "collect", "interrupt"])
+
+const MessagesSection = Schema.Struct({
+  queue: Schema.optional(
+    Schema.Struct({
+      mode: Schema.optional(queueMode),
+      byChannel: record(queueMode),
+      /** Milliseconds. */
+      debounceMsByChannel: record(atLeast(0)),
+      cap: positive,
+      drop: oneOf("old", "new", "summarize")
+    })
+  )
 })
 
 const LoggingSection = Schema.Struct({
@@ -153,6 +193,7 @@ export const OpenClawConfig = Schema.Struct({
   models: Schema.optional(Schema.Struct({ providers: record(Provider) })),
   tools: Schema.optional(Schema.Struct({ exec: Schema.optional(ExecSection) })),
   session: Schema.optional(SessionSection),
+  messages: Schema.optional(MessagesSection),
   logging: Schema.optional(LoggingSection),
   /** Variables for `${NAME}` that the process itself does not have. */
   env: Schema.optional(Schema.Struct({ vars: record(Schema.String) }))

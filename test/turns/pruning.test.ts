@@ -70,7 +70,7 @@ describe("pruning", () => {
         assert.strictEqual((yield* (yield* Sessions).history(main)).messages.length, 2)
         assert.isTrue(yield* turns.submit(request("a/b%", "again")))
         assert.strictEqual((yield* turns.await(RunId.make("a/b%"), main)).status, "ok")
-      }).pipe(Effect.provide(start(w, { ...eager, keepMs: 0 })))
+      }).pipe(Effect.provide(start(w, { ...eager, keepMs: 0, keepLeast: 0 })))
     })
   )
 

@@ -17,6 +17,7 @@ import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { RunId } from "../../domain/Ids.ts"
 import type { SessionKey } from "../../domain/SessionKey.ts"
+import { considerate, untilDone } from "../pauses.ts"
 import { mailboxKey, SessionActor } from "./SessionActor.ts"
 import { TurnWorkflow } from "./TurnWorkflow.ts"
 
@@ -25,6 +26,8 @@ export interface PruningOptions {
   readonly keepMs: number
   /** Finished turns that are remembered at most, the newest ones. */
   readonly keepCount: number
+  /** Of the newest ones so many stay whatever their age: a clock that is set forward must not make all forgotten. */
+  readonly keepLeast: number
   /** Milliseconds that the engine's rows of a finished turn stay, for those who wait for its end at that moment. */
   readonly keepEngineMs: number
   /** Milliseconds from one look to the next, and from the start to the first. */
@@ -34,6 +37,7 @@ export interface PruningOptions {
 export const defaults: PruningOptions = {
   keepMs: 30 * 24 * 60 * 60_000,
   keepCount: 20_000,
+  keepLeast: 1_000,
   keepEngineMs: 60_000,
   pruneEveryMs: 15_000
 }
@@ -42,9 +46,6 @@ export const defaults: PruningOptions = {
 const engineBatch = 25
 /** Rows of the book that go in one statement. */
 const bookBatch = 200
-/** A batch is followed by a pause of this many times its own length, and at least of so many milliseconds. */
-const pauseFactor = 3
-const leastPauseMs = 2
 
 interface Ended {
   readonly seq: number
@@ -117,10 +118,12 @@ export const make = Effect.fnUntraced(function* (options: PruningOptions) {
 
   /** Forgets some turns. Whether there may be more. */
   const forgetSome = Effect.fnUntraced(function* (which: "old" | "many", before: number) {
+    const beyond = (count: number) => sql`seq <= (SELECT MAX(seq) FROM turns) - ${count}`
     const condition =
       which === "old"
-        ? sql`engine_rows = 0 AND finished_at < ${before}`
-        : sql`seq <= (SELECT MAX(seq) FROM turns) - ${options.keepCount} AND +engine_rows = 0 AND +finished_at IS NOT NULL`
+        ? sql`engine_rows = 0 AND finished_at < ${before} AND ${beyond(options.keepLeast)}`
+        : // By number of row and not by an index: what is not finished among the oldest rows are few.
+          sql`+engine_rows = 0 AND +finished_at IS NOT NULL AND ${beyond(options.keepCount)}`
     const forgotten = yield* sql`
       DELETE FROM turns WHERE seq IN (
         SELECT seq FROM turns WHERE ${condition} LIMIT ${bookBatch}
@@ -128,25 +131,12 @@ export const make = Effect.fnUntraced(function* (options: PruningOptions) {
     return forgotten.length === bookBatch
   })
 
-  /** Lets the others write. */
-  const considerate = <A, E>(batch: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    Effect.gen(function* () {
-      const started = yield* Clock.currentTimeMillis
-      const result = yield* batch
-      const took = (yield* Clock.currentTimeMillis) - started
-      yield* Effect.sleep(Math.max(leastPauseMs, Math.min(took * pauseFactor, 1_000)))
-      return result
-    })
-
   const prune = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     let place: Place | undefined = beginning
     while (place !== undefined) place = yield* considerate(clearSome(place, now - options.keepEngineMs))
-    for (const which of ["old", "many"] as const) {
-      while (yield* considerate(forgetSome(which, now - options.keepMs))) {
-        // Until there are no more.
-      }
-    }
+    yield* untilDone(forgetSome("old", now - options.keepMs))
+    yield* untilDone(forgetSome("many", now - options.keepMs))
   })
 
   const keep = prune.pipe(
