@@ -39,6 +39,7 @@ import {
 } from "./config/gatewayAuth.ts"
 import * as DeviceRegistryLayer from "./devices/DeviceRegistry.ts"
 import * as EventBusLayer from "./EventBus.ts"
+import * as GatewayIdentityLayer from "./GatewayIdentity.ts"
 import { type Bind, reachedBy, resolveHost } from "./gateway/bind.ts"
 import * as GatewayServer from "./gateway/GatewayServer.ts"
 import * as ModelsLayer from "./models/Models.ts"
@@ -77,6 +78,10 @@ export interface GatewayLayerOptions {
   /** `OPENCLAW_GATEWAY_*` is looked at, and what the file names as `${NAME}`. */
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly limits?: Partial<GatewayServer.GatewayLimits>
+  /** How often a turn is tried, how long it is remembered. */
+  readonly turns?: TurnsLayer.TurnsOptions
+  /** How many messages of a session are kept, besides what `session.maintenance` says. */
+  readonly maintenance?: Partial<SessionMaintenance.MaintenanceOptions>
   /** Where language models come from; those of the configuration when left out. */
   readonly models?: Layer.Layer<Models, never, Config | HttpClient.HttpClient>
 }
@@ -126,7 +131,7 @@ export type GatewayLayerError =
   | SettingInvalid
   | RegistryStorageFailed
 
-const ground = Layer.mergeAll(SupervisorLayer.layer, EventBusLayer.layer)
+const ground = Layer.mergeAll(SupervisorLayer.layer, EventBusLayer.layer, GatewayIdentityLayer.layer)
 const registries = Layer.mergeAll(
   SessionsLayer.layer,
   ChannelAccessLayer.layer,
@@ -147,10 +152,10 @@ export const layer = (
 > =>
   // Channels come last, so that nothing is taken in before it can be answered, and go first.
   TelegramFromConfig.layer.pipe(
-    Layer.provideMerge(SessionMaintenance.layer()),
+    Layer.provideMerge(SessionMaintenance.layer(options.maintenance)),
     Layer.provideMerge(server(options)),
     Layer.provideMerge(ChannelRouterLayer.layer),
-    Layer.provideMerge(TurnsLayer.layer()),
+    Layer.provideMerge(TurnsLayer.layer(options.turns)),
     Layer.provideMerge(AgentRunnerLayer.layer),
     Layer.provideMerge(options.models ?? ModelsLayer.layer),
     Layer.provideMerge(registries),
