@@ -18,12 +18,13 @@ export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const store = yield* DeadLetterStore.make
 
-  /** The step that was asked for and never answered, as far as the engine's rows tell. */
-  const openStep = Effect.fnUntraced(
+  /** The step that was begun last, as far as the engine's rows tell. */
+  const lastStep = Effect.fnUntraced(
     function* (workflow: string) {
       const rows = yield* sql<{ readonly message_id: string }>`
         SELECT message_id FROM cluster_messages
-        WHERE message_id > ${`${workflow}/activity/`} AND message_id < ${`${workflow}/activity0`} AND processed = 0`
+        WHERE message_id > ${`${workflow}/activity/`} AND message_id < ${`${workflow}/activity0`}
+        ORDER BY id DESC LIMIT 1`
       const path = rows[0]?.message_id.slice(`${workflow}/activity/`.length)
       return path?.replace(/\/\d+$/, "").replace(/^step\//, "")
     },
@@ -33,8 +34,8 @@ export const make = Effect.gen(function* () {
 
   /** Sets a turn aside, once, however often it is asked. `workflow`: the path under which the engine keeps its steps. */
   const setAside = Effect.fnUntraced(function* (request: TurnRequest, deaths: number, workflow: string) {
-    const step = yield* openStep(workflow)
-    const where = step === undefined ? "" : `, the last time in its step "${step}"`
+    const step = yield* lastStep(workflow)
+    const where = step === undefined ? "" : `; the step that it had begun last is "${step}"`
     const error = `the Gateway's process ended ${deaths} times while this message's turn ran${where}`
     yield* stored("setting a turn aside", store.add(request, deaths, error))
     yield* Effect.logError(`turn ${request.runId} in ${request.sessionKey} is set aside: ${error}`)
