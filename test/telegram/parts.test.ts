@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import type { Channel, DeliveryAttempt, DeliveryProgress } from "../../src/services/Channel.ts"
-import type { BotApiServer, Fault } from "../../src/testing/BotApi.ts"
+import { type BotApiServer, type Fault, isPreview } from "../../src/testing/BotApi.ts"
 import { ada, clients, connect, direct } from "./kit.ts"
 
 const words = Array.from({ length: 3_000 }, (_, index) => `w${index}`)
@@ -42,6 +42,23 @@ const shown = (bot: BotApiServer) =>
       .split(" ")
   )
 
+/** The words of what is complete. */
+const whole = (bot: BotApiServer) =>
+  Effect.map(bot.sent, (sent) =>
+    sent.filter((message) => !isPreview(message)).flatMap((message) => message.text.split(" "))
+  )
+
+const orphans = (bot: BotApiServer) => Effect.map(bot.sent, (sent) => sent.filter(isPreview))
+
+/** A message that was begun, and whose change was refused for a while. */
+const begun = Effect.fnUntraced(function* (bot: BotApiServer, channel: Channel) {
+  yield* bot.fault({ ...limit, method: "editMessageText" })
+  yield* fails(channel, "one two")
+  const [preview] = yield* bot.sent
+  assert.strictEqual(preview!.text, "one …")
+  return preview!
+})
+
 const limit: Fault = {
   kind: "refuse",
   code: 429,
@@ -67,56 +84,126 @@ describe("a text of several messages", () => {
     }).pipe(Effect.provide(clients.undici))
   )
 
-  it.effect("a message whose answer was lost is not sent again and keeps none back", () =>
+  it.effect("a beginning whose answer was lost is begun again; it stays, and no part is shown whole twice", () =>
     Effect.gen(function* () {
       const { bot, channel } = yield* ready
       yield* bot.fault({ ...lost, after: 1 })
       const error = yield* fails(channel, long)
-      assert.strictEqual(error.outcome, "unknown")
-      assert.isUndefined(error.progress)
-      assert.include(error.message, "1 of 5")
-      assert.deepStrictEqual(yield* shown(bot), words)
+      assert.deepInclude(error, { outcome: "unfinished" })
+      assert.deepInclude(error.progress, { next: "1", lost: 0, orphans: 1 })
+      const rest = yield* send(channel, long, { from: error.progress! })
+      assert.deepInclude(rest._tag === "Success" ? rest.success : {}, { orphans: 1 })
+      assert.deepStrictEqual(yield* whole(bot), words)
+      assert.lengthOf(yield* orphans(bot), 1)
     }).pipe(Effect.provide(clients.undici))
   )
 
-  it.effect("a server that loses one answer after another is left alone; the rest can still go out", () =>
+  it.effect("a change whose answer was lost is made again", () =>
     Effect.gen(function* () {
       const { bot, channel } = yield* ready
-      yield* bot.fault({ ...lost, after: 1, times: 2 })
+      yield* bot.fault({ ...lost, method: "editMessageText", after: 1 })
       const error = yield* fails(channel, long)
-      assert.deepInclude(error, { outcome: "unknown" })
-      assert.deepInclude(error.progress, { next: "3", lost: 2 })
-      const last = yield* fails(channel, long, { from: error.progress! })
-      assert.isUndefined(last.progress)
-      assert.include(last.message, "2 of 5")
-      assert.deepStrictEqual(yield* shown(bot), words)
+      assert.deepInclude(error, { outcome: "unfinished" })
+      assert.deepInclude(error.progress, { next: "1", lost: 0, open: "3" })
+      assert.deepInclude(yield* send(channel, long, { from: error.progress! }), { _tag: "Success" })
+      assert.deepStrictEqual(yield* whole(bot), words)
+      assert.deepStrictEqual(yield* orphans(bot), [])
     }).pipe(Effect.provide(clients.undici))
   )
 
-  it.effect("an attempt that was cut off passes over the one message that may be out", () =>
+  it.effect("goes on from everything that it kept, wherever it was cut off", () =>
     Effect.gen(function* () {
       const { bot, channel } = yield* ready
       const kept: Array<DeliveryProgress> = []
       const keep = (progress: DeliveryProgress) => Effect.sync(() => void kept.push(progress))
       yield* send(channel, long, { keep })
       assert.deepStrictEqual(
-        kept.map((progress) => [progress.next, progress.messageIds.length]),
+        kept.map(({ next, open }) => [next, open !== undefined]),
         [
-          ["0", 0],
-          ["1", 1],
-          ["2", 2],
-          ["3", 3],
-          ["4", 4]
+          ["0", true],
+          ["1", false],
+          ["1", true],
+          ["2", false],
+          ["2", true],
+          ["3", false],
+          ["3", true],
+          ["4", false],
+          ["4", true]
         ]
       )
-      const before = (yield* bot.sent).length
-      assert.include((yield* fails(channel, long, { from: kept[3]!, cut: true })).message, "1 of 5")
-      assert.strictEqual((yield* bot.sent).length, before + 1)
-      assert.strictEqual((yield* fails(channel, long, { from: kept[4]!, cut: true })).outcome, "unknown")
-      assert.strictEqual((yield* bot.sent).length, before + 1)
-      kept.length = 0
-      yield* send(channel, "short", { keep })
-      assert.deepStrictEqual(kept, [])
+      const count = (yield* bot.sent).length
+      // Before the last change was noted: it is made once more, to no effect.
+      yield* send(channel, long, { from: kept.at(-1)!, cut: true })
+      assert.lengthOf(yield* bot.sent, count)
+      assert.deepStrictEqual(yield* whole(bot), words)
+      // Before the id of the last part was noted: it is begun again.
+      const again = yield* send(channel, long, { from: kept.at(-2)!, cut: true })
+      assert.deepInclude(again._tag === "Success" ? again.success : {}, { orphans: 1 })
+      assert.lengthOf(yield* bot.sent, count + 1)
+    }).pipe(Effect.provide(clients.undici))
+  )
+
+  it.effect("a beginning that a person took away is shown again, and not for ever", () =>
+    Effect.gen(function* () {
+      const { bot, channel } = yield* ready
+      const { chatId, messageId } = yield* begun(bot, channel)
+      yield* bot.deleteMessage(chatId, messageId)
+      const from = { messageIds: [], next: "0", lost: 0, open: String(messageId) }
+      assert.deepInclude(yield* send(channel, "one two", { from, cut: true }), { _tag: "Success" })
+      assert.deepStrictEqual(yield* whole(bot), ["one", "two"])
+      yield* bot.fault({
+        kind: "refuse",
+        code: 400,
+        description: "Bad Request: message to edit not found",
+        method: "editMessageText",
+        times: 9
+      })
+      assert.strictEqual((yield* fails(channel, "three four")).outcome, "refused")
+      assert.lengthOf(yield* orphans(bot), 4)
+    }).pipe(Effect.provide(clients.undici))
+  )
+
+  it.effect("a part that cannot be changed is sent at once, and its answer may be lost", () =>
+    Effect.gen(function* () {
+      const { bot, channel } = yield* ready
+      const fixed: Fault = {
+        kind: "refuse",
+        code: 400,
+        description: "Bad Request: message can't be edited",
+        method: "editMessageText"
+      }
+      const kept: Array<DeliveryProgress> = []
+      yield* bot.fault(fixed)
+      const sent = yield* send(channel, "one two", { keep: (progress) => Effect.sync(() => void kept.push(progress)) })
+      assert.deepInclude(sent._tag === "Success" ? sent.success : {}, { messageIds: ["3"], orphans: 1 })
+      assert.strictEqual((yield* bot.sent)[1]!.text, "one two")
+      assert.strictEqual(kept.at(-1)!.next, "0!")
+      // Cut off while it was sent at once: it may be out, so it is not sent again.
+      const cut = yield* fails(channel, "one two", { from: kept.at(-1)!, cut: true })
+      assert.deepInclude(cut, { outcome: "unknown" })
+      assert.isUndefined(cut.progress)
+      yield* bot.fault(fixed)
+      yield* bot.fault({ ...lost, after: 1 })
+      assert.include((yield* fails(channel, "three four")).message, "1 of 1")
+      assert.lengthOf(yield* bot.sent, 4)
+      // Refused for a while: nothing is in doubt.
+      yield* bot.fault(fixed)
+      yield* bot.fault({ ...limit, after: 1 })
+      const error = yield* fails(channel, "five six")
+      assert.deepInclude(error, { outcome: "never-sent" })
+      assert.deepInclude(yield* send(channel, "five six", { from: error.progress! }), { _tag: "Success" })
+    }).pipe(Effect.provide(clients.undici))
+  )
+
+  it.effect("is refused in the middle when the person blocks the bot", () =>
+    Effect.gen(function* () {
+      const { bot, channel } = yield* ready
+      const { chatId, messageId } = yield* begun(bot, channel)
+      yield* bot.block(chatId)
+      const from = { messageIds: [], next: "0", lost: 0, open: String(messageId) }
+      const error = yield* fails(channel, "one two", { from })
+      assert.deepInclude(error, { outcome: "refused" })
+      assert.deepStrictEqual(error.progress, from)
     }).pipe(Effect.provide(clients.undici))
   )
 })

@@ -39,7 +39,7 @@ export class TelegramError extends Schema.TaggedError<TelegramError>()("Telegram
 }) {}
 
 /** Methods that every Bot API has. */
-const everywhere = new Set(["getMe", "getUpdates", "sendMessage"])
+const everywhere = new Set(["getMe", "getUpdates", "sendMessage", "editMessageText"])
 
 /** Telegram says that no bot has this token: by 401, or by 404 for a method that is always there. */
 export const isTokenRefused = (error: TelegramError): boolean =>

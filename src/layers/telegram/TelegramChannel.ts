@@ -4,7 +4,9 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import type { Channel, Peer } from "../../services/Channel.ts"
 import { ChannelUnauthorized, DeliveryFailed } from "../../services/Channel.ts"
 import { AccountState, type TelegramAccount } from "./Account.ts"
@@ -12,6 +14,7 @@ import * as Api from "./Api.ts"
 import * as Polling from "./Polling.ts"
 import * as Sending from "./Sending.ts"
 import { Bot } from "./Types.ts"
+import { read } from "./Updates.ts"
 
 const channel = "telegram"
 const label = "Telegram"
@@ -38,6 +41,8 @@ export const parsePeer =
     }
   }
 
+const decodeJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
+
 /** A bot token begins with the bot's id. */
 const botIdOf = (token: Redacted.Redacted): string | undefined => /^(\d{1,20}):/.exec(Redacted.value(token))?.[1]
 
@@ -50,6 +55,7 @@ const withoutToken = (account: TelegramAccount, state: AccountState): Channel =>
     accountId: account.accountId,
     // Until there is a token nobody knows whose messages it could answer.
     source: "nobody",
+    resumes: true,
     receive: () =>
       Effect.andThen(
         state.failed(message, true),
@@ -96,12 +102,23 @@ export const make = Effect.fn("TelegramChannel.make")(function* (
   if (token === undefined) return withoutToken(account, state)
   const api = yield* Api.make({ apiRoot, token, timeoutMs: account.timeoutMs ?? callTimeoutMs })
   const source = botIdOf(token)
+  let known: Bot | undefined
+  const reread = Effect.fn("TelegramChannel.reread")(function* (raw: string) {
+    const bot = known ?? (yield* Effect.option(api.call("getMe", {}, Bot)).pipe(Effect.map(Option.getOrUndefined)))
+    const update = decodeJson(raw)
+    if (bot === undefined || Option.isNone(update)) return undefined
+    const entry = read(update.value, bot, accountId)
+    return "message" in entry ? { ...entry.message, source: source ?? entry.message.source } : undefined
+  })
   return {
     id: channel,
     label,
     accountId,
     ...(source === undefined ? undefined : { source }),
-    receive: Polling.receive({ api, accountId, source, state }),
+    receive: Polling.receive({ api, accountId, source, state, identified: (bot) => (known = bot) }),
+    standby: (why) => state.standby(why),
+    reread,
+    resumes: true,
     send: Sending.send({ api, state }),
     typing: Sending.typing({ api, state }),
     parsePeer: parsePeer(accountId),

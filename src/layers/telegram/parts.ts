@@ -1,0 +1,123 @@
+/**
+ * Delivering a message part by part, each created as a preview and then changed into the whole.
+ *
+ * Creating is the step that cannot be repeated without showing something twice, and what it shows is only a beginning. The id
+ * of what was created is kept before the change, and the change may be made any number of times. So whatever dies or gets
+ * lost wherever, each part is shown whole once, and at worst a beginning stays in the chat; those are counted.
+ */
+import * as Effect from "effect/Effect"
+import type { DeliveryAttempt, DeliveryProgress, DeliveryReceipt } from "../../services/Channel.ts"
+import { DeliveryFailed } from "../../services/Channel.ts"
+import type { TelegramError } from "./Api.ts"
+import { isFixed, isGone, isNotModified, outcomeOf, retrying } from "./attempts.ts"
+
+/** A message that is taken away each time it appears is not created for ever. */
+const mostCreations = 4
+
+/** One message in the chat. Ids are Telegram's. */
+export interface Part {
+  /** Shows the beginning. */
+  readonly create: (first: boolean) => Effect.Effect<string, TelegramError>
+  /** Changes what was created into the whole. */
+  readonly complete: (messageId: string) => Effect.Effect<void, TelegramError>
+  /** Sends the whole at once, where nothing can be changed. */
+  readonly whole: (first: boolean) => Effect.Effect<string, TelegramError>
+}
+
+/** The mark of a part in `DeliveryProgress.next`: its index, and whether it is being sent at once. */
+const markOf = (index: number, atOnce: boolean): string => (atOnce ? `${index}!` : String(index))
+const readMark = (mark = "0") => ({ index: Number.parseInt(mark, 10), atOnce: mark.endsWith("!") })
+
+/** Delivers what is not delivered yet. `to`: the chat, for errors. */
+export const deliver = Effect.fnUntraced(function* (
+  parts: ReadonlyArray<Part>,
+  to: string,
+  { cut = false, from, keep = () => Effect.void }: DeliveryAttempt
+): Effect.fn.Return<DeliveryReceipt, DeliveryFailed> {
+  const messageIds = [...(from?.messageIds ?? [])]
+  let { atOnce, index } = readMark(from?.next)
+  let open = from?.open
+  let lost = from?.lost ?? 0
+  let orphans = from?.orphans ?? 0
+  let creations = 0
+
+  const progress = (): DeliveryProgress => ({
+    messageIds: [...messageIds],
+    next: markOf(index, atOnce),
+    lost,
+    ...(open === undefined ? undefined : { open }),
+    ...(orphans === 0 ? undefined : { orphans })
+  })
+  /** Whether anything of it is or may be in the chat. */
+  const hasBegun = () => index > 0 || open !== undefined || orphans > 0 || atOnce
+  const next = () => {
+    index += 1
+    open = undefined
+    atOnce = false
+    creations = 0
+    return index < parts.length ? keep(progress()) : Effect.void
+  }
+  const stop = (error: TelegramError, outcome: DeliveryFailed["outcome"]) =>
+    new DeliveryFailed({
+      channel: "telegram",
+      to,
+      message: parts.length === 1 ? error.message : `${error.message} (part ${index + 1} of ${parts.length})`,
+      outcome,
+      ...(hasBegun() ? { progress: progress() } : undefined),
+      ...(error.retryAfterMs === undefined ? undefined : { retryAfterMs: error.retryAfterMs })
+    })
+  /** Of a step that may be taken again. */
+  const stopRepeatable = (error: TelegramError) => {
+    const outcome = outcomeOf(error)
+    return stop(error, outcome === "unknown" ? "unfinished" : outcome)
+  }
+
+  if (cut && atOnce) {
+    lost += 1
+    yield* next()
+  } else if (cut && open === undefined) orphans += 1
+
+  while (index < parts.length) {
+    const part = parts[index]!
+    if (atOnce) {
+      const sent = yield* Effect.result(retrying(part.whole(index === 0)))
+      if (sent._tag === "Success") messageIds.push(sent.success)
+      else if (outcomeOf(sent.failure) !== "unknown") return yield* stop(sent.failure, outcomeOf(sent.failure))
+      else lost += 1
+      yield* next()
+      continue
+    }
+    if (open === undefined) {
+      creations += 1
+      const created = yield* Effect.result(retrying(part.create(index === 0)))
+      if (created._tag === "Failure") {
+        if (outcomeOf(created.failure) === "unknown") orphans += 1
+        return yield* stopRepeatable(created.failure)
+      }
+      open = created.success
+      yield* keep(progress())
+    }
+    const completed = yield* Effect.result(retrying(part.complete(open)))
+    if (completed._tag === "Success" || isNotModified(completed.failure)) {
+      messageIds.push(open)
+      yield* next()
+    } else if (isGone(completed.failure) && creations < mostCreations) {
+      open = undefined
+      yield* keep(progress())
+    } else if (isFixed(completed.failure)) {
+      yield* Effect.logWarning(`a part cannot be changed, so it is sent at once: ${completed.failure.message}`)
+      orphans += 1
+      open = undefined
+      atOnce = true
+      yield* keep(progress())
+    } else return yield* stopRepeatable(completed.failure)
+  }
+
+  if (lost === 0) return { messageIds, ...(orphans === 0 ? undefined : { orphans }) }
+  return yield* new DeliveryFailed({
+    channel: "telegram",
+    to,
+    message: `the answer to ${lost} of ${parts.length} parts was lost, so they may be missing`,
+    outcome: "unknown"
+  })
+})
