@@ -17,7 +17,7 @@ import type { ChannelAccess, ChannelRouter, Channels } from "../services/Channel
 import { Config, ConfigInvalid, type ConfigUnreadable, type SettingInvalid } from "../services/Config.ts"
 import type { DeviceRegistry } from "../services/DeviceRegistry.ts"
 import type { EventBus } from "../services/EventBus.ts"
-import { type BindAddressMissing, type Gateway, type GatewayStartError } from "../services/Gateway.ts"
+import { type BindAddressMissing, Gateway, type GatewayStartError } from "../services/Gateway.ts"
 import type { Models } from "../services/Models.ts"
 import type { NodeRegistry, RegistryStorageFailed } from "../services/NodeRegistry.ts"
 import type { Sessions } from "../services/Sessions.ts"
@@ -140,6 +140,11 @@ const registries = Layer.mergeAll(
   ChannelsLayer.layer
 )
 
+/** The end begins with a drain, before anything is taken away. */
+const drained: Layer.Layer<never, never, Gateway> = Layer.effectDiscard(
+  Effect.flatMap(Gateway, ({ drain }) => Effect.addFinalizer(() => drain()))
+)
+
 /**
  * A running Gateway until the scope closes: listener, nodes, sessions, turns, the channels of the configuration.
  */
@@ -150,8 +155,10 @@ export const layer = (
   GatewayLayerError,
   Config | StateDir | SqlClient.SqlClient | FileSystem.FileSystem | HttpClient.HttpClient
 > =>
-  // Channels come last, so that nothing is taken in before it can be answered, and go first.
-  TelegramFromConfig.layer.pipe(
+  // What is built last ends first: turns that are nearly done still reach their channel.
+  drained.pipe(
+    // Channels come last, so that nothing is taken in before it can be answered.
+    Layer.provideMerge(TelegramFromConfig.layer),
     Layer.provideMerge(SessionMaintenance.layer(options.maintenance)),
     Layer.provideMerge(server(options)),
     Layer.provideMerge(ChannelRouterLayer.layer),

@@ -126,6 +126,24 @@ export interface DeliveryAttempt {
   readonly keep?: (progress: DeliveryProgress) => Effect.Effect<void>
 }
 
+/** Something that a channel was handed and cannot read, although it may have been meant for the bot. It is set aside. */
+export interface UnreadMessage {
+  /** The channel's number for handing it over, if it has one. */
+  readonly updateId?: string
+  /** Who received it, as in `InboundMessage`. */
+  readonly source: string
+  /** As it came; the same again is the same message. */
+  readonly raw: string
+  /** Why, in words. */
+  readonly reason: string
+}
+
+/** Stores everything or nothing. Once it succeeded, all of it may be confirmed to the channel. */
+export type Commit = (
+  messages: ReadonlyArray<InboundMessage>,
+  unread?: ReadonlyArray<UnreadMessage>
+) => Effect.Effect<void, InboxFailed>
+
 export interface Channel {
   readonly id: string
   readonly label: string
@@ -136,12 +154,17 @@ export interface Channel {
    */
   readonly source?: string
   /**
+   * Only one program may receive for this `source` at a time. The router then runs `receive` only while this Gateway holds the
+   * lease of the source, and says here, once a change, why it does not.
+   */
+  readonly standby?: (why: string) => Effect.Effect<void>
+  /** Reads again what could not be read once, after an upgrade perhaps; `undefined` when it still cannot. */
+  readonly reread?: (raw: string) => Effect.Effect<InboundMessage | undefined>
+  /**
    * Receives for ever. Hands every message to `commit` and confirms it to the channel only after `commit` succeeded.
    * Supervised by the ChannelRouter: `ChannelUnauthorized` ends it, anything else is tried again.
    */
-  readonly receive: (
-    commit: (messages: ReadonlyArray<InboundMessage>) => Effect.Effect<void, InboxFailed>
-  ) => Effect.Effect<never, ChannelUnauthorized | ChannelInterrupted | InboxFailed>
+  readonly receive: (commit: Commit) => Effect.Effect<never, ChannelUnauthorized | ChannelInterrupted | InboxFailed>
   /**
    * Attempts that were cut off anywhere, also before they kept anything, can be made again: no part is shown whole twice.
    * Otherwise a message whose process died while it was sent is `unknown` and never sent again.

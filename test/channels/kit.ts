@@ -15,7 +15,9 @@ import type { RunId } from "../../src/domain/Ids.ts"
 import type { SessionKey } from "../../src/domain/SessionKey.ts"
 import { type Channel, DeliveryFailed, type InboundMessage, type OutboundMessage } from "../../src/services/Channel.ts"
 import { Config, ConfigUnreadable } from "../../src/services/Config.ts"
+import { GatewayIdentity } from "../../src/services/GatewayIdentity.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
+import type { QueueOverride } from "../../src/services/Queue.ts"
 import { Sessions, SessionStorageFailed } from "../../src/services/Sessions.ts"
 import { TurnNotAccepted, type TurnRequest, Turns } from "../../src/services/Turns.ts"
 
@@ -110,6 +112,7 @@ export const makeTurns = () => {
           return runId === undefined ? undefined : { runId, text: "" }
         }),
       active: Effect.sync(() => turns.running.size),
+      settle: () => Effect.succeed(0),
       suspend: Effect.void
     })
   })
@@ -118,6 +121,7 @@ export const makeTurns = () => {
 export const makeSessions = () => {
   const sessions = {
     reset: [] as Array<SessionKey>,
+    queue: undefined as QueueOverride | undefined,
     touched: [] as Array<SessionKey>,
     broken: false
   }
@@ -126,6 +130,11 @@ export const makeSessions = () => {
       append: () => Effect.succeed(0),
       history: () => Effect.succeed({ sessionId: "s", messages: [] }),
       list: () => Effect.succeed({ rows: [], totalCount: 0 }),
+      queue: () => Effect.sync(() => sessions.queue),
+      setQueue: (_, override) =>
+        Effect.sync(() => {
+          sessions.queue = override
+        }),
       touch: (key) =>
         Effect.suspend(() => {
           sessions.touched.push(key)
@@ -152,6 +161,7 @@ export const stackOf = (parts: {
   readonly config: ReturnType<typeof makeConfig>
   readonly turns: ReturnType<typeof makeTurns>
   readonly sessions: ReturnType<typeof makeSessions>
+  readonly identity?: GatewayIdentity["Service"]
 }) =>
   ChannelRouter.layer.pipe(
     Layer.provideMerge(Layer.merge(Channels.layer, ChannelAccess.layer)),
@@ -161,7 +171,8 @@ export const stackOf = (parts: {
         Supervisor.layer,
         parts.config.layer,
         parts.turns.layer,
-        parts.sessions.layer
+        parts.sessions.layer,
+        Layer.succeed(GatewayIdentity, parts.identity ?? { id: "gateway", process: "first" })
       )
     )
   )

@@ -5,6 +5,7 @@ import * as TestClock from "effect/testing/TestClock"
 import type { Channel } from "../../src/services/Channel.ts"
 import { ChannelRouter, type ChannelAccess, type Channels } from "../../src/services/ChannelRouter.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
+import type { SetAside } from "../../src/services/SetAside.ts"
 import type { Supervisor } from "../../src/services/Supervisor.ts"
 import { makeChannel, makeConfig, makeSessions, makeTurns, stackOf, telegram, tempDatabase } from "./kit.ts"
 
@@ -12,6 +13,7 @@ const open = telegram({ dmPolicy: "open", groups: { "*": { groupPolicy: "open" }
 
 export const rig = Effect.fnUntraced(function* (config: OpenClawConfig = open) {
   return {
+    identity: { id: "gateway", process: "first" },
     filename: yield* tempDatabase,
     config: makeConfig(config),
     turns: makeTurns(),
@@ -24,7 +26,11 @@ export type Rig = Effect.Success<ReturnType<typeof rig>>
 /** Runs a Gateway's worth of this part, and ends it. */
 export const run = <A, E>(
   parts: Rig,
-  use: Effect.Effect<A, E, ChannelRouter | Channels | ChannelAccess | SqlClient.SqlClient | Supervisor | Scope.Scope>,
+  use: Effect.Effect<
+    A,
+    E,
+    ChannelRouter | Channels | ChannelAccess | SetAside | SqlClient.SqlClient | Supervisor | Scope.Scope
+  >,
   channel: Channel = parts.channel.channel
 ) =>
   Effect.scoped(

@@ -4,7 +4,12 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { TelegramAccount } from "../../src/layers/telegram/Account.ts"
 import * as TelegramChannel from "../../src/layers/telegram/TelegramChannel.ts"
-import { InboxFailed, type InboundMessage, type OutboundMessage } from "../../src/services/Channel.ts"
+import {
+  InboxFailed,
+  type InboundMessage,
+  type OutboundMessage,
+  type UnreadMessage
+} from "../../src/services/Channel.ts"
 import * as BotApi from "../../src/testing/BotApi.ts"
 
 export const clients = {
@@ -31,19 +36,22 @@ export const connect = Effect.fnUntraced(function* (changes: Partial<TelegramAcc
   return { bot, channel }
 })
 
-/** A `commit` that remembers; while `broken` it stores nothing and fails. */
+/** A `commit` that remembers each update once; while `broken` it stores nothing and fails. */
 export const makeInbox = () => {
   const stored: Array<InboundMessage> = []
+  const unread: Array<UnreadMessage> = []
   let arrived = Deferred.makeUnsafe<void>()
   const inbox = {
     stored,
+    unread,
     broken: false,
     attempts: 0,
-    commit: (messages: ReadonlyArray<InboundMessage>) =>
+    commit: (messages: ReadonlyArray<InboundMessage>, others: ReadonlyArray<UnreadMessage> = []) =>
       Effect.suspend(() => {
         inbox.attempts += 1
         if (inbox.broken) return Effect.fail(new InboxFailed({ message: "disk full" }))
-        stored.push(...messages)
+        stored.push(...messages.filter((message) => !stored.some((each) => each.updateId === message.updateId)))
+        unread.push(...others.filter((other) => !unread.some((each) => each.raw === other.raw)))
         const before = arrived
         arrived = Deferred.makeUnsafe<void>()
         Deferred.doneUnsafe(before, Effect.void)

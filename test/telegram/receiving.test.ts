@@ -64,11 +64,6 @@ for (const [name, client] of Object.entries(clients)) {
         undefined
       ],
       [
-        "409",
-        { kind: "refuse", code: 409, description: "Conflict: terminated by other getUpdates request" },
-        undefined
-      ],
-      [
         "429",
         { kind: "refuse", code: 429, description: "Too Many Requests", parameters: { retry_after: 3_600 } },
         3_600_000
@@ -159,16 +154,78 @@ describe("receiving", () => {
     }).pipe(Effect.provide(clients.undici))
   )
 
-  it.live("two programs with one token: the first is told so", () =>
+  it.live("two programs with one token: both go on, and say so", () =>
     Effect.gen(function* () {
       const { bot, channel } = yield* connect()
-      const other = yield* TelegramChannel.make(accountOf(bot))
-      const first = yield* Effect.forkScoped(Effect.flip(channel.receive(makeInbox().commit)))
+      const rival = yield* TelegramChannel.make(accountOf(bot))
+      const inbox = makeInbox()
+      const receiving = yield* Effect.forkScoped(channel.receive(inbox.commit))
       yield* bot.awaitPolling
-      yield* Effect.forkScoped(other.receive(makeInbox().commit))
-      const error = yield* Fiber.join(first)
-      assert.strictEqual(error._tag, "ChannelInterrupted")
-      assert.include(error.message, "Another program")
+      const other = yield* Effect.forkScoped(rival.receive(makeInbox().commit))
+      const state = Effect.map(channel.status, (row) => row.healthState)
+      while ((yield* state) !== "conflict") yield* Effect.sleep("5 millis")
+      assert.include((yield* channel.status).lastError, "Another program receives with this bot token")
+      yield* Fiber.interrupt(other)
+      yield* bot.sendText({ from: ada, text: "hello" })
+      yield* inbox.has(1)
+      assert.isUndefined(receiving.pollUnsafe())
+    }).pipe(Effect.provide(clients.undici))
+  )
+
+  it.live("a webhook that is set meanwhile is removed again", () =>
+    Effect.gen(function* () {
+      const { bot, channel } = yield* connect()
+      const inbox = makeInbox()
+      yield* Effect.forkScoped(channel.receive(inbox.commit))
+      yield* bot.awaitPolling
+      yield* bot.setWebhook("https://example.org/hook")
+      yield* bot.sendText({ from: ada, text: "one" })
+      yield* bot.sendText({ from: ada, text: "two" })
+      yield* inbox.has(2)
+    }).pipe(Effect.provide(clients.undici))
+  )
+
+  it.live("what cannot be read is handed on as it came, and with it confirmed", () =>
+    Effect.gen(function* () {
+      const { bot, channel } = yield* connect()
+      const inbox = makeInbox()
+      const content = { message_id: 1, date: 1, text: "who am I", chat: { id: 7, type: "private" } }
+      yield* bot.sendUpdate({ update_id: 70, message: { ...content, chat: "here" } })
+      yield* bot.sendUpdate({ update_id: 71, message: { ...content, from: { id: 7 }, text: undefined, hologram: {} } })
+      yield* bot.sendText({ from: ada, text: "after them" })
+      yield* Effect.forkScoped(channel.receive(inbox.commit))
+      yield* inbox.has(1)
+      yield* bot.awaitConfirmed
+      assert.deepStrictEqual(
+        inbox.unread.map(({ reason, source, updateId }) => [updateId, source, reason]),
+        [
+          ["70", String(bot.bot.id), "its message's id, chat or sender is not understood"],
+          ["71", String(bot.bot.id), "it has no text and nothing attached that is known"]
+        ]
+      )
+      assert.isUndefined(yield* channel.reread!(inbox.unread[0]!.raw))
+      const readable = { update_id: 72, message: { ...content, from: { id: 7, is_bot: false } } }
+      assert.deepInclude(yield* channel.reread!(JSON.stringify(readable)), { text: "who am I", updateId: "72" })
+      assert.isUndefined(yield* channel.reread!("{"))
+    }).pipe(Effect.provide(clients.undici))
+  )
+
+  it.live("while the inbox cannot store, the state says so, also when Telegram answers", () =>
+    Effect.gen(function* () {
+      const { bot, channel } = yield* connect()
+      const inbox = makeInbox()
+      inbox.broken = true
+      yield* bot.sendText({ from: ada, text: "hello" })
+      for (let round = 0; round < 2; round++) {
+        yield* Effect.flip(channel.receive(inbox.commit))
+        assert.deepInclude(yield* channel.status, { connected: false, lastError: "disk full" })
+      }
+      assert.strictEqual(yield* bot.pendingCount, 1)
+      inbox.broken = false
+      yield* Effect.forkScoped(channel.receive(inbox.commit))
+      yield* inbox.has(1)
+      yield* bot.awaitConfirmed
+      assert.deepInclude(yield* channel.status, { connected: true, lastError: null, healthState: "healthy" })
     }).pipe(Effect.provide(clients.undici))
   )
 

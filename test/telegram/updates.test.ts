@@ -1,9 +1,10 @@
 import type { Update as RealUpdate } from "@grammyjs/types"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Update } from "../../src/layers/telegram/Types.ts"
-import { read } from "../../src/layers/telegram/Updates.ts"
+import { nextOffset, read } from "../../src/layers/telegram/Updates.ts"
 import { InboundMessage } from "../../src/services/Channel.ts"
 
 /** Does not compile when the Bot API's own types no longer fit what is decoded. */
@@ -176,7 +177,7 @@ describe("updates", () => {
 
   it("without an id there is nothing to confirm", () => {
     for (const update of [null, 1, "x", [], {}, { update_id: -1 }, { update_id: "5" }, { update_id: 1.5 }]) {
-      assert.deepStrictEqual(read(update, bot, "work"), { updateId: undefined })
+      assert.deepStrictEqual(read(update, bot, "work"), { updateId: undefined, ignored: "it has no id", lost: true })
     }
   })
 
@@ -205,4 +206,37 @@ describe("updates", () => {
     assert.isDefined(read(update, bot, "work"))
     assert.isDefined(read(anything, bot, "work"))
   })
+})
+
+describe("the offset that confirms", () => {
+  const cases: ReadonlyArray<readonly [string, ReadonlyArray<number>, number | undefined]> = [
+    ["of nothing", [], undefined],
+    ["of one", [7], 8],
+    ["over gaps, which are Telegram's own", [7, 9, 30], 31],
+    ["of a repetition", [7, 7, 8], 9],
+    ["out of order: what has no gap", [900, 905, 903], 901],
+    ["out of order, without a gap", [9, 7, 8], 10],
+    ["of ids that begin anew", [906, 12], 13]
+  ]
+  for (const [what, ids, expected] of cases) {
+    it(what, () => assert.strictEqual(nextOffset(ids), expected))
+  }
+
+  it.effect("confirms something of every answer, and out of order nothing behind a gap", () =>
+    Effect.gen(function* () {
+      const Ids = Schema.Array(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 30 }))))
+      const result = yield* Arbitrary.checkEffect(Arbitrary.schema(Ids), (ids) =>
+        Effect.sync(() => {
+          const next = nextOffset(ids)
+          if (next === undefined) return ids.length === 0
+          const confirmed = ids.filter((id) => id < next)
+          const isAscending = ids.every((id, index) => index === 0 || ids[index - 1]! <= id)
+          const lowest = Math.min(...ids)
+          const hasNoGap = Array.from({ length: next - lowest }, (_, n) => lowest + n).every((id) => ids.includes(id))
+          return confirmed.length > 0 && (isAscending ? confirmed.length === ids.length : hasNoGap)
+        })
+      )
+      assert.isUndefined(Arbitrary.formatCheckFailure(result))
+    })
+  )
 })

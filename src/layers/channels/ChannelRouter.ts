@@ -1,109 +1,70 @@
 /**
  * The way in: each channel has two supervised fibers, one that receives into the inbox and one that empties it. Between
- * them stands only the database, so a process that dies in between loses nothing and does nothing twice.
+ * them stands only the database, so a process that dies in between loses nothing and does nothing twice. A channel that only
+ * one program may receive for has them only while this Gateway holds the lease of its source.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
-import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
-import type { Channel, InboundMessage } from "../../services/Channel.ts"
+import type { Channel, InboxFailed } from "../../services/Channel.ts"
 import { ChannelAccess, ChannelRouter, Channels } from "../../services/ChannelRouter.ts"
-import { Config } from "../../services/Config.ts"
-import { Sessions } from "../../services/Sessions.ts"
+import type { Config } from "../../services/Config.ts"
+import { GatewayIdentity } from "../../services/GatewayIdentity.ts"
+import type { Sessions } from "../../services/Sessions.ts"
+import { SetAside } from "../../services/SetAside.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
-import { Turns } from "../../services/Turns.ts"
+import type { Turns } from "../../services/Turns.ts"
 import * as Admission from "./Admission.ts"
-import * as Answers from "./Answers.ts"
-import * as Inbox from "./Inbox.ts"
+import * as Emptying from "./Emptying.ts"
+import { prune } from "./inboxPruning.ts"
+import * as Lease from "./Lease.ts"
+import * as SetAsideLayer from "./SetAside.ts"
 
-/** Messages that are read from the inbox at once. */
-const batch = 50
 const pruneEvery = "1 hour"
 
 export const layer: Layer.Layer<
-  ChannelRouter,
+  ChannelRouter | SetAside,
   never,
-  SqlClient.SqlClient | Channels | ChannelAccess | Turns | Sessions | Config | Supervisor
-> = Layer.effect(
-  ChannelRouter,
+  SqlClient.SqlClient | Channels | ChannelAccess | Turns | Sessions | Config | Supervisor | GatewayIdentity
+> = Layer.effectContext(
   Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
-    const access = yield* ChannelAccess
     const channels = yield* Channels
     const supervisor = yield* Supervisor
-    const aftermath = yield* FiberSet.make()
     const admission = yield* Admission.make
+    const aftermath = yield* FiberSet.make()
+    const context = yield* Effect.context<SqlClient.SqlClient | ChannelAccess | Channels | GatewayIdentity>()
+    const running = new Set<SetAsideLayer.Running>()
 
-    const prune = Effect.provideService(Inbox.prune, SqlClient.SqlClient, sql)
-    yield* supervisor.supervise("channels/inbox-pruning", Effect.repeat(prune, Schedule.spaced(pruneEvery)), {
-      restart: "always"
-    })
+    yield* supervisor.supervise(
+      "channels/inbox-pruning",
+      Effect.repeat(Effect.provideContext(prune, context), Schedule.spaced(pruneEvery)),
+      { restart: "always" }
+    )
 
-    const makeAccount = Effect.fnUntraced(function* (channel: Channel) {
-      const inbox = yield* Effect.provideService(Inbox.make(channel), SqlClient.SqlClient, sql)
-      const answers = yield* Answers.make(inbox, channel.accountId).pipe(
-        Effect.provideService(ChannelAccess, access),
-        Effect.provideService(Channels, channels)
-      )
-      const arrived = yield* Latch.make()
-
-      /** Carries a message out. Whatever it changes is committed together with the note that it is done. */
-      const carryOut = Effect.fnUntraced(function* (seq: number, receivedAt: number, message: InboundMessage) {
-        const verdict = yield* admission.judge(message, receivedAt)
-        const { deed, reply } = yield* sql.withTransaction(
-          Effect.gen(function* () {
-            if (!(yield* inbox.done(seq))) return {}
-            const deed = yield* admission.act(verdict, inbox)
-            if (deed.reply === undefined) return { deed }
-            const { code, text } = deed.reply
-            const idempotencyKey = `${Admission.runIdOf(message)}:command`
-            const reply: Inbox.Reply = {
-              message: { peer: message.peer, text, idempotencyKey },
-              ...(code === undefined ? undefined : { code })
-            }
-            yield* inbox.owe(seq, reply)
-            return { deed, reply }
-          })
-        )
-        if (deed?.carryOut !== undefined) yield* FiberSet.run(aftermath, deed.carryOut, { startImmediately: true })
-        if (reply !== undefined) yield* answers.say(seq, reply)
-      })
-
-      /** One that cannot be read any more is given up, or it would block the others for ever. */
-      const handle = Effect.fnUntraced(function* ({ receivedAt, seq, stored }: Inbox.Waiting) {
-        const message: InboundMessage | undefined = yield* Inbox.decodeMessage(stored).pipe(
-          // The error would quote the message, which belongs in no log.
-          Effect.catch(() => Effect.as(Effect.logError(`inbox row ${seq} cannot be read and is given up`), undefined))
-        )
-        if (message === undefined) return yield* Effect.asVoid(inbox.done(seq))
-        // The account may have another name by now.
-        const peer = { ...message.peer, accountId: channel.accountId }
-        yield* Effect.annotateLogs(carryOut(seq, receivedAt, { ...message, peer }), { update: message.updateId })
-      })
-
-      const empty = Effect.fnUntraced(function* (): Effect.fn.Return<never, Effect.Error<ReturnType<typeof handle>>> {
-        yield* answers.sayAll
-        while (true) {
-          // Closed before looking: what is committed after the look opens it again.
-          yield* arrived.close
-          const waiting = yield* inbox.waiting(batch)
-          for (const each of waiting) yield* handle(each)
-          if (waiting.length === 0) yield* arrived.await
-        }
-      })
-
-      const receive = channel.receive((messages) => Effect.andThen(inbox.commit(messages), Effect.asVoid(arrived.open)))
-      return { empty: empty(), receive }
-    })
-
-    const add = Effect.fn("ChannelRouter.add")(function* (channel: Channel) {
+    /** Runs an account in the present scope. */
+    const start = Effect.fnUntraced(function* (
+      channel: Channel,
+      fence: Effect.Effect<void, InboxFailed>
+    ): Effect.fn.Return<void, never, Scope.Scope> {
       const name = `channels/${channel.id}/${channel.accountId}`
-      yield* channels.register(channel)
-      const account = yield* makeAccount(channel)
-      yield* supervisor.supervise(`${name}/inbox`, account.empty, { restart: "always" })
-      yield* supervisor.supervise(name, account.receive, {
+      const { empty, inbox, wake } = yield* Effect.provideContext(Emptying.make(channel, admission, aftermath), context)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          const entry = { channel, wake }
+          running.add(entry)
+          return entry
+        }),
+        (entry) => Effect.sync(() => running.delete(entry))
+      )
+      const receive = channel.receive((messages, unread = []) =>
+        Effect.andThen(inbox.commit(messages, unread, fence), wake)
+      )
+      yield* supervisor.supervise(`${name}/inbox`, empty, { restart: "always" })
+      yield* supervisor.supervise(name, receive, {
         restart: "always",
         terminal: (error) => error._tag === "ChannelUnauthorized",
         // Before the supervisor's own wait is long enough, a channel that names a time would only be asked in vain.
@@ -111,6 +72,19 @@ export const layer: Layer.Layer<
       })
     })
 
-    return { add }
+    const add = Effect.fn("ChannelRouter.add")(function* (channel: Channel) {
+      yield* channels.register(channel)
+      const { source, standby } = channel
+      if (standby === undefined || source === undefined) return yield* start(channel, Effect.void)
+      const whileHeld = yield* Effect.provideContext(Lease.make(channel, source, standby), context)
+      yield* supervisor.supervise(
+        `channels/${channel.id}/${channel.accountId}/lease`,
+        whileHeld((held) => start(channel, held.fence)),
+        { restart: "always" }
+      )
+    })
+
+    const setAside = yield* SetAsideLayer.make(running)
+    return Context.make(ChannelRouter, { add }).pipe(Context.add(SetAside, setAside))
   })
 )

@@ -2,17 +2,14 @@
  * The inbox: every message that a channel received, stored before the channel hears that it arrived, and what the bot owes
  * an answer to by itself.
  */
+import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
-import type { Channel } from "../../services/Channel.ts"
+import type { Channel, UnreadMessage } from "../../services/Channel.ts"
 import { InboundMessage, InboxFailed, OutboundMessage } from "../../services/Channel.ts"
+import type { SetAsideReason } from "../../services/SetAside.ts"
 import { now } from "../now.ts"
-
-/** Milliseconds that the keys of finished messages are kept. Telegram repeats an update for at most a day. */
-export const keepMs = 3 * 24 * 60 * 60 * 1_000
-/** Milliseconds that a message waits for its bot to come back. Nobody wants an answer after that. */
-export const waitMs = 30 * 24 * 60 * 60 * 1_000
 
 /** What the bot says by itself. `code` is the pairing code that the text tells. */
 export const Reply = Schema.Struct({
@@ -21,13 +18,18 @@ export const Reply = Schema.Struct({
 })
 export type Reply = typeof Reply.Type
 
-const WaitingRow = Schema.Struct({ seq: Schema.Natural, received_at: Schema.Natural, message: Schema.String })
+const WaitingRow = Schema.Struct({
+  seq: Schema.Natural,
+  received_at: Schema.Natural,
+  message: Schema.String,
+  tries: Schema.Natural
+})
 const decodeWaiting = Schema.decodeUnknownEffect(Schema.Array(WaitingRow))
 const StoredReply = Schema.fromJsonString(Reply)
 const decodeReply = Schema.decodeUnknownEffect(StoredReply)
 const encodeReply = Schema.encodeSync(StoredReply)
 const StoredMessage = Schema.fromJsonString(InboundMessage)
-const encodeMessage = Schema.encodeEffect(StoredMessage)
+export const encodeMessage = Schema.encodeEffect(StoredMessage)
 
 /** A message that waits for its turn. */
 export interface Waiting {
@@ -36,6 +38,8 @@ export interface Waiting {
   readonly receivedAt: number
   /** The message as it was stored, an `InboundMessage` in JSON. */
   readonly stored: string
+  /** How often an earlier process took it up and did not come to its end. */
+  readonly tries: number
 }
 
 /** Reads what was stored. */
@@ -45,9 +49,13 @@ export const decodeMessage = Schema.decodeUnknownEffect(StoredMessage)
 export const keyOf = ({ messageId, peer }: Pick<InboundMessage, "messageId" | "peer">): string =>
   `${peer.chatId}:${messageId}`
 
-const orInboxFailed = Effect.mapError(
-  (error: { readonly message: string }) => new InboxFailed({ message: `the inbox cannot be used: ${error.message}` })
-)
+/** The name of what has no readable one. */
+const keyOfUnread = ({ raw, updateId }: UnreadMessage): string =>
+  `unread:${updateId ?? ""}:${createHash("sha256").update(raw).digest("hex").slice(0, 32)}`
+
+export const inboxFailed = (error: { readonly message: string }): InboxFailed =>
+  error instanceof InboxFailed ? error : new InboxFailed({ message: `the inbox cannot be used: ${error.message}` })
+export const orInboxFailed = Effect.mapError(inboxFailed)
 
 /**
  * Reads and writes one channel's part of the inbox. Whose messages those are is said by the source where it is known, because
@@ -60,17 +68,38 @@ export const make = Effect.fnUntraced(function* ({ accountId, id: channel, sourc
       ? sql`channel = ${channel} AND account_id = ${accountId}`
       : sql`channel = ${channel} AND source = ${source}`
   return {
-    /** Stores what is new, all of it or nothing. A message that was stored before changes nothing. */
+    /**
+     * Stores what is new, all of it or nothing, if `fence` allows. A message that was stored before changes nothing. One that
+     * its own channel cannot have read right is set aside, or it would hold up what came with it.
+     */
     commit: Effect.fn("Inbox.commit")(
-      function* (messages: ReadonlyArray<InboundMessage>) {
+      function* (
+        messages: ReadonlyArray<InboundMessage>,
+        unread: ReadonlyArray<UnreadMessage>,
+        fence: Effect.Effect<void, InboxFailed>
+      ) {
+        yield* fence
         const receivedAt = yield* now
+        const setAside = (each: UnreadMessage) => sql`
+          INSERT INTO channel_inbox (channel, source, message_key, account_id, received_at, message, raw,
+            set_aside_at, set_aside_reason, set_aside_detail)
+          VALUES (${channel}, ${each.source}, ${keyOfUnread(each)}, ${accountId}, ${receivedAt}, ${each.raw}, 1,
+            ${receivedAt}, 'unreadable', ${each.reason})
+          ON CONFLICT DO NOTHING`
         for (const message of messages) {
-          const stored = yield* encodeMessage(message)
-          yield* sql`
-            INSERT INTO channel_inbox (channel, source, message_key, account_id, received_at, message)
-            VALUES (${channel}, ${message.source}, ${keyOf(message)}, ${accountId}, ${receivedAt}, ${stored})
-            ON CONFLICT DO NOTHING`
+          const stored = yield* Effect.result(encodeMessage(message))
+          yield* stored._tag === "Success"
+            ? sql`
+                INSERT INTO channel_inbox (channel, source, message_key, account_id, received_at, message)
+                VALUES (${channel}, ${message.source}, ${keyOf(message)}, ${accountId}, ${receivedAt}, ${stored.success})
+                ON CONFLICT DO NOTHING`
+            : setAside({
+                source: message.source,
+                raw: JSON.stringify(message),
+                reason: `its channel gave it in a wrong shape: ${stored.failure.message}`
+              })
         }
+        for (const each of unread) yield* setAside(each)
       },
       (effect) => Effect.uninterruptible(sql.withTransaction(effect)),
       orInboxFailed
@@ -79,15 +108,37 @@ export const make = Effect.fnUntraced(function* ({ accountId, id: channel, sourc
     waiting: Effect.fnUntraced(function* (limit: number) {
       const rows = yield* decodeWaiting(
         yield* sql`
-          SELECT seq, received_at, message FROM channel_inbox
-          WHERE ${own} AND message IS NOT NULL ORDER BY seq LIMIT ${limit}`
+          SELECT seq, received_at, message, tries FROM channel_inbox
+          WHERE ${own} AND message IS NOT NULL AND set_aside_at IS NULL ORDER BY seq LIMIT ${limit}`
       )
-      return rows.map((row): Waiting => ({ seq: row.seq, receivedAt: row.received_at, stored: row.message }))
+      return rows.map(({ message, received_at, seq, tries }): Waiting => ({
+        seq,
+        receivedAt: received_at,
+        stored: message,
+        tries
+      }))
+    }, orInboxFailed),
+    /** The newest row that is there now; 0 when there is none. */
+    newest: Effect.gen(function* () {
+      const rows = yield* sql<{ readonly seq: number }>`SELECT MAX(seq) AS seq FROM channel_inbox`
+      return rows[0]?.seq ?? 0
+    }).pipe(orInboxFailed),
+    /** Counts a try that may not come to its end, or takes it back. */
+    countTry: (seq: number, by: 1 | -1) =>
+      orInboxFailed(sql`UPDATE channel_inbox SET tries = MAX(0, tries + ${by}) WHERE seq = ${seq}`),
+    /** It is not handled any more, and kept. `false` when it is dealt with already. */
+    setAside: Effect.fnUntraced(function* (seq: number, reason: SetAsideReason, detail: string) {
+      const rows = yield* sql`
+        UPDATE channel_inbox
+        SET set_aside_at = ${yield* now}, set_aside_reason = ${reason}, set_aside_detail = ${detail}
+        WHERE seq = ${seq} AND message IS NOT NULL AND set_aside_at IS NULL RETURNING seq`
+      return rows.length > 0
     }, orInboxFailed),
     /** The message is dealt with; only its key remains. `false` when it was already. */
     done: Effect.fnUntraced(function* (seq: number) {
       const rows = yield* sql`
-        UPDATE channel_inbox SET message = NULL WHERE seq = ${seq} AND message IS NOT NULL RETURNING seq`
+        UPDATE channel_inbox SET message = NULL
+        WHERE seq = ${seq} AND message IS NOT NULL AND set_aside_at IS NULL RETURNING seq`
       return rows.length > 0
     }, orInboxFailed),
     /** Keeps what is to be said about a message. */
@@ -124,19 +175,3 @@ export const make = Effect.fnUntraced(function* ({ accountId, id: channel, sourc
 })
 
 export type Inbox = Effect.Success<ReturnType<typeof make>>
-
-/** Forgets keys that are too old to come again, and messages whose bot did not come back. */
-export const prune = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  const at = yield* now
-  yield* sql`
-    DELETE FROM channel_inbox WHERE received_at < ${at - keepMs} AND message IS NULL AND reply IS NULL`
-  const lost = yield* sql<{ readonly source: string }>`
-    DELETE FROM channel_inbox WHERE received_at < ${at - waitMs} RETURNING source`
-  if (lost.length > 0) {
-    const sources = [...new Set(lost.map((row) => row.source))].join(", ")
-    yield* Effect.logWarning(
-      `${lost.length} messages waited too long for a bot that does not run (${sources}); given up`
-    )
-  }
-}).pipe(orInboxFailed)

@@ -85,5 +85,23 @@ export class AccountState {
     })
   }
 
+  /** Another program polls with the same token; `connected` says whether some polls get through. */
+  contested(message: string, connected: boolean): Effect.Effect<void> {
+    return this.at((now) => {
+      this.row.lastError = message
+      this.row.connected = connected
+      if (connected) this.row.lastConnectedAt = now
+      this.row.healthState = "conflict"
+    })
+  }
+
+  /** Another account or Gateway receives for the bot. */
+  standby(why: string): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.row.lastError = why
+      this.row.healthState = "standby"
+    })
+  }
+
   readonly status: Effect.Effect<ChannelAccountStatus> = Effect.sync(() => ({ ...this.row }))
 }

@@ -19,13 +19,27 @@ export const allowedUpdates: ReadonlyArray<"message"> = ["message"]
 /** One entry of a `getUpdates` answer. */
 export type Received =
   | { readonly updateId: number; readonly message: InboundMessage }
-  /** To be confirmed without being handed on; `lost` when it may have been meant for the bot. */
+  /** Nothing for the bot; or, when it is `lost`, perhaps something, so that it is to be kept as it came. */
   | { readonly updateId: number; readonly ignored: string; readonly lost: boolean }
-  /** Not even an id: it cannot be confirmed. */
-  | { readonly updateId: undefined }
+  /** Not even an id: it cannot be confirmed by itself. */
+  | { readonly updateId: undefined; readonly ignored: string; readonly lost: true }
 
 const decodeId = Schema.decodeUnknownExit(UpdateId)
 const decodeUpdate = Schema.decodeUnknownExit(Update)
+
+/**
+ * The offset that confirms a gapless beginning of what an answer held, all of which is stored. Gaps in an ascending answer are
+ * Telegram's own. Out of order, nobody knows what else waits below the highest id, so only ids without a gap are confirmed.
+ */
+export const nextOffset = (ids: ReadonlyArray<number>): number | undefined => {
+  const last = ids.at(-1)
+  if (last === undefined) return undefined
+  if (ids.every((id, index) => index === 0 || ids[index - 1]! <= id)) return last + 1
+  const all = new Set(ids)
+  let next = ids.reduce((lowest, id) => Math.min(lowest, id))
+  while (all.has(next)) next += 1
+  return next
+}
 
 /** The general topic of a forum, whose messages carry no topic id. */
 export const generalTopic = "1"
@@ -104,7 +118,7 @@ const isService = (message: object): boolean => Object.keys(message).some((key) 
 /** Reads one update. `bot` is the bot that received it, `accountId` the account it belongs to. */
 export const read = (raw: unknown, bot: Bot, accountId: string): Received => {
   const id = decodeId(raw)
-  if (Exit.isFailure(id)) return { updateId: undefined }
+  if (Exit.isFailure(id)) return { updateId: undefined, ignored: "it has no id", lost: true }
   const updateId = id.value.update_id
   const ignored = (reason: string): Received => ({ updateId, ignored: reason, lost: false })
   const lost = (reason: string): Received => ({ updateId, ignored: reason, lost: true })
