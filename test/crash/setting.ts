@@ -50,6 +50,8 @@ export const folders = (dir: string) => ({
   attic: Path.join(dir, "attic"),
   effects: Path.join(dir, "effects"),
   logs: Path.join(dir, "logs"),
+  gatewayPoints: Path.join(dir, "points-gateway"),
+  deskPoints: Path.join(dir, "points-desk"),
   journal: Path.join(dir, "bot-api.jsonl"),
   asked: Path.join(dir, "model.jsonl")
 })
@@ -88,25 +90,25 @@ export const specs = (pkg: string, dir: string, ports: Ports) => {
   const openclaw = Path.join(pkg, "bin", "openclaw.js")
   const script = (name: string) => Path.join(here, "processes", name)
   const log = (name: string) => Path.join(at.logs, `${name}.log`)
-  const own = (home: string, listing: boolean) => ({
+  const own = (home: string, points: string, listing: boolean) => ({
     HOME: home,
     OPENCLAW_STATE_DIR: home,
     OPENCLAW_GATEWAY_TOKEN: secret,
     NODE_OPTIONS: preload,
-    CRASH_DIR: home,
+    CRASH_DIR: points,
     ...(listing ? { CRASH_LIST: "1" } : undefined)
   })
   return {
     gateway: (listing = false): Child.Spec => ({
       name: "gateway",
       args: [openclaw, "gateway", "run", "--port", String(ports.gateway), "--json"],
-      env: own(at.gateway, listing),
+      env: own(at.gateway, at.gatewayPoints, listing),
       log: log("gateway")
     }),
     desk: (listing = false): Child.Spec => ({
       name: "desk",
       args: [openclaw, "node", "run", "--host", "127.0.0.1", "--port", String(ports.gateway), "--display-name", "desk"],
-      env: own(at.desk, listing),
+      env: own(at.desk, at.deskPoints, listing),
       log: log("desk")
     }),
     attic: (): Child.Spec => ({

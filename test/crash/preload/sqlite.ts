@@ -1,5 +1,6 @@
 /**
- * Points before and after each commit, named by the tables that it wrote and how: `+` inserted, `~` updated, `-` deleted.
+ * Points before and after each commit, one for each transaction in it, named by what that wrote: `+` inserted, `~` updated
+ * (with the first column), `-` deleted. Transactions that share a commit are told apart by their savepoints.
  */
 import { DatabaseSync, StatementSync } from "node:sqlite"
 import { pass } from "./points.ts"
@@ -17,35 +18,61 @@ const writtenBy = (sql: string): string | undefined => {
   return `${mark}${found[2]}${column === undefined ? "" : `(${column})`}`
 }
 
-/** What the open transaction of each database has written. */
-const open = new WeakMap<DatabaseSync, Set<string>>()
-const owners = new WeakMap<StatementSync, DatabaseSync>()
-
-const around = <A>(db: DatabaseSync, sql: string, run: () => A): A => {
-  const inside = db.isTransaction
-  const written = writtenBy(sql)
-  if (/^\s*BEGIN\b/i.test(sql)) {
-    open.set(db, new Set())
-    return run()
-  }
-  if (/^\s*(?:COMMIT|END)\b/i.test(sql)) {
-    const tables = [...(open.get(db) ?? [])].sort()
-    return committing(tables, run)
-  }
-  if (written === undefined) return run()
-  if (!inside) return committing([written], run)
-  const known = open.get(db)
-  if (known === undefined) open.set(db, new Set([written]))
-  else known.add(written)
-  return run()
+/** The transaction that a database is in. */
+interface Open {
+  /** Names of what is to be committed. */
+  readonly names: Set<string>
+  /** What the outermost savepoint has written, and how deep it is. */
+  readonly changes: Set<string>
+  depth: number
 }
 
-const committing = <A>(tables: ReadonlyArray<string>, run: () => A): A => {
-  if (tables.length === 0) return run()
-  pass(`commit:${tables.join(",")}:before`)
+const opened = new WeakMap<DatabaseSync, Open>()
+const owners = new WeakMap<StatementSync, DatabaseSync>()
+
+const nameOf = (changes: ReadonlySet<string>): string => [...changes].sort().join(",")
+
+const committing = <A>(names: ReadonlySet<string>, run: () => A): A => {
+  for (const name of names) pass(`commit:${name}:before`)
   const result = run()
-  pass(`commit:${tables.join(",")}:after`)
+  for (const name of names) pass(`commit:${name}:after`)
   return result
+}
+
+const seal = (open: Open): void => {
+  if (open.changes.size > 0) open.names.add(nameOf(open.changes))
+  open.changes.clear()
+}
+
+const around = <A>(db: DatabaseSync, sql: string, run: () => A): A => {
+  const word = /^\s*(\w+)(?:\s+(TO)\b)?/i.exec(sql)
+  const open = opened.get(db)
+  switch (word?.[1]?.toUpperCase()) {
+    case "BEGIN":
+      opened.set(db, { names: new Set(), changes: new Set(), depth: 0 })
+      return run()
+    case "SAVEPOINT":
+      if (open !== undefined && open.depth++ === 0) seal(open)
+      return run()
+    case "RELEASE":
+      if (open !== undefined && --open.depth === 0) seal(open)
+      return run()
+    case "ROLLBACK":
+      // Back to the outermost savepoint: its transaction wrote nothing. A nested one is as good as kept.
+      if (open?.depth === 1 && word?.[2] !== undefined) open.changes.clear()
+      if (word?.[2] === undefined) opened.delete(db)
+      return run()
+    case "COMMIT":
+    case "END":
+      opened.delete(db)
+      if (open !== undefined) seal(open)
+      return committing(open?.names ?? new Set(), run)
+  }
+  const written = writtenBy(sql)
+  if (written === undefined) return run()
+  if (open === undefined) return committing(new Set([written]), run)
+  open.changes.add(written)
+  return run()
 }
 
 type Method = (this: StatementSync, ...args: ReadonlyArray<unknown>) => unknown
