@@ -12,12 +12,16 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import { agentIdOf, type SessionKey } from "../domain/SessionKey.ts"
 import { SessionRow, TranscriptMessage } from "../protocol/methods/chat.ts"
+import { QueueOverride } from "../services/Queue.ts"
 import { Sessions, SessionStorageFailed, type TranscriptEntry } from "../services/Sessions.ts"
 import * as Time from "./now.ts"
 
 const MessageJson = Schema.fromJsonString(TranscriptMessage)
 const encodeMessage = Schema.encodeEffect(MessageJson)
 const decodeMessage = Schema.decodeUnknownEffect(MessageJson)
+const QueueJson = Schema.fromJsonString(QueueOverride)
+const encodeQueue = Schema.encodeEffect(QueueJson)
+const decodeQueue = Schema.decodeUnknownEffect(QueueJson)
 const decodeRow = Schema.decodeUnknownEffect(SessionRow)
 
 const defaultHistory = 200
@@ -203,7 +207,29 @@ const make = Effect.gen(function* () {
     Effect.mapError(failed("resetting the session"))
   )
 
-  return Sessions.of({ append, history, list, touch, reset })
+  const queue: Sessions["Service"]["queue"] = Effect.fn("Sessions.queue")(
+    function* (sessionKey) {
+      const rows = yield* sql<{ readonly queue: string | null }>`SELECT queue FROM sessions WHERE key = ${sessionKey}`
+      const text = rows[0]?.queue ?? null
+      return text === null ? undefined : yield* decodeQueue(text)
+    },
+    Effect.mapError(failed("reading the session"))
+  )
+
+  const setQueue: Sessions["Service"]["setQueue"] = Effect.fn("Sessions.setQueue")(
+    function* (sessionKey, override) {
+      const text = override === undefined ? null : yield* encodeQueue(override)
+      yield* sql.withTransaction(
+        Effect.andThen(
+          ensure(sessionKey, yield* Time.now),
+          sql`UPDATE sessions SET queue = ${text} WHERE key = ${sessionKey}`
+        )
+      )
+    },
+    Effect.mapError(failed("updating the session"))
+  )
+
+  return Sessions.of({ append, history, list, touch, queue, setQueue, reset })
 })
 
 export const layer: Layer.Layer<Sessions, never, SqlClient.SqlClient> = Layer.effect(Sessions, make)

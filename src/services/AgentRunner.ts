@@ -6,7 +6,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
-import type { TurnOutcome, TurnRequest } from "./Turns.ts"
+import type { TurnMessage, TurnOutcome, TurnRequest } from "./Turns.ts"
 
 /** How a turn remembers. The turn's engine implements it; a test may pass one that simply runs the effect. */
 export interface TurnSteps {
@@ -19,6 +19,16 @@ export interface TurnSteps {
     readonly success: Schema.Codec<A, I>
     readonly execute: Effect.Effect<A, never, R>
   }) => Effect.Effect<A, never, R>
+  /** Messages that came for this turn while it runs. */
+  readonly incoming: {
+    /** Whether one waits to be taken in. */
+    readonly waiting: Effect.Effect<boolean>
+    /**
+     * Takes in those that wait, oldest first, and puts them into the transcript. Asked within a step, under its name: until
+     * that step has a result, asking again gives the same ones and those that came since.
+     */
+    readonly take: (step: string) => Effect.Effect<ReadonlyArray<TurnMessage>>
+  }
 }
 
 /** How far a turn has come in words. */

@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import type { RunId } from "../domain/Ids.ts"
 import type { SessionKey } from "../domain/SessionKey.ts"
 import type { SessionRow, TranscriptMessage } from "../protocol/methods/chat.ts"
+import type { QueueOverride } from "./Queue.ts"
 
 export class SessionNotFound extends Schema.TaggedError<SessionNotFound>()("SessionNotFound", {
   sessionKey: Schema.String
@@ -70,6 +71,13 @@ export class Sessions extends Context.Service<
           | "totalTokens"
         >
       >
+    ) => Effect.Effect<void, SessionStorageFailed>
+    /** What `/queue` said in the session; `undefined` when nothing. */
+    readonly queue: (sessionKey: SessionKey) => Effect.Effect<QueueOverride | undefined, SessionStorageFailed>
+    /** Keeps what `/queue` said; `undefined` forgets it. Creates the session when it is new. */
+    readonly setQueue: (
+      sessionKey: SessionKey,
+      override: QueueOverride | undefined
     ) => Effect.Effect<void, SessionStorageFailed>
     /** Starts the session anew: later turns do not see what was said before. */
     readonly reset: (sessionKey: SessionKey) => Effect.Effect<void, SessionStorageFailed>

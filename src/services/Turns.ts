@@ -9,6 +9,19 @@ import * as Schema from "effect/Schema"
 import { RunId } from "../domain/Ids.ts"
 import { SessionKey } from "../domain/SessionKey.ts"
 import { Peer } from "./Channel.ts"
+import type { QueueSetting } from "./Queue.ts"
+
+const Sender = Schema.Struct({ id: Schema.String, displayName: Schema.optional(Schema.String) })
+
+/** A message that another's turn answers together with its own. */
+export const TurnMessage = Schema.Struct({
+  runId: RunId,
+  text: Schema.String,
+  /** Unix milliseconds. */
+  receivedAt: Schema.Natural,
+  sender: Schema.optional(Sender)
+})
+export type TurnMessage = typeof TurnMessage.Type
 
 /** A turn to run. `runId` is its idempotency key: the same id again is the same turn. */
 export const TurnRequest = Schema.Struct({
@@ -21,7 +34,9 @@ export const TurnRequest = Schema.Struct({
   model: Schema.optional(Schema.NonEmptyString),
   extraSystemPrompt: Schema.optional(Schema.String),
   /** Who asked, for the transcript and the prompt. */
-  sender: Schema.optional(Schema.Struct({ id: Schema.String, displayName: Schema.optional(Schema.String) })),
+  sender: Schema.optional(Sender),
+  /** What came after it and is answered with it, oldest first. The session's queue fills this in. */
+  collected: Schema.optional(Schema.Array(TurnMessage)),
   /** Where the reply goes; without it the reply is only in the transcript and the events. */
   replyTo: Schema.optional(Schema.Struct({ peer: Peer, messageId: Schema.optional(Schema.String) })),
   /** Milliseconds for the whole turn; 0 for as long as it takes. The agent's own limit when left out. */
@@ -34,6 +49,17 @@ export const TurnUsage = Schema.Struct({
   outputTokens: Schema.optional(Schema.Finite),
   totalTokens: Schema.optional(Schema.Finite)
 })
+
+/**
+ * Why a message had no reply of its own. `steered`: the turn `into` took it in while it ran; `collected` and `summarized`:
+ * that turn answered several that waited, in full or by their beginnings; `interrupted`: the message `into` ended it;
+ * `dropped`: too many waited, and its sender was told.
+ */
+export const Folded = Schema.Struct({
+  how: Schema.Literals(["steered", "collected", "summarized", "interrupted", "dropped"]),
+  into: Schema.optional(RunId)
+})
+export type Folded = typeof Folded.Type
 
 /** How a turn ended. A failed turn has told the user what went wrong in `text`, one plain sentence. */
 export const TurnOutcome = Schema.Struct({
@@ -49,12 +75,14 @@ export const TurnOutcome = Schema.Struct({
   toolCalls: Schema.Natural,
   durationMs: Schema.Natural,
   /** Why the reply did not leave by `replyTo`; missing when it did, or was not meant to. */
-  undelivered: Schema.optional(Schema.String)
+  undelivered: Schema.optional(Schema.String),
+  /** `status` and `text` are those of the turn that took it in. */
+  folded: Schema.optional(Folded)
 })
 export type TurnOutcome = typeof TurnOutcome.Type
 
-/** Who ended a turn: a program by `chat.abort`, or a person by `/stop` and `/new`. */
-export type AbortOrigin = "rpc" | "stop"
+/** Who ended a turn: a program by `chat.abort`, a person by `/stop` and `/new`, or a newer message in mode `interrupt`. */
+export type AbortOrigin = "rpc" | "stop" | "interrupt"
 
 /** The turn could not be taken in; nothing of it was stored. */
 export class TurnNotAccepted extends Schema.TaggedError<TurnNotAccepted>()("TurnNotAccepted", {
@@ -73,9 +101,13 @@ export class Turns extends Context.Service<
   {
     /**
      * Stores the request and returns; the session's actor runs it when its turn has come. `false` when this `runId` was
-     * stored before, for the same text to the same agent in the same session.
+     * stored before, for the same text to the same agent in the same session. `queue` says what becomes of it when the
+     * session is busy; without it the message waits for a turn of its own, and nothing folds or drops it.
      */
-    readonly submit: (request: TurnRequest) => Effect.Effect<boolean, TurnNotAccepted | RunIdConflict>
+    readonly submit: (
+      request: TurnRequest,
+      queue?: QueueSetting
+    ) => Effect.Effect<boolean, TurnNotAccepted | RunIdConflict>
     /** Waits for a turn's end; answers from storage when it ended before. */
     readonly await: (runId: RunId, sessionKey: SessionKey) => Effect.Effect<TurnOutcome, TurnNotAccepted>
     /** Whether this `runId` was stored before. */
@@ -107,9 +139,12 @@ export class Turns extends Context.Service<
     /** Number of turns that are queued or running. */
     readonly active: Effect.Effect<number>
     /**
-     * Stops, for the end of the process: running turns get a moment to end and are then cut, to resume at the next start.
-     * Nothing is taken in after it.
+     * Lets running turns come to a place where all that they have done is stored, for the end of the process: none begins
+     * another model call or tool call, one whose answer is there delivers it. Returns how many did not come so far within
+     * so many milliseconds; their last step is done again at the next start. What is submitted afterwards waits for that too.
      */
+    readonly settle: (budgetMs: number) => Effect.Effect<number>
+    /** Stops, for the end of the process: what runs is cut, to resume at the next start. Nothing is taken in after it. */
     readonly suspend: Effect.Effect<void>
   }
 >()("openclaw/services/Turns") {}

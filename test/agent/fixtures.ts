@@ -143,11 +143,15 @@ export const request = (text: string, more: Partial<TurnRequest> = {}): TurnRequ
   ...more
 })
 
+/** Nobody writes while the turn runs. */
+const incoming: TurnSteps["incoming"] = { waiting: Effect.succeed(false), take: () => Effect.succeed([]) }
+
 /** Steps that only run; `names` are those that ran. */
 export const plainSteps = () => {
   const names: Array<string> = []
   const steps: TurnSteps = {
-    step: ({ execute, name }) => Effect.suspend(() => (names.push(name), execute))
+    step: ({ execute, name }) => Effect.suspend(() => (names.push(name), execute)),
+    incoming
   }
   return { steps, names }
 }
@@ -166,7 +170,8 @@ export const journaledSteps = (journal: Map<string, string>, stopBefore?: string
         return Effect.tap(execute, (value) =>
           Effect.map(Effect.orDie(Schema.encodeEffect(codec)(value)), (text) => journal.set(name, text))
         )
-      })
+      }),
+    incoming
   }
   return { steps, ran }
 }

@@ -22,9 +22,9 @@ describe("the book of turns", () => {
       const ledger = yield* Ledger.make
       yield* TestClock.adjust("1500 micros")
       const turn = request("r1", "x")
-      assert.isTrue(yield* ledger.enter(turn))
+      assert.isTrue(yield* ledger.enter(turn, false))
       assert.strictEqual((yield* ledger.begin(turn.runId, true)).startedAt, 1)
-      yield* ledger.requestAbort(turn.sessionKey, "stop", turn.runId)
+      yield* ledger.requestAbort(turn.sessionKey, "stop", [turn.runId])
       yield* ledger.finish(ok(turn, ""))
       const sql = yield* SqlClient.SqlClient
       assert.deepStrictEqual(yield* sql`SELECT abort_requested_at, finished_at FROM turns`, [

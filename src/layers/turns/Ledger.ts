@@ -11,6 +11,7 @@ import type { RunId } from "../../domain/Ids.ts"
 import type { SessionKey } from "../../domain/SessionKey.ts"
 import { type AbortOrigin, TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import { now } from "../now.ts"
+import * as Queueing from "./Queueing.ts"
 
 const RequestJson = Schema.fromJsonString(TurnRequest)
 const encodeRequest = Schema.encodeSync(RequestJson)
@@ -31,6 +32,10 @@ export interface Begun {
   readonly outcome: TurnOutcome | undefined
   /** Nothing is left to do: the reply was delivered as well. */
   readonly finished: boolean
+  /** How the turn waited; `null` when nothing may fold or drop it. */
+  readonly queue: Queueing.Waits | null
+  /** What else it answers was settled at an earlier start. */
+  readonly gathered: boolean
 }
 
 interface Row {
@@ -44,32 +49,56 @@ interface Row {
   readonly abort_origin: string | null
   readonly outcome: string | null
   readonly finished_at: number | null
+  readonly queue: Queueing.Waits | null
+  readonly takes: number
 }
+
+const origins: ReadonlyArray<AbortOrigin> = ["rpc", "stop", "interrupt"]
 
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
+  const queue = yield* Queueing.make
 
   // The rows are this program's own: one that does not decode is a defect.
   const outcomeOf = (text: string | null) => (text === null ? Effect.undefined : Effect.orDie(decodeOutcome(text)))
+
+  const abortOf = (row: Pick<Row, "abort_requested_at" | "abort_origin">): AbortOrigin | undefined =>
+    row.abort_requested_at === null ? undefined : (origins.find((origin) => origin === row.abort_origin) ?? "rpc")
 
   const begun = Effect.fnUntraced(function* (row: Row): Effect.fn.Return<Begun> {
     return {
       attempts: row.attempts,
       startedAt: row.started_at ?? 0,
-      abort: row.abort_requested_at === null ? undefined : row.abort_origin === "stop" ? "stop" : "rpc",
+      abort: abortOf(row),
       outcome: yield* outcomeOf(row.outcome),
-      finished: row.finished_at !== null
+      finished: row.finished_at !== null,
+      queue: row.queue,
+      gathered: row.takes === 1
     }
   })
 
+  /** Ends a turn and the messages that it took in, as part of the caller's transaction. The outcomes of these are returned. */
+  const finish = Effect.fnUntraced(function* (outcome: TurnOutcome) {
+    const finished = yield* sql<Pick<Row, "takes">>`
+      UPDATE turns SET outcome = ${encodeOutcome(outcome)}, finished_at = ${yield* now}
+      WHERE run_id = ${outcome.runId} AND finished_at IS NULL RETURNING takes`
+    return finished[0]?.takes === 1 ? yield* queue.close(outcome) : []
+  })
+
   return {
-    /** Enters a turn. `false` when its id is in the book already. */
-    enter: Effect.fnUntraced(function* (request: TurnRequest) {
+    queue,
+    finish,
+    /** The same, by itself. */
+    end: (outcome: TurnOutcome) => Effect.asVoid(sql.withTransaction(finish(outcome))),
+
+    /** Enters a turn. `false` when its id is in the book already. `foldable`: the session's queue decides about it. */
+    enter: Effect.fnUntraced(function* (request: TurnRequest, foldable: boolean) {
       const entered = yield* sql`
         INSERT INTO turns ${sql.insert({
           run_id: request.runId,
           session_key: request.sessionKey,
           request: encodeRequest(request),
+          queue: foldable ? "followup" : null,
           submitted_at: yield* now
         })} ON CONFLICT (run_id) DO NOTHING RETURNING seq`
       return entered.length > 0
@@ -124,21 +153,24 @@ export const make = Effect.gen(function* () {
         UPDATE turns SET outcome = ${encodeOutcome(outcome)} WHERE run_id = ${outcome.runId} AND finished_at IS NULL`
     }),
 
-    finish: Effect.fnUntraced(function* (outcome: TurnOutcome) {
-      yield* sql`
-        UPDATE turns SET outcome = ${encodeOutcome(outcome)}, finished_at = ${yield* now}
-        WHERE run_id = ${outcome.runId} AND finished_at IS NULL`
-    }),
+    /** Who wants a turn to end. */
+    abortOf: (runId: RunId) =>
+      Effect.map(
+        sql<Row>`SELECT abort_requested_at, abort_origin FROM turns WHERE run_id = ${runId}`,
+        (rows) => rows[0] && abortOf(rows[0])
+      ),
 
     /**
-     * Notes that turns are to end: the one named, or else all of the session that have not ended. They are returned, the
-     * oldest first.
+     * Notes that turns are to end: those named, or else all of the session that have not ended. They are returned, the
+     * oldest first. A message that another turn took in ends with that one only.
      */
-    requestAbort: Effect.fnUntraced(function* (sessionKey: SessionKey, origin: AbortOrigin, runId: RunId | undefined) {
-      const which =
-        runId === undefined
-          ? sql`session_key = ${sessionKey} AND finished_at IS NULL`
-          : sql`run_id = ${runId} AND session_key = ${sessionKey} AND finished_at IS NULL`
+    requestAbort: Effect.fnUntraced(function* (
+      sessionKey: SessionKey,
+      origin: AbortOrigin,
+      runIds: ReadonlyArray<RunId> | undefined
+    ) {
+      const open = sql`session_key = ${sessionKey} AND finished_at IS NULL AND taken_by IS NULL`
+      const which = runIds === undefined ? open : sql.and([sql.in("run_id", runIds), open])
       const rows = yield* sql<Row>`
         UPDATE turns SET
           abort_requested_at = COALESCE(abort_requested_at, ${yield* now}),
@@ -152,7 +184,8 @@ export const make = Effect.gen(function* () {
     cancel: Effect.fnUntraced(function* (outcome: TurnOutcome) {
       const cancelled = yield* sql`
         UPDATE turns SET outcome = ${encodeOutcome(outcome)}, finished_at = ${yield* now}
-        WHERE run_id = ${outcome.runId} AND started_at IS NULL AND finished_at IS NULL RETURNING seq`
+        WHERE run_id = ${outcome.runId} AND started_at IS NULL AND finished_at IS NULL AND taken_by IS NULL
+        RETURNING seq`
       return cancelled.length > 0
     }),
 

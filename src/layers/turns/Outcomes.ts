@@ -8,7 +8,7 @@ import type { TranscriptMessage } from "../../protocol/methods/chat.ts"
 import type { PartialText } from "../../services/AgentRunner.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Sessions, type SessionStorageFailed } from "../../services/Sessions.ts"
-import type { AbortOrigin, TurnOutcome, TurnRequest } from "../../services/Turns.ts"
+import type { AbortOrigin, Folded, TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 
 interface Run {
   readonly request: TurnRequest
@@ -34,8 +34,11 @@ const remember = Effect.fnUntraced(function* (run: Pick<Run, "request">, message
   yield* sessions.append([{ sessionKey, runId, dedupeKey: `${runId}:ended`, message: { ...message, idempotencyKey } }])
 })
 
-/** The message of a turn, as the transcript keeps it. */
-export const userEntry = ({ receivedAt, replyTo, runId, sender, sessionKey, text }: TurnRequest) => {
+/** The message of a turn, as the transcript keeps it. `folded`: why it has no reply of its own. */
+export const userEntry = (
+  { receivedAt, replyTo, runId, sender, sessionKey, text }: Omit<TurnRequest, "agentId">,
+  folded?: Folded
+) => {
   const dedupeKey = `${runId}:user`
   // Without a chat it was a program of the owner's.
   const writer =
@@ -45,7 +48,9 @@ export const userEntry = ({ receivedAt, replyTo, runId, sender, sessionKey, text
     content: text,
     timestamp: receivedAt,
     idempotencyKey: dedupeKey,
-    ...(writer === undefined ? undefined : { __openclaw: writer })
+    ...(writer === undefined && folded === undefined
+      ? undefined
+      : { __openclaw: { ...writer, ...(folded === undefined ? undefined : { folded }) } })
   }
   return { sessionKey, runId, dedupeKey, message }
 }
@@ -53,14 +58,25 @@ export const userEntry = ({ receivedAt, replyTo, runId, sender, sessionKey, text
 export const abortedOutcome = (
   turn: Pick<TurnRequest, "runId" | "sessionKey">,
   text: string,
-  durationMs: number
+  durationMs: number,
+  folded?: Folded
 ): TurnOutcome => ({
   runId: turn.runId,
   sessionKey: turn.sessionKey,
   status: "aborted",
   text,
   toolCalls: 0,
-  durationMs: Math.max(0, Math.round(durationMs))
+  durationMs: Math.max(0, Math.round(durationMs)),
+  ...(folded === undefined ? undefined : { folded })
+})
+
+/** A message that ended with another's turn: whoever follows its own run need not wait any longer. */
+export const announceFolded = Effect.fnUntraced(function* ({ folded, runId, sessionKey, status, text }: TurnOutcome) {
+  const bus = yield* EventBus
+  const run = { runId, sessionKey, seq: 1 }
+  if (status === "error") return yield* bus.publish("chat", { ...run, state: "error", errorMessage: text })
+  const state = status === "ok" ? "final" : "aborted"
+  yield* bus.publish("chat", { ...run, state, ...(folded === undefined ? undefined : { stopReason: folded.how }) })
 })
 
 /** Tells everyone that a turn was ended. `text` is all that it had said. */
@@ -114,7 +130,8 @@ export const aborted = Effect.fnUntraced(function* (
   const now = yield* Clock.currentTimeMillis
   yield* keepUnstored(run, origin)
   yield* announceAborted(request, { origin, seq: partial.seq + 1, startedAt, text: partial.text })
-  return abortedOutcome(request, partial.text, now - startedAt)
+  const folded = origin === "interrupt" ? ({ how: "interrupted" } as const) : undefined
+  return abortedOutcome(request, partial.text, now - startedAt, folded)
 })
 
 /** The turn could not be finished. `text` is the plain sentence that the user reads. */

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Rpc from "effect/rpc/Rpc"
 import { RunId } from "../../domain/Ids.ts"
 import type { SessionKey } from "../../domain/SessionKey.ts"
-import { TurnOutcome } from "../../services/Turns.ts"
+import { TurnOutcome, type TurnRequest } from "../../services/Turns.ts"
 import type { Ledger } from "./Ledger.ts"
 import { engineStored, stored } from "./Patience.ts"
 import { defectText, isOwnFault, TurnWorkflow } from "./TurnWorkflow.ts"
@@ -44,8 +44,37 @@ export const layer = (ledger: Ledger) => {
       toolCalls: 0,
       durationMs: 0
     }
-    yield* stored("ending a broken turn", ledger.finish(outcome))
+    yield* stored("ending a broken turn", ledger.end(outcome))
     return outcome
+  })
+
+  const run = (request: TurnRequest) =>
+    engineStored("running a turn", TurnWorkflow.execute(request)).pipe(
+      Effect.catchCauseIf(isOwnFault, (cause) => broken(request.runId, request.sessionKey, cause))
+    )
+
+  /**
+   * Runs what comes next in the session until the turn named has ended. The mailbox only wakes: its order is that of its
+   * ids, which are made of the wall clock, and a clock can be set back. The book knows the order of arrival.
+   */
+  const upTo = Effect.fnUntraced(function* (runId: RunId, sessionKey: SessionKey) {
+    let ran: RunId | undefined
+    while (true) {
+      const entry = yield* stored("reading a turn", ledger.find(runId))
+      if (entry === undefined) return yield* Effect.die(`turn ${runId} is in no book`)
+      // Ended before it had begun, for example: the engine need not hear of it.
+      if (entry.finished && entry.outcome !== undefined) return entry.outcome
+      const next = yield* stored("reading what comes next", ledger.queue.next(sessionKey))
+      if (next === undefined) return yield* Effect.die(`nothing comes before turn ${runId}, nor it itself`)
+      if (next.quietMs > 0) {
+        yield* Effect.sleep(next.quietMs)
+        continue
+      }
+      const outcome = yield* run(next.request)
+      // The engine remembers its end and the book does not: a copy of the one, an older one of the other.
+      if (ran === next.runId) yield* stored("ending a turn", ledger.end(outcome))
+      ran = next.runId
+    }
   })
 
   return SessionActor.toLayer(
@@ -54,13 +83,7 @@ export const layer = (ledger: Ledger) => {
       const sessionKey = address.entityId as string as SessionKey
       return SessionActor.of({
         turn: ({ payload: { runId } }) =>
-          Effect.gen(function* () {
-            const entry = yield* stored("reading a turn", ledger.find(runId))
-            if (entry === undefined) return yield* Effect.die(`turn ${runId} is in no book`)
-            // Ended before it had begun, for example: the engine need not hear of it.
-            if (entry.finished && entry.outcome !== undefined) return entry.outcome
-            return yield* engineStored("running a turn", TurnWorkflow.execute(entry.request))
-          }).pipe(Effect.catchCauseIf(isOwnFault, (cause) => broken(runId, sessionKey, cause)))
+          Effect.catchCauseIf(upTo(runId, sessionKey), isOwnFault, (cause) => broken(runId, sessionKey, cause))
       })
     })
   )

@@ -23,6 +23,7 @@ import { type AbortOrigin, TurnOutcome, TurnRequest } from "../../services/Turns
 import * as Delivery from "./Delivery.ts"
 import * as GivingUp from "./GivingUp.ts"
 import type { Begun, Ledger } from "./Ledger.ts"
+import * as Incoming from "./Incoming.ts"
 import * as Outcomes from "./Outcomes.ts"
 import { engineStored, stored } from "./Patience.ts"
 import type { Running, RunningTurn } from "./Running.ts"
@@ -61,15 +62,18 @@ export const isOwnFault = <E>(cause: Cause.Cause<E>): boolean => !Cause.hasInter
 type EngineServices = WorkflowEngine.WorkflowEngine | WorkflowEngine.WorkflowInstance
 
 /** The steps of a turn are activities of its workflow. */
-const makeSteps = Effect.gen(function* () {
+const makeStep = Effect.fnUntraced(function* ({ checkpoint }: RunningTurn) {
   const engine = yield* WorkflowEngine.WorkflowEngine
   const instance = yield* WorkflowEngine.WorkflowInstance
   const step: TurnSteps["step"] = ({ execute, name, success }) =>
-    engineStored(`keeping step ${name}`, Activity.make({ name: `step/${name}`, success, execute })).pipe(
+    Effect.andThen(
+      checkpoint,
+      engineStored(`keeping step ${name}`, Activity.make({ name: `step/${name}`, success, execute }))
+    ).pipe(
       Effect.provideService(WorkflowEngine.WorkflowEngine, engine),
       Effect.provideService(WorkflowEngine.WorkflowInstance, instance)
     )
-  return { step }
+  return step
 })
 
 export const make = Effect.fnUntraced(function* (
@@ -85,6 +89,7 @@ export const make = Effect.fnUntraced(function* (
   const bus = yield* EventBus
   const supervisor = yield* Supervisor
   const givingUp = yield* GivingUp.make
+  const incoming = yield* Incoming.make(ledger)
 
   const ending = (request: TurnRequest, startedAt: number) =>
     Effect.map(runner.partialText(request.runId), (partial) => ({
@@ -115,7 +120,9 @@ export const make = Effect.fnUntraced(function* (
         Effect.gen(function* () {
           const begun = yield* ledger.begin(runId, charged)
           if (begun.finished) return begun
-          yield* sessions.append([Outcomes.userEntry(request)])
+          const dropped = begun.queue === "dropped" ? ({ how: "dropped" } as const) : undefined
+          yield* sessions.append([Outcomes.userEntry(request, dropped)])
+          yield* incoming.gather(request, begun)
           yield* sessions.touch(sessionKey, {
             status: "running",
             lastRunId: runId,
@@ -139,7 +146,7 @@ export const make = Effect.fnUntraced(function* (
   /** The agent's result, or how the turn ended without one. Interruption from outside leaves the turn to be resumed. */
   const run = Effect.fnUntraced(function* (request: TurnRequest, begun: Begun, turn: RunningTurn) {
     const { startedAt } = begun
-    const steps = yield* makeSteps
+    const steps: TurnSteps = { step: yield* makeStep(turn), incoming: incoming.of(request) }
     const elapsed = (yield* Clock.currentTimeMillis) - startedAt
     const limit = request.timeoutMs ?? 0
     const remaining = Math.max(limit - elapsed, Math.min(limit, leastAfterRestartMs))
@@ -184,7 +191,9 @@ export const make = Effect.fnUntraced(function* (
       ? yield* conclude.aborted(request, begun.startedAt, begun.abort)
       : isGuilty
         ? yield* giveUp(request, begun)
-        : yield* run(request, begun, turn)
+        : begun.queue === "dropped"
+          ? yield* incoming.drop(request, begun.startedAt, conclude.failed)
+          : yield* run(yield* incoming.withGathered(request, begun), begun, turn)
     // Without a delivery the turn is finished next, and its result is kept with that.
     if (isDelivered(request, outcome)) yield* stored("keeping a turn's result", ledger.decide(outcome))
     return outcome
@@ -199,7 +208,8 @@ export const make = Effect.fnUntraced(function* (
   ) {
     if (!isDelivered(request, outcome)) return undefined
     const aborted = { _tag: "NotDelivered", message: "aborted before it was delivered" } as const
-    if (begun.abort) return aborted
+    // The book is asked again, for an abort counts from its commit on, whoever was to carry it out.
+    if (begun.abort ?? (yield* stored("looking for an abort", ledger.abortOf(request.runId)))) return aborted
     if (begun.attempts > 2 * options.maxAttempts) {
       return { _tag: "NotDelivered", message: "delivering it stopped the Gateway each time" } as const
     }
@@ -215,13 +225,12 @@ export const make = Effect.fnUntraced(function* (
     return yield* Effect.raceFirst(delivery, Effect.as(Deferred.await(turn.abort), aborted))
   })
 
-  const finish = (outcome: TurnOutcome) => {
+  const finish = Effect.fnUntraced(function* (outcome: TurnOutcome) {
     const undelivered = outcome.undelivered === undefined ? undefined : `reply not delivered: ${outcome.undelivered}`
-    return stored(
+    const folded = yield* stored(
       "finishing a turn",
       sql.withTransaction(
-        Effect.andThen(
-          ledger.finish(outcome),
+        Effect.tap(ledger.finish(outcome), () =>
           sessions.touch(outcome.sessionKey, {
             status: statusOf(outcome, undelivered),
             lastRunError: undelivered ?? (outcome.status === "error" ? outcome.text : undefined),
@@ -232,7 +241,8 @@ export const make = Effect.fnUntraced(function* (
         )
       )
     )
-  }
+    yield* Effect.forEach(folded, Outcomes.announceFolded, { discard: true }).pipe(Effect.provideService(EventBus, bus))
+  })
 
   const typing = (request: TurnRequest): Effect.Effect<void, never, Scope.Scope> =>
     request.replyTo === undefined
@@ -264,6 +274,8 @@ export const make = Effect.fnUntraced(function* (
     request: TurnRequest
   ): Effect.fn.Return<TurnOutcome, never, EngineServices | Scope.Scope> {
     const turn = yield* running.enter(request.runId)
+    // A turn that was aborted only has to be told so.
+    yield* Effect.raceFirst(turn.checkpoint, Effect.asVoid(Deferred.await(turn.abort)))
     // Who is to be ended need not wait for leave to begin.
     const pass = yield* Effect.raceFirst(trials.enter(request.runId), Effect.as(Deferred.await(turn.abort), noPass))
     const begun = yield* begin(request, pass.charged)

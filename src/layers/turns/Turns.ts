@@ -7,10 +7,13 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as FiberSet from "effect/FiberSet"
 import * as PubSub from "effect/PubSub"
+import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { RunId } from "../../domain/Ids.ts"
+import type { SessionKey } from "../../domain/SessionKey.ts"
 import { AgentRunner } from "../../services/AgentRunner.ts"
 import type { Channels } from "../../services/ChannelRouter.ts"
 import { EventBus } from "../../services/EventBus.ts"
@@ -27,6 +30,7 @@ import {
 import * as Engine from "./Engine.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Outcomes from "./Outcomes.ts"
+import { stored } from "./Patience.ts"
 import { defaultPolicy } from "../channels/deliverPatiently.ts"
 import * as Pruning from "./Pruning.ts"
 import * as RunningTurns from "./Running.ts"
@@ -37,6 +41,8 @@ import * as TurnWorkflow from "./TurnWorkflow.ts"
 /** What is left out has its default: how often a turn is tried, how long it is remembered, … */
 export type TurnsOptions = Partial<TurnWorkflow.TurnOptions & Pruning.PruningOptions>
 
+/** Milliseconds that the engine has for its own end; the turns had their time in `settle`. */
+const shutdownGraceMs = 200
 const abortPatience = "10 seconds"
 /** How often somebody who waits for a turn looks it up besides. */
 const bookEvery = "5 seconds"
@@ -52,6 +58,16 @@ type Needs = AgentRunner | Channels | EventBus | Sessions | Supervisor | SqlClie
 
 const notAccepted = (doing: string) => (error: { readonly message: string }) =>
   new TurnNotAccepted({ message: `${doing} failed: ${error.message}` })
+
+/** What is to end, and for whom. */
+interface Ending {
+  readonly origin: AbortOrigin
+  /** All that have not ended when left out. */
+  readonly runIds?: ReadonlyArray<RunId>
+  readonly seal?: boolean
+  /** The message for which the others have to go. */
+  readonly into?: RunId
+}
 
 /** What makes two requests one message. When it came and how it is to be answered may differ from one try to the next. */
 const isSame = (request: TurnRequest, stored: TurnRequest | undefined): boolean =>
@@ -74,19 +90,6 @@ const make = Effect.fnUntraced(function* (
 
   const { keep } = yield* Pruning.make(pruning)
   yield* supervisor.supervise("turns/pruning", keep, { restart: "always" })
-
-  const submit: Turns["Service"]["submit"] = Effect.fn("Turns.submit")(
-    function* (request) {
-      return yield* Effect.gen(function* () {
-        const { runId, sessionKey } = request
-        const isNew = yield* ledger.enter(request)
-        if (isNew) yield* actor(sessionKey).turn({ runId }, { discard: true })
-        else if (!isSame(request, (yield* ledger.find(runId))?.request)) return yield* new RunIdConflict({ runId })
-        return isNew
-      }).pipe(sql.withTransaction)
-    },
-    Effect.mapError((error) => (error._tag === "RunIdConflict" ? error : notAccepted("storing the message")(error)))
-  )
 
   /** Turns that ended without having begun: their actor answers for them only when it comes to them. */
   const cancelled = yield* PubSub.unbounded<TurnOutcome>()
@@ -114,7 +117,7 @@ const make = Effect.fnUntraced(function* (
   const cancel = (request: TurnRequest, outcome: TurnOutcome) =>
     Effect.gen(function* () {
       if (!(yield* ledger.cancel(outcome))) return false
-      yield* sessions.append([Outcomes.userEntry(request)])
+      yield* sessions.append([Outcomes.userEntry(request, outcome.folded)])
       return true
     }).pipe(sql.withTransaction)
 
@@ -132,31 +135,79 @@ const make = Effect.fnUntraced(function* (
   })
 
   /** Ends a turn as far as the book and the transcript go; what is left to do is returned. */
-  const endOne = Effect.fnUntraced(function* (target: TurnRequest, origin: AbortOrigin, seal: boolean) {
-    const outcome = Outcomes.abortedOutcome(target, "", 0)
+  const endOne = Effect.fnUntraced(function* (target: TurnRequest, { into, origin, seal }: Ending) {
+    const outcome = Outcomes.abortedOutcome(target, "", 0, into && { how: "interrupted", into })
     if (yield* cancel(target, outcome)) {
       const announced = Outcomes.announceAborted(target, { origin, seq: 1, text: "" })
       return Effect.andThen(PubSub.publish(cancelled, outcome), Effect.provideService(announced, EventBus, bus))
     }
-    const partial = seal ? yield* runner.partialText(target.runId) : undefined
+    const partial = seal === true ? yield* runner.partialText(target.runId) : undefined
     if (partial !== undefined) {
       yield* Effect.provideService(Outcomes.keepUnstored({ request: target, partial }, origin), Sessions, sessions)
     }
     return endRunning(target.runId, origin)
   })
 
+  /** Aborts that are committed are carried out here, whatever becomes of the one who asked. */
+  const committed = yield* Queue.unbounded<{
+    readonly runIds: ReadonlyArray<RunId>
+    readonly carryOut: Effect.Effect<void>
+  }>()
+  const deeds = yield* FiberSet.make()
+  const isCommitted = (runIds: ReadonlyArray<RunId>) =>
+    Effect.map(sql.withTransaction(Effect.forEach(runIds, ledger.abortOf)), (found) =>
+      found.some((origin) => origin !== undefined)
+    )
+  const carryOutNext = Effect.gen(function* () {
+    const { carryOut, runIds } = yield* Queue.take(committed)
+    // As a transaction the look waits for the one that it is about; one that was rolled back has noted nothing.
+    const holds = yield* stored("looking for aborted turns", isCommitted(runIds))
+    if (holds) yield* FiberSet.run(deeds, carryOut, { startImmediately: true })
+  })
+  yield* supervisor.supervise("turns/aborts", Effect.forever(carryOutNext), { restart: "always" })
+
+  const endAll = Effect.fnUntraced(function* (sessionKey: SessionKey, how: Ending) {
+    const targets = yield* ledger.requestAbort(sessionKey, how.origin, how.runIds)
+    const runIds = targets.map((target) => target.runId)
+    const deeds = yield* Effect.forEach(targets, (target) => endOne(target, how))
+    const done = yield* Deferred.make<void>()
+    // What only waited is told first; the running turn may take its time.
+    const carryOut = Effect.forEach(deeds.toReversed(), (deed) => deed, { discard: true }).pipe(
+      Effect.ensuring(Deferred.succeed(done, undefined))
+    )
+    if (runIds.length > 0) yield* Queue.offer(committed, { runIds, carryOut })
+    const waits = Effect.asVoid(Effect.timeoutOption(Deferred.await(done), abortPatience))
+    return { runIds, carryOut: runIds.length === 0 ? Effect.void : waits }
+  })
+
   const requestAbort: Turns["Service"]["requestAbort"] = Effect.fn("Turns.requestAbort")(
-    function* (sessionKey, { origin, runId, seal }) {
-      const targets = yield* ledger.requestAbort(sessionKey, origin, runId)
-      const deeds = yield* Effect.forEach(targets, (target) => endOne(target, origin, seal === true))
-      return {
-        runIds: targets.map((target) => target.runId),
-        // What only waited is told first; the running turn may take its time.
-        carryOut: Effect.forEach(deeds.toReversed(), (deed) => deed, { discard: true })
-      }
-    },
+    (sessionKey, { origin, runId, seal }) =>
+      endAll(sessionKey, {
+        origin,
+        ...(runId === undefined ? undefined : { runIds: [runId] }),
+        ...(seal === undefined ? undefined : { seal })
+      }),
     (effect) => sql.withTransaction(effect),
     Effect.mapError(notAccepted("ending the turn"))
+  )
+
+  const submit: Turns["Service"]["submit"] = Effect.fn("Turns.submit")(
+    function* (request, queue) {
+      return yield* Effect.gen(function* () {
+        const { runId, sessionKey } = request
+        if (!(yield* ledger.enter(request, queue !== undefined))) {
+          if (isSame(request, (yield* ledger.find(runId))?.request)) return false
+          return yield* new RunIdConflict({ runId })
+        }
+        if (queue !== undefined) {
+          const ends = yield* ledger.queue.arrange(request, queue)
+          if (ends.length > 0) yield* endAll(sessionKey, { origin: "interrupt", runIds: ends, into: runId })
+        }
+        yield* actor(sessionKey).turn({ runId }, { discard: true })
+        return true
+      }).pipe(sql.withTransaction)
+    },
+    Effect.mapError((error) => (error._tag === "RunIdConflict" ? error : notAccepted("storing the message")(error)))
   )
 
   const abort: Turns["Service"]["abort"] = Effect.fn("Turns.abort")(function* (sessionKey, how) {
@@ -177,7 +228,8 @@ const make = Effect.fnUntraced(function* (
     requestAbort,
     abort,
     inFlight,
-    active: Effect.orDie(ledger.countActive)
+    active: Effect.orDie(ledger.countActive),
+    settle: Effect.fn("Turns.settle")(running.settle)
   }
 })
 
@@ -199,8 +251,9 @@ const suspendable = <R>(running: Layer.Layer<Running, never, R>): Layer.Layer<Tu
         )
       return {
         ...turns,
-        submit: (request) => open(turns.submit(request)),
+        submit: (request, queue) => open(turns.submit(request, queue)),
         await: (runId, sessionKey) => open(turns.await(runId, sessionKey)),
+        settle: turns.settle,
         suspend: Effect.withSpan(Scope.close(scope, Exit.void), "Turns.suspend")
       }
     })
@@ -227,4 +280,4 @@ export const layerOn = (options: TurnsOptions = {}): Layer.Layer<Turns, never, N
 
 /** Turns in this process alone, kept in the database of the `SqlClient`. */
 export const layer = (options: TurnsOptions & Engine.EngineOptions = {}): Layer.Layer<Turns, never, Needs> =>
-  suspendable(runningOn(options).pipe(Layer.provide(Engine.layer(options))))
+  suspendable(runningOn(options).pipe(Layer.provide(Engine.layer({ shutdownGraceMs, ...options }))))

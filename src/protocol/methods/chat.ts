@@ -46,8 +46,14 @@ export const TranscriptMessage = Schema.Struct({
   isError: Schema.optional(Schema.Boolean),
   runId: optionalText,
   idempotencyKey: optionalText,
-  /** Who wrote a user's message, where the channel says so. */
-  __openclaw: Schema.optional(Schema.Struct({ senderId: optionalText, senderName: optionalText })),
+  /** Who wrote a user's message, where the channel says so, and what became of one that has no reply of its own. */
+  __openclaw: Schema.optional(
+    Schema.Struct({
+      senderId: optionalText,
+      senderName: optionalText,
+      folded: Schema.optional(Schema.Struct({ how: Schema.String, into: optionalText }))
+    })
+  ),
   /** The text of a turn that somebody ended: it is not all that would have come. */
   openclawAbort: Schema.optional(
     Schema.Struct({ aborted: Schema.Literal(true), origin: Schema.String, runId: Schema.NonEmptyString })
