@@ -3,6 +3,7 @@
  */
 import * as Command from "effect/cli/Command"
 import { agent } from "./commands/agent.ts"
+import { backup } from "./commands/backup.ts"
 import { channels } from "./commands/channels.ts"
 import { completion } from "./commands/completion.ts"
 import { config } from "./commands/config.ts"
@@ -35,6 +36,7 @@ export const root = Command.make("openclaw").pipe(
     channels,
     sessions,
     config,
+    backup,
     completion(tree),
     demo
   ]),

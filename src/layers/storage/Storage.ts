@@ -28,6 +28,9 @@ export const layer = (
 /** The database's file inside the state directory, as OpenClaw places it. */
 export const DATABASE = ["state", "openclaw.sqlite"] as const
 
+/** Stands in the state directory while a backup is put in its place. */
+export const RESTORE_NOTE = "restore-in-progress.json"
+
 /** The database of the state directory; its folder is made when it is missing. */
 export const layerStateDir: Layer.Layer<
   SqlClient.SqlClient | StorageHealth,
@@ -35,8 +38,15 @@ export const layerStateDir: Layer.Layer<
   StateDir | FileSystem.FileSystem
 > = Layer.unwrap(
   Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
     const state = yield* StateDir
-    yield* securePrivateDirectory(yield* FileSystem.FileSystem, state.path(DATABASE[0]))
+    if (yield* Effect.orElseSucceed(fs.exists(state.path(RESTORE_NOTE)), () => false)) {
+      return yield* new Sqlite.DatabaseUnusable({
+        file: state.path(...DATABASE),
+        message: `restoring a backup into ${state.root} was cut off half-way. What was there before is in the folders before-restore-… inside it.\nFix: run \`openclaw backup restore <archive>\` again; it begins anew and deletes nothing.`
+      })
+    }
+    yield* securePrivateDirectory(fs, state.path(DATABASE[0]))
     return layer({ filename: state.path(...DATABASE) })
   })
 )

@@ -1,0 +1,178 @@
+/**
+ * Making a backup, beside a running Gateway or without one.
+ */
+import * as Fs from "node:fs"
+import * as NodePath from "node:path"
+import { backup, DatabaseSync } from "node:sqlite"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import { VERSION } from "../../domain/Version.ts"
+import { StateDir } from "../../services/StateDir.ts"
+import { problemsOf } from "../storage/databaseFile.ts"
+import { DATABASE } from "../storage/Storage.ts"
+import { attempt, attemptPromise, failed, sha256, type Source, write } from "./archive.ts"
+import { CONFIG, encode, type Manifest, STATE } from "./Manifest.ts"
+
+/** Logs, locks, half-written files, SQLite's companions (their content is in the copy), and what restoring puts aside. */
+const passedOver =
+  /^(?:logs|gateway\.lock(?:\..*)?|.*\.tmp|.*-(?:wal|shm|journal)|\.restoring-.*|before-restore-.*|restore-in-progress\.json)$/
+
+const magic = "SQLite format 3\0"
+
+const isDatabase = (file: string): boolean => {
+  const fd = Fs.openSync(file, Fs.constants.O_RDONLY | (Fs.constants.O_NOFOLLOW ?? 0))
+  const start = Buffer.alloc(magic.length)
+  const length = Fs.readSync(fd, start, 0, magic.length, 0)
+  Fs.closeSync(fd)
+  return length === magic.length && start.toString("latin1") === magic
+}
+
+interface Found {
+  readonly files: ReadonlyArray<string>
+  readonly skipped: ReadonlyArray<string>
+}
+
+/** Files below a folder, as paths relative to it with `/`. Links are not followed. */
+const look = (root: string): Found => {
+  const files: Array<string> = []
+  const skipped: Array<string> = []
+  const walk = (folder: string) => {
+    for (const entry of Fs.readdirSync(NodePath.join(root, folder), { withFileTypes: true })) {
+      const path = folder === "" ? entry.name : `${folder}/${entry.name}`
+      if (passedOver.test(entry.name)) continue
+      if (entry.isDirectory()) walk(path)
+      else if (entry.isFile()) files.push(path)
+      else skipped.push(path)
+    }
+  }
+  walk("")
+  return { files: files.sort(), skipped }
+}
+
+/** A copy of a database as it is at one instant, whatever others write to it meanwhile; checked from end to end. */
+const copyDatabase = Effect.fnUntraced(function* (from: string, to: string) {
+  yield* attempt(`copying ${from} failed`, () => Fs.closeSync(Fs.openSync(to, "wx", 0o600)))
+  yield* Effect.acquireUseRelease(
+    attempt(`opening ${from} failed`, () => new DatabaseSync(from, { readOnly: true, timeout: 5_000 })),
+    // All pages in one step: several would begin anew with each commit in between.
+    (db) => attemptPromise(`copying ${from} failed`, () => backup(db, to, { rate: 2 ** 31 - 1 })),
+    (db) => Effect.sync(() => db.close())
+  )
+  return yield* Effect.acquireUseRelease(
+    attempt(`opening the copy of ${from} failed`, () => new DatabaseSync(to)),
+    Effect.fnUntraced(function* (db) {
+      yield* attempt(`checking the copy of ${from} failed`, () => db.exec("PRAGMA journal_mode = DELETE"))
+      const problems = yield* Effect.mapError(problemsOf(db, "integrity_check", 5), ({ message }) => failed(message))
+      if (problems.length === 0) return
+      return yield* failed(
+        `${from} is damaged, so no backup was made of it: ${problems.join("; ")}.\nFix: restore an earlier backup with \`openclaw backup restore <archive>\`.`
+      )
+    }),
+    (db) => Effect.sync(() => db.close())
+  ).pipe(
+    Effect.mapError((error) =>
+      error.message.includes(from) ? error : failed(`${from} is damaged, so no backup was made of it: ${error.message}`)
+    )
+  )
+})
+
+/** Number of the newest migration in a database of ours. */
+export const schemaOf = (file: string) =>
+  Effect.acquireUseRelease(
+    attempt(`opening ${file} failed`, () => new DatabaseSync(file, { readOnly: true })),
+    (db) =>
+      attempt(`${file} is no database of openclaw's`, () =>
+        Number(db.prepare("SELECT MAX(migration_id) AS id FROM openclaw_migrations").get()?.["id"] ?? 0)
+      ),
+    (db) => Effect.sync(() => db.close())
+  )
+
+export interface CreateOptions {
+  /** Absolute path of the archive. */
+  readonly archive: string
+  /** Absolute path of the configuration file in use. */
+  readonly configFile: string
+}
+
+export interface Created {
+  readonly manifest: Manifest
+  /** Bytes of the archive. */
+  readonly bytes: number
+}
+
+const isRunning = Effect.flatMap(StateDir, (state) =>
+  Effect.scoped(state.own).pipe(
+    Effect.as(false),
+    Effect.catchTag("GatewayAlreadyRunning", () => Effect.succeed(true))
+  )
+)
+
+/** A private folder beside the archive that goes away with the scope. */
+const workshop = (archive: string) =>
+  Effect.acquireRelease(
+    attempt(`making a folder beside ${archive} failed`, () => Fs.mkdtempSync(`${archive}.tmp-`)),
+    (folder) => Effect.sync(() => Fs.rmSync(folder, { recursive: true, force: true }))
+  )
+
+/** Makes a backup of the state directory and the configuration. There is no archive unless it is whole. */
+export const create = Effect.fn("Backup.create")(function* (options: CreateOptions) {
+  const { archive, configFile } = options
+  const { root } = yield* StateDir
+  const database = DATABASE.join("/")
+  if (Fs.existsSync(archive)) return yield* failed(`${archive} exists already; it is not replaced.`)
+  if (`${archive}/`.startsWith(`${root}/`)) {
+    return yield* failed(
+      `${archive} would lie inside the state directory that it is a backup of.\nFix: name another place with --output.`
+    )
+  }
+  const gatewayRunning = yield* isRunning
+  const folder = yield* workshop(archive)
+  const found = yield* attempt(`looking through ${root} failed`, () => look(root))
+  if (!found.files.includes(database)) {
+    return yield* failed(`there is nothing to back up: ${NodePath.join(root, ...DATABASE)} does not exist.`)
+  }
+  const files: Array<Manifest["files"][number]> = []
+  const sources: Array<Source> = []
+  const add = Effect.fnUntraced(function* (from: string, path: string) {
+    const copy = NodePath.join(folder, String(files.length))
+    const kind = (yield* attempt(`reading ${from} failed`, () => isDatabase(from))) ? "database" : "file"
+    if (kind === "database") yield* copyDatabase(from, copy)
+    else yield* attempt(`copying ${from} failed`, () => Fs.copyFileSync(from, copy, Fs.constants.COPYFILE_EXCL))
+    const { size } = yield* attempt(`reading ${from} failed`, () => Fs.statSync(copy))
+    files.push({ path, kind, size, sha256: yield* sha256(copy) })
+    sources.push({ name: path, file: copy, size })
+  })
+  // The database first: what it names is there then, or was delivered and is named no more.
+  for (const path of [database, ...found.files.filter((file) => file !== database)]) {
+    const from = NodePath.join(root, ...path.split("/"))
+    // What went away in the meantime belongs to no instant of this backup.
+    if (path === database || Fs.existsSync(from)) yield* add(from, `${STATE}/${path}`)
+  }
+  if (configFile !== NodePath.join(root, "openclaw.json") && Fs.existsSync(configFile)) yield* add(configFile, CONFIG)
+
+  const now = yield* DateTime.now
+  const manifest: Manifest = {
+    schemaVersion: 1,
+    product: "openclaw-effect",
+    version: VERSION,
+    createdAt: DateTime.formatIso(now),
+    platform: process.platform,
+    stateDir: root,
+    configFile,
+    databaseSchema: yield* schemaOf(NodePath.join(folder, "0")),
+    gatewayRunning,
+    files,
+    skipped: found.skipped
+  }
+  const text = Buffer.from(encode(manifest))
+  const manifestFile = NodePath.join(folder, "manifest.json")
+  yield* attempt(`writing ${manifestFile} failed`, () => Fs.writeFileSync(manifestFile, text, { mode: 0o600 }))
+  const name = NodePath.basename(archive).replace(/(?:\.tar)?\.(?:tgz|gz)$/, "")
+  const all = [{ name: "manifest.json", file: manifestFile, size: text.length }, ...sources]
+  yield* write(
+    archive,
+    all.map((source) => ({ ...source, name: `${name}/${source.name}` })),
+    Math.floor(DateTime.toEpochMillis(now) / 1_000)
+  )
+  return { manifest, bytes: Fs.statSync(archive).size } satisfies Created
+}, Effect.scoped)

@@ -1,0 +1,101 @@
+/**
+ * Putting a backup in the place of a state directory.
+ *
+ * Everything is checked and made ready in a folder inside the state directory; then what was there moves aside and the
+ * restored files move in, each by one rename. A note marks the time in between: a Gateway that finds it does not start, and
+ * restoring again begins anew. Nothing is ever deleted.
+ */
+import * as Fs from "node:fs"
+import * as NodePath from "node:path"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import { StateDir } from "../../services/StateDir.ts"
+import { DATABASE, layer as storage, RESTORE_NOTE } from "../storage/Storage.ts"
+import { attempt, failed } from "./archive.ts"
+import { CONFIG, type Manifest, STATE } from "./Manifest.ts"
+import { settle, type Settled } from "./settle.ts"
+import { open } from "./verify.ts"
+
+/** What stays in its place: the lock that is held, and what earlier restoring left. */
+const stays = /^(?:gateway\.lock(?:\..*)?|\.restoring-.*|before-restore-.*|restore-in-progress\.json)$/
+
+export interface RestoreOptions {
+  /** Absolute path of the archive. */
+  readonly archive: string
+  /** Absolute path of the configuration file in use. */
+  readonly configFile: string
+  /** Take up what was open in the snapshot, also when the Gateway went on after it. */
+  readonly resume: boolean
+}
+
+export interface Restored {
+  readonly manifest: Manifest
+  /** Where what was there before is; `undefined` when there was nothing. */
+  readonly aside: string | undefined
+  /** What was set aside; `undefined` when what was open is taken up again. */
+  readonly settled: Settled | undefined
+}
+
+const names = (folder: string) =>
+  Fs.existsSync(folder) ? Fs.readdirSync(folder).filter((name) => !stays.test(name)) : []
+
+/** Moves what is in one folder into another, which is made. */
+const moveAll = (from: string, to: string): void => {
+  Fs.mkdirSync(to, { recursive: true, mode: 0o700 })
+  for (const name of names(from)) Fs.renameSync(NodePath.join(from, name), NodePath.join(to, name))
+}
+
+const writeSynced = (file: string, content: string): void => {
+  const fd = Fs.openSync(file, "w", 0o600)
+  Fs.writeSync(fd, content)
+  Fs.fsyncSync(fd)
+  Fs.closeSync(fd)
+}
+
+/** The configuration that lay elsewhere goes where it is read now; the one that is there keeps a name of its own. */
+const placeConfig = (from: string, configFile: string, stamp: string): void => {
+  if (!Fs.existsSync(from)) return
+  const next = `${configFile}.restored-${stamp}.tmp`
+  Fs.mkdirSync(NodePath.dirname(configFile), { recursive: true, mode: 0o700 })
+  Fs.copyFileSync(from, next, Fs.constants.COPYFILE_EXCL)
+  Fs.chmodSync(next, 0o600)
+  if (Fs.existsSync(configFile)) Fs.linkSync(configFile, `${configFile}.before-restore-${stamp}`)
+  Fs.renameSync(next, configFile)
+}
+
+/** Restores a backup. Fails, with everything as it was, while a Gateway runs or when the backup is not whole. */
+export const restore = Effect.fn("Backup.restore")(function* (options: RestoreOptions) {
+  const { archive, configFile } = options
+  const state = yield* StateDir
+  const { root } = state
+  yield* state.own
+  const stamp = DateTime.formatIso(yield* DateTime.now).replaceAll(":", "-")
+  const folder = yield* Effect.acquireRelease(
+    attempt(`making a folder in ${root} failed`, () => Fs.mkdtempSync(NodePath.join(root, ".restoring-"))),
+    (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true, force: true }))
+  )
+  const opened = yield* open(archive, folder)
+  const { manifest } = opened
+  const restored = NodePath.join(opened.root, ...STATE.split("/"))
+  const takesUp = options.resume || !manifest.gatewayRunning
+  // Brought up to date and settled before anybody sees it.
+  const settling = takesUp ? Effect.as(Effect.void, undefined) : settle(manifest.createdAt)
+  const settled: Settled | undefined = yield* settling.pipe(
+    Effect.provide(storage({ filename: NodePath.join(restored, ...DATABASE) })),
+    Effect.mapError((error) => failed(`the database of ${archive} cannot be used: ${error.message}`))
+  )
+  const note = NodePath.join(root, RESTORE_NOTE)
+  const aside = NodePath.join(root, `before-restore-${stamp}`)
+  const hadSomething = names(root).length > 0
+  yield* attempt(
+    `restoring stopped half-way; what was there is in ${aside}, and the Gateway does not start like this.\nFix: run the same command again. The reason`,
+    () => {
+      writeSynced(note, `${JSON.stringify({ archive, aside })}\n`)
+      if (hadSomething) moveAll(root, aside)
+      moveAll(restored, root)
+      placeConfig(NodePath.join(opened.root, ...CONFIG.split("/")), configFile, stamp)
+      Fs.rmSync(note)
+    }
+  ).pipe(Effect.uninterruptible)
+  return { manifest, settled, aside: hadSomething ? aside : undefined } satisfies Restored
+}, Effect.scoped)
