@@ -49,6 +49,8 @@ const FIRST_WAIT_MS = 1000
 const LONGEST_WAIT_MS = 30_000
 /** A connection that lived this long was a good one: the waits start over. */
 const HEALTHY_MS = 5000
+/** One that said hello at all waits no longer than this attempt does: a Gateway that restarts soon is back soon. */
+const MET_ATTEMPT = 1
 
 const isTerminal = (error: ConnectError, options: ReconnectOptions): boolean => {
   // Two processes with one identity would end each other's connections for ever.
@@ -134,6 +136,7 @@ const make = Effect.fnUntraced(function* (
         return yield* SubscriptionRef.set(state, { _tag: "Stopped", error: ended.error })
       }
       if (ended.lived >= HEALTHY_MS) attempt = 0
+      else if (ended.lived > 0) attempt = Math.min(attempt, MET_ATTEMPT)
       const delayMs = yield* waitFor(ended.error, attempt)
       yield* SubscriptionRef.set(state, { _tag: "Waiting", attempt, delayMs, error: ended.error })
       yield* Effect.logDebug(`connecting again in ${delayMs} ms`, ended.error.message)
