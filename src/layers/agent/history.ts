@@ -7,7 +7,7 @@ import * as Prompt from "effect/ai/Prompt"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { TranscriptMessage } from "../../protocol/methods/chat.ts"
-import type { TurnRequest } from "../../services/Turns.ts"
+import type { TurnMessage, TurnRequest } from "../../services/Turns.ts"
 import { type CallIds, makeCallIds } from "./callIds.ts"
 import { type Speaker, withSpeaker } from "./speaker.ts"
 import type { ToolOutcome } from "./tools.ts"
@@ -153,23 +153,38 @@ export const promptOf = (
   system: string,
   transcript: ReadonlyArray<TranscriptMessage>,
   request: TurnRequest
-): { readonly messages: ReadonlyArray<Prompt.Message>; readonly ids: CallIds } => {
+): {
+  readonly messages: ReadonlyArray<Prompt.Message>
+  readonly ids: CallIds
+  /** Messages that came later, in the form of the others. */
+  readonly say: (messages: ReadonlyArray<TurnMessage>) => ReadonlyArray<Prompt.Message>
+} => {
   const ids = makeCallIds()
   const known = newest(before(transcript, request))
-  const { replyTo } = request
-  const sender = replyTo === undefined ? undefined : request.sender
-  const writers = new Set([sender?.id, ...known.map((message) => writerOf(message)?.id)])
+  const { collected = [], replyTo } = request
+  const senderOf = (message: Pick<TurnMessage, "sender">) => (replyTo === undefined ? undefined : message.sender)
+  const own = [request, ...collected]
+  const writers = new Set([
+    ...own.map((message) => senderOf(message)?.id),
+    ...known.map((message) => writerOf(message)?.id)
+  ])
   writers.delete(undefined)
   const isShared = writers.size > 1 || (replyTo !== undefined && replyTo.peer.chatType !== "direct")
   const conversation = messagesOf(known, ids, (message) => (isShared ? writerOf(message) : undefined))
+  const isOther = (sender: Speaker | undefined) => sender !== undefined && sender.id !== request.sender?.id
+  const say = (told: ReadonlyArray<Pick<TurnMessage, "sender" | "text">>) =>
+    told.map((message) => {
+      const sender = senderOf(message)
+      return userMessage(message.text, isShared || isOther(sender) ? sender : undefined)
+    })
   const first = conversation.findIndex((message) => message.role === "user")
   const messages = [
     Prompt.systemMessage({ content: system }),
     // Some providers refuse a conversation that the assistant begins.
     ...(first < 0 ? [] : conversation.slice(first)),
-    userMessage(request.text, isShared ? sender : undefined)
+    ...say(own)
   ]
-  return { messages, ids }
+  return { messages, ids, say }
 }
 
 /** Results of one step's calls, for the next model call. */

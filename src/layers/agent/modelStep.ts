@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { ResolvedModel } from "../../services/Models.ts"
+import { TurnMessage } from "../../services/Turns.ts"
 import { oneLine, UNKNOWN_MODEL } from "../models/errors.ts"
 import { explain, failure, TurnFailure } from "./explain.ts"
 import { AgentTools } from "./tools.ts"
@@ -40,6 +41,8 @@ export const ModelReply = Schema.Struct({
   finish: Response.FinishReason,
   usage: Usage,
   failure: Schema.optional(TurnFailure),
+  /** Messages that came for the turn and were put to the model with this call. */
+  took: Schema.optional(Schema.Array(TurnMessage)),
   /** Nothing was said, and the fault is the model's or its provider's: another model may do better. */
   elsewhere: Schema.optional(Schema.Boolean)
 })

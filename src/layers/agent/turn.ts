@@ -65,6 +65,8 @@ const exhausted = (steps: number, toolCalls: number, last: string | undefined): 
 
 const noAnswer = failure("ModelFailed", "The model ended without an answer; try again or choose another model.")
 
+const notBegun: ToolOutcome = { text: "Not run: somebody wrote before this call had begun.", isError: true }
+
 const LENGTH_NOTICE = "[The answer ends here because the model reached its output limit.]"
 
 const stopReasonOf = (reply: ModelReply, calls: ReadonlyArray<ReplyCall>): string =>
@@ -121,7 +123,7 @@ const loop = Effect.fnUntraced(function* (
   yield* announce(model)
 
   const history = yield* Effect.catch(sessions.history(request.sessionKey, { limit: HISTORY_MESSAGES }), onStorageError)
-  const { ids, messages: begin } = promptOf(systemPrompt(settings, request), history.messages, request)
+  const { ids, messages: begin, say } = promptOf(systemPrompt(settings, request), history.messages, request)
   const messages: Array<Prompt.Message> = [...begin]
 
   const runTool = (step: number, index: number, call: ReplyCall, again: boolean) =>
@@ -132,12 +134,16 @@ const loop = Effect.fnUntraced(function* (
         yield* events.agent("tool", { phase: "start", name: call.name, toolCallId: call.id, args: call.params })
         const left = yield* remaining
         const current = { request, idempotencyKey: `${request.runId}:${step}:${index + 1}`, again }
-        const outcome = yield* left === undefined
-          ? answer(call, current)
-          : Effect.timeoutOrElse(answer(call, current), {
-              duration: left,
-              orElse: () => Effect.succeed({ text: "the turn's time ran out; outcome unknown", isError: true })
-            })
+        // What may have been carried out before is asked for; what has not begun makes way for what somebody says now.
+        const skipped = !again && (yield* steps.incoming.waiting)
+        const outcome = skipped
+          ? notBegun
+          : yield* left === undefined
+              ? answer(call, current)
+              : Effect.timeoutOrElse(answer(call, current), {
+                  duration: left,
+                  orElse: () => Effect.succeed({ text: "the turn's time ran out; outcome unknown", isError: true })
+                })
         yield* events.agent("tool", {
           phase: "result",
           name: call.name,
@@ -153,25 +159,28 @@ const loop = Effect.fnUntraced(function* (
   let sent = false
   let lastTool: string | undefined
   for (let step = 1; step <= maxSteps; step++) {
-    const prompt = [...messages]
+    const first = model
     // An answer that is remembered was there before a restart, and its calls may have been carried out.
     let remembered = true
     const answered = yield* steps.step({
       name: `model-${step}`,
       success: ModelReply,
-      execute: askInTurn(
-        model,
-        (asked) =>
+      execute: Effect.gen(function* () {
+        const took = yield* steps.incoming.take(`model-${step}`)
+        const prompt = [...messages, ...say(took)]
+        const ask = (asked: ResolvedModel) =>
           Effect.flatMap(remaining, (left) => {
             remembered = false
             return callModel(asked, prompt, {
               onText: events.delta,
               ...(left === undefined ? undefined : { timeoutMs: left })
             })
-          }),
-        announce
-      )
+          })
+        const reply = yield* askInTurn(first, ask, announce)
+        return took.length === 0 ? reply : { ...reply, took }
+      })
     })
+    messages.push(...say(answered.took ?? []))
     // Whoever answered goes on with the turn.
     model = yield* answering(model, answered.ref)
     progress.model = model

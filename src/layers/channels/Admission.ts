@@ -12,11 +12,13 @@ import type { InboundMessage } from "../../services/Channel.ts"
 import { ChannelAccess } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import { defaultAgentId, type OpenClawConfig } from "../../services/ConfigSchema.ts"
+import { DEFAULT_QUEUE, type QueueSetting, queueSettingOf } from "../../services/Queue.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { Turns } from "../../services/Turns.ts"
 import { type ParsedCommand, parseCommand } from "./chatCommands.ts"
 import { type Inbox, keyOf } from "./Inbox.ts"
 import { type Decision, decide, policyOf } from "./policy.ts"
+import { parseQueue, queueShown, queueUsage } from "./queueCommand.ts"
 import * as replies from "./replies.ts"
 
 /** Which conversation a message belongs to. */
@@ -91,7 +93,14 @@ export const make = Effect.gen(function* () {
     return { reply: { text: replies.pairing(request), code: request.code } } satisfies Deed
   })
 
-  const submit = Effect.fnUntraced(function* (accepted: Accepted, text: string) {
+  /** What the session was told by `/queue`; without it the configuration's word holds. */
+  const overrideOf = (sessionKey: SessionKey.SessionKey) =>
+    Effect.catch(sessions.queue(sessionKey), (error) =>
+      Effect.as(Effect.logWarning(`how ${sessionKey} queues was not read: ${error.message}`), undefined)
+    )
+
+  /** Without `queue` the message has a turn of its own, whatever runs. */
+  const submit = Effect.fnUntraced(function* (accepted: Accepted, text: string, queue?: QueueSetting) {
     const { config, message, receivedAt, sessionKey } = accepted
     const { peer, sender } = message
     yield* sessions
@@ -100,22 +109,46 @@ export const make = Effect.gen(function* () {
         Effect.catch((error) => Effect.logWarning(`where ${sessionKey} comes from was not noted: ${error.message}`))
       )
     const isNew = yield* turns
-      .submit({
-        runId: runIdOf(message),
-        sessionKey,
-        agentId: defaultAgentId(config),
-        text,
-        receivedAt,
-        sender: {
-          id: sender.id,
-          ...(sender.displayName === undefined ? undefined : { displayName: sender.displayName })
+      .submit(
+        {
+          runId: runIdOf(message),
+          sessionKey,
+          agentId: defaultAgentId(config),
+          text,
+          receivedAt,
+          sender: {
+            id: sender.id,
+            ...(sender.displayName === undefined ? undefined : { displayName: sender.displayName })
+          },
+          replyTo: { peer }
         },
-        replyTo: { peer }
-      })
+        queue
+      )
       // The id is the channel's: the same message again, which the configuration now sends elsewhere.
       .pipe(Effect.catchTag("RunIdConflict", () => Effect.succeed(false)))
     yield* Effect.logDebug(isNew ? "a turn was submitted" : "this turn was submitted before")
     return nothing
+  })
+
+  const inLine = Effect.fnUntraced(function* (accepted: Accepted, text: string) {
+    const { config, message, sessionKey } = accepted
+    return yield* submit(accepted, text, queueSettingOf(config, message.peer.channel, yield* overrideOf(sessionKey)))
+  })
+
+  const steer = Effect.fnUntraced(function* (accepted: Accepted, text: string) {
+    if (text === "") return { reply: { text: replies.nothingToSay } } satisfies Deed
+    return yield* submit(accepted, text, { ...DEFAULT_QUEUE, mode: "steer", passes: true })
+  })
+
+  const queue = Effect.fnUntraced(function* ({ config, message, sessionKey }: Accepted, rest: string) {
+    const asked = parseQueue(rest)
+    if (asked === undefined) return { reply: { text: queueUsage } } satisfies Deed
+    const before = yield* overrideOf(sessionKey)
+    const override =
+      asked.kind === "show" ? before : asked.kind === "clear" ? undefined : { ...before, ...asked.override }
+    if (asked.kind !== "show") yield* sessions.setQueue(sessionKey, override)
+    const setting = queueSettingOf(config, message.peer.channel, override)
+    return { reply: { text: queueShown(setting, override !== undefined) } } satisfies Deed
   })
 
   const anew = Effect.fnUntraced(function* (accepted: Accepted, command: "new" | "reset", rest: string) {
@@ -144,6 +177,10 @@ export const make = Effect.gen(function* () {
       case "new":
       case "reset":
         return yield* anew(accepted, command, rest)
+      case "steer":
+        return yield* steer(accepted, rest)
+      case "queue":
+        return yield* queue(accepted, rest)
       case "status": {
         const isRunning = (yield* turns.inFlight(sessionKey)) !== undefined
         const text = replies.status({ sessionKey, isRunning, active: yield* turns.active })
@@ -169,7 +206,7 @@ export const make = Effect.gen(function* () {
       case "admit": {
         const accepted: Accepted = { ...verdict, sessionKey: sessionKeyOf(config, message) }
         const command = parseCommand(message.text)
-        return yield* command === undefined ? submit(accepted, message.text) : run(accepted, command)
+        return yield* command === undefined ? inLine(accepted, message.text) : run(accepted, command)
       }
     }
   })

@@ -4,7 +4,7 @@
 
 export interface ChatCommand {
   /** Without the slash. */
-  readonly command: "help" | "status" | "stop" | "new" | "reset"
+  readonly command: "help" | "status" | "stop" | "queue" | "steer" | "new" | "reset"
   readonly description: string
 }
 
@@ -13,6 +13,8 @@ export const chatCommands: ReadonlyArray<ChatCommand> = [
   { command: "help", description: "What this bot understands" },
   { command: "status", description: "What the session is doing" },
   { command: "stop", description: "Stop the reply that is being made and those that wait" },
+  { command: "steer", description: "Say something to the reply that is being made" },
+  { command: "queue", description: "What happens to messages that come meanwhile" },
   { command: "new", description: "Start a new session" },
   { command: "reset", description: "Forget this session" }
 ]
@@ -23,9 +25,14 @@ export interface ParsedCommand {
   readonly rest: string
 }
 
-/** `/start`, which Telegram sends by itself, is `/help`. */
+/** `/start` is what Telegram sends by itself. */
+const others: ReadonlyMap<string, ChatCommand["command"]> = new Map([
+  ["start", "help"],
+  ["tell", "steer"]
+])
+
 const commandOf = (name: string): ChatCommand["command"] | undefined =>
-  name === "start" ? "help" : chatCommands.find((candidate) => candidate.command === name)?.command
+  others.get(name) ?? chatCommands.find((candidate) => candidate.command === name)?.command
 
 /** Whether a word without its slash, in lower case, is a command of ours. */
 export const isChatCommand = (name: string): boolean => commandOf(name) !== undefined

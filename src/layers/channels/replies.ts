@@ -28,6 +28,8 @@ export const stopped = (count: number): string => (count === 0 ? "Nothing is run
 export const sessionAnew = (command: "new" | "reset"): string =>
   command === "new" ? "A new session has begun." : "The session was reset."
 
+export const nothingToSay = "Write what you want to say behind `/steer`."
+
 export const sessionNotReset = "The session could not be reset; the Gateway's log has the cause."
 
 export const status = (options: {

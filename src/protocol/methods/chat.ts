@@ -88,7 +88,8 @@ export const SessionRow = Schema.Struct({
 export type SessionRow = typeof SessionRow.Type
 
 /**
- * A message to a session. While a turn runs there the message waits for its end, whatever `queueMode` says. Params that
+ * A message to a session. `queueMode` says what becomes of it while a turn runs there; without it
+ * the session's setting holds, then the configuration's. Params that
  * this Gateway has no use for (`thinking`, `fastMode`, `expected…`, provenance) are accepted and not read.
  */
 export const ChatSendParams = Schema.Struct({

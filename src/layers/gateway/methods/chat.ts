@@ -9,7 +9,9 @@ import { RunId } from "../../../domain/Ids.ts"
 import { invalidRequest } from "../../../protocol/GatewayError.ts"
 import { type ChatSendParams, ChatMethods, type TranscriptMessage } from "../../../protocol/methods/chat.ts"
 import { Channels } from "../../../services/ChannelRouter.ts"
+import { Config } from "../../../services/Config.ts"
 import { EventBus } from "../../../services/EventBus.ts"
+import { queueSettingOf, WEBCHAT } from "../../../services/Queue.ts"
 import { Sessions } from "../../../services/Sessions.ts"
 import { type TurnRequest, Turns } from "../../../services/Turns.ts"
 import { Access } from "../Access.ts"
@@ -61,6 +63,7 @@ const send = served.toLayerHandler(
     const turns = yield* Turns
     const sessions = yield* Sessions
     const events = yield* EventBus
+    const config = yield* Config
 
     const fresh = Effect.fnUntraced(function* (params: ChatSendParams) {
       const { agentId, key } = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
@@ -95,7 +98,9 @@ const send = served.toLayerHandler(
         },
         ...(params.timeoutMs === undefined || params.timeoutMs === 0 ? undefined : { timeoutMs: params.timeoutMs })
       }
-      if (yield* Effect.mapError(turns.submit(request), turnNotAccepted)) return { runId, status: "started" }
+      const override = yield* Effect.mapError(sessions.queue(key), storageFailed)
+      const queue = queueSettingOf(yield* Effect.orDie(config.get), WEBCHAT, override, params.queueMode)
+      if (yield* Effect.mapError(turns.submit(request, queue), turnNotAccepted)) return { runId, status: "started" }
       const ended = yield* turns
         .await(runId, key)
         .pipe(Effect.timeoutOption(ENDED_WITHIN), Effect.mapError(turnNotAccepted))
