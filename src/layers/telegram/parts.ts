@@ -75,7 +75,11 @@ export const deliver = Effect.fnUntraced(function* (
   if (cut && atOnce) {
     lost += 1
     yield* next()
-  } else if (cut && open === undefined) orphans += 1
+  } else if (cut && open === undefined) {
+    orphans += 1
+    // Or the next one that dies here would not be counted besides.
+    yield* keep(progress())
+  }
 
   while (index < parts.length) {
     const part = parts[index]!
