@@ -4,7 +4,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { DidNotStart } from "./Child.ts"
-import { type Fault, killsGateway, type Victim } from "./faults.ts"
+import { type Fault, deathsBy, type Victim } from "./faults.ts"
 import { until, type World } from "./World.ts"
 
 /** A fault as it happened. Unix milliseconds. */
@@ -26,8 +26,11 @@ const mostDeaths = 2
 const settlePatienceMs = 45_000
 
 /** Lets messages that have seen as much as a turn is granted come to their end. */
-const spare = (world: World) =>
-  until(() => [...world.record.open].every((id) => (world.survived.get(id) ?? 0) < mostDeaths), settlePatienceMs)
+const spare = (world: World, deaths: number) =>
+  until(
+    () => [...world.record.open].every((id) => (world.survived.get(id) ?? 0) + deaths <= mostDeaths),
+    settlePatienceMs
+  )
 
 const point = Effect.fnUntraced(function* (world: World, fault: Extract<Fault, { kind: "point" }>) {
   const { atStart, victim } = fault
@@ -108,7 +111,7 @@ export const carryOut = Effect.fnUntraced(function* (
   world: World,
   fault: Fault
 ): Effect.fn.Return<Happened, DidNotStart> {
-  if (killsGateway(fault)) yield* spare(world)
+  yield* spare(world, deathsBy(fault))
   // A fault during start-up or recovery follows the one before it at once.
   if (fault.kind !== "startup" && fault.kind !== "recovery") yield* Effect.sleep(world.dice.whole(50, 400))
   const at = yield* Clock.currentTimeMillis

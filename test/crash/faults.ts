@@ -71,8 +71,18 @@ export const describe = (fault: Fault): string => {
   }
 }
 
-/** Whether the Gateway's process ends by it, which counts against the turns that ran. */
-export const killsGateway = (fault: Fault): boolean =>
-  (fault.kind === "point" || fault.kind === "instant" ? fault.victim === "gateway" : false) ||
-  fault.kind === "startup" ||
-  fault.kind === "recovery"
+/** How often the Gateway may die by it, which counts against the turns that run. */
+export const deathsBy = (fault: Fault): number => {
+  switch (fault.kind) {
+    case "point":
+      return fault.victim !== "gateway" ? 0 : fault.atStart ? 2 : 1
+    case "instant":
+      return fault.victim === "gateway" ? 1 : 0
+    case "startup":
+      return 2
+    case "recovery":
+      return 1
+    default:
+      return 0
+  }
+}

@@ -75,7 +75,7 @@ const stillRunning = (world: World.World) =>
   Effect.gen(function* () {
     const operator = yield* connect(world.ports)
     const { supervisor } = yield* operator.call.status({})
-    return supervisor?.some(({ name, state }) => name.startsWith("sessions/") && state === "running") === true
+    return supervisor?.some(({ name, state }) => name.startsWith("sessions/agent:") && state === "running") === true
   }).pipe(Effect.scoped)
 
 /** Lets everything come to its end, and ends the processes in order. What does not end is a problem. */
