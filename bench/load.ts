@@ -44,14 +44,15 @@ export const modelConfig = (baseUrl: string) => ({
   }
 })
 
-const telegramConfig = (bot: BotApi.BotApiServer) => ({
+/** A bot that answers these people. */
+export const telegramConfig = (bot: BotApi.BotApiServer, people: ReadonlyArray<{ readonly id: number }>) => ({
   channels: {
     telegram: {
       enabled: true,
       botToken: bot.token,
       apiRoot: bot.url,
       dmPolicy: "allowlist",
-      allowFrom: [String(ada.id)],
+      allowFrom: people.map(({ id }) => String(id)),
       network: { dangerouslyAllowPrivateNetwork: true }
     }
   }
@@ -116,7 +117,10 @@ const sequentialLess = <E, R>(
 export const load = Effect.fnUntraced(function* (subject: Subject, options: LoadOptions) {
   const model = yield* Model.serve
   const bot = yield* BotApi.serve()
-  const gateway = yield* start(subject, yield* freshHome, { ...modelConfig(model.baseUrl), ...telegramConfig(bot) })
+  const gateway = yield* start(subject, yield* freshHome, {
+    ...modelConfig(model.baseUrl),
+    ...telegramConfig(bot, [ada])
+  })
   yield* bot.awaitPolling
   const operator = yield* connect(gateway.endpoint)
 

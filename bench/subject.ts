@@ -22,6 +22,8 @@ import { VERSION } from "../src/domain/Version.ts"
 export interface Subject {
   readonly name: string
   readonly command: readonly [string, ...ReadonlyArray<string>]
+  /** Added to the few variables that every subject gets. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export const ours: Subject = {
@@ -96,7 +98,7 @@ export const start = Effect.fnUntraced(function* (subject: Subject, home: string
   const started = yield* Clock.currentTimeNanos
   const child = yield* ChildProcess.make(executable, rest, {
     // Temporary files and with them Node's compile cache belong to the HOME: a fresh one has neither.
-    env: { PATH: path, HOME: home, TMPDIR: `${home}/tmp` },
+    env: { PATH: path, HOME: home, TMPDIR: `${home}/tmp`, ...subject.env },
     extendEnv: false,
     cwd: home,
     stdin: "ignore",

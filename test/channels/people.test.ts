@@ -72,6 +72,7 @@ describe("strangers", () => {
             const access = yield* ChannelAccess
             parts.channel.failures.push(outcome)
             parts.channel.push(inbound("let me in"))
+            yield* parts.channel.hasConfirmed(1)
             yield* settled
             parts.channel.push(inbound("hello?"))
             yield* parts.channel.said(1)

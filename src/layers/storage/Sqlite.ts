@@ -1,24 +1,23 @@
 /**
- * A `SqlClient` over `node:sqlite`: one file, one connection, one process.
+ * A `SqlClient` over `node:sqlite`: one file, one process, one connection that writes and one that reads.
  *
  * What is committed survives a power cut (WAL with `synchronous=FULL`), because confirmations to the outside wait for it.
  * Statements run on the calling fiber and block the event loop while they do, which for the small rows kept here is
  * microseconds; only a commit waits for the disk.
  */
 import * as Fs from "node:fs"
-import { type SQLInputValue, DatabaseSync, type StatementSync } from "node:sqlite"
+import { DatabaseSync } from "node:sqlite"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
-import { classifySqliteError, SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
-import * as Stream from "effect/Stream"
+import * as DatabaseFile from "./databaseFile.ts"
+import * as GroupCommit from "./groupCommit.ts"
 
 /** The database file cannot be opened or is not one of ours. `message` names the fix. */
 export class DatabaseUnusable extends Schema.TaggedError<DatabaseUnusable>()("DatabaseUnusable", {
@@ -31,37 +30,18 @@ export interface SqliteOptions {
   readonly filename: string
   /** Milliseconds to wait for a lock that another process holds; 5,000 when left out. */
   readonly busyTimeoutMs?: number
+  /** Sees each connection as it is opened. */
+  readonly observe?: (db: DatabaseSync) => void
 }
 
-/** Statements kept compiled; the whole program has fewer distinct ones, so eviction only guards against surprises. */
-const maxPrepared = 256
 /** After a burst the write-ahead log is cut back to this many bytes. */
 const journalSizeLimit = 16 * 1024 * 1024
 
-const asInput = (value: unknown): SQLInputValue =>
-  typeof value === "boolean" ? Number(value) : value instanceof Date ? value.toISOString() : (value as SQLInputValue)
-
-const hasErrcode = (cause: unknown): cause is { readonly errcode: number } =>
-  typeof cause === "object" && cause !== null && "errcode" in cause && typeof cause.errcode === "number"
-
-/** `node:sqlite` calls SQLite's result code `errcode`; the classifier looks for `errno`. */
-const sqlError = (cause: unknown, operation: string): SqlError =>
-  new SqlError({
-    reason: classifySqliteError(hasErrcode(cause) ? Object.assign(cause, { errno: cause.errcode }) : cause, {
-      message: cause instanceof Error ? cause.message : String(cause),
-      operation
-    })
-  })
+const unusable = (filename: string) => (cause: unknown) =>
+  new DatabaseUnusable({ file: filename, message: DatabaseFile.explain(filename, cause) })
 
 const attempt = <A>(filename: string, f: () => A): Effect.Effect<A, DatabaseUnusable> =>
-  Effect.try({
-    try: f,
-    catch: (cause) =>
-      new DatabaseUnusable({
-        file: filename,
-        message: `cannot use the database ${filename}: ${cause instanceof Error ? cause.message : String(cause)}. Check that its folder exists and is writable; move the file aside to start anew.`
-      })
-  })
+  Effect.try({ try: f, catch: unusable(filename) })
 
 /** Makes sure that the file exists, is a plain file, and can be read by its owner only. */
 const secureFile = (filename: string): Effect.Effect<void, DatabaseUnusable> => {
@@ -79,6 +59,7 @@ const secureFile = (filename: string): Effect.Effect<void, DatabaseUnusable> => 
 }
 
 const openDatabase = Effect.fnUntraced(function* (options: SqliteOptions) {
+  yield* Effect.mapError(DatabaseFile.ready(options.filename), unusable(options.filename))
   yield* secureFile(options.filename)
   const db = yield* Effect.acquireRelease(
     attempt(options.filename, () => new DatabaseSync(options.filename, { timeout: options.busyTimeoutMs ?? 5_000 })),
@@ -90,94 +71,58 @@ const openDatabase = Effect.fnUntraced(function* (options: SqliteOptions) {
     db.exec("PRAGMA foreign_keys = ON")
     db.exec(`PRAGMA journal_size_limit = ${journalSizeLimit}`)
   })
+  options.observe?.(db)
   return db
 })
 
-interface NodeConnection extends Connection {
-  readonly db: DatabaseSync
-}
+/** After the writer, which has made the file and its log. */
+const openReader = (options: SqliteOptions) =>
+  Effect.acquireRelease(
+    attempt(
+      options.filename,
+      () => new DatabaseSync(options.filename, { readOnly: true, timeout: options.busyTimeoutMs ?? 5_000 })
+    ),
+    (db) => Effect.sync(() => db.close())
+  ).pipe(Effect.tap((db) => Effect.sync(() => options.observe?.(db))))
 
-const makeConnection = (db: DatabaseSync): NodeConnection => {
-  const prepared = new Map<string, StatementSync>()
-  const prepare = (sql: string): StatementSync => {
-    const known = prepared.get(sql)
-    if (known !== undefined) return known
-    const statement = db.prepare(sql)
-    prepared.set(sql, statement)
-    if (prepared.size > maxPrepared) prepared.delete(prepared.keys().next().value!)
-    return statement
-  }
-
-  const run = <A>(
-    sql: string,
-    compile: (sql: string) => StatementSync,
-    use: (statement: StatementSync) => A
-  ): Effect.Effect<A, SqlError> =>
-    Effect.withFiber((fiber) =>
-      Effect.try({
-        try: () => {
-          const statement = compile(sql)
-          statement.setReadBigInts(Context.get(fiber.context, SqlClient.SafeIntegers))
-          return use(statement)
-        },
-        catch: (cause) => sqlError(cause, "execute")
-      })
-    )
-
-  const objects = (params: ReadonlyArray<unknown>) => (statement: StatementSync) => {
-    statement.setReturnArrays(false)
-    return statement.all(...params.map(asInput)) as ReadonlyArray<object>
-  }
-  const arrays = (params: ReadonlyArray<unknown>) => (statement: StatementSync) => {
-    statement.setReturnArrays(true)
-    return statement.all(...params.map(asInput)) as unknown as ReadonlyArray<ReadonlyArray<unknown>>
-  }
-  const fresh = (sql: string) => db.prepare(sql)
-
-  const execute: Connection["execute"] = (sql, params, transformRows) => {
-    const rows = run(sql, prepare, objects(params))
-    return transformRows === undefined ? rows : Effect.map(rows, transformRows)
-  }
-  const executeUnprepared: Connection["executeUnprepared"] = (sql, params, transformRows) => {
-    const rows = run(sql, fresh, objects(params))
-    return transformRows === undefined ? rows : Effect.map(rows, transformRows)
-  }
-
-  return {
-    db,
-    execute,
-    executeUnprepared,
-    executeRaw: (sql, params) =>
-      run(sql, prepare, (statement) =>
-        statement.columns().length === 0 ? statement.run(...params.map(asInput)) : objects(params)(statement)
-      ),
-    executeValues: (sql, params) => run(sql, prepare, arrays(params)),
-    executeValuesUnprepared: (sql, params) => run(sql, fresh, arrays(params)),
-    // Rows are read at once: a cursor left open would block the checkpoint for as long as its reader dawdles.
-    executeStream: (sql, params, transformRows) =>
-      Stream.unwrap(Effect.map(execute(sql, params, transformRows), (rows) => Stream.fromIterable(rows)))
-  }
-}
+let clients = 0
 
 /** Opens the file for as long as the scope lives. */
 export const make = Effect.fn("Sqlite.make")(function* (
   options: SqliteOptions
 ): Effect.fn.Return<SqlClient.SqlClient, DatabaseUnusable, Scope.Scope | Reactivity.Reactivity> {
   const db = yield* openDatabase(options)
-  return yield* SqlClient.make({
-    ...SqlClient.makeSqliteAcquirers({
-      connection: Effect.succeed(makeConnection(db)),
-      semaphore: yield* Semaphore.make(1),
-      isTransaction: (connection) => connection.db.isTransaction
-    }),
+  const { begin, commit, enter, exclusive, inside, plain, rollback } = GroupCommit.make({
+    db,
+    reader: yield* openReader(options)
+  })
+  const transactionService = Context.Service<SqlClient.TransactionConnection, SqlClient.TransactionConnection.Service>(
+    `openclaw/storage/Transaction/${clients++}`
+  )
+  const spanAttributes = [["db.system.name", "sqlite"]] as const
+  const client = yield* SqlClient.make({
+    acquirer: exclusive,
+    borrower: (use) => use(plain),
     compiler: Statement.makeCompilerSqlite(),
     driver: "sqlite-node",
-    // A deferred transaction that turns into a writer fails at once when another process writes; this one waits.
-    beginTransaction: "BEGIN IMMEDIATE",
-    releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`,
-    prepareTransactionControls: true,
-    spanAttributes: [["db.system.name", "sqlite"]]
+    spanAttributes,
+    transactionService
   })
+  const control = (connection: Connection, sql: string) => connection.execute(sql, [], undefined)
+  const whileAlive = (connection: Connection, sql: string) =>
+    Effect.suspend(() => (db.isTransaction ? Effect.asVoid(control(connection, sql)) : Effect.void))
+  const withTransaction = SqlClient.makeWithTransaction({
+    transactionService,
+    spanAttributes,
+    acquireConnection: (restore) => Effect.as(enter(restore), inside),
+    begin: () => begin,
+    commit: () => commit,
+    rollback: () => rollback,
+    savepoint: (connection, id) => Effect.asVoid(control(connection, `SAVEPOINT nested_${id}`)),
+    releaseSavepoint: (connection, id) => whileAlive(connection, `RELEASE nested_${id}`),
+    rollbackSavepoint: (connection, id) => whileAlive(connection, `ROLLBACK TO nested_${id}`)
+  })
+  return Object.assign(client, { withTransaction })
 })
 
 /** The `SqlClient` of one database file. */

@@ -1,0 +1,212 @@
+/**
+ * Group commit: transactions of many fibers share one `COMMIT`, and with it one wait for the disk.
+ *
+ * A transaction is a savepoint in the group that is open. When it ends it lets the next one in, and its fiber goes on only
+ * after the group's `COMMIT`, so whoever was told "committed" can rely on it as before. Who opened the group commits it once
+ * those that were waiting have had their turn; a lone transaction waits for nobody.
+ *
+ * A transaction that fails takes only its own savepoint back. A `COMMIT` that fails, or an error for which SQLite gives up the
+ * whole transaction (a full disk), fails all transactions of the group.
+ *
+ * Reading outside of a transaction goes through a connection of its own and sees what is committed, nothing else.
+ */
+import type { DatabaseSync } from "node:sqlite"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import type { Connection } from "effect/sql/SqlConnection"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import * as Stream from "effect/Stream"
+import { make as makeConnection, sqlError } from "./connection.ts"
+
+/** The name of a transaction's savepoint; those nested in it have other names. */
+const SAVEPOINT = "openclaw_transaction"
+
+interface Group {
+  readonly committed: Deferred.Deferred<void, SqlError>
+  isOpen: boolean
+}
+
+/** A transaction's place in a group. It holds the connection until it leaves. */
+interface Seat {
+  readonly group: Group
+  /** Opened the group, and so commits it. */
+  readonly leads: boolean
+  isTaken: boolean
+}
+
+export interface GroupCommit {
+  /** Runs statements outside of transactions. */
+  readonly plain: Connection
+  /** Runs those of the transaction that is inside. */
+  readonly inside: Connection
+  /** Lends the writing connection with no group open; nobody else writes until the scope closes. */
+  readonly exclusive: Effect.Effect<Connection, SqlError, Scope.Scope>
+  /** Enters a group; the scope leaves it. Waiting for it can be interrupted. */
+  readonly enter: (restore: Restore) => Effect.Effect<void, SqlError, Scope.Scope>
+  /** What follows is for the one that is inside. */
+  readonly begin: Effect.Effect<void, SqlError>
+  /** Ends the transaction and waits until its group is on the disk. */
+  readonly commit: Effect.Effect<void, SqlError>
+  readonly rollback: Effect.Effect<void, SqlError>
+}
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+export interface GroupCommitOptions {
+  /** The connection that writes. */
+  readonly db: DatabaseSync
+  /** One that reads the same database. */
+  readonly reader: DatabaseSync
+}
+
+const lost = new SqlError({
+  reason: new ConnectionError({
+    message: "the transaction was given up by the database after an error",
+    operation: "execute",
+    cause: undefined
+  })
+})
+
+const isRead = (sql: string): boolean => /^\s*SELECT\b/i.test(sql)
+/** What SQLite refuses or ignores inside a transaction. */
+const isOutside = (sql: string): boolean => /^\s*(?:PRAGMA|VACUUM|ATTACH|DETACH)\b/i.test(sql)
+
+export const make = (options: GroupCommitOptions): GroupCommit => {
+  const { db } = options
+  const lock = Semaphore.makeUnsafe(1)
+  const writer = makeConnection(db)
+  const reader = makeConnection(options.reader)
+  let current: Group | undefined
+  /** Who holds the lock as a transaction. */
+  let inside: Seat | undefined
+
+  const exec = (sql: string): Effect.Effect<void, SqlError> =>
+    Effect.try({
+      try: () => db.exec(sql),
+      catch: (cause) => sqlError(cause, sql)
+    })
+
+  const close = (group: Group, result: Effect.Effect<void, SqlError>) =>
+    Effect.suspend(() => {
+      if (!group.isOpen) return Effect.void
+      group.isOpen = false
+      if (current === group) current = undefined
+      return Effect.asVoid(Deferred.completeWith(group.committed, result))
+    })
+
+  /** Commits what is there. For whoever holds the lock. */
+  const commitGroup = (group: Group) =>
+    Effect.suspend(() => {
+      if (!group.isOpen) return Effect.void
+      if (!db.isTransaction) return close(group, Effect.fail(lost))
+      return exec("COMMIT").pipe(
+        Effect.matchEffect({
+          onFailure: (error) =>
+            Effect.andThen(
+              // What cannot be rolled back now is rolled back before the next group opens.
+              db.isTransaction ? Effect.ignore(exec("ROLLBACK")) : Effect.void,
+              close(group, Effect.fail(error))
+            ),
+          onSuccess: () => close(group, Effect.void)
+        })
+      )
+    })
+
+  const flush = Effect.suspend(() => (current === undefined ? Effect.void : commitGroup(current)))
+
+  /** For whoever holds the lock. */
+  const takeSeat = Effect.suspend((): Effect.Effect<Seat, SqlError> => {
+    if (current !== undefined && db.isTransaction)
+      return Effect.succeed({ group: current, leads: false, isTaken: true })
+    const stale = current === undefined ? Effect.void : commitGroup(current)
+    return stale.pipe(
+      Effect.andThen(Effect.suspend(() => (db.isTransaction ? exec("ROLLBACK") : Effect.void))),
+      // A deferred transaction that turns into a writer fails at once when another process writes; this one waits.
+      Effect.andThen(exec("BEGIN IMMEDIATE")),
+      Effect.map(() => {
+        current = { committed: Deferred.makeUnsafe(), isOpen: true }
+        return { group: current, leads: true, isTaken: true }
+      })
+    )
+  })
+
+  const lead = (group: Group) =>
+    // Fibers that are ready to write come first, and those that wait already.
+    Effect.andThen(Effect.yieldNow, lock.withPermit(commitGroup(group)))
+
+  /** Lets the next one in. Who leads the group commits it. */
+  const leave = (seat: Seat): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (!seat.isTaken) return Effect.void
+      seat.isTaken = false
+      const gone = db.isTransaction ? Effect.void : close(seat.group, Effect.fail(lost))
+      return gone.pipe(Effect.andThen(lock.release(1)), Effect.andThen(seat.leads ? lead(seat.group) : Effect.void))
+    })
+
+  const written = (seat: Seat) => Effect.andThen(leave(seat), Deferred.await(seat.group.committed))
+
+  const sit = (restore: Restore): Effect.Effect<Seat, SqlError> =>
+    Effect.andThen(
+      restore(lock.take(1)),
+      Effect.onError(takeSeat, () => lock.release(1))
+    )
+
+  /** A single statement that writes: atomic by itself. */
+  const write = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(sit(restore), (seat) =>
+        statement.pipe(
+          Effect.onError(() => leave(seat)),
+          Effect.tap(() => written(seat))
+        )
+      )
+    )
+
+  const outside = <A>(statement: Effect.Effect<A, SqlError>) => lock.withPermit(Effect.andThen(flush, statement))
+
+  const route = <A>(sql: string, statement: (connection: Connection) => Effect.Effect<A, SqlError>) => {
+    if (isRead(sql)) return statement(reader)
+    return isOutside(sql) ? outside(statement(writer)) : write(statement(writer))
+  }
+
+  const plain: Connection = {
+    execute: (sql, params, transform) => route(sql, (on) => on.execute(sql, params, transform)),
+    executeUnprepared: (sql, params, transform) => route(sql, (on) => on.executeUnprepared(sql, params, transform)),
+    executeRaw: (sql, params) => route(sql, (on) => on.executeRaw(sql, params)),
+    executeValues: (sql, params) => route(sql, (on) => on.executeValues(sql, params)),
+    executeValuesUnprepared: (sql, params) => route(sql, (on) => on.executeValuesUnprepared(sql, params)),
+    executeStream: (sql, params, transform) =>
+      Stream.unwrap(
+        Effect.map(
+          route(sql, (on) => on.execute(sql, params, transform)),
+          (rows) => Stream.fromIterable(rows)
+        )
+      )
+  }
+
+  const whileAlive = (effect: Effect.Effect<void, SqlError>) =>
+    Effect.suspend(() => (db.isTransaction ? effect : Effect.void))
+
+  return {
+    plain,
+    inside: makeConnection(db, () => (db.isTransaction ? undefined : lost)),
+    exclusive: Effect.uninterruptibleMask((restore) =>
+      Effect.andThen(restore(lock.takeScoped(1)), Effect.as(flush, writer))
+    ),
+    enter: (restore) =>
+      Effect.asVoid(
+        Effect.acquireRelease(
+          Effect.tap(sit(restore), (seat) => Effect.sync(() => (inside = seat))),
+          leave
+        )
+      ),
+    begin: exec(`SAVEPOINT ${SAVEPOINT}`),
+    commit: Effect.suspend(() => {
+      const seat = inside!
+      return Effect.andThen(whileAlive(exec(`RELEASE ${SAVEPOINT}`)), written(seat))
+    }),
+    rollback: whileAlive(Effect.andThen(exec(`ROLLBACK TO ${SAVEPOINT}`), exec(`RELEASE ${SAVEPOINT}`)))
+  }
+}
