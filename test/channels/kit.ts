@@ -5,6 +5,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
+import * as SqlClient from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
 import * as ChannelAccess from "../../src/layers/channels/ChannelAccess.ts"
 import * as ChannelRouter from "../../src/layers/channels/ChannelRouter.ts"
@@ -75,18 +76,25 @@ export const makeTurns = () => {
     calls: 0,
     /** How many of the next calls fail. */
     refuse: 0,
+    /** While set, calls do not come back. */
+    hang: false,
+    /** Which calls die. */
+    defect: (_: TurnRequest): boolean => false,
     running: new Map<SessionKey, RunId>(),
     aborted: [] as Array<SessionKey>,
     /** What remains to be done when a turn is to end. */
     ending: Effect.void as Effect.Effect<void>
   }
   return Object.assign(turns, {
+    asked: (count: number) => signal.until(() => (turns.calls >= count ? true : undefined)),
     has: (count: number) => signal.until(() => (turns.submitted.length >= count ? [...turns.submitted] : undefined)),
     layer: Layer.succeed(Turns, {
       submit: (request) =>
         Effect.suspend(() => {
           turns.calls += 1
           signal.notify()
+          if (turns.hang) return Effect.never
+          if (turns.defect(request)) return Effect.die(new Error("a defect"))
           if (turns.refuse > 0) {
             turns.refuse -= 1
             return Effect.fail(new TurnNotAccepted({ message: "disk full" }))
@@ -162,12 +170,16 @@ export const stackOf = (parts: {
   readonly turns: ReturnType<typeof makeTurns>
   readonly sessions: ReturnType<typeof makeSessions>
   readonly identity?: GatewayIdentity["Service"]
+  /** A database that is open already. */
+  readonly sql?: SqlClient.SqlClient
 }) =>
   ChannelRouter.layer.pipe(
     Layer.provideMerge(Layer.merge(Channels.layer, ChannelAccess.layer)),
     Layer.provideMerge(
       Layer.mergeAll(
-        Storage.layer({ filename: parts.filename }),
+        parts.sql === undefined
+          ? Storage.layer({ filename: parts.filename })
+          : Layer.succeed(SqlClient.SqlClient, parts.sql),
         Supervisor.layer,
         parts.config.layer,
         parts.turns.layer,
