@@ -12,7 +12,7 @@ import {
   DeliveryStorageFailed,
   type OpenDelivery
 } from "../../services/ChannelRouter.ts"
-import { defaultPolicy, deliverPatiently } from "./deliverPatiently.ts"
+import { defaultPolicy, deliverPatiently, type DeliveryPolicy } from "./deliverPatiently.ts"
 import type { Outbox } from "./Outbox.ts"
 import { decodeMessage, type Row } from "./OutboxRows.ts"
 
@@ -63,13 +63,19 @@ export const make = Effect.fnUntraced(function* (
 
   const carried = { deliver: (message: OutboundMessage) => leave(message, { carried: true }) }
 
+  const named = (message: Keyed) => `message ${message.idempotencyKey} to chat ${message.peer.chatId}`
+
+  /** Sends, and goes on only with what has begun: nobody is told any more what became of the rest. */
+  const finish = (message: Keyed, policy: DeliveryPolicy) =>
+    Effect.catchIf(carried.deliver(message), hasBegun, () => deliverPatiently(carried, message, policy, named(message)))
+
   /** Brings a message to its end without anybody waiting for it. */
   const carryOn = (message: Keyed) => {
-    const what = `message ${message.idempotencyKey} to chat ${message.peer.chatId}`
+    const what = named(message)
     return FiberMap.run(
       carrying,
       message.idempotencyKey,
-      deliverPatiently(carried, message, defaultPolicy, what).pipe(
+      finish(message, defaultPolicy).pipe(
         Effect.catch((error) => Effect.logWarning(`${what} was not delivered: ${error.message}`)),
         Effect.catchDefect((defect) => Effect.logError(`${what} died on its way`, defect))
       ),
@@ -93,16 +99,11 @@ export const make = Effect.fnUntraced(function* (
   const deliver = (message: OutboundMessage) => leave(message, { kept: true })
 
   /** A message whose sender asks once: what has begun of it is finished, whether the sender waits or not. */
-  const send = Effect.fnUntraced(function* (message: Keyed) {
-    const what = `message ${message.idempotencyKey} to chat ${message.peer.chatId}`
-    const patient = Effect.catchIf(carried.deliver(message), hasBegun, () =>
-      deliverPatiently(carried, message, attended, what)
-    )
-    return yield* patient.pipe(
+  const send = (message: Keyed) =>
+    finish(message, attended).pipe(
       Effect.tapError((error) => (hasBegun(error) ? carryOn(message) : Effect.void)),
       Effect.onInterrupt(() => carryOn(message))
     )
-  })
 
   const stateOf = (row: Row): OpenDelivery["state"] =>
     row.state === "unknown" || row.state === "refused" ? row.state : outbox.isRunning(row.key) ? "sending" : "waiting"
