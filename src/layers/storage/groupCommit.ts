@@ -141,8 +141,7 @@ export const make = (options: GroupCommitOptions): GroupCommit => {
     Effect.suspend(() => {
       if (!seat.isTaken) return Effect.void
       seat.isTaken = false
-      const gone = db.isTransaction ? Effect.void : close(seat.group, Effect.fail(lost))
-      return gone.pipe(Effect.andThen(lock.release(1)), Effect.andThen(seat.leads ? lead(seat.group) : Effect.void))
+      return Effect.andThen(lock.release(1), seat.leads ? lead(seat.group) : Effect.void)
     })
 
   const written = (seat: Seat) => Effect.andThen(leave(seat), Deferred.await(seat.group.committed))
