@@ -66,7 +66,7 @@ export class InvokeMemory extends Context.Service<
   ): Layer.Layer<InvokeMemory, Journal.JournalUnusable> => Layer.effect(InvokeMemory, make(Journal.IN_MEMORY, limits))
 }
 
-const defaults: Journal.Limits = { count: 1_000, bytes: 32 * 1024 * 1024, ageMs: 24 * 3_600_000 }
+const defaults: Journal.Limits = { count: 1_000, bytes: 32 * 1024 * 1024, ageMs: 24 * 3_600_000, least: 100 }
 
 interface Running {
   readonly digest: string

@@ -45,6 +45,8 @@ export interface Limits {
   /** Of answers, in characters. */
   readonly bytes: number
   readonly ageMs: number
+  /** Of the latest so many stay whatever their age. */
+  readonly least?: number
 }
 
 export interface Begun {
@@ -96,7 +98,7 @@ const secure = (file: string) => {
 export const IN_MEMORY = ":memory:"
 
 /** Opens the journal for as long as the scope lives. Fails when the file cannot be used. */
-export const open = Effect.fnUntraced(function* (file: string, { ageMs, bytes, count }: Limits) {
+export const open = Effect.fnUntraced(function* (file: string, { ageMs, bytes, count, least = 0 }: Limits) {
   const attempt = <A>(f: () => A): Done<A> =>
     Result.try({ try: f, catch: (cause) => new JournalUnusable({ file, problem: problemOf(cause) }) })
 
@@ -123,7 +125,9 @@ export const open = Effect.fnUntraced(function* (file: string, { ageMs, bytes, c
       insert: db.prepare("INSERT INTO invokes (id, digest, at, size) VALUES (?, ?, ?, 0)"),
       answer: db.prepare("UPDATE invokes SET reply = ?, size = ?, at = ? WHERE id = ?"),
       forget: db.prepare("DELETE FROM invokes WHERE id = ?"),
-      expire: db.prepare("DELETE FROM invokes WHERE reply IS NOT NULL AND at <= ?"),
+      expire: db.prepare(
+        "DELETE FROM invokes WHERE reply IS NOT NULL AND at <= ? AND seq <= (SELECT max(seq) FROM invokes) - ?"
+      ),
       weigh: db.prepare("SELECT count(*) AS count, total(size) AS size FROM invokes"),
       dropOldest: db.prepare(
         "DELETE FROM invokes WHERE seq = (SELECT seq FROM invokes WHERE reply IS NOT NULL ORDER BY at, seq LIMIT 1)"
@@ -134,7 +138,8 @@ export const open = Effect.fnUntraced(function* (file: string, { ageMs, bytes, c
 
   /** What runs now has no answer yet and stays. */
   const prune = (now: number) => {
-    statements.expire.run(now - ageMs)
+    // The latest stay whatever the clock says: it may have been set forward since, as on a machine that starts without one.
+    statements.expire.run(now - ageMs, least)
     for (;;) {
       const weight = statements.weigh.get()
       const isWithin = Number(weight?.["count"]) <= count && Number(weight?.["size"]) <= bytes

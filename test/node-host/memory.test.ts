@@ -80,7 +80,7 @@ describe("after a restart", () => {
         yield* Deferred.await(begun)
         // A crash leaves the file as it is at this moment.
         if (how === "stopped") yield* before.end
-        const { memory } = yield* start(root)
+        const { memory } = yield* start(root, { count: 10, bytes: 10_000, ageMs: 24 * 3_600_000 })
         assert.deepStrictEqual(yield* memory.once("k", "d", work.answer("")), interrupted)
         assert.deepStrictEqual(yield* memory.recall("k", "d"), interrupted)
         assert.strictEqual((yield* Effect.flip(memory.recall("k", "other")))._tag, "KeyReused")
@@ -88,6 +88,20 @@ describe("after a restart", () => {
         yield* TestClock.adjust("25 hours")
         assert.deepInclude(yield* memory.once("k", "d", work.answer('"a day later"')), { payloadJSON: '"a day later"' })
       }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("a clock that is set forward makes nothing of the latest forgotten", () =>
+    Effect.gen(function* () {
+      const work = counted()
+      const { memory } = yield* start(yield* folder)
+      // A machine without a clock of its own begins in 1970 and learns the time later.
+      yield* memory.once("k", "d", work.answer('"once"'))
+      yield* TestClock.setTime(1_800_000_000_000)
+      yield* memory.once("other", "d", work.answer(""))
+      assert.deepInclude(yield* memory.once("k", "d", work.answer('"twice"')), { payloadJSON: '"once"' })
+      yield* TestClock.setTime(0)
+      assert.deepInclude(yield* memory.once("k", "d", work.answer('"twice"')), { payloadJSON: '"once"' })
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
   it.effect("count, bytes and age stay bounded, and what runs is not forgotten for others", () =>

@@ -14,6 +14,7 @@ import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import type { Models, ResolvedModel } from "../../services/Models.ts"
 import type { Sessions } from "../../services/Sessions.ts"
 import type { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
+import { stopwatch } from "../awake.ts"
 import * as Time from "../now.ts"
 import { failure, type TurnFailure } from "./explain.ts"
 import { answering, askInTurn } from "./fallback.ts"
@@ -98,14 +99,14 @@ const loop = Effect.fnUntraced(function* (
   request: TurnRequest,
   steps: TurnSteps,
   events: RunEvents,
-  progress: Progress,
-  startedAt: number
+  progress: Progress
 ) {
   const { answer, config, models, sessions } = services
   const settings = yield* Effect.mapError(config.get, () => unusableConfig)
   const timeoutMs = timeoutOf(request, settings)
-  const remaining = Effect.map(Clock.currentTimeMillis, (now) =>
-    timeoutMs === undefined ? undefined : Math.max(0, startedAt + timeoutMs - now)
+  const elapsed = yield* stopwatch
+  const remaining = Effect.map(elapsed, (millis) =>
+    timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - millis)
   )
   const append = (name: string, message: TranscriptMessage) =>
     sessions
@@ -249,7 +250,7 @@ export const runTurn = Effect.fnUntraced(function* (
   const progress: Progress = { model: undefined, toolCalls: 0, inputTokens: 0, outputTokens: 0 }
   yield* events.agent("lifecycle", { phase: "start", startedAt })
 
-  const ended = yield* loop(services, request, steps, events, progress, startedAt).pipe(
+  const ended = yield* loop(services, request, steps, events, progress).pipe(
     Effect.map((done) => ({ ...done, failure: undefined })),
     Effect.catch((reason: TurnFailure & { readonly recorded?: boolean }) =>
       Effect.succeed({ text: reason.message, stopReason: "error", failure: reason })

@@ -11,6 +11,8 @@ import * as Time from "../now.ts"
 /** Milliseconds that a key is remembered; turns keep theirs as long. */
 export const keepMs = 30 * 24 * 60 * 60_000
 const pruneEveryMs = 60 * 60_000
+/** Keys that are kept whatever their age. */
+export const keepLatest = 1_000
 
 const MessageIds = Schema.fromJsonString(Schema.Array(Schema.String))
 const ProgressJson = Schema.fromJsonString(DeliveryProgress)
@@ -60,8 +62,12 @@ export const make = Effect.gen(function* () {
   let prunedAt = Number.NEGATIVE_INFINITY
 
   const prune = Effect.fnUntraced(function* (now: number) {
-    if (now - prunedAt < pruneEveryMs) return
-    yield* sql`DELETE FROM channel_outbox WHERE updated_at < ${now - keepMs}`
+    // Also when the clock was set back since.
+    if (Math.abs(now - prunedAt) < pruneEveryMs) return
+    // The latest stay whatever the clock says: it may have been set forward by mistake.
+    yield* sql`
+      DELETE FROM channel_outbox WHERE updated_at < ${now - keepMs} AND updated_at < COALESCE(
+        (SELECT updated_at FROM channel_outbox ORDER BY updated_at DESC LIMIT 1 OFFSET ${keepLatest}), 0)`
     prunedAt = now
   })
 

@@ -1,10 +1,10 @@
 /**
  * Delivering what the bot has to say: shown once, and tried again for a day as long as that shows nothing twice.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { DeliveryFailed, DeliveryReceipt, OutboundMessage } from "../../services/Channel.ts"
 import type { ChannelNotConfigured, Channels } from "../../services/ChannelRouter.ts"
+import { stopwatch } from "../awake.ts"
 
 export interface DeliveryPolicy {
   /** Milliseconds during which a message is tried again whose channel says that this shows nothing twice. */
@@ -47,12 +47,12 @@ export const deliverPatiently = Effect.fnUntraced(function* (
   policy: DeliveryPolicy,
   what: string
 ): Effect.fn.Return<DeliveryReceipt, ChannelNotConfigured | DeliveryFailed> {
-  const startedAt = yield* Clock.currentTimeMillis
+  const elapsed = yield* stopwatch
   for (let tries = 0; ; tries++) {
     const sent = yield* Effect.result(channels.deliver(message))
     if (sent._tag === "Success") return sent.success
     const error = sent.failure
-    const pause = pauseAfter(error, tries, (yield* Clock.currentTimeMillis) - startedAt, policy)
+    const pause = pauseAfter(error, tries, yield* elapsed, policy)
     if (pause === undefined) return yield* error
     const told = `${what} is tried again in ${pause} ms: ${error.message}`
     yield* tries < toldTries ? Effect.logInfo(told) : Effect.logDebug(told)

@@ -5,10 +5,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { hostname } from "node:os"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
 import { MAX_PREAUTH_PAYLOAD } from "../../protocol/Frame.ts"
 import { BindRefused, type GatewayStartError, ListenFailed, PortInUse } from "../../services/Gateway.ts"
+import { StorageHealth } from "../../services/StorageHealth.ts"
 import {
   type HostPolicy,
   isForwarded,
@@ -123,6 +125,7 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
   const limits = limitsOf(options)
   const policy = policyOf(options)
   const caps = Caps.make(limits)
+  const storage = yield* Effect.serviceOption(StorageHealth)
   let state: "starting" | "started" | "stopping" = "starting"
 
   const serve = (request: IncomingMessage, response: ServerResponse) => {
@@ -139,9 +142,11 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
     if (path === "/startupz") {
       return json(response, 200, { ok: true, status: "started", version: probe.version, uptimeMs: probe.uptimeMs() })
     }
-    return state === "stopping"
-      ? json(response, 503, { ok: false, status: "stopping" })
-      : json(response, 200, { ok: true, status: "ready" })
+    if (state === "stopping") return json(response, 503, { ok: false, status: "stopping" })
+    const condition = Option.match(storage, { onNone: () => "ok", onSome: (health) => health.statusUnsafe().condition })
+    return condition === "ok"
+      ? json(response, 200, { ok: true, status: "ready" })
+      : json(response, 503, { ok: false, status: "storage", storage: condition })
   }
 
   const server = createServer(

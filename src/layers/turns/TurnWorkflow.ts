@@ -20,6 +20,7 @@ import { EventBus } from "../../services/EventBus.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
 import { type AbortOrigin, TurnOutcome, TurnRequest } from "../../services/Turns.ts"
+import { leftOf, sleepAwake } from "../awake.ts"
 import * as Delivery from "./Delivery.ts"
 import * as GivingUp from "./GivingUp.ts"
 import type { Begun, Ledger } from "./Ledger.ts"
@@ -147,16 +148,15 @@ export const make = Effect.fnUntraced(function* (
   const run = Effect.fnUntraced(function* (request: TurnRequest, begun: Begun, turn: RunningTurn) {
     const { startedAt } = begun
     const steps: TurnSteps = { step: yield* makeStep(turn), incoming: incoming.of(request) }
-    const elapsed = (yield* Clock.currentTimeMillis) - startedAt
     const limit = request.timeoutMs ?? 0
-    const remaining = Math.max(limit - elapsed, Math.min(limit, leastAfterRestartMs))
+    const remaining = leftOf(limit, startedAt, yield* Clock.currentTimeMillis, leastAfterRestartMs)
 
     const agent = runner.run(request, steps).pipe(
       Effect.map((outcome) => ({ _tag: "outcome", outcome }) as const),
       Effect.catchCauseIf(isOwnFault, (cause) => Effect.succeed({ _tag: "died", cause } as const))
     )
     const stop = Effect.map(Deferred.await(turn.abort), (origin) => ({ _tag: "aborted", origin }) as const)
-    const timeout = Effect.as(Effect.sleep(remaining), { _tag: "timeout" } as const)
+    const timeout = Effect.as(sleepAwake(remaining), { _tag: "timeout" } as const)
     const ended = yield* Effect.raceAllFirst([agent, stop, ...(limit === 0 ? [] : [timeout])])
     switch (ended._tag) {
       case "outcome":

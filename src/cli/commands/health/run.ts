@@ -16,6 +16,12 @@ export const channelState = (state: unknown): string =>
     ...(Predicate.hasProperty(state, "lastError") && Predicate.isString(state.lastError) ? [state.lastError] : [])
   ].join(", ") || "configured"
 
+/** What is wrong with the storage; `undefined` when all is well. */
+export const storageState = (storage: HealthSummary["storage"]): string | undefined =>
+  storage === undefined || storage.condition === "ok"
+    ? undefined
+    : `${storage.condition}; nothing new is taken in (${plain(storage.message ?? "")})`
+
 const human = (health: HealthSummary): string => {
   const { agents = [], channels = {}, channelLabels = {}, channelOrder = Object.keys(channels), sessions } = health
   const ids = agents.flatMap((agent) =>
@@ -23,6 +29,7 @@ const human = (health: HealthSummary): string => {
   )
   return [
     health.durationMs === undefined ? "Gateway: OK" : `Gateway: OK (${duration(health.durationMs)})`,
+    ...(storageState(health.storage) === undefined ? [] : [`Storage: ${storageState(health.storage)}`]),
     ...(channelOrder.length === 0
       ? ["Channels: none configured"]
       : channelOrder.map((id) => `${plain(channelLabels[id] ?? id)}: ${plain(channelState(channels[id]))}`)),

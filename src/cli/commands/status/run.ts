@@ -11,7 +11,7 @@ import { count, duration, fields, print, tilde } from "../../output.ts"
 import { probe, type Reached } from "../../probe.ts"
 import * as State from "../../state.ts"
 import { supervisionTree } from "../../tree.ts"
-import { channelState } from "../health/run.ts"
+import { channelState, storageState } from "../health/run.ts"
 
 interface Answer {
   readonly status: StatusSummary
@@ -37,6 +37,7 @@ const running = ({ answer: { channels, status }, hello, latencyMs }: Reached<Ans
     ["Up", status.uptimeMs === undefined ? undefined : duration(status.uptimeMs)],
     ["Process", status.pid === undefined ? undefined : `pid ${status.pid}`],
     ["Memory", status.rssBytes === undefined ? undefined : `${Math.round(status.rssBytes / 1e6)} MB`],
+    ["Storage", storageState(status.storage) ?? (status.storage === undefined ? undefined : "ok")],
     ["Connections", status.connections === undefined ? undefined : String(status.connections)],
     ["Channels", channelsOf(channels)],
     [
