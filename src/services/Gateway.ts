@@ -76,5 +76,11 @@ export class Gateway extends Context.Service<
     readonly connections: Effect.Effect<number>
     /** Who is here, the Gateway itself first. */
     readonly presence: Effect.Effect<ReadonlyArray<PresenceEntry>>
+    /**
+     * Begins the end: says so to everyone, takes no more requests and connections, and lets running turns come to a place
+     * where all that they have done is stored, within the time that the limits give (`drainMs`, or these milliseconds). Once;
+     * closing the Gateway's scope does it too.
+     */
+    readonly drain: (budgetMs?: number) => Effect.Effect<void>
   }
 >()("openclaw/services/Gateway") {}

@@ -125,6 +125,7 @@ const turns = Layer.effect(
           return running === undefined ? undefined : { runId: RunId.make(running[0]), text: "so far" }
         }),
       active: Effect.succeed(0),
+      settle: () => Effect.succeed(0),
       suspend: Effect.void
     })
   })

@@ -11,6 +11,7 @@ import * as RpcServer from "effect/rpc/RpcServer"
 import { MethodTable } from "../../protocol/MethodTable.ts"
 import type { Channels } from "../../services/ChannelRouter.ts"
 import type { Config } from "../../services/Config.ts"
+import type { DeadLetters } from "../../services/DeadLetters.ts"
 import { DeviceRegistry } from "../../services/DeviceRegistry.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Gateway, type GatewayStartError } from "../../services/Gateway.ts"
@@ -34,28 +35,49 @@ export type { GatewayAuth, GatewayLimits, GatewayOptions } from "./options.ts"
 /** What waited for a turn that was cut is answered within this. */
 const answerMs = 250
 
+/** Refuses what is new, announces the end, and lets the turns come to where they resume. Once. */
+const makeDrain = Effect.fnUntraced(function* (options: GatewayOptions, listener: HttpListener.Listener) {
+  const limits = limitsOf(options)
+  const dispatcher = yield* FrameProtocol.Dispatcher
+  const connections = yield* Connections.Connections
+  const turns = yield* Turns
+  const clock = yield* Clock.Clock
+  let begun: number | undefined
+  let budget = limits.drainMs
+  const drain = Effect.fn("Gateway.drain")(function* (budgetMs?: number) {
+    if (begun !== undefined) return
+    begun = clock.currentTimeMillisUnsafe()
+    budget = budgetMs ?? limits.drainMs
+    yield* listener.stopAccepting
+    yield* dispatcher.refuseNew
+    yield* Effect.provideService(Broadcaster.announceShutdown, Connections.Connections, connections)
+    const cut = yield* turns.settle(budget)
+    if (cut > 0) yield* Effect.logInfo(`${cut} turns are cut in a step, which is done again at the next start`)
+  })
+  /** Milliseconds of the budget that are left. */
+  const left = () => Math.max(0, (begun ?? 0) + budget - clock.currentTimeMillisUnsafe())
+  return { drain, left }
+})
+
 /**
- * Ends every connection in order: announce, let requests finish, cut the turns while their nodes can still answer, close,
+ * Ends every connection in order: drain, cut the turns while their nodes can still answer, let other requests finish, close,
  * cut what does not answer.
  */
 const stop = Effect.fnUntraced(function* (
   options: GatewayOptions,
-  listener: HttpListener.Listener,
+  { drain, left }: Effect.Success<ReturnType<typeof makeDrain>>,
   fibers: FiberSet.FiberSet
 ) {
   const limits = limitsOf(options)
   const connections = yield* Connections.Connections
-  yield* listener.stopAccepting
-  yield* (yield* FrameProtocol.Dispatcher).refuseNew
-  yield* Broadcaster.announceShutdown
+  yield* drain()
+  yield* (yield* Turns).suspend
   yield* Connections.idle.pipe(
     Effect.timeoutOrElse({
-      duration: limits.drainMs,
+      duration: Math.max(answerMs, left()),
       orElse: () => Effect.logWarning(`stopping with ${connections.running()} requests unfinished`)
     })
   )
-  yield* (yield* Turns).suspend
-  yield* Effect.timeoutOption(Connections.idle, answerMs)
   connections.closeAllUnsafe(1012, "service restart")
   yield* FiberSet.awaitEmpty(fibers).pipe(Effect.timeoutOption(limits.closeGraceMs))
   yield* FiberSet.clear(fibers)
@@ -131,7 +153,8 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       )
     }
   )
-  yield* Effect.addFinalizer(() => stop(options, listener, fibers))
+  const draining = yield* makeDrain(options, listener)
+  yield* Effect.addFinalizer(() => stop(options, draining, fibers))
   yield* heartbeat(options)
   yield* listener.started
   const url = urlOf(options.host, listener.port)
@@ -143,7 +166,8 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     bootId: snapshots.bootId,
     startedAt: snapshots.startedAt,
     connections: Effect.sync(() => connections.size()),
-    presence: snapshots.presence
+    presence: snapshots.presence,
+    drain: draining.drain
   })
 })
 
@@ -162,6 +186,7 @@ const requests = Layer.effectDiscard(
 export type GatewayRequirements =
   | Channels
   | Config
+  | DeadLetters
   | DeviceRegistry
   | EventBus
   | NodeRegistry
