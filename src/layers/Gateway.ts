@@ -15,6 +15,7 @@ import { VERSION } from "../domain/Version.ts"
 import type { AgentRunner } from "../services/AgentRunner.ts"
 import type { ChannelAccess, ChannelRouter, Channels } from "../services/ChannelRouter.ts"
 import { Config, ConfigInvalid, type ConfigUnreadable, type SettingInvalid } from "../services/Config.ts"
+import type { DeadLetters } from "../services/DeadLetters.ts"
 import type { DeviceRegistry } from "../services/DeviceRegistry.ts"
 import type { EventBus } from "../services/EventBus.ts"
 import { type BindAddressMissing, Gateway, type GatewayStartError } from "../services/Gateway.ts"
@@ -37,6 +38,7 @@ import {
   resolvePort,
   settingError
 } from "./config/gatewayAuth.ts"
+import * as DeadLettersLayer from "./deadLetters/DeadLetters.ts"
 import * as DeviceRegistryLayer from "./devices/DeviceRegistry.ts"
 import * as EventBusLayer from "./EventBus.ts"
 import * as GatewayIdentityLayer from "./GatewayIdentity.ts"
@@ -63,6 +65,7 @@ export type GatewayServices =
   | ChannelAccess
   | ChannelRouter
   | Channels
+  | DeadLetters
   | DeviceRegistry
   | EventBus
   | Gateway
@@ -161,6 +164,7 @@ export const layer = (
     Layer.provideMerge(TelegramFromConfig.layer),
     Layer.provideMerge(SessionMaintenance.layer(options.maintenance)),
     Layer.provideMerge(server(options)),
+    Layer.provideMerge(DeadLettersLayer.layer),
     Layer.provideMerge(ChannelRouterLayer.layer),
     Layer.provideMerge(TurnsLayer.layer(options.turns)),
     Layer.provideMerge(AgentRunnerLayer.layer),

@@ -62,6 +62,7 @@ const make =
 export const invalidRequest = make("INVALID_REQUEST")
 export const forbidden = make("FORBIDDEN")
 export const notPaired = make("NOT_PAIRED")
+export const notFound = make("NOT_FOUND")
 export const timeout = make("TIMEOUT")
 export const conflict = make("CONFLICT")
 export const unavailable = make("UNAVAILABLE")

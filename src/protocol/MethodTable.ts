@@ -5,6 +5,7 @@
 import * as Context from "effect/Context"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import { ChatMethods } from "./methods/chat.ts"
+import { DeadLetterMethods } from "./methods/deadLetters.ts"
 import { DeviceMethods } from "./methods/devices.ts"
 import { NodeMethods } from "./methods/nodes.ts"
 import { SystemMethods } from "./methods/system.ts"
@@ -12,7 +13,7 @@ import type { ErrorShape } from "./GatewayError.ts"
 import { FailedAnswer } from "./methods/method.ts"
 import { type MethodAccess, RequiredScope } from "./Role.ts"
 
-export const MethodTable = SystemMethods.merge(NodeMethods, DeviceMethods, ChatMethods)
+export const MethodTable = SystemMethods.merge(NodeMethods, DeviceMethods, ChatMethods, DeadLetterMethods)
 
 /** Any row of the table. */
 export type Method = RpcGroup.Rpcs<typeof MethodTable>

@@ -15,6 +15,7 @@ import * as SupervisorLayer from "../../src/layers/Supervisor.ts"
 import * as DeviceRegistryLayer from "../../src/layers/devices/DeviceRegistry.ts"
 import type { NodeInvokeResultParams } from "../../src/protocol/methods/nodes.ts"
 import { Channels, DeliveryNotFound, InvalidDestination } from "../../src/services/ChannelRouter.ts"
+import { DeadLetterNotFound, DeadLetters } from "../../src/services/DeadLetters.ts"
 import { Config } from "../../src/services/Config.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 import {
@@ -74,6 +75,15 @@ const channels = Layer.succeed(
       })
   })
 )
+
+const deadLetters = Layer.mock(DeadLetters, {
+  list: () => Effect.succeed([]),
+  counts: Effect.succeed({ total: 0, turn: 0, delivery: 0, message: 0 }),
+  queues: Effect.succeed([]),
+  find: (id) => Effect.fail(new DeadLetterNotFound({ id })),
+  retry: (id) => Effect.fail(new DeadLetterNotFound({ id })),
+  drop: (id) => Effect.fail(new DeadLetterNotFound({ id }))
+})
 
 const sessions = Layer.succeed(
   Sessions,
@@ -219,4 +229,5 @@ const infrastructure = Layer.mergeAll(EventBusLayer.layer, SupervisorLayer.layer
 export const devices = DeviceRegistryLayer.layer.pipe(Layer.provideMerge(infrastructure))
 
 /** Everything that `GatewayServer.layer` asks for; also what tests publish through. */
-export const services = (log: NodeLog) => Layer.mergeAll(config, channels, sessions, turns, nodes(log), devices)
+export const services = (log: NodeLog) =>
+  Layer.mergeAll(config, channels, deadLetters, sessions, turns, nodes(log), devices)

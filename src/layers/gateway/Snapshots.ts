@@ -10,11 +10,12 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { Snapshot } from "../../protocol/Connect.ts"
 import type { StateVersion } from "../../protocol/Frame.ts"
-import type { HealthSummary } from "../../protocol/methods/system.ts"
+import type { DeliveryQueues, HealthSummary } from "../../protocol/methods/system.ts"
 import type { PresenceEntry } from "../../protocol/Presence.ts"
 import { satisfies } from "../../protocol/Role.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import type { Config } from "../../services/Config.ts"
+import { DeadLetters } from "../../services/DeadLetters.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { StorageHealth } from "../../services/StorageHealth.ts"
@@ -76,7 +77,8 @@ const reduced = <A extends object>(
   summary: Omit<HealthSummary, "agents"> & { readonly agents: ReadonlyArray<A> }
 ): HealthSummary => {
   const sessions = { path: "", count: 0, recent: [] }
-  return { ...summary, channels: {}, agents: summary.agents.map((agent) => ({ ...agent, sessions })), sessions }
+  const { deliveryQueues: _queues, ...told } = summary
+  return { ...told, channels: {}, agents: summary.agents.map((agent) => ({ ...agent, sessions })), sessions }
 }
 
 /** OpenClaw's agents may wake by themselves; these do not. */
@@ -88,6 +90,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const channels = yield* Channels
   const sessions = yield* Sessions
   const authenticator = yield* Authenticator
+  const letters = yield* DeadLetters
   const storage = yield* Effect.serviceOption(StorageHealth)
   const context = yield* Effect.context<Config>()
   const agents = Effect.provideContext(Agents.current, context)
@@ -132,10 +135,32 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     }
   })
 
+  /** `undefined` when nothing waits, or it cannot be said just now. */
+  const deliveryQueues = letters.queues.pipe(
+    Effect.map((queues): DeliveryQueues | undefined =>
+      queues.length === 0
+        ? undefined
+        : {
+            failed: queues.flatMap(({ accountId, channel, count, direction, oldestFailedAt }) =>
+              direction === "out" || channel === undefined || accountId === undefined
+                ? [{ queueName: channel === undefined ? "turns" : `${channel}/${accountId}`, count, oldestFailedAt }]
+                : []
+            ),
+            ingressFailed: queues.flatMap(({ accountId, channel, count, direction, oldestFailedAt }) =>
+              direction === "out" || channel === undefined || accountId === undefined
+                ? []
+                : [{ channelId: channel, accountId, count, oldestFailedAt }]
+            )
+          }
+    ),
+    Effect.catch((error) => Effect.as(Effect.logWarning(`health: ${error.message}`), undefined))
+  )
+
   const health = Effect.gen(function* () {
     const ts = yield* Clock.currentTimeMillis
     const state = yield* channels.status()
     const stored = yield* recent()
+    const queues = yield* deliveryQueues
     const { defaultAgentId, ids } = yield* agents
     const perAgent = yield* Effect.forEach(ids, (agentId) =>
       Effect.map(recent(agentId), (sessions) => ({
@@ -156,6 +181,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       defaultAgentId,
       agents: perAgent,
       sessions: stored,
+      ...(queues === undefined ? undefined : { deliveryQueues: queues }),
       ...(Option.isNone(storage) ? undefined : { storage: storage.value.statusUnsafe() })
     } satisfies HealthSummary
   })
@@ -208,5 +234,5 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
 
 export const layer = (
   options: GatewayOptions
-): Layer.Layer<Snapshots, never, Connections | EventBus | Channels | Sessions | Config | Authenticator> =>
+): Layer.Layer<Snapshots, never, Connections | EventBus | Channels | DeadLetters | Sessions | Config | Authenticator> =>
   Layer.effect(Snapshots, make(options))

@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import { PresenceEntry } from "../Presence.ts"
 import { Name } from "../text.ts"
+import { DeadLetterCounts } from "./deadLetters.ts"
 import { method, NoParams } from "./method.ts"
 
 const Json = Schema.Record(Schema.String, Schema.Unknown)
@@ -32,6 +33,17 @@ export const StorageStatus = Schema.Struct({
 })
 export type StorageStatus = typeof StorageStatus.Type
 
+const Waiting = { count: Schema.Natural, oldestFailedAt: Schema.optional(Schema.Natural) }
+
+/** Dead letters by where they wait: `failed` is what did not go out, or has no channel; `ingressFailed` came in. */
+const DeliveryQueues = Schema.Struct({
+  failed: Schema.Array(Schema.Struct({ queueName: Schema.String, ...Waiting })),
+  ingressFailed: Schema.optional(
+    Schema.Array(Schema.Struct({ channelId: Schema.String, accountId: Schema.String, ...Waiting }))
+  )
+})
+export type DeliveryQueues = typeof DeliveryQueues.Type
+
 /** `health`'s answer, the `health` event's payload and `hello-ok.snapshot.health`. */
 export const HealthSummary = Schema.Struct({
   ok: Schema.optional(Schema.Literal(true)),
@@ -44,6 +56,8 @@ export const HealthSummary = Schema.Struct({
   defaultAgentId: Schema.optional(Schema.String),
   agents: Schema.optional(Schema.Array(Schema.Unknown)),
   sessions: Schema.optional(SessionsSummary),
+  /** Missing while there is no dead letter. */
+  deliveryQueues: Schema.optional(DeliveryQueues),
   /** Ours. */
   storage: Schema.optional(StorageStatus)
 })
@@ -72,6 +86,8 @@ export const StatusSummary = Schema.Struct({
   sessions: Schema.optional(Json),
   nodes: Schema.optional(Schema.Struct({ connected: Schema.Natural, paired: Schema.Natural, pending: Schema.Natural })),
   connections: Schema.optional(Schema.Natural),
+  /** Ours. */
+  deadLetters: Schema.optional(DeadLetterCounts),
   model: Schema.optional(Schema.String),
   storage: Schema.optional(StorageStatus),
   supervisor: Schema.optional(Schema.Array(SupervisedFiber))

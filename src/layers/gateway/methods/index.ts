@@ -5,9 +5,10 @@ import * as Layer from "effect/Layer"
 import type { GatewayOptions } from "../options.ts"
 import * as Agent from "./agent.ts"
 import * as Chat from "./chat.ts"
+import * as DeadLetters from "./deadLetters.ts"
 import * as Devices from "./devices.ts"
 import * as Nodes from "./nodes.ts"
 import * as System from "./system.ts"
 
 export const layer = (options: GatewayOptions) =>
-  Layer.mergeAll(Agent.layer, Chat.layer, Devices.layer, Nodes.layer, System.layer(options))
+  Layer.mergeAll(Agent.layer, Chat.layer, DeadLetters.layer, Devices.layer, Nodes.layer, System.layer(options))

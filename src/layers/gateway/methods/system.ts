@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { SystemMethods } from "../../../protocol/methods/system.ts"
 import { Channels } from "../../../services/ChannelRouter.ts"
+import { DeadLetters } from "../../../services/DeadLetters.ts"
 import { NodeRegistry } from "../../../services/NodeRegistry.ts"
 import { Sessions } from "../../../services/Sessions.ts"
 import { StorageHealth } from "../../../services/StorageHealth.ts"
@@ -28,6 +29,7 @@ export const layer = (options: GatewayOptions) =>
       const sessions = yield* Sessions
       const supervisor = yield* Supervisor
       const turns = yield* Turns
+      const letters = yield* DeadLetters
       const storage = yield* Effect.serviceOption(StorageHealth)
 
       const status = Effect.fn("Gateway.status")(function* (params: {
@@ -53,6 +55,7 @@ export const layer = (options: GatewayOptions) =>
             pending: pending.length
           },
           connections: connections.size(),
+          deadLetters: yield* Effect.mapError(letters.counts, storageFailed),
           supervisor: yield* supervisor.tree,
           ...(Option.isNone(storage) ? undefined : { storage: yield* storage.value.status }),
           ...(model === undefined ? undefined : { model })
