@@ -183,7 +183,7 @@ export const layer = (
         Effect.catch((error) => Effect.logWarning(`old messages stay for now: ${error.message}`))
       )
       yield* supervisor.supervise(
-        "sessions/maintenance",
+        "transcripts/maintenance",
         Effect.delay(Effect.repeat(once, Schedule.spaced(settings.everyMs)), settings.firstMs),
         { restart: "always" }
       )
