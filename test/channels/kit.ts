@@ -18,7 +18,7 @@ import { type Channel, DeliveryFailed, type InboundMessage, type OutboundMessage
 import { Config, ConfigUnreadable } from "../../src/services/Config.ts"
 import { GatewayIdentity } from "../../src/services/GatewayIdentity.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
-import type { QueueOverride } from "../../src/services/Queue.ts"
+import type { QueueOverride, QueueSetting } from "../../src/services/Queue.ts"
 import { Sessions, SessionStorageFailed } from "../../src/services/Sessions.ts"
 import { TurnNotAccepted, type TurnRequest, Turns } from "../../src/services/Turns.ts"
 
@@ -72,6 +72,8 @@ export const makeTurns = () => {
   const signal = new Signal()
   const turns = {
     submitted: [] as Array<TurnRequest>,
+    /** How each of them was to wait. */
+    queues: [] as Array<QueueSetting | undefined>,
     /** How often `submit` was asked. */
     calls: 0,
     /** How many of the next calls fail. */
@@ -79,7 +81,7 @@ export const makeTurns = () => {
     /** While set, calls do not come back. */
     hang: false,
     /** Which calls die. */
-    defect: (_: TurnRequest): boolean => false,
+    defect: (request: TurnRequest): boolean => request.text === "\0",
     running: new Map<SessionKey, RunId>(),
     aborted: [] as Array<SessionKey>,
     /** What remains to be done when a turn is to end. */
@@ -89,7 +91,7 @@ export const makeTurns = () => {
     asked: (count: number) => signal.until(() => (turns.calls >= count ? true : undefined)),
     has: (count: number) => signal.until(() => (turns.submitted.length >= count ? [...turns.submitted] : undefined)),
     layer: Layer.succeed(Turns, {
-      submit: (request) =>
+      submit: (request, queue) =>
         Effect.suspend(() => {
           turns.calls += 1
           signal.notify()
@@ -101,6 +103,7 @@ export const makeTurns = () => {
           }
           const isNew = !turns.submitted.some((each) => each.runId === request.runId)
           if (isNew) turns.submitted.push(request)
+          if (isNew) turns.queues.push(queue)
           signal.notify()
           return Effect.succeed(isNew)
         }),
