@@ -181,4 +181,51 @@ describe("abort", () => {
       }).pipe(Effect.provide(start(w, { delivery: { giveUpAfterMs: 600_000, firstPauseMs: 600_000 } })))
     })
   )
+
+  it.live(
+    "is carried out once it is committed, although nobody does it who asked; what was rolled back ends nothing",
+    () =>
+      Effect.gen(function* () {
+        const w = yield* world
+        const held = yield* gate
+        w.agent = (asked) =>
+          asked.runId === "r1" ? Effect.as(held.wait, ok(asked, "no")) : Effect.succeed(ok(asked, "x"))
+        yield* Effect.gen(function* () {
+          const turns = yield* Turns
+          const sql = yield* SqlClient.SqlClient
+          yield* turns.submit(request("r1", "x", { replyTo: { peer } }))
+          yield* held.reached
+          yield* turns
+            .requestAbort(main, { origin: "stop" })
+            .pipe(Effect.andThen(Effect.fail("no")), sql.withTransaction, Effect.ignore)
+          yield* turns.submit(request("o1", "y", { sessionKey: SessionKey.make("agent:main:other") }))
+          yield* turns.await(RunId.make("o1"), SessionKey.make("agent:main:other"))
+          assert.isDefined(yield* turns.inFlight(main))
+          yield* sql.withTransaction(turns.requestAbort(main, { origin: "stop" }))
+          assert.deepInclude(yield* turns.await(RunId.make("r1"), main), { status: "aborted" })
+          assert.deepStrictEqual(w.sent, [])
+        }).pipe(Effect.provide(start(w)))
+      })
+  )
+
+  it.live("that was committed before the reply left keeps it back, whoever was to carry it out", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        const sql = yield* SqlClient.SqlClient
+        // As the turn decides, its abort is in the book and nobody has told the turn.
+        w.agent = (asked) =>
+          Effect.as(
+            Effect.orDie(sql`UPDATE turns SET abort_requested_at = 1, abort_origin = 'stop'`),
+            ok(asked, "late")
+          )
+        yield* turns.submit(request("r1", "x", { replyTo: { peer } }))
+        assert.deepInclude(yield* turns.await(RunId.make("r1"), main), {
+          undelivered: "aborted before it was delivered"
+        })
+        assert.deepStrictEqual(w.sent, [])
+      }).pipe(Effect.provide(start(w)))
+    })
+  )
 })
