@@ -134,6 +134,12 @@ describe("openclaw backup", () => {
     Effect.gen(function* () {
       const { archive, setting, stateDir } = yield* stopped
       Fs.writeFileSync(database(stateDir), "no database any more")
+      const started = yield* run(setting, "gateway", "run", "--port", "0")
+      assert.strictEqual(started.code, 1)
+      assert.include(started.stderr, database(stateDir))
+      assert.include(started.stderr, "Nothing was changed")
+      assert.include(started.stderr, "openclaw backup restore")
+      assert.strictEqual(Fs.readFileSync(database(stateDir), "utf8"), "no database any more")
       const refused = yield* run(setting, "backup", "create", "--output", `${archive}.second.tar.gz`)
       assert.strictEqual(refused.code, 1)
       assert.isFalse(Fs.existsSync(`${archive}.second.tar.gz`))
@@ -148,6 +154,7 @@ describe("openclaw backup", () => {
       const { archive, setting, stateDir } = yield* stopped
       Fs.writeFileSync(Path.join(stateDir, "restore-in-progress.json"), "{}")
       Fs.renameSync(Path.join(stateDir, "state"), Path.join(stateDir, "before-restore-x"))
+      Fs.mkdirSync(Path.join(stateDir, ".restoring-killed"))
       const refused = yield* run(setting, "pairing", "list")
       assert.strictEqual(refused.code, 1)
       assert.include(refused.stderr, "cut off half-way")
@@ -155,6 +162,7 @@ describe("openclaw backup", () => {
       assert.strictEqual(restored.code, 0, restored.stderr)
       assert.strictEqual((yield* run(setting, "pairing", "list")).code, 0)
       assert.isTrue(Fs.existsSync(Path.join(stateDir, "before-restore-x")))
+      assert.deepStrictEqual(leftovers(stateDir), [])
     }).pipe(Effect.scoped)
   )
 

@@ -110,7 +110,7 @@ describe("the storage's health", () => {
 
   it.effect("gives up what fails for another reason", () =>
     Effect.gen(function* () {
-      const failing = stored("a bug", Effect.fail(new Error("no such column")))
+      const failing = stored("a bug", Effect.fail({ message: "no such column" }))
       const waiting = yield* Effect.forkChild(Effect.exit(failing), { startImmediately: true })
       yield* TestClock.adjust("1 hour")
       assert.strictEqual((yield* Fiber.join(waiting))._tag, "Failure")

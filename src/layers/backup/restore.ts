@@ -69,6 +69,12 @@ export const restore = Effect.fn("Backup.restore")(function* (options: RestoreOp
   const state = yield* StateDir
   const { root } = state
   yield* state.own
+  // What a restoring left that was killed; nobody else restores while the directory is ours.
+  yield* attempt(`clearing up in ${root} failed`, () => {
+    for (const name of Fs.readdirSync(root)) {
+      if (name.startsWith(".restoring-")) Fs.rmSync(NodePath.join(root, name), { recursive: true, force: true })
+    }
+  })
   const stamp = DateTime.formatIso(yield* DateTime.now).replaceAll(":", "-")
   const folder = yield* Effect.acquireRelease(
     attempt(`making a folder in ${root} failed`, () => Fs.mkdtempSync(NodePath.join(root, ".restoring-"))),
