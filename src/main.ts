@@ -40,6 +40,7 @@ runMain(
     process: {
       on: (name, listener) => process.on(name, listener),
       exit: (code) => process.exit(code),
+      now: () => performance.now(),
       outputs: [process.stdout, process.stderr],
       survivesHangup: survivesHangup({ command: variables["_"], flags: stdinFlags() })
     }

@@ -9,10 +9,18 @@ import { type Lifetime, teardown } from "./lifetime.ts"
 export interface Signals {
   readonly on: (name: NodeJS.Signals, listener: () => void) => unknown
   readonly exit: (code: number) => void
+  /** Milliseconds of a clock that only goes forward. */
+  readonly now: () => number
   readonly outputs: ReadonlyArray<{ readonly on: (event: "error", listener: (error: unknown) => void) => unknown }>
   /** A closed terminal shall not end the program. */
   readonly survivesHangup: boolean
 }
+
+/**
+ * Milliseconds within which a second signal counts as the first: a terminal and `npm` both pass Ctrl-C on, and service managers
+ * send SIGHUP with SIGTERM.
+ */
+const againAfterMs = 300
 
 const isClosedPipe = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "EPIPE"
 
@@ -25,13 +33,20 @@ export const runMain = <A, E>(
   const run = Runtime.makeRunMain(({ fiber, teardown }) => {
     const stop = () => fiber.interruptUnsafe(fiber.id)
     let told = false
+    let toldAt = 0
     const onSignal = () => {
       told = true
+      toldAt = process.now()
       stop()
     }
-    process.on("SIGINT", onSignal)
-    process.on("SIGTERM", onSignal)
-    process.on("SIGHUP", process.survivesHangup ? () => {} : onSignal)
+    /** Told again, it ends on the spot; all that matters is stored at any time. */
+    const onStop = (code: number) => () => {
+      if (told && process.now() - toldAt >= againAfterMs) return process.exit(code)
+      if (!told) onSignal()
+    }
+    process.on("SIGINT", onStop(130))
+    process.on("SIGTERM", onStop(143))
+    process.on("SIGHUP", process.survivesHangup ? () => {} : onStop(129))
     for (const output of process.outputs) {
       // Without a listener the process would end on the spot, its finalizers not run.
       output.on("error", (error) => {

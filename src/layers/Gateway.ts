@@ -18,7 +18,7 @@ import { Config, ConfigInvalid, type ConfigUnreadable, type SettingInvalid } fro
 import type { DeadLetters } from "../services/DeadLetters.ts"
 import type { DeviceRegistry } from "../services/DeviceRegistry.ts"
 import type { EventBus } from "../services/EventBus.ts"
-import { type BindAddressMissing, Gateway, type GatewayStartError } from "../services/Gateway.ts"
+import { type BindAddressMissing, Gateway, type GatewayStartError, type Restart } from "../services/Gateway.ts"
 import type { Models } from "../services/Models.ts"
 import type { NodeRegistry, RegistryStorageFailed } from "../services/NodeRegistry.ts"
 import type { Sessions } from "../services/Sessions.ts"
@@ -29,6 +29,7 @@ import * as AgentRunnerLayer from "./agent/AgentRunner.ts"
 import * as ChannelAccessLayer from "./channels/ChannelAccess.ts"
 import * as ChannelRouterLayer from "./channels/ChannelRouter.ts"
 import * as ChannelsLayer from "./channels/Channels.ts"
+import * as OutboundFilesLayer from "./channels/OutboundFiles.ts"
 import * as ConfigLayer from "./config/Config.ts"
 import {
   gatewayCredential,
@@ -81,6 +82,8 @@ export interface GatewayLayerOptions {
   /** `OPENCLAW_GATEWAY_*` is looked at, and what the file names as `${NAME}`. */
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly limits?: Partial<GatewayServer.GatewayLimits>
+  /** How the app restarts this Gateway when somebody asks for it; without it nobody can. */
+  readonly restart?: Restart
   /** How often a turn is tried, how long it is remembered. */
   readonly turns?: TurnsLayer.TurnsOptions
   /** How many messages of a session are kept, besides what `session.maintenance` says. */
@@ -120,7 +123,8 @@ const server = (options: GatewayLayerOptions) =>
         configPath: config.file,
         stateDir: state.root,
         ...reachedBy(gateway),
-        ...(options.limits === undefined ? undefined : { limits: options.limits })
+        ...(options.limits === undefined ? undefined : { limits: options.limits }),
+        ...(options.restart === undefined ? undefined : { restart: options.restart })
       }).pipe(Layer.tap(() => keepGenerated(auth)))
     })
   )
@@ -140,7 +144,7 @@ const registries = Layer.mergeAll(
   ChannelAccessLayer.layer,
   DeviceRegistryLayer.layer,
   NodeRegistryLayer.layer,
-  ChannelsLayer.layer
+  Layer.provide(ChannelsLayer.layer, OutboundFilesLayer.layer)
 )
 
 /** The end begins with a drain, before anything is taken away. */

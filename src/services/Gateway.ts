@@ -56,6 +56,24 @@ export class BindAddressMissing extends Schema.TaggedError<BindAddressMissing>()
   }
 }
 
+/** The Gateway goes on as it was. */
+export class RestartRefused extends Schema.TaggedError<RestartRefused>()("RestartRefused", {
+  message: Schema.String
+}) {}
+
+/** Who asks for a restart, and what turns get. */
+export interface RestartRequest {
+  readonly reason: string
+  /** Milliseconds for running turns; the Gateway's own limit when left out. */
+  readonly waitMs?: number | undefined
+}
+
+/**
+ * Restarts the Gateway: returns once that is decided, and carries it out afterwards. Only who runs the Gateway can, so it is
+ * the app's to give.
+ */
+export type Restart = (request: RestartRequest) => Effect.Effect<void, RestartRefused>
+
 /** Why a Gateway did not start. */
 export type GatewayStartError = BindRefused | PortInUse | ListenFailed
 

@@ -38,6 +38,17 @@ const status = Command.make(
   lazily(() => import("./gateway/status.ts"))
 ).pipe(Command.withDescription("Where the Gateway should be, and whether it answers there"))
 
+const restart = Command.make(
+  "restart",
+  {
+    wait: flags.text("wait", "How long running turns may take to their next stored step, such as 30s (default 5s)"),
+    timeout: flags.timeout(30_000)
+  },
+  lazily(() => import("./gateway/restart.ts"))
+).pipe(
+  Command.withDescription("Restart a running Gateway with the configuration as it is now; no message is lost by it")
+)
+
 const health = Command.make(
   "health",
   healthFlags,
@@ -88,5 +99,5 @@ export const gateway = Command.make(
   lazily(() => import("./gateway/start.ts"))
 ).pipe(
   Command.withDescription("Run the Gateway (alone: as `gateway run`), or ask a running one"),
-  Command.withSubcommands([run, status, health, call, probe, send, agent])
+  Command.withSubcommands([run, restart, status, health, call, probe, send, agent])
 )

@@ -2,6 +2,7 @@
  * What a Gateway is started with, and the limits that keep it standing.
  */
 import type * as Redacted from "effect/Redacted"
+import type { Restart } from "../../services/Gateway.ts"
 import * as Frame from "../../protocol/Frame.ts"
 
 export type GatewayAuth =
@@ -65,6 +66,8 @@ export interface GatewayOptions {
   readonly configPath?: string
   readonly stateDir?: string
   readonly limits?: Partial<GatewayLimits>
+  /** What `gateway.restart.request` does. Without it the Gateway refuses. */
+  readonly restart?: Restart
 }
 
 export const limitsOf = (options: GatewayOptions): GatewayLimits => ({ ...defaultLimits, ...options.limits })

@@ -149,6 +149,25 @@ export const SystemMethods = RpcGroup.make(
     result: StatusSummary
   }),
   method("system-presence", { access: "operator.read", params: NoParams, result: Schema.Array(PresenceEntry) }),
+  /** Answers once the restart is decided; it begins then. A new `bootId` in `hello-ok` tells that it is over. */
+  method("gateway.restart.request", {
+    access: "operator.admin",
+    params: Schema.Struct({
+      reason: Schema.optional(Name),
+      restartIntent: Schema.optional(
+        Schema.Struct({
+          /** Milliseconds that running turns have to come to a place where all that they have done is stored. */
+          waitMs: Schema.optional(Schema.Natural)
+        })
+      )
+    }),
+    result: Schema.Struct({
+      ok: Schema.Literal(true),
+      status: Schema.Literal("scheduled"),
+      pid: Schema.Int,
+      bootId: Schema.String
+    })
+  }),
   method("channels.status", {
     access: "operator.read",
     params: Schema.Struct({

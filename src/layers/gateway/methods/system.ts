@@ -5,6 +5,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { SystemMethods } from "../../../protocol/methods/system.ts"
+import { unavailable } from "../../../protocol/GatewayError.ts"
 import { Channels } from "../../../services/ChannelRouter.ts"
 import { DeadLetters } from "../../../services/DeadLetters.ts"
 import { NodeRegistry } from "../../../services/NodeRegistry.ts"
@@ -62,7 +63,22 @@ export const layer = (options: GatewayOptions) =>
         }
       })
 
+      const restart = Effect.fn("Gateway.restart")(function* (params: {
+        readonly reason?: string | undefined
+        readonly restartIntent?: { readonly waitMs?: number | undefined } | undefined
+      }) {
+        if (options.restart === undefined) {
+          return yield* unavailable("this Gateway runs inside another program, which alone can restart it")
+        }
+        const reason = params.reason ?? "gateway.restart.request"
+        yield* Effect.mapError(options.restart({ reason, waitMs: params.restartIntent?.waitMs }), ({ message }) =>
+          unavailable(message)
+        )
+        return { ok: true, status: "scheduled", pid: process.pid, bootId: snapshots.bootId } as const
+      })
+
       return {
+        "gateway.restart.request": restart,
         health: () => Effect.flatMap(CurrentConnection, snapshots.healthFor),
         status,
         "system-presence": () => snapshots.presence,
