@@ -4,6 +4,7 @@
 import * as Command from "effect/cli/Command"
 import * as flags from "../flags.ts"
 import { lazily } from "../lazily.ts"
+import { deadLetters } from "./channels/deadLetters.ts"
 
 const status = Command.make(
   "status",
@@ -17,5 +18,5 @@ const status = Command.make(
 
 export const channels = Command.make("channels").pipe(
   Command.withDescription("Telegram and what else connects people to the agent"),
-  Command.withSubcommands([status])
+  Command.withSubcommands([status, deadLetters])
 )

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { HealthSummary } from "../../../protocol/methods/system.ts"
 import { ask } from "../../gateway.ts"
-import { ago, duration, plain, print } from "../../output.ts"
+import { ago, count, duration, plain, print } from "../../output.ts"
 
 const word = (state: unknown, key: string, good: string, bad: string): ReadonlyArray<string> =>
   Predicate.hasProperty(state, key) && Predicate.isBoolean(state[key]) ? [state[key] ? good : bad] : []
@@ -22,11 +22,22 @@ export const storageState = (storage: HealthSummary["storage"]): string | undefi
     ? undefined
     : `${storage.condition}; nothing new is taken in (${plain(storage.message ?? "")})`
 
+/** `2 dead letters`, and where to look; nothing when there is none. */
+export const deadLetters = (number: number): string | undefined =>
+  number === 0 ? undefined : `${count(number, "dead letter")}; \`openclaw channels dead-letters list\` shows them.`
+
+const deadLettersOf = ({ deliveryQueues }: HealthSummary): number =>
+  [...(deliveryQueues?.failed ?? []), ...(deliveryQueues?.ingressFailed ?? [])].reduce(
+    (sum, queue) => sum + queue.count,
+    0
+  )
+
 const human = (health: HealthSummary): string => {
   const { agents = [], channels = {}, channelLabels = {}, channelOrder = Object.keys(channels), sessions } = health
   const ids = agents.flatMap((agent) =>
     Predicate.hasProperty(agent, "agentId") && Predicate.isString(agent.agentId) ? [agent.agentId] : []
   )
+  const dead = deadLetters(deadLettersOf(health))
   return [
     health.durationMs === undefined ? "Gateway: OK" : `Gateway: OK (${duration(health.durationMs)})`,
     ...(storageState(health.storage) === undefined ? [] : [`Storage: ${storageState(health.storage)}`]),
@@ -38,6 +49,7 @@ const human = (health: HealthSummary): string => {
       : [
           `Agents: ${ids.map((id) => (id === health.defaultAgentId ? `${plain(id)} (default)` : plain(id))).join(", ")}`
         ]),
+    ...(dead === undefined ? [] : [`Warning: ${dead}`]),
     ...(sessions === undefined
       ? []
       : [

@@ -11,7 +11,7 @@ import { count, duration, fields, print, tilde } from "../../output.ts"
 import { probe, type Reached } from "../../probe.ts"
 import * as State from "../../state.ts"
 import { supervisionTree } from "../../tree.ts"
-import { channelState, storageState } from "../health/run.ts"
+import { channelState, deadLetters, storageState } from "../health/run.ts"
 
 interface Answer {
   readonly status: StatusSummary
@@ -46,7 +46,8 @@ const running = ({ answer: { channels, status }, hello, latencyMs }: Reached<Ans
         ? undefined
         : `${status.nodes.connected} connected, ${status.nodes.paired} paired, ${status.nodes.pending} waiting for approval`
     ],
-    ["Sessions", sessionsOf(status)]
+    ["Sessions", sessionsOf(status)],
+    ["Given up", deadLetters(status.deadLetters?.total ?? 0)]
   ] as const
 
 const fileState = (file: Configuration): string =>
