@@ -92,8 +92,24 @@ export const InboundMessage = Schema.Struct({
 })
 export type InboundMessage = typeof InboundMessage.Type
 
+/** A file that a message shows. Its bytes are kept in the state directory until the message is delivered. */
+export const OutboundMedia = Schema.Struct({
+  /** Names the bytes; another one for other bytes. */
+  id: Schema.NonEmptyString,
+  /** What the receiver sees as its name. */
+  name: Schema.NonEmptyString,
+  mimeType: Schema.NonEmptyString,
+  /** Bytes. */
+  size: Schema.Natural,
+  /** Sent as it is, also where the channel could show it. */
+  asDocument: Schema.optional(Schema.Boolean)
+})
+export type OutboundMedia = typeof OutboundMedia.Type
+
 export const OutboundMessage = Schema.Struct({
   peer: Peer,
+  /** Shown in this order, before what of the text is no caption. Only for channels that have `mediaMaxBytes`. */
+  media: Schema.optional(Schema.Array(OutboundMedia)),
   /** Markdown. The channel renders, splits and falls back to plain text as it must. */
   text: Schema.String,
   replyToMessageId: Schema.optional(Schema.String),
@@ -124,6 +140,8 @@ export interface DeliveryAttempt {
    * is open. A channel that does not resume and never calls it is never asked to go on.
    */
   readonly keep?: (progress: DeliveryProgress) => Effect.Effect<void>
+  /** Reads a file of the message; `undefined` when it is gone. */
+  readonly read?: (media: OutboundMedia) => Effect.Effect<Uint8Array | undefined>
 }
 
 /** Something that a channel was handed and cannot read, although it may have been meant for the bot. It is set aside. */
@@ -170,6 +188,8 @@ export interface Channel {
    * Otherwise a message whose process died while it was sent is `unknown` and never sent again.
    */
   readonly resumes?: true
+  /** The biggest file that it sends, in bytes; it sends none when left out. */
+  readonly mediaMaxBytes?: number
   readonly send: (message: OutboundMessage, attempt?: DeliveryAttempt) => Effect.Effect<DeliveryReceipt, DeliveryFailed>
   /** Shows that the bot is at work, until interrupted. */
   readonly typing: (peer: Peer) => Effect.Effect<void>

@@ -90,6 +90,14 @@ export class DeliveryStorageFailed extends Schema.TaggedError<DeliveryStorageFai
   message: Schema.String
 }) {}
 
+/** A file that is to be sent. */
+export interface MediaToSend {
+  readonly bytes: Uint8Array
+  readonly name: string
+  readonly mimeType: string
+  readonly asDocument?: boolean
+}
+
 /** The channels that exist now, and the way out through them. */
 export class Channels extends Context.Service<
   Channels,
@@ -110,6 +118,7 @@ export class Channels extends Context.Service<
       readonly to: string
       readonly threadId?: string
       readonly text: string
+      readonly media?: ReadonlyArray<MediaToSend>
       readonly silent?: boolean
       readonly replyToMessageId?: string
       readonly idempotencyKey: string

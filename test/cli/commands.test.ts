@@ -1,3 +1,5 @@
+import * as Fs from "node:fs"
+import * as Path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { answered, gateway, home, run } from "./kit.ts"
@@ -31,6 +33,54 @@ describe("message send", () => {
       const asJson = JSON.parse((yield* cli("gateway", "send", "-t", "7", "-m", "hello", "--json")).stdout)
       assert.deepStrictEqual([asJson.action, asJson.dryRun, asJson.messageId], ["send", false, "130"])
       assert.isUndefined(server.requests.at(-1)?.params["channel"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("takes files along, one message each, the text with the first; names what is wrong with one", () =>
+    Effect.gen(function* () {
+      let next = 1
+      const { cli, server, setting } = yield* rig({
+        send: () => ({ runId: "r", messageId: String(next++), channel: "telegram", chatId: "7" })
+      })
+      const file = (name: string, content: string) => {
+        const path = Path.join(setting.home, name)
+        Fs.writeFileSync(path, content)
+        return path
+      }
+      const picture = ["--media", file("a.PNG", "pixel")]
+      const to = ["message", "send", "-t", "telegram:7"]
+      const ended = yield* cli(...to, "-m", "look", ...picture, "--media", file("b", "letter"), "--force-document")
+      assert.deepStrictEqual(ended, { stdout: "Sent via telegram. Message IDs: 1, 2", stderr: "", code: 0 })
+      const [first, second] = server.requests.map(({ params }) => params)
+      const buffer = (text: string) => Buffer.from(text).toString("base64")
+      assert.deepInclude(first, {
+        message: "look",
+        buffer: buffer("pixel"),
+        filename: "a.PNG",
+        contentType: "image/png"
+      })
+      assert.deepInclude(second, {
+        buffer: buffer("letter"),
+        filename: "b",
+        contentType: "application/octet-stream",
+        forceDocument: true
+      })
+      assert.isUndefined(second?.["message"])
+      assert.strictEqual((yield* cli(...to, ...picture)).code, 0)
+      const huge = file("huge", "")
+      Fs.truncateSync(huge, 20 * 1024 * 1024)
+      for (const [given, words] of [
+        [file("empty", ""), /is empty/],
+        [setting.home, /is no file/],
+        [Path.join(setting.home, "none"), /NotFound/],
+        ["https://e.org/a.png", /is a URL/],
+        [huge, /has 20971520 bytes/]
+      ] as const) {
+        const { code, stderr } = yield* cli(...to, "--media", given)
+        assert.strictEqual(code, 1)
+        assert.match(stderr, words)
+        assert.match(stderr, /Fix: /)
+      }
     }).pipe(Effect.scoped)
   )
 

@@ -12,7 +12,16 @@ export const sendFlags = {
     Flag.withAlias("to"),
     Flag.withDescription("Where to: a chat id, or channel:id such as telegram:123")
   ),
-  message: Flag.String("message").pipe(Flag.withAlias("m"), Flag.withDescription("The text, in Markdown")),
+  message: Flag.String("message").pipe(
+    Flag.withAlias("m"),
+    Flag.withDescription("The text, in Markdown; may be left out with --media"),
+    Flag.withDefault("")
+  ),
+  media: Flag.String("media").pipe(
+    Flag.withDescription("A file to send; more than one go one after another, the text with the first"),
+    Flag.atLeast(0)
+  ),
+  forceDocument: flags.on("force-document", "Send files as they are, also pictures and videos"),
   channel: flags.text("channel", "Channel to send by; needed when there are several"),
   account: flags.text("account", "Account of that channel"),
   threadId: flags.text("thread-id", "Topic or thread inside the chat"),
@@ -29,7 +38,11 @@ const send = Command.make(
 ).pipe(
   Command.withDescription("Send one message"),
   Command.withExamples([
-    { command: "openclaw message send --target telegram:123 -m hello", description: "To a Telegram chat" }
+    { command: "openclaw message send --target telegram:123 -m hello", description: "To a Telegram chat" },
+    {
+      command: "openclaw message send --target telegram:123 -m 'Our trip' --media ./photo.jpg",
+      description: "With a picture"
+    }
   ])
 )
 

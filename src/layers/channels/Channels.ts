@@ -88,13 +88,16 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
 
     const send = Effect.fn("Channels.send")(function* (options: SendOptions) {
       const peer = yield* resolve(options)
-      const receipt = yield* out.send({
-        peer,
-        text: options.text,
-        idempotencyKey: options.idempotencyKey,
-        ...(options.replyToMessageId === undefined ? undefined : { replyToMessageId: options.replyToMessageId }),
-        ...(options.silent === undefined ? undefined : { silent: options.silent })
-      })
+      const receipt = yield* out.send(
+        {
+          peer,
+          text: options.text,
+          idempotencyKey: options.idempotencyKey,
+          ...(options.replyToMessageId === undefined ? undefined : { replyToMessageId: options.replyToMessageId }),
+          ...(options.silent === undefined ? undefined : { silent: options.silent })
+        },
+        options.media
+      )
       return { ...receipt, channel: peer.channel, chatId: peer.chatId }
     })
 

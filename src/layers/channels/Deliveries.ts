@@ -10,10 +10,12 @@ import {
   ChannelNotConfigured,
   DeliveryNotFound,
   DeliveryStorageFailed,
+  type MediaToSend,
   type OpenDelivery
 } from "../../services/ChannelRouter.ts"
 import { defaultPolicy, deliverPatiently, type DeliveryPolicy } from "./deliverPatiently.ts"
 import type { Outbox } from "./Outbox.ts"
+import * as Media from "./media.ts"
 import { decodeMessage, type Row } from "./OutboxRows.ts"
 
 const mostListed = 500
@@ -37,6 +39,10 @@ const hasBegun = (error: DeliveryFailed | ChannelNotConfigured): boolean =>
   error.outcome !== "refused" &&
   (error.outcome === "unfinished" || error.progress !== undefined)
 
+/** Nothing of it is out, and nobody remembers it. */
+const isOver = (error: DeliveryFailed): boolean =>
+  error.progress === undefined && (error.outcome === "never-sent" || error.outcome === "refused")
+
 /** `find`: a channel that exists now. */
 export const make = Effect.fnUntraced(function* (
   outbox: Outbox,
@@ -44,6 +50,11 @@ export const make = Effect.fnUntraced(function* (
 ) {
   const { rows } = outbox
   const carrying = yield* FiberMap.make<string>()
+  const media = yield* Media.make
+  // What is not taken away now is taken away at the next start.
+  yield* Effect.flatMap(rows.withMedia, media.sweep).pipe(
+    Effect.catch((error) => Effect.logWarning(`files of delivered messages stay for now: ${error.message}`))
+  )
 
   const leave = Effect.fnUntraced(function* (
     message: OutboundMessage,
@@ -52,13 +63,16 @@ export const make = Effect.fnUntraced(function* (
     const channel = find(message.peer.channel, message.peer.accountId)
     if (channel === undefined) return yield* new ChannelNotConfigured({ channel: message.peer.channel })
     const { idempotencyKey } = message
-    return yield* idempotencyKey === undefined
-      ? Effect.mapError(channel.send(message), unrepeatable)
-      : outbox.once(idempotencyKey, message, {
-          ...how,
-          send: (attempt) => channel.send(message, attempt),
-          resumes: channel.resumes === true
-        })
+    if (idempotencyKey === undefined) return yield* Effect.mapError(channel.send(message), unrepeatable)
+    const sending = outbox.once(idempotencyKey, message, {
+      ...how,
+      send: (attempt) => channel.send(message, { ...attempt, read: media.read }),
+      resumes: channel.resumes === true
+    })
+    return yield* sending.pipe(
+      Effect.tap(() => media.forget(message)),
+      Effect.tapError((error) => (isOver(error) && how.kept !== true ? media.forget(message) : Effect.void))
+    )
   })
 
   const carried = { deliver: (message: OutboundMessage) => leave(message, { carried: true }) }
@@ -99,11 +113,15 @@ export const make = Effect.fnUntraced(function* (
   const deliver = (message: OutboundMessage) => leave(message, { kept: true })
 
   /** A message whose sender asks once: what has begun of it is finished, whether the sender waits or not. */
-  const send = (message: Keyed) =>
-    finish(message, attended).pipe(
+  const send = Effect.fnUntraced(function* (text: Keyed, files: ReadonlyArray<MediaToSend> = []) {
+    const { idempotencyKey, peer } = text
+    const kept = yield* media.keep(peer, idempotencyKey, files, find(peer.channel, peer.accountId)?.mediaMaxBytes)
+    const message: Keyed = kept.length === 0 ? text : { ...text, media: kept }
+    return yield* finish(message, attended).pipe(
       Effect.tapError((error) => (hasBegun(error) ? carryOn(message) : Effect.void)),
       Effect.onInterrupt(() => carryOn(message))
     )
+  })
 
   const stateOf = (row: Row): OpenDelivery["state"] =>
     row.state === "unknown" || row.state === "refused" ? row.state : outbox.isRunning(row.key) ? "sending" : "waiting"
@@ -162,10 +180,12 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const dropDelivery = Effect.fn("Channels.dropDelivery")(function* (key: string) {
-    if ((yield* findOpen(key)) === undefined || outbox.isRunning(key)) return false
+    const row = yield* findOpen(key)
+    if (row === undefined || outbox.isRunning(key)) return false
     // The key stays used: whoever still waits for it is told that there is nothing left to do.
     const closed = rows.update(key, { state: "sent", error: "dropped", message: null, progress: null })
     yield* Effect.mapError(closed, storageFailed)
+    if (row.message !== null) yield* media.forget(yield* Effect.orDie(decodeMessage(row.message)))
     return true
   })
 

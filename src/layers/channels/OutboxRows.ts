@@ -45,14 +45,15 @@ export interface Row {
 }
 
 /** The same for the same message, whatever the rest of the process knows of it. */
-export const fingerprintOf = ({ peer, replyToMessageId, silent, text }: OutboundMessage): string =>
+export const fingerprintOf = ({ media, peer, replyToMessageId, silent, text }: OutboundMessage): string =>
   createHash("sha256")
     .update(
       JSON.stringify([
         [peer.channel, peer.accountId, peer.chatId, peer.chatType, peer.threadId ?? null],
         text,
         replyToMessageId ?? null,
-        silent ?? false
+        silent ?? false,
+        ...(media ?? []).map(({ asDocument, id, mimeType, name }) => [id, name, mimeType, asDocument ?? false])
       ])
     )
     .digest("base64url")
@@ -108,6 +109,11 @@ export const make = Effect.gen(function* () {
   const open = (limit: number) =>
     sql<Row>`SELECT * FROM channel_outbox WHERE state <> 'sent' ORDER BY created_at, key LIMIT ${limit}`
 
+  /** Those of them that have files. */
+  const withMedia = sql<Pick<Row, "message">>`
+    SELECT message FROM channel_outbox
+    WHERE state <> 'sent' AND message IS NOT NULL AND json_extract(message, '$.media') IS NOT NULL`
+
   /** What only the outbox remembers and has not sent to the end. */
   const carried = (channel: string, accountId: string) =>
     sql<Pick<Row, "key" | "message">>`
@@ -119,5 +125,5 @@ export const make = Effect.gen(function* () {
   const counts = sql<{ readonly state: Row["state"]; readonly count: number }>`
     SELECT state, COUNT(*) AS count FROM channel_outbox WHERE state <> 'sent' GROUP BY state`
 
-  return { carried, claim, counts, find, forget, open, update }
+  return { carried, claim, counts, find, forget, open, update, withMedia }
 })

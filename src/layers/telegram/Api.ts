@@ -53,13 +53,34 @@ export interface ApiOptions {
   readonly timeoutMs: number
 }
 
+/** A file that goes with a call; its parameters name it as `attach://<field>` or by the field itself. */
+export interface Upload {
+  readonly field: string
+  readonly name: string
+  readonly mimeType: string
+  readonly bytes: Uint8Array
+}
+
+/** The parameters as a form: what is no text is JSON, as the Bot API wants it. */
+const formOf = (params: object, files: ReadonlyArray<Upload>): FormData => {
+  const form = new FormData()
+  for (const [key, value] of Object.entries(params)) {
+    if (value !== undefined) form.set(key, typeof value === "string" ? value : JSON.stringify(value))
+  }
+  for (const { bytes, field, mimeType, name } of files) {
+    form.set(field, new File([new Uint8Array(bytes)], name, { type: mimeType }))
+  }
+  return form
+}
+
 export interface Api {
   /** Calls a method and decodes its result. `waitMs` is added to the time limit. */
   readonly call: <M extends keyof Opts<never>, S extends Schema.ConstraintDecoder<unknown>>(
     method: M,
     params: Opts<never>[M],
     result: S,
-    waitMs?: number
+    waitMs?: number,
+    files?: ReadonlyArray<Upload>
   ) => Effect.Effect<S["Type"], TelegramError>
 }
 
@@ -121,9 +142,11 @@ export const make = Effect.fnUntraced(function* (
     })
   }
 
-  const exchange = Effect.fnUntraced(function* (method: string, params: unknown) {
+  const exchange = Effect.fnUntraced(function* (method: string, params: object, files: ReadonlyArray<Upload>) {
     const request = HttpClientRequest.post(`${root}/bot${token}/${method}`).pipe(
-      HttpClientRequest.bodyJsonUnsafe(params),
+      files.length === 0
+        ? HttpClientRequest.bodyJsonUnsafe(params)
+        : HttpClientRequest.bodyFormData(formOf(params, files)),
       HttpClientRequest.acceptJson
     )
     const response = yield* Effect.mapError(client.execute(request), transportFailure(method))
@@ -151,9 +174,9 @@ export const make = Effect.fnUntraced(function* (
     })
   }, Effect.scoped)
 
-  const call: Api["call"] = (method, params, result, waitMs = 0) => {
+  const call: Api["call"] = (method, params, result, waitMs = 0, files = []) => {
     const limit = options.timeoutMs + waitMs
-    return exchange(method, params).pipe(
+    return exchange(method, params, files).pipe(
       Effect.flatMap((value) =>
         Schema.decodeUnknownEffect(result)(value).pipe(
           Effect.mapError(() =>

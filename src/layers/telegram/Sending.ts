@@ -8,39 +8,18 @@ import { DeliveryFailed } from "../../services/Channel.ts"
 import type { AccountState } from "./Account.ts"
 import type { Api, TelegramError } from "./Api.ts"
 import { isHtmlRefused, isRateLimit } from "./attempts.ts"
+import { destinationOf, threadOf } from "./destination.ts"
 import { type Chunk, renderMarkdown } from "./markdown/Split.ts"
+import { captionLimit, mediaPart } from "./mediaPart.ts"
 import * as Parts from "./parts.ts"
 import { previewOf } from "./preview.ts"
 import { Sent } from "./Types.ts"
-import { generalTopic } from "./Updates.ts"
 
 const typingEveryMs = 4_000
 
 export interface SendingOptions {
   readonly api: Api
   readonly state: AccountState
-}
-
-const threadOf = (peer: Peer): { readonly message_thread_id?: number } => {
-  const id = Number(peer.threadId)
-  return peer.threadId === undefined || !Number.isSafeInteger(id) ? {} : { message_thread_id: id }
-}
-
-/** Telegram refuses messages that name the general topic, and shows no typing there unless it is named. */
-const messageThreadOf = (peer: Peer) =>
-  peer.chatType === "group" && peer.threadId === generalTopic ? {} : threadOf(peer)
-
-/** Where a message goes; the first of its parts names what it answers. */
-const destinationOf = ({ peer, replyToMessageId, silent }: OutboundMessage, first: boolean) => {
-  const replyTo = Number(replyToMessageId)
-  return {
-    chat_id: peer.chatId,
-    ...messageThreadOf(peer),
-    ...(silent === true ? { disable_notification: true } : undefined),
-    ...(first && replyToMessageId !== undefined && Number.isSafeInteger(replyTo)
-      ? { reply_parameters: { message_id: replyTo, allow_sending_without_reply: true } }
-      : undefined)
-  }
 }
 
 interface Text {
@@ -74,13 +53,25 @@ const textPart = (api: Api, message: OutboundMessage, chunk: Chunk): Parts.Part 
   }
 }
 
+/** A text that fits below the first file is its caption; a longer one follows the files. */
+const partsOf = (api: Api, message: OutboundMessage, attempt: DeliveryAttempt): ReadonlyArray<Parts.Part> => {
+  const media = message.media ?? []
+  const captions = media.length === 0 ? [] : renderMarkdown(message.text, captionLimit)
+  const caption = captions.length === 1 ? captions[0] : undefined
+  const texts = caption === undefined ? renderMarkdown(message.text) : []
+  return [
+    ...media.map((each, index) => mediaPart(api, message, each, index === 0 ? caption : undefined, attempt.read)),
+    ...texts.map((chunk) => textPart(api, message, chunk))
+  ]
+}
+
 export const send = ({ api, state }: SendingOptions) =>
   Effect.fn("Telegram.send")(function* (
     message: OutboundMessage,
     attempt: DeliveryAttempt = {}
   ): Effect.fn.Return<DeliveryReceipt, DeliveryFailed> {
     const to = message.peer.chatId
-    const parts = renderMarkdown(message.text).map((chunk) => textPart(api, message, chunk))
+    const parts = partsOf(api, message, attempt)
     if (parts.length === 0) {
       const nothing = { channel: "telegram", to, message: "there is no text to send", outcome: "refused" } as const
       return yield* new DeliveryFailed(nothing)

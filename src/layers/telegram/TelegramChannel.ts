@@ -11,6 +11,7 @@ import type { Channel, Peer } from "../../services/Channel.ts"
 import { ChannelUnauthorized, DeliveryFailed } from "../../services/Channel.ts"
 import { AccountState, type TelegramAccount } from "./Account.ts"
 import * as Api from "./Api.ts"
+import { mediaMaxBytes } from "./mediaPart.ts"
 import * as Polling from "./Polling.ts"
 import * as Sending from "./Sending.ts"
 import { Bot } from "./Types.ts"
@@ -119,6 +120,7 @@ export const make = Effect.fn("TelegramChannel.make")(function* (
     standby: (why) => state.standby(why),
     reread,
     resumes: true,
+    mediaMaxBytes,
     send: Sending.send({ api, state }),
     typing: Sending.typing({ api, state }),
     parsePeer: parsePeer(accountId),

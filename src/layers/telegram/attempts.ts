@@ -50,6 +50,8 @@ const says = (pattern: RegExp) => (error: TelegramError) =>
 
 /** The HTML is at fault, not the message. */
 export const isHtmlRefused = says(/can't parse entities|unsupported start tag/i)
+/** The picture is none that Telegram can show. */
+export const isPhotoRefused = says(/PHOTO_|IMAGE_PROCESS_FAILED|too big for a photo/)
 /** It shows already what it is to show. */
 export const isNotModified = says(/message is not modified/i)
 /** Somebody took it away. */

@@ -293,6 +293,11 @@ export const ChatMethods = RpcGroup.make(
       message: optionalText,
       mediaUrl: optionalText,
       mediaUrls: Schema.optional(Schema.Array(Schema.String)),
+      /** A file in base64. */
+      buffer: optionalText,
+      filename: optionalText,
+      /** Its MIME type. */
+      contentType: optionalText,
       channel: optionalWord,
       accountId: optionalWord,
       agentId: optionalWord,

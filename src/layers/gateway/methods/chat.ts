@@ -3,17 +3,21 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Base64 from "effect/encoding/Base64"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { RunId } from "../../../domain/Ids.ts"
+import type { SessionKey } from "../../../domain/SessionKey.ts"
 import { invalidRequest } from "../../../protocol/GatewayError.ts"
 import { type ChatSendParams, ChatMethods, type TranscriptMessage } from "../../../protocol/methods/chat.ts"
-import { Channels } from "../../../services/ChannelRouter.ts"
+import { Channels, type MediaToSend } from "../../../services/ChannelRouter.ts"
 import { Config } from "../../../services/Config.ts"
 import { EventBus } from "../../../services/EventBus.ts"
-import { queueSettingOf, WEBCHAT } from "../../../services/Queue.ts"
+import { type QueueMode, type QueueOverride, queueSettingOf, STEER, WEBCHAT } from "../../../services/Queue.ts"
 import { Sessions } from "../../../services/Sessions.ts"
 import { type TurnRequest, Turns } from "../../../services/Turns.ts"
+import { type ParsedCommand, parseCommand } from "../../channels/chatCommands.ts"
+import { overridden, parseQueue, queueShown, queueUsage } from "../../channels/queueCommand.ts"
 import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
 import { CurrentConnection } from "../Connections.ts"
@@ -27,15 +31,18 @@ const ENDED_WITHIN = "250 millis"
 
 const served = ChatMethods.middleware(Access)
 
-/** The command that a message is, when it is nothing else. */
-const commandOf = (params: ChatSendParams): "stop" | "new" | undefined => {
+/** The command that a message is. Those of a session's life count only when the message is nothing else. */
+const commandOf = (params: ChatSendParams): ParsedCommand | undefined => {
   if (params.suppressCommandInterpretation === true) return undefined
-  switch (params.message.trim().toLowerCase()) {
-    case "/stop":
-      return "stop"
-    case "/new":
-    case "/reset":
-      return "new"
+  const parsed = parseCommand(params.message.trim())
+  switch (parsed?.command) {
+    case "stop":
+    case "new":
+    case "reset":
+      return parsed.rest === "" ? parsed : undefined
+    case "queue":
+    case "steer":
+      return parsed
     default:
       return undefined
   }
@@ -65,24 +72,42 @@ const send = served.toLayerHandler(
     const events = yield* EventBus
     const config = yield* Config
 
-    const fresh = Effect.fnUntraced(function* (params: ChatSendParams) {
-      const { agentId, key } = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
-      yield* turns.abort(key, { origin: "stop" })
-      yield* Effect.mapError(sessions.reset(key), storageFailed)
+    /** Answers without a turn. */
+    const answer = Effect.fnUntraced(function* (params: ChatSendParams, sessionKey: SessionKey, text: string) {
       const timestamp = yield* Clock.currentTimeMillis
       yield* events.publish("chat", {
         runId: params.idempotencyKey,
-        sessionKey: key,
-        agentId,
+        sessionKey,
         seq: 1,
         state: "final",
         stopReason: "stop",
-        message: { role: "assistant", content: [{ type: "text", text: "A new session has begun." }], timestamp }
+        message: { role: "assistant", content: [{ type: "text", text }], timestamp }
       })
       return { runId: params.idempotencyKey, status: "started" }
     })
 
-    const start = Effect.fnUntraced(function* (params: ChatSendParams) {
+    const fresh = Effect.fnUntraced(function* (params: ChatSendParams) {
+      const { key } = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
+      yield* turns.abort(key, { origin: "stop" })
+      yield* Effect.mapError(sessions.reset(key), storageFailed)
+      return yield* answer(params, key, "A new session has begun.")
+    })
+
+    const settingOf = Effect.fnUntraced(function* (override: QueueOverride | undefined, mode?: QueueMode) {
+      return queueSettingOf(yield* Effect.orDie(config.get), WEBCHAT, override, mode)
+    })
+
+    const queue = Effect.fnUntraced(function* (params: ChatSendParams, rest: string) {
+      const { key } = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
+      const asked = parseQueue(rest)
+      if (asked === undefined) return yield* answer(params, key, queueUsage)
+      const before = yield* Effect.mapError(sessions.queue(key), storageFailed)
+      const override = overridden(before, asked)
+      if (asked.kind !== "show") yield* Effect.mapError(sessions.setQueue(key, override), storageFailed)
+      return yield* answer(params, key, queueShown(yield* settingOf(override), override !== undefined))
+    })
+
+    const start = Effect.fnUntraced(function* (params: ChatSendParams, steer?: string) {
       const { client } = yield* CurrentConnection
       const { agentId, key } = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
       const runId = RunId.make(params.idempotencyKey)
@@ -90,7 +115,7 @@ const send = served.toLayerHandler(
         runId,
         sessionKey: key,
         agentId,
-        text: params.message,
+        text: steer ?? params.message,
         receivedAt: yield* Time.now,
         sender: {
           id: client.id,
@@ -99,8 +124,8 @@ const send = served.toLayerHandler(
         ...(params.timeoutMs === undefined || params.timeoutMs === 0 ? undefined : { timeoutMs: params.timeoutMs })
       }
       const override = yield* Effect.mapError(sessions.queue(key), storageFailed)
-      const queue = queueSettingOf(yield* Effect.orDie(config.get), WEBCHAT, override, params.queueMode)
-      if (yield* Effect.mapError(turns.submit(request, queue), turnNotAccepted)) return { runId, status: "started" }
+      const setting = steer === undefined ? yield* settingOf(override, params.queueMode) : STEER
+      if (yield* Effect.mapError(turns.submit(request, setting), turnNotAccepted)) return { runId, status: "started" }
       const ended = yield* turns
         .await(runId, key)
         .pipe(Effect.timeoutOption(ENDED_WITHIN), Effect.mapError(turnNotAccepted))
@@ -112,15 +137,22 @@ const send = served.toLayerHandler(
       if (params.attachments !== undefined && params.attachments.length > 0) {
         return yield* invalidRequest("this Gateway takes no attachments; send text")
       }
-      switch (commandOf(params)) {
+      const asked = commandOf(params)
+      switch (asked?.command) {
         case "stop": {
           const { key } = yield* Agents.sessionKey(params.sessionKey, params.agentId)
           const runIds = yield* turns.abort(key, { origin: "stop" })
           return { ok: true as const, aborted: runIds.length > 0, runIds }
         }
         case "new":
+        case "reset":
           return yield* fresh(params)
-        case undefined:
+        case "queue":
+          return yield* queue(params, asked!.rest)
+        case "steer":
+          if (asked!.rest === "") return yield* invalidRequest("/steer has nothing to say; write it behind the command")
+          return yield* start(params, asked!.rest)
+        default:
           return yield* start(params)
       }
     })
@@ -191,21 +223,44 @@ const list = served.toLayerHandler(
   })
 )
 
+/** The file of a `send`. */
+const mediaOf = Effect.fnUntraced(function* (params: {
+  readonly buffer?: string | undefined
+  readonly filename?: string | undefined
+  readonly contentType?: string | undefined
+  readonly forceDocument?: boolean | undefined
+}) {
+  if (params.buffer === undefined) return undefined
+  const bytes = yield* Effect.mapError(Effect.fromResult(Base64.decode(params.buffer)), () =>
+    invalidRequest("buffer is not base64")
+  )
+  return {
+    bytes,
+    name: params.filename === undefined || params.filename === "" ? "file" : params.filename,
+    mimeType:
+      params.contentType === undefined || params.contentType === "" ? "application/octet-stream" : params.contentType,
+    ...(params.forceDocument === undefined ? undefined : { asDocument: params.forceDocument })
+  } satisfies MediaToSend
+})
+
 const out = served.toLayerHandler(
   "send",
   Effect.gen(function* () {
     const channels = yield* Channels
     return Effect.fn("Gateway.send")(function* (params) {
       if (params.mediaUrl !== undefined || (params.mediaUrls !== undefined && params.mediaUrls.length > 0)) {
-        return yield* invalidRequest("this Gateway sends no media; send text")
+        return yield* invalidRequest("this Gateway fetches no media; send the bytes as buffer, in base64")
       }
       const text = params.message ?? ""
-      if (text.trim() === "") return yield* invalidRequest("message is empty; send text")
+      const media = yield* mediaOf(params)
+      if (text.trim() === "" && media === undefined)
+        return yield* invalidRequest("message is empty; send text or a file")
       const receipt = yield* channels
         .send({
           to: params.to,
           text,
           idempotencyKey: params.idempotencyKey,
+          ...(media === undefined ? undefined : { media: [media] }),
           ...(params.channel === undefined ? undefined : { channel: params.channel }),
           ...(params.accountId === undefined ? undefined : { accountId: params.accountId }),
           ...(params.threadId === undefined ? undefined : { threadId: params.threadId }),
