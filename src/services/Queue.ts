@@ -41,6 +41,9 @@ export interface QueueSetting {
 
 export const DEFAULT_QUEUE: QueueSetting = { mode: "followup", debounceMs: 500, drop: "summarize" }
 
+/** What `/steer` asks for, whatever the session's setting. */
+export const STEER: QueueSetting = { ...DEFAULT_QUEUE, mode: "steer", passes: true }
+
 /** The channel name of messages that come over the Gateway's own protocol. */
 export const WEBCHAT = "webchat"
 

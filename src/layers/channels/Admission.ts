@@ -12,13 +12,13 @@ import type { InboundMessage } from "../../services/Channel.ts"
 import { ChannelAccess } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import { defaultAgentId, type OpenClawConfig } from "../../services/ConfigSchema.ts"
-import { DEFAULT_QUEUE, type QueueSetting, queueSettingOf } from "../../services/Queue.ts"
+import { type QueueSetting, queueSettingOf, STEER } from "../../services/Queue.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { Turns } from "../../services/Turns.ts"
 import { type ParsedCommand, parseCommand } from "./chatCommands.ts"
 import { type Inbox, keyOf } from "./Inbox.ts"
 import { type Decision, decide, policyOf } from "./policy.ts"
-import { parseQueue, queueShown, queueUsage } from "./queueCommand.ts"
+import { overridden, parseQueue, queueShown, queueUsage } from "./queueCommand.ts"
 import * as replies from "./replies.ts"
 
 /** Which conversation a message belongs to. */
@@ -137,15 +137,14 @@ export const make = Effect.gen(function* () {
 
   const steer = Effect.fnUntraced(function* (accepted: Accepted, text: string) {
     if (text === "") return { reply: { text: replies.nothingToSay } } satisfies Deed
-    return yield* submit(accepted, text, { ...DEFAULT_QUEUE, mode: "steer", passes: true })
+    return yield* submit(accepted, text, STEER)
   })
 
   const queue = Effect.fnUntraced(function* ({ config, message, sessionKey }: Accepted, rest: string) {
     const asked = parseQueue(rest)
     if (asked === undefined) return { reply: { text: queueUsage } } satisfies Deed
     const before = yield* overrideOf(sessionKey)
-    const override =
-      asked.kind === "show" ? before : asked.kind === "clear" ? undefined : { ...before, ...asked.override }
+    const override = overridden(before, asked)
     if (asked.kind !== "show") yield* sessions.setQueue(sessionKey, override)
     const setting = queueSettingOf(config, message.peer.channel, override)
     return { reply: { text: queueShown(setting, override !== undefined) } } satisfies Deed

@@ -58,6 +58,18 @@ export const parseQueue = (rest: string): QueueCommand | undefined => {
   return { kind: "set", override }
 }
 
+/** What the session is told from now on. */
+export const overridden = (before: QueueOverride | undefined, asked: QueueCommand): QueueOverride | undefined => {
+  switch (asked.kind) {
+    case "show":
+      return before
+    case "clear":
+      return undefined
+    case "set":
+      return { ...before, ...asked.override }
+  }
+}
+
 export const queueUsage =
   "I did not understand that. Write `/queue steer`, `followup`, `collect` or `interrupt`, with options such as `debounce:2s cap:20 drop:old` (or `new`, `summarize`) if you like; `/queue default` goes back to the Gateway's own setting."
 

@@ -31,6 +31,12 @@ const ENDED_WITHIN = "250 millis"
 
 const served = ChatMethods.middleware(Access)
 
+/** The conversation that an answer belongs to. */
+interface Address {
+  readonly key: SessionKey
+  readonly agentId: string
+}
+
 /** The command that a message is. Those of a session's life count only when the message is nothing else. */
 const commandOf = (params: ChatSendParams): ParsedCommand | undefined => {
   if (params.suppressCommandInterpretation === true) return undefined
@@ -73,11 +79,12 @@ const send = served.toLayerHandler(
     const config = yield* Config
 
     /** Answers without a turn. */
-    const answer = Effect.fnUntraced(function* (params: ChatSendParams, sessionKey: SessionKey, text: string) {
+    const answer = Effect.fnUntraced(function* (params: ChatSendParams, to: Address, text: string) {
       const timestamp = yield* Clock.currentTimeMillis
       yield* events.publish("chat", {
         runId: params.idempotencyKey,
-        sessionKey,
+        sessionKey: to.key,
+        agentId: to.agentId,
         seq: 1,
         state: "final",
         stopReason: "stop",
@@ -87,10 +94,10 @@ const send = served.toLayerHandler(
     })
 
     const fresh = Effect.fnUntraced(function* (params: ChatSendParams) {
-      const { key } = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
-      yield* turns.abort(key, { origin: "stop" })
-      yield* Effect.mapError(sessions.reset(key), storageFailed)
-      return yield* answer(params, key, "A new session has begun.")
+      const to = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
+      yield* turns.abort(to.key, { origin: "stop" })
+      yield* Effect.mapError(sessions.reset(to.key), storageFailed)
+      return yield* answer(params, to, "A new session has begun.")
     })
 
     const settingOf = Effect.fnUntraced(function* (override: QueueOverride | undefined, mode?: QueueMode) {
@@ -98,13 +105,13 @@ const send = served.toLayerHandler(
     })
 
     const queue = Effect.fnUntraced(function* (params: ChatSendParams, rest: string) {
-      const { key } = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
+      const to = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
       const asked = parseQueue(rest)
-      if (asked === undefined) return yield* answer(params, key, queueUsage)
-      const before = yield* Effect.mapError(sessions.queue(key), storageFailed)
+      if (asked === undefined) return yield* answer(params, to, queueUsage)
+      const before = yield* Effect.mapError(sessions.queue(to.key), storageFailed)
       const override = overridden(before, asked)
-      if (asked.kind !== "show") yield* Effect.mapError(sessions.setQueue(key, override), storageFailed)
-      return yield* answer(params, key, queueShown(yield* settingOf(override), override !== undefined))
+      if (asked.kind !== "show") yield* Effect.mapError(sessions.setQueue(to.key, override), storageFailed)
+      return yield* answer(params, to, queueShown(yield* settingOf(override), override !== undefined))
     })
 
     const start = Effect.fnUntraced(function* (params: ChatSendParams, steer?: string) {
