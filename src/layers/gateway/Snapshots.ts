@@ -181,8 +181,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       defaultAgentId,
       agents: perAgent,
       sessions: stored,
-      ...(queues === undefined ? undefined : { deliveryQueues: queues }),
-      ...(Option.isNone(storage) ? undefined : { storage: storage.value.statusUnsafe() })
+      ...(queues === undefined ? undefined : { deliveryQueues: queues })
     } satisfies HealthSummary
   })
   let lastHealth = yield* health
@@ -199,7 +198,12 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
             presenceVersion++
             return events.publish("presence", { presence: entries })
           }),
-    healthFor: (connection) => (mayRead(connection) ? health : Effect.map(health, reduced)),
+    healthFor: (connection) =>
+      Effect.map(health, (summary): HealthSummary => ({
+        ...(mayRead(connection) ? summary : reduced(summary)),
+        // In the answer only: what `hello-ok` and the event have is published to the last field.
+        ...(Option.isNone(storage) ? undefined : { storage: storage.value.statusUnsafe() })
+      })),
     publishHealth: Effect.flatMap(health, (summary) => {
       lastHealth = summary
       healthVersion++

@@ -58,7 +58,7 @@ export const HealthSummary = Schema.Struct({
   sessions: Schema.optional(SessionsSummary),
   /** Missing while there is no dead letter. */
   deliveryQueues: Schema.optional(DeliveryQueues),
-  /** Ours. */
+  /** Ours, and in the answer only. */
   storage: Schema.optional(StorageStatus)
 })
 export type HealthSummary = typeof HealthSummary.Type
