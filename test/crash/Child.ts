@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -40,12 +41,13 @@ const isOver = (child: ChildProcess) => child.exitCode !== null || child.signalC
 /** Starts a life of it. */
 export const start = Effect.fnUntraced(function* (spec: Spec) {
   const spawnedAt = yield* Clock.currentTimeMillis
+  const path = yield* Effect.orDie(Config.String("PATH"))
   const log = Fs.openSync(spec.log, "a", 0o600)
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
       spawn(process.execPath, spec.args, {
         stdio: ["ignore", "pipe", log, ...(spec.orders === true ? (["ipc"] as const) : [])],
-        env: { PATH: process.env["PATH"], ...spec.env }
+        env: { PATH: path, ...spec.env }
       })
     ),
     (spawned) => Effect.sync(() => void spawned.kill("SIGKILL"))

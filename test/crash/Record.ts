@@ -3,10 +3,11 @@
  */
 import * as Fs from "node:fs"
 import * as Effect from "effect/Effect"
+import type { SentMessage } from "../../src/testing/BotApi.ts"
 import * as Journal from "../../src/testing/bot-api/Journal.ts"
 import { State } from "../../src/testing/bot-api/State.ts"
 import { type Asked, type ChatReading, readChat } from "./replies.ts"
-import { messageIn } from "./script.ts"
+import { type Kind, messageIn } from "./script.ts"
 
 export interface ApiCall {
   readonly at: number
@@ -34,6 +35,8 @@ export const make = Effect.fnUntraced(function* (file: string) {
   const calls: Array<ApiCall> = []
   const open = new Set<number>()
   const byChat = new Map<number, Array<Asked>>()
+  const kinds = new Map<number, Kind>()
+  const kindOf = (id: number) => kinds.get(id)
   const buffer = Buffer.alloc(chunkBytes)
   const fd = yield* Effect.acquireRelease(
     Effect.sync(() => Fs.openSync(file, "a+", 0o600)),
@@ -45,8 +48,21 @@ export const make = Effect.fnUntraced(function* (file: string) {
   const chat = (chatId: number) =>
     readChat(
       byChat.get(chatId) ?? [],
-      state.sent.filter((message) => message.chatId === chatId)
+      state.sent.filter((message) => message.chatId === chatId),
+      kindOf
     )
+
+  /** Reads a chat from its first open message on, and closes what has its reply. */
+  const close = (chatId: number) => {
+    const waiting = (byChat.get(chatId) ?? []).filter(({ id }) => open.has(id))
+    const from = waiting[0]?.messageId ?? Infinity
+    const sent: Array<SentMessage> = []
+    for (let at = state.sent.length - 1; at >= 0 && state.sent[at]!.messageId > from; at--) {
+      const message = state.sent[at]!
+      if (message.chatId === chatId) sent.push(message)
+    }
+    for (const id of readChat(waiting, sent, kindOf).replies.keys()) open.delete(id)
+  }
 
   const see = Effect.fnUntraced(function* (line: string) {
     const entry = yield* Effect.orDie(Journal.parse(line))
@@ -58,12 +74,15 @@ export const make = Effect.fnUntraced(function* (file: string) {
       const each = { ...message, chatId, messageId: state.nextMessageId - 1, at: entry.at }
       asked.push(each)
       open.add(each.id)
-      byChat.set(chatId, [...(byChat.get(chatId) ?? []), each])
+      kinds.set(each.id, each.kind)
+      const known = byChat.get(chatId)
+      if (known === undefined) byChat.set(chatId, [each])
+      else known.push(each)
     } else if ("call" in entry) {
       calls.push({ at: entry.at, method: entry.call })
       const chatId = Number(entry.params["chat_id"])
       if (!/^(?:send(?!Chat)|edit)/.test(entry.call) || !byChat.has(chatId)) return
-      for (const id of chat(chatId).replies.keys()) open.delete(id)
+      close(chatId)
     }
   })
 

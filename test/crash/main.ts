@@ -6,6 +6,7 @@
  *   --seed <text>   the same seed draws the same faults, default 1
  *   --workers <n>   worlds side by side, default 1
  *   --world <n>     only this world of the run
+ *   --replay <file> the plan of one world, as the folder of one with a problem has it
  *   --only <text>   only named points whose name contains it
  *   --list          prints the named points and ends
  *   --package <dir> a built package instead of this checkout
@@ -19,6 +20,7 @@ import { parseArgs } from "node:util"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import type { WorldPlan } from "./plan.ts"
 import { isClean, table } from "./report.ts"
 import { findPoints, run, set } from "./run.ts"
 
@@ -29,6 +31,7 @@ const { values: flags } = parseArgs({
     workers: { type: "string", default: "1" },
     world: { type: "string" },
     only: { type: "string" },
+    replay: { type: "string" },
     list: { type: "boolean", default: false },
     package: { type: "string" },
     keep: { type: "boolean", default: false },
@@ -52,12 +55,15 @@ const crash = Effect.gen(function* () {
     workers: Number(flags.workers),
     keep: flags.keep,
     ...(flags.world === undefined ? undefined : { world: Number(flags.world) }),
+    ...(flags.replay === undefined
+      ? undefined
+      : { replay: JSON.parse(Fs.readFileSync(flags.replay, "utf8")) as WorldPlan }),
     ...(flags.only === undefined ? undefined : { only: flags.only })
   })
   yield* flags.json
     ? Console.log(JSON.stringify({ ...report, broken }, undefined, 2))
     : Console.log(
-        `${table(report)}\n\nseed ${report.seed}, ${report.worlds} worlds, ${report.messages} messages, ${report.seconds.toFixed(0)} s`
+        `${table(report)}\n\nseed ${report.seed}, ${report.worlds} worlds, ${report.messages} messages, ${report.seconds.toFixed(0)} s${report.unmet.length === 0 ? "" : `\nnamed points that did not come by when they were armed:\n${report.unmet.join("\n")}`}`
       )
   const clean = isClean(report) && broken === 0
   yield* Effect.sync(() => {

@@ -74,10 +74,15 @@ const covers = (pieces: ReadonlyArray<Shown>, length: number): boolean => {
   return next === length
 }
 
-/** Reads one chat. `asked` in the order of arrival, `sent` the bot's messages in it. */
-export const readChat = (asked: ReadonlyArray<Asked>, sent: ReadonlyArray<SentMessage>): ChatReading => {
-  const kinds = new Map(asked.map(({ id, kind }) => [id, kind]))
-  const kindOf = (id: number) => kinds.get(id)
+/**
+ * Reads one chat. `asked` in the order of arrival, `sent` the bot's messages in it, which may answer others as well:
+ * `kindOf` knows them all.
+ */
+export const readChat = (
+  asked: ReadonlyArray<Asked>,
+  sent: ReadonlyArray<SentMessage>,
+  kindOf: (id: number) => Kind | undefined
+): ChatReading => {
   const pieces = new Map<number, Array<Shown>>()
   const notices: Array<Surplus> = []
   const orphans: Array<Surplus> = []

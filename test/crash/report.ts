@@ -4,6 +4,7 @@
 import { classOf } from "./faults.ts"
 import type { ProblemKind, RemarkKind } from "./judge.ts"
 import type { WorldResult } from "./runWorld.ts"
+import { type Spread, spreadOf } from "./spread.ts"
 
 export interface Row {
   readonly class: string
@@ -16,26 +17,15 @@ export interface Row {
   readonly resumed: Spread | undefined
 }
 
-/** Milliseconds. */
-export interface Spread {
-  readonly p50: number
-  readonly p99: number
-  readonly max: number
-}
-
 export interface Report {
   readonly seed: string
   readonly worlds: number
   readonly messages: number
   readonly rows: ReadonlyArray<Row>
   readonly total: Row
+  /** Named points that were armed and never met. */
+  readonly unmet: ReadonlyArray<string>
   readonly seconds: number
-}
-
-const spreadOf = (samples: ReadonlyArray<number>): Spread | undefined => {
-  const sorted = [...samples].sort((a, b) => a - b)
-  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!
-  return sorted.length === 0 ? undefined : { p50: at(0.5), p99: at(0.99), max: sorted.at(-1)! }
 }
 
 const count = <K extends string>(kinds: ReadonlyArray<K>): Partial<Record<K, number>> => {
@@ -60,6 +50,16 @@ const rowOf = (name: string, results: ReadonlyArray<WorldResult>, isOf: (of: str
   }
 }
 
+const unmetIn = (results: ReadonlyArray<WorldResult>): ReadonlyArray<string> => {
+  const armed = results.flatMap(({ happened }) =>
+    happened.flatMap(({ fault, missed }) =>
+      fault.kind === "point" ? [{ name: `${fault.victim} ${fault.name}`, missed }] : []
+    )
+  )
+  const met = new Set(armed.filter(({ missed }) => !missed).map(({ name }) => name))
+  return [...new Set(armed.map(({ name }) => name))].filter((name) => !met.has(name)).sort()
+}
+
 export const reportOf = (seed: string, results: ReadonlyArray<WorldResult>, seconds: number): Report => {
   const classes = new Set(
     results.flatMap(({ happened, verdict }) => [
@@ -74,6 +74,7 @@ export const reportOf = (seed: string, results: ReadonlyArray<WorldResult>, seco
     messages: results.reduce((sum, { verdict }) => sum + verdict.messages, 0),
     rows: [...classes].sort().map((name) => rowOf(name, results, (of) => of === name)),
     total: rowOf("all", results, () => true),
+    unmet: unmetIn(results),
     seconds
   }
 }
@@ -92,7 +93,8 @@ const columns: ReadonlyArray<readonly [string, (row: Row) => string | number]> =
   ["out of order", ({ problems }) => problems["out of order"] ?? 0],
   ["untold", ({ problems }) => (problems.inside ?? 0) + (problems.dishonest ?? 0)],
   ["orphan previews", ({ remarks }) => remarks["orphan preview"] ?? 0],
-  ["unknown", ({ remarks }) => (remarks["unknown effect"] ?? 0) + (remarks["unknown delivery"] ?? 0)],
+  ["unknown effects", ({ remarks }) => remarks["unknown effect"] ?? 0],
+  ["unknown deliveries", ({ remarks }) => remarks["unknown delivery"] ?? 0],
   ["notices", ({ remarks }) => remarks.notice ?? 0],
   ["back, ms (p50 / p99 / max)", ({ back }) => inMs(back)],
   ["resumed, ms", ({ resumed }) => inMs(resumed)]

@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly points: number
   readonly seed: string
   readonly workers: number
+  /** The plan of one world, as it was written down, instead of worlds that are drawn. */
+  readonly replay?: WorldPlan
   /** Only the world with this number. */
   readonly world?: number
   /** Only named points whose name contains this. */
@@ -39,7 +41,8 @@ const inWords = ({ dir, verdict }: WorldResult, command: string): string =>
     ...verdict.problems.slice(0, 5).map(({ blamed, detail, kind }) => `  ${kind}: ${detail} [${blamed}]`),
     ...(verdict.problems.length > 5 ? [`  and ${verdict.problems.length - 5} more`] : []),
     `  its folder: ${dir} (story.txt tells all)`,
-    `  again: ${command}`
+    `  the same drawn again: ${command}`,
+    `  exactly this one: npm run test:crash -- --replay ${dir}/plan.json`
   ].join("\n")
 
 /** Builds, prepares, and gives what every world needs. */
@@ -56,20 +59,27 @@ export const set = Effect.fnUntraced(function* (options: Pick<RunOptions, "pkg">
   return { dir, pkg, prepared }
 })
 
-export const findPoints = Effect.fnUntraced(function* (ground: Effect.Success<ReturnType<typeof set>>) {
+export type Ground = Effect.Success<ReturnType<typeof set>>
+
+export const findPoints = Effect.fnUntraced(function* (ground: Ground) {
   yield* progress("looking for the named points")
   return yield* Catalog.find({ ...ground, dir: Path.join(ground.dir, "catalog") })
 })
 
-/** Plays all worlds of a seed. */
-export const run = Effect.fnUntraced(function* (options: RunOptions) {
-  const ground = yield* set(options)
+const drawn = Effect.fnUntraced(function* (options: RunOptions, ground: Ground) {
   const found = yield* findPoints(ground)
   const catalog = found.filter(({ name }) => options.only === undefined || name.includes(options.only))
   const plans = draw(options.seed, options.points, catalog, options.only !== undefined).filter(
     ({ index }) => options.world === undefined || options.world === index
   )
   yield* progress(`${found.length} named points; ${plans.length} worlds`)
+  return plans
+})
+
+/** Plays all worlds of a seed. */
+export const run = Effect.fnUntraced(function* (options: RunOptions) {
+  const ground = yield* set(options)
+  const plans = options.replay === undefined ? yield* drawn(options, ground) : [options.replay]
   const started = yield* Clock.currentTimeMillis
   let played = 0
   const results = yield* Effect.forEach(

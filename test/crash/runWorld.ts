@@ -4,6 +4,7 @@
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -13,6 +14,7 @@ import { classOf, describe } from "./faults.ts"
 import { judge, type Problem, type Verdict } from "./judge.ts"
 import type { WorldPlan } from "./plan.ts"
 import { dice } from "./random.ts"
+import { type Spread, spreadOf } from "./spread.ts"
 import { connect, folders } from "./setting.ts"
 import * as Traffic from "./traffic.ts"
 import * as World from "./World.ts"
@@ -31,9 +33,13 @@ export interface Recovery {
 export interface WorldResult {
   readonly plan: WorldPlan
   readonly dir: string
+  /** Unix milliseconds. */
+  readonly startedAt: number
   readonly happened: ReadonlyArray<Happened>
   readonly recoveries: ReadonlyArray<Recovery>
   readonly verdict: Verdict
+  /** From a message to the end of its reply. */
+  readonly latency: Spread
 }
 
 /** All messages must be answered within this once nothing disturbs any more. */
@@ -103,8 +109,23 @@ const drain = Effect.fnUntraced(function* (world: World.World) {
   return problems
 })
 
-const perform = Effect.fnUntraced(function* (world: World.World, plan: WorldPlan) {
-  const traffic = yield* Effect.forkChild(Traffic.steady(world), { startImmediately: true })
+const latencyOf = ({ record }: World.World): Spread =>
+  spreadOf(
+    record.chats().flatMap((chatId) => {
+      const { replies } = record.chat(chatId)
+      return record.asked.flatMap(({ at, chatId: of, id }) => {
+        const reply = of === chatId ? replies.get(id) : undefined
+        return reply === undefined ? [] : [reply.at - at]
+      })
+    })
+  ) ?? { p50: NaN, p99: NaN, max: NaN }
+
+const perform = Effect.fnUntraced(function* (
+  world: World.World,
+  plan: WorldPlan,
+  options: Traffic.TrafficOptions | undefined
+) {
+  const traffic = yield* Effect.forkChild(Traffic.steady(world, options), { startImmediately: true })
   yield* World.until(() => world.record.asked.length > 5, 5_000)
   const happened: Array<Happened> = []
   for (const [index, fault] of plan.faults.entries()) {
@@ -115,12 +136,12 @@ const perform = Effect.fnUntraced(function* (world: World.World, plan: WorldPlan
   return happened
 })
 
-const tell = (plan: WorldPlan, result: Pick<WorldResult, "happened" | "verdict">): string =>
+const tell = (plan: WorldPlan, result: Pick<WorldResult, "happened" | "startedAt" | "verdict">): string =>
   [
     `seed ${plan.seed}`,
     ...result.happened.map(
       ({ at, end, fault, missed }) =>
-        `${new Date(at).toISOString()} ${describe(fault)}${missed ? " (missed)" : ""}; back after ${end - at} ms`
+        `after ${((at - result.startedAt) / 1_000).toFixed(3)} s ${describe(fault)}${missed ? " (missed)" : ""}; back after ${end - at} ms`
     ),
     ...result.verdict.problems.map(({ blamed, detail, id, kind }) => `${kind}: #${id ?? "-"} ${detail} [${blamed}]`),
     ...result.verdict.remarks.map(({ blamed, detail, kind }) => `${kind}: ${detail} [${blamed}]`)
@@ -128,21 +149,37 @@ const tell = (plan: WorldPlan, result: Pick<WorldResult, "happened" | "verdict">
 
 /** Plays a world. Its folder stays when something is wrong in it. */
 export const runWorld = Effect.fnUntraced(function* (
-  options: { readonly pkg: string; readonly prepared: string; readonly dir: string; readonly keep: boolean },
+  options: {
+    readonly pkg: string
+    readonly prepared: string
+    readonly dir: string
+    readonly keep: boolean
+    readonly traffic?: Traffic.TrafficOptions
+  },
   plan: WorldPlan
 ) {
   const dir = Path.join(options.dir, `world-${plan.index}`)
   const result = yield* Effect.gen(function* () {
     const world = yield* World.make({ ...options, dir, dice: dice(plan.seed) })
-    const happened = yield* perform(world, plan)
+    const startedAt = yield* Clock.currentTimeMillis
+    const happened = yield* perform(world, plan, options.traffic)
     const left = yield* drain(world)
     const verdict = judge(dir, world.record, happened)
     const all = { ...verdict, problems: [...left, ...verdict.problems] }
-    const played: WorldResult = { plan, dir, happened, recoveries: recoveriesOf(world, happened), verdict: all }
+    const played: WorldResult = {
+      plan,
+      dir,
+      startedAt,
+      happened,
+      recoveries: recoveriesOf(world, happened),
+      verdict: all,
+      latency: latencyOf(world)
+    }
     return played
   }).pipe(Effect.scoped)
   if (result.verdict.problems.length > 0 || options.keep) {
     Fs.writeFileSync(Path.join(dir, "story.txt"), tell(plan, result))
+    Fs.writeFileSync(Path.join(dir, "plan.json"), JSON.stringify(plan, undefined, 2))
   } else Fs.rmSync(dir, { recursive: true, force: true })
   return result
 })

@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Net from "node:net"
 import * as Path from "node:path"
-import { fileURLToPath } from "node:url"
+import { fileURLToPath, pathToFileURL } from "node:url"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { GatewayClient } from "../../src/client/GatewayClient.ts"
@@ -86,7 +86,12 @@ export const configure = (dir: string, ports: Ports): void => {
 /** The programs of a world. `pkg`: where the built package is. */
 export const specs = (pkg: string, dir: string, ports: Ports) => {
   const at = folders(dir)
-  const preload = `--import=${Path.join(here, "preload", "main.ts")}`
+  const preload = (folder: string, listing: boolean) => {
+    const url = pathToFileURL(Path.join(here, "preload", "main.ts"))
+    url.searchParams.set("folder", folder)
+    if (listing) url.searchParams.set("list", "")
+    return `--import=${url.href}`
+  }
   const openclaw = Path.join(pkg, "bin", "openclaw.js")
   const script = (name: string) => Path.join(here, "processes", name)
   const log = (name: string) => Path.join(at.logs, `${name}.log`)
@@ -94,9 +99,7 @@ export const specs = (pkg: string, dir: string, ports: Ports) => {
     HOME: home,
     OPENCLAW_STATE_DIR: home,
     OPENCLAW_GATEWAY_TOKEN: secret,
-    NODE_OPTIONS: preload,
-    CRASH_DIR: points,
-    ...(listing ? { CRASH_LIST: "1" } : undefined)
+    NODE_OPTIONS: preload(points, listing)
   })
   return {
     gateway: (listing = false): Child.Spec => ({

@@ -16,8 +16,16 @@ const mix: ReadonlyArray<readonly [Kind, number]> = [
   ["both", 9]
 ]
 
-/** People who write in a world. */
-const people = 12
+export interface TrafficOptions {
+  /** People who write, each in a chat of their own. */
+  readonly people: number
+  /** Milliseconds between two messages, on average. */
+  readonly betweenMs: number
+}
+
+/** As much as a world takes while something dies every second or two. */
+export const usual: TrafficOptions = { people: 12, betweenMs: 30 }
+
 const firstChat = 1_001
 /** Messages that may wait for their reply before nobody writes any more. */
 const patience = 14
@@ -27,11 +35,11 @@ const burst = { messages: 200, chats: 50 }
 const drawKind = (dice: Dice): Kind => dice.weighted(mix)
 
 /** Until it is interrupted. */
-export const steady = (world: World): Effect.Effect<never> =>
+export const steady = (world: World, { betweenMs, people }: TrafficOptions = usual): Effect.Effect<never> =>
   Effect.gen(function* () {
     const { dice, record } = world
     for (;;) {
-      yield* Effect.sleep(dice.whole(10, 50))
+      yield* Effect.sleep(betweenMs * (0.4 + 1.2 * dice.next()))
       const waiting = record.open.size + world.written() - record.asked.length
       if (waiting < patience) yield* world.write(drawKind(dice), firstChat + dice.whole(0, people - 1))
     }

@@ -2,8 +2,8 @@
  * Named points inside a process that is to be killed, without any hook in the program: what passes is counted, and at
  * the armed passage the process is gone, before anything else can happen.
  *
- * `CRASH_DIR` names a folder of this process's own: `arm` in it holds the point to die at (`{ "name", "nth" }`), read when the process
- * starts and whenever SIGUSR2 arrives; the process writes `died` there as its last act. With `CRASH_LIST` it writes down each passage.
+ * In the process's own folder, `arm` holds the point to die at (`{ "name", "nth" }`), read when the process starts and whenever
+ * SIGUSR2 arrives; `died` is its last act. When it is listing, `passed` gets a line for each passage.
  */
 import * as Fs from "node:fs"
 
@@ -12,11 +12,8 @@ interface Armed {
   readonly nth: number
 }
 
-const { CRASH_DIR: folder = ".", CRASH_LIST: listing } = process.env
-// Children of this process are nobody's business.
-delete process.env["NODE_OPTIONS"]
-
-const list = listing === undefined ? undefined : Fs.openSync(`${folder}/passed`, "a", 0o600)
+let folder = "."
+let list: number | undefined
 let armed: Armed | undefined
 let passed = 0
 
@@ -25,8 +22,14 @@ const arm = (): void => {
   armed = text === "" ? undefined : (JSON.parse(text) as Armed)
   passed = 0
 }
-arm()
-process.on("SIGUSR2", arm)
+
+/** To be called before anything can pass. `own`: absolute path of the process's folder. */
+export const begin = (own: string, listing: boolean): void => {
+  folder = own
+  if (listing) list = Fs.openSync(`${own}/passed`, "a", 0o600)
+  arm()
+  process.on("SIGUSR2", arm)
+}
 
 /** This point is passed now. */
 export const pass = (name: string): void => {

@@ -52,7 +52,7 @@ const around = <A>(db: DatabaseSync, sql: string, run: () => A): A => {
       opened.set(db, { names: new Set(), changes: new Set(), depth: 0 })
       return run()
     case "SAVEPOINT":
-      if (open !== undefined && open.depth++ === 0) seal(open)
+      if (open !== undefined) open.depth++
       return run()
     case "RELEASE":
       if (open !== undefined && --open.depth === 0) seal(open)
@@ -65,13 +65,13 @@ const around = <A>(db: DatabaseSync, sql: string, run: () => A): A => {
     case "COMMIT":
     case "END":
       opened.delete(db)
-      if (open !== undefined) seal(open)
       return committing(open?.names ?? new Set(), run)
   }
   const written = writtenBy(sql)
   if (written === undefined) return run()
   if (open === undefined) return committing(new Set([written]), run)
-  open.changes.add(written)
+  if (open.depth === 0) open.names.add(written)
+  else open.changes.add(written)
   return run()
 }
 

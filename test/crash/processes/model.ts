@@ -105,6 +105,8 @@ const server = Http.createServer((request, response) => {
     const next = (at: number): void => {
       const event = events[at]
       if (event === undefined) return void response.end()
+      // This process starts again all the time and so loads nothing, not even Effect.
+      // @effect-diagnostics-next-line globalTimers:off
       response.write(`${event}\n\n`, () => void setTimeout(() => next(at + 1), 3))
     }
     next(0)
