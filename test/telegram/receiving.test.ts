@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Fault } from "../../src/testing/BotApi.ts"
 import * as BotApi from "../../src/testing/BotApi.ts"
+import { chatCommands } from "../../src/layers/channels/chatCommands.ts"
 import * as TelegramChannel from "../../src/layers/telegram/TelegramChannel.ts"
 import { accountOf, ada, clients, connect, direct, makeInbox } from "./kit.ts"
 
@@ -52,7 +53,7 @@ for (const [name, client] of Object.entries(clients)) {
         assert.deepInclude(status, { running: true, connected: true, lastError: null, healthState: "healthy" })
         assert.deepStrictEqual(
           (yield* bot.commands).map((command) => (command as { command: string }).command),
-          ["help", "status", "stop", "new", "reset"]
+          chatCommands.map(({ command }) => command)
         )
       }).pipe(Effect.provide(client))
     )
