@@ -1,6 +1,6 @@
 /** How the program ends in a process of its own: told by a signal, or because nobody reads it any more. */
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -89,6 +89,29 @@ describe("gateway", () => {
       const { child, ended, until } = yield* started(flags)
       yield* until(portIn)
       child.kill("SIGHUP")
+      assert.strictEqual(yield* ended, 0)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("restart waits until another Gateway answers in its place, and tells why it does not", () =>
+    Effect.gen(function* () {
+      const { child, ended, folder, until } = yield* started([...flags, "--auth", "none"])
+      const port = yield* until(portIn)
+      const restart = Effect.gen(function* () {
+        const variables = { OPENCLAW_GATEWAY_PORT: String(port), OPENCLAW_STATE_DIR: join(folder, ".openclaw") }
+        const cli = yield* started(["gateway", "restart", "--json"], variables)
+        const code = yield* cli.ended
+        return { code, said: yield* cli.until((text) => JSON.parse(text)) }
+      })
+      const good = yield* restart
+      assert.strictEqual(good.code, 0)
+      assert.deepInclude(good.said, { ok: true, result: "restarted" })
+      writeFileSync(join(folder, ".openclaw/openclaw.json"), "{ gateway: { port: 0 } }", { mode: 0o600 })
+      const bad = yield* restart
+      assert.deepStrictEqual([bad.code, bad.said.ok], [78, false])
+      child.kill("SIGUSR2")
+      yield* until((text) => (text.split("\n").length > 2 ? true : undefined))
+      child.kill("SIGTERM")
       assert.strictEqual(yield* ended, 0)
     }).pipe(Effect.scoped)
   )

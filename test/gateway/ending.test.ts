@@ -64,6 +64,18 @@ describe("C12 a device whose token is replaced", () => {
   )
 })
 
+describe("a restart", () => {
+  it.live("is refused by a Gateway that another program runs", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Rig.start()
+      const { raw } = yield* Rig.connect(url)
+      const answer = yield* raw.request("gateway.restart.request", { reason: "new configuration" })
+      assert.deepInclude(answer.error, { code: "UNAVAILABLE" })
+      assert.include(answer.error?.message, "inside another program")
+    }).pipe(Effect.scoped)
+  )
+})
+
 describe("liveness", () => {
   it.live("D5 a peer that answers no ping is cut, one that answers stays", () =>
     Effect.gen(function* () {
