@@ -202,6 +202,7 @@ export const layerNode = (
   return layer(options).pipe(
     Layer.provide(storage),
     Layer.provideMerge(files),
-    Layer.provide([NodeServices.layer, NodeHttpClient.layerNodeHttp])
+    // Each reply takes several calls of the same server.
+    Layer.provide([NodeServices.layer, NodeHttpClient.layerNodeHttpOptions({ keepAlive: true })])
   )
 }

@@ -54,7 +54,7 @@ describe("pruning", () => {
       }).pipe(Effect.provide(start(w, never)))
 
       yield* Effect.gen(function* () {
-        assert.deepStrictEqual(yield* counts, { turns: 2, messages: 7, replies: 7 })
+        assert.deepStrictEqual(yield* counts, { turns: 2, messages: 6, replies: 6 })
         const turns = yield* Turns
         yield* turns.submit(request("waiting", "wait"))
         yield* held.reached

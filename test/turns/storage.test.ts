@@ -17,7 +17,6 @@ const moments = {
   "keeping step one": "INSERT ON cluster_messages WHEN NEW.tag = 'activity' AND NEW.message_id LIKE '%step/one%'",
   "keeping a turn's result": "UPDATE OF outcome ON turns",
   "storing an answer": "INSERT ON cluster_replies",
-  "keeping a delivery": "INSERT ON cluster_messages WHEN NEW.tag = 'activity' AND NEW.message_id LIKE '%deliver%'",
   "finishing a turn": "UPDATE OF finished_at ON turns WHEN NEW.finished_at IS NOT NULL"
 }
 

@@ -2,8 +2,6 @@
  * The way of a reply to its channel: sent once, tried again only when it is certain that nothing arrived.
  */
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-import * as Activity from "effect/workflow/Activity"
 import { Channels } from "../../services/ChannelRouter.ts"
 import type { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import { deliverPatiently, type DeliveryPolicy } from "../channels/deliverPatiently.ts"
@@ -11,15 +9,21 @@ import { givenUp } from "./GivingUp.ts"
 
 export type { DeliveryPolicy } from "../channels/deliverPatiently.ts"
 
-export const Delivered = Schema.Union([
-  Schema.Struct({ _tag: Schema.tag("Delivered"), messageIds: Schema.Array(Schema.String) }),
-  Schema.Struct({ _tag: Schema.tag("NotDelivered"), message: Schema.String })
-])
-export type Delivered = typeof Delivered.Type
+export type Delivered =
+  | { readonly _tag: "Delivered"; readonly messageIds: ReadonlyArray<string> }
+  | { readonly _tag: "NotDelivered"; readonly message: string }
 
-const send = Effect.fnUntraced(function* (request: TurnRequest, outcome: TurnOutcome, policy: DeliveryPolicy) {
+/**
+ * A step of the turn that happens once. The outbox remembers by the key what became of it, so the engine need not: a turn that
+ * starts again after a crash asks for the same delivery and gets what is left of it, or its answer.
+ */
+export const deliver = Effect.fnUntraced(function* (
+  request: TurnRequest,
+  outcome: TurnOutcome,
+  policy: DeliveryPolicy
+): Effect.fn.Return<Delivered, never, Channels> {
   const { replyTo, runId, sessionKey } = request
-  if (replyTo === undefined) return { _tag: "Delivered", messageIds: [] } as const
+  if (replyTo === undefined) return { _tag: "Delivered", messageIds: [] }
   const channels = yield* Channels
   const message = {
     peer: replyTo.peer,
@@ -38,7 +42,3 @@ const send = Effect.fnUntraced(function* (request: TurnRequest, outcome: TurnOut
       } as const)
   })
 })
-
-/** A step of the turn: once it has an answer, the reply is never sent again. */
-export const deliver = (request: TurnRequest, outcome: TurnOutcome, policy: DeliveryPolicy) =>
-  Activity.make({ name: "deliver", success: Delivered, execute: send(request, outcome, policy) })

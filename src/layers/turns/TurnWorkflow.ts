@@ -213,7 +213,7 @@ export const make = Effect.fnUntraced(function* (
     if (begun.attempts > 2 * options.maxAttempts) {
       return { _tag: "NotDelivered", message: "delivering it stopped the Gateway each time" } as const
     }
-    const delivery = engineStored("keeping a delivery", Delivery.deliver(request, outcome, options.delivery)).pipe(
+    const delivery = Delivery.deliver(request, outcome, options.delivery).pipe(
       Effect.provideService(Channels, channels),
       Effect.catchCauseIf(isOwnFault, (cause) =>
         Effect.as(Effect.logError(`delivering the reply of turn ${request.runId} died`, cause), {
