@@ -7,6 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Path from "node:path"
 import * as Scope from "effect/Scope"
@@ -81,6 +82,31 @@ describe("a message with a file", () => {
       assert.deepStrictEqual(yield* kept, [])
       const other = { ...message, media: [{ ...message.media[0]!, bytes: new Uint8Array([1]) }] }
       assert.deepInclude(yield* Effect.flip(channels.send(other)), { outcome: "refused" })
+      assert.deepStrictEqual(yield* kept, [])
+    })
+  )
+
+  it.live("has it although another message with its key is refused meanwhile", () =>
+    Effect.gen(function* () {
+      const { channels, kept, register } = yield* boot(yield* tempDatabase)
+      const { channel, seen } = showing()
+      const asked = yield* Deferred.make<void>()
+      const gate = yield* Deferred.make<void>()
+      yield* register({
+        ...channel,
+        send: (sent, attempt) =>
+          Deferred.succeed(asked, undefined).pipe(
+            Effect.andThen(Deferred.await(gate)),
+            Effect.andThen(channel.send(sent, attempt))
+          )
+      })
+      const sending = yield* Effect.forkScoped(channels.send(message))
+      yield* Deferred.await(asked)
+      assert.deepInclude(yield* Effect.flip(channels.send({ ...message, text: "other" })), { outcome: "refused" })
+      assert.lengthOf(yield* kept, 1)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(sending)
+      assert.deepStrictEqual(seen, ["pixel"])
       assert.deepStrictEqual(yield* kept, [])
     })
   )

@@ -81,7 +81,7 @@ export class Chat {
         if (ending === "dies after") return die
         if (ending === "lost, done") return failure("lost", "no answer")
         if (typeof done === "string") return failure("refused", done, { code: 400 })
-        return Effect.orDie(Schema.decodeUnknownEffect(result)({ message_id: done }))
+        return Effect.orDie(Schema.decodeUnknownEffect(result)({ message_id: done } as unknown))
       })
   }
 }

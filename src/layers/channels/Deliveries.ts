@@ -39,7 +39,7 @@ const hasBegun = (error: DeliveryFailed | ChannelNotConfigured): boolean =>
   error.outcome !== "refused" &&
   (error.outcome === "unfinished" || error.progress !== undefined)
 
-/** Nothing of it is out, and nobody remembers it. */
+/** Nothing of it is out. */
 const isOver = (error: DeliveryFailed): boolean =>
   error.progress === undefined && (error.outcome === "never-sent" || error.outcome === "refused")
 
@@ -54,6 +54,16 @@ export const make = Effect.fnUntraced(function* (
   // What is not taken away now is taken away at the next start.
   yield* Effect.flatMap(rows.withMedia, media.sweep).pipe(
     Effect.catch((error) => Effect.logWarning(`files of delivered messages stay for now: ${error.message}`))
+  )
+
+  /** The key may belong to another message that shows the same file. */
+  const forgetUnlessOpen = Effect.fnUntraced(
+    function* (key: string, message: OutboundMessage) {
+      if (message.media === undefined || outbox.isRunning(key)) return
+      const row = yield* rows.find(key)
+      if (row === undefined || row.state === "sent") yield* media.forget(message)
+    },
+    (effect) => Effect.ignore(effect)
   )
 
   const leave = Effect.fnUntraced(function* (
@@ -71,7 +81,7 @@ export const make = Effect.fnUntraced(function* (
     })
     return yield* sending.pipe(
       Effect.tap(() => media.forget(message)),
-      Effect.tapError((error) => (isOver(error) && how.kept !== true ? media.forget(message) : Effect.void))
+      Effect.tapError((error) => (isOver(error) ? forgetUnlessOpen(idempotencyKey, message) : Effect.void))
     )
   })
 

@@ -45,7 +45,7 @@ export const layer: Layer.Layer<OutboundFiles, never, FileSystem.FileSystem | St
     const read = Effect.fn("OutboundFiles.read")(function* (id: string) {
       const path = yield* pathOf(id)
       return yield* fs.readFile(path).pipe(
-        Effect.catchIf(missing, () => Effect.succeed(undefined)),
+        Effect.catchIf(missing, () => Effect.undefined),
         Effect.mapError(failed("read"))
       )
     })

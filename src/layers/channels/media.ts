@@ -63,7 +63,7 @@ export const make = Effect.gen(function* () {
 
   const read = ({ id }: OutboundMedia) =>
     files === undefined
-      ? Effect.succeed(undefined)
+      ? Effect.undefined
       : files.read(id).pipe(Effect.catch(({ message }) => Effect.as(Effect.logWarning(message), undefined)))
 
   /** Takes away what no message has any more, as a crash may leave it. `rows`: all that are open. */
