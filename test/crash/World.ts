@@ -12,7 +12,7 @@ import type { Victim } from "./faults.ts"
 import type { Dice } from "./random.ts"
 import * as Record from "./Record.ts"
 import { type Kind, textOf } from "./script.ts"
-import { folders, type Ports, type Specs, specs, takePorts, settle } from "./setting.ts"
+import { type Api, folders, type Ports, type Specs, specs, takePorts, settle } from "./setting.ts"
 
 /** A start of the Gateway after it had died. Unix milliseconds. */
 export interface Restart {
@@ -43,6 +43,11 @@ export interface World {
   readonly arm: (victim: "gateway" | "desk", point: { readonly name: string; readonly nth: number } | undefined) => void
   /** A person writes; the message gets the next id. */
   readonly write: (kind: Kind, chatId: number) => Effect.Effect<void>
+  /** Whose Bot API it is. */
+  readonly api: Api
+  /** Nobody writes while it is quiet. */
+  readonly hush: (quiet: boolean) => void
+  readonly isQuiet: () => boolean
   /** Messages written so far. */
   readonly written: () => number
 }
@@ -54,6 +59,8 @@ export interface WorldOptions {
   readonly dice: Dice
   /** The Gateway and the node write down each named point that they pass. */
   readonly listing?: boolean
+  /** Whose Bot API; the test kit's when left out. */
+  readonly api?: Api
 }
 
 const specOf = (programs: Specs, victim: Victim, listing: boolean): Child.Spec =>
@@ -61,11 +68,11 @@ const specOf = (programs: Specs, victim: Victim, listing: boolean): Child.Spec =
 
 /** Everything runs when it returns, and ends with the scope. */
 export const make = Effect.fnUntraced(function* (options: WorldOptions) {
-  const { dice, dir, listing = false, pkg, prepared } = options
+  const { api = "kit", dice, dir, listing = false, pkg, prepared } = options
   const ports = yield* takePorts
   yield* Effect.sync(() => settle(prepared, dir, ports))
   const at = folders(dir)
-  const programs = specs(pkg, dir, ports)
+  const programs = specs(pkg, dir, ports, api)
   const record = yield* Record.make(at.journal)
   const scope = yield* Effect.scope
   const lives = new Map<Victim, Child.Life>()
@@ -73,6 +80,7 @@ export const make = Effect.fnUntraced(function* (options: WorldOptions) {
   const survived = new Map<number, number>()
   const unseen = new Map<number, UserText>()
   let nextId = 1
+  let quiet = false
 
   yield* record.follow.pipe(Effect.repeat(Schedule.spaced("20 millis")), Effect.forkScoped)
 
@@ -131,6 +139,9 @@ export const make = Effect.fnUntraced(function* (options: WorldOptions) {
       unseen.set(id, text)
       yield* life("botApi").order({ text })
     }),
+    api,
+    hush: (next) => void (quiet = next),
+    isQuiet: () => quiet,
     written: () => nextId - 1
   }
   const first = yield* Effect.forEach(["botApi", "model"] as const, spawn)

@@ -23,6 +23,8 @@ const startPatienceMs = 1_500
 const stopPatienceMs = 30_000
 /** A turn is given up after three deaths of the Gateway, so none is exposed to more than two. */
 const mostDeaths = 2
+/** A message that was written this long ago is in the inbox, if the Gateway lives. */
+const arrivalMs = 250
 const settlePatienceMs = 45_000
 
 /** Lets messages that have seen as much as a turn is granted come to their end. */
@@ -115,6 +117,13 @@ export const carryOut = Effect.fnUntraced(function* (
   // A fault during start-up or recovery follows the one before it at once.
   if (fault.kind !== "startup" && fault.kind !== "recovery") yield* Effect.sleep(world.dice.whole(50, 400))
   const at = yield* Clock.currentTimeMillis
+  // The other Bot API gives each message out once; it must be in the inbox before anything ends.
+  const hushed = world.api === "other" && (deathsBy(fault) > 0 || fault.kind === "stop")
+  if (hushed) {
+    world.hush(true)
+    yield* Effect.sleep(arrivalMs)
+  }
   const missed = yield* act(world, fault)
+  world.hush(false)
   return { fault, at, end: yield* Clock.currentTimeMillis, missed }
 })

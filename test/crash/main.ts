@@ -8,6 +8,8 @@
  *   --world <n>     only this world of the run
  *   --replay <file> the plan of one world, as the folder of one with a problem has it
  *   --only <text>   only named points whose name contains it
+ *   --telegram-test-api
+ *                   the npm package of that name instead of the test kit's Bot API, where it can stand in
  *   --list          prints the named points and ends
  *   --package <dir> a built package instead of this checkout
  *   --keep          keeps all folders
@@ -32,6 +34,7 @@ const { values: flags } = parseArgs({
     world: { type: "string" },
     only: { type: "string" },
     replay: { type: "string" },
+    "telegram-test-api": { type: "boolean", default: false },
     list: { type: "boolean", default: false },
     package: { type: "string" },
     keep: { type: "boolean", default: false },
@@ -58,6 +61,7 @@ const crash = Effect.gen(function* () {
     ...(flags.replay === undefined
       ? undefined
       : { replay: JSON.parse(Fs.readFileSync(flags.replay, "utf8")) as WorldPlan }),
+    ...(flags["telegram-test-api"] ? { api: "other" as const } : undefined),
     ...(flags.only === undefined ? undefined : { only: flags.only })
   })
   yield* flags.json

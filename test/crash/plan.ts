@@ -5,6 +5,7 @@ import type { Fault as ApiFault } from "../../src/testing/BotApi.ts"
 import type { Point } from "./catalog.ts"
 import type { Fault, Victim } from "./faults.ts"
 import { type Dice, dice } from "./random.ts"
+import type { Api } from "./setting.ts"
 
 export interface WorldPlan {
   readonly index: number
@@ -84,12 +85,19 @@ const atPoint = (dice: Dice, { atStart, name, often, victim }: Point): Fault => 
   atStart
 })
 
-/** The worlds of a run. With `namedOnly` every fault is at a named point. */
+/** What a Bot API that forgets cannot stand. */
+const needsMemory = (fault: Fault): boolean =>
+  fault.kind === "api" ||
+  ((fault.kind === "instant" || fault.kind === "pause") && fault.victim === "botApi") ||
+  (fault.kind === "point" && /getUpdates|channel_inbox/.test(fault.name))
+
+/** The worlds of a run, without what the other Bot API cannot stand in for if it has to. With `namedOnly` every fault is at a named point. */
 export const draw = (
   seed: string,
   points: number,
   catalog: ReadonlyArray<Point>,
-  namedOnly: boolean
+  namedOnly: boolean,
+  api: Api = "kit"
 ): ReadonlyArray<WorldPlan> => {
   const all = dice(seed)
   let named: ReadonlyArray<Point> = []
@@ -98,12 +106,16 @@ export const draw = (
     named = rest
     return atPoint(all, first!)
   }
-  const one = (): Fault => (!namedOnly && all.next() * 100 < othersWeight ? all.weighted(others)(all) : nextPoint())
+  const any = (): Fault => (!namedOnly && all.next() * 100 < othersWeight ? all.weighted(others)(all) : nextPoint())
+  const one = (): Fault => {
+    const drawn = any()
+    return api === "other" && needsMemory(drawn) ? one() : drawn
+  }
   const faults = Array.from({ length: points }, one)
   return Array.from({ length: Math.ceil(points / faultsPerWorld) }, (_, index) => ({
     index,
     seed: `${seed}/${index}`,
     faults: faults.slice(index * faultsPerWorld, (index + 1) * faultsPerWorld),
-    rushBefore: index % rushEvery === rushEvery - 1 ? all.whole(1, 4) : undefined
+    rushBefore: api === "kit" && index % rushEvery === rushEvery - 1 ? all.whole(1, 4) : undefined
   }))
 }

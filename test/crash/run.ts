@@ -12,7 +12,7 @@ import * as Catalog from "./catalog.ts"
 import { draw, type WorldPlan } from "./plan.ts"
 import { reportOf } from "./report.ts"
 import { runWorld, type WorldResult } from "./runWorld.ts"
-import { build, prepare } from "./setting.ts"
+import { type Api, build, prepare } from "./setting.ts"
 
 export interface RunOptions {
   readonly points: number
@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly world?: number
   /** Only named points whose name contains this. */
   readonly only?: string
+  /** Whose Bot API; the test kit's when left out. */
+  readonly api?: Api
   /** A built package; made from the sources when left out. */
   readonly pkg?: string
   /** Folders of worlds without a problem stay, too. */
@@ -33,8 +35,8 @@ export interface RunOptions {
 const progress = (text: string) => Console.error(`… ${text}`)
 
 /** What the command line says again for one world. */
-const repeatCommand = ({ only, points, seed }: RunOptions, { index }: WorldPlan): string =>
-  `npm run test:crash -- --points ${points} --seed ${seed} --world ${index}${only === undefined ? "" : ` --only ${only}`}`
+const repeatCommand = ({ api, only, points, seed }: RunOptions, { index }: WorldPlan): string =>
+  `npm run test:crash -- --points ${points} --seed ${seed} --world ${index}${only === undefined ? "" : ` --only ${only}`}${api === "other" ? " --telegram-test-api" : ""}`
 
 const inWords = ({ dir, verdict }: WorldResult, command: string): string =>
   [
@@ -69,7 +71,7 @@ export const findPoints = Effect.fnUntraced(function* (ground: Ground) {
 const drawn = Effect.fnUntraced(function* (options: RunOptions, ground: Ground) {
   const found = yield* findPoints(ground)
   const catalog = found.filter(({ name }) => options.only === undefined || name.includes(options.only))
-  const plans = draw(options.seed, options.points, catalog, options.only !== undefined).filter(
+  const plans = draw(options.seed, options.points, catalog, options.only !== undefined, options.api).filter(
     ({ index }) => options.world === undefined || options.world === index
   )
   yield* progress(`${found.length} named points; ${plans.length} worlds`)
@@ -86,7 +88,10 @@ export const run = Effect.fnUntraced(function* (options: RunOptions) {
     plans,
     Effect.fnUntraced(function* (plan) {
       const begun = yield* Clock.currentTimeMillis
-      const result = yield* runWorld({ ...ground, keep: options.keep }, plan).pipe(
+      const result = yield* runWorld(
+        { ...ground, ...(options.api === undefined ? undefined : { api: options.api }), keep: options.keep },
+        plan
+      ).pipe(
         Effect.catchCause((cause) =>
           Effect.as(Console.error(`world ${plan.index} broke: ${Cause.pretty(cause)}`), undefined)
         )

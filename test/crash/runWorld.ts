@@ -15,7 +15,7 @@ import { judge, type Problem, type Verdict } from "./judge.ts"
 import type { WorldPlan } from "./plan.ts"
 import { dice } from "./random.ts"
 import { type Spread, spreadOf } from "./spread.ts"
-import { connect, folders } from "./setting.ts"
+import { type Api, connect, folders } from "./setting.ts"
 import * as Traffic from "./traffic.ts"
 import * as World from "./World.ts"
 
@@ -155,6 +155,7 @@ export const runWorld = Effect.fnUntraced(function* (
     readonly dir: string
     readonly keep: boolean
     readonly traffic?: Traffic.TrafficOptions
+    readonly api?: Api
   },
   plan: WorldPlan
 ) {

@@ -83,8 +83,11 @@ export const configure = (dir: string, ports: Ports): void => {
   Fs.writeFileSync(Path.join(folders(dir).gateway, "openclaw.json"), JSON.stringify(config), { mode: 0o600 })
 }
 
+/** Whose Bot API a world has: the test kit's, or the npm package `telegram-test-api`. */
+export type Api = "kit" | "other"
+
 /** The programs of a world. `pkg`: where the built package is. */
-export const specs = (pkg: string, dir: string, ports: Ports) => {
+export const specs = (pkg: string, dir: string, ports: Ports, api: Api = "kit") => {
   const at = folders(dir)
   const preload = (folder: string, listing: boolean) => {
     const url = pathToFileURL(Path.join(here, "preload", "main.ts"))
@@ -123,7 +126,7 @@ export const specs = (pkg: string, dir: string, ports: Ports) => {
     }),
     botApi: (): Child.Spec => ({
       name: "botApi",
-      args: [script("botApi.ts"), String(ports.botApi), at.journal, botToken],
+      args: [script(api === "kit" ? "botApi.ts" : "otherApi.ts"), String(ports.botApi), at.journal, botToken],
       env: {},
       log: log("botApi"),
       orders: true
