@@ -23,9 +23,10 @@ const die = Effect.sync(() => {
 
 /** In the first two lives all turns are at work when it happens. */
 const together = Number(life) <= 2
-let begun = 0
+let isPoisonAtWork = false
+const others = new Set<string>()
 const everybody = Effect.gen(function* () {
-  while (begun <= Number(innocents)) yield* Effect.sleep("1 millis")
+  while (together && others.size < Number(innocents)) yield* Effect.sleep("1 millis")
 })
 
 const world: World = {
@@ -34,19 +35,25 @@ const world: World = {
   log: [],
   agent: (asked, steps) =>
     Effect.gen(function* () {
-      begun++
       done(`begins ${asked.text}`)
       const isPoison = asked.text === "poison"
-      if (isPoison && together) yield* everybody
+      if (isPoison) isPoisonAtWork = true
+      if (isPoison) yield* everybody
+      else others.add(asked.text)
+      if (isPoison && !together) yield* Effect.sleep("200 millis")
       if (isPoison && how !== "delivery") {
         yield* steps.step({ name: "deadly", success: Schema.Void, execute: die })
       }
       if (!isPoison && together) return yield* Effect.never
+      // Whoever runs beside the poison is still at it when it kills.
+      if (!isPoison && isPoisonAtWork) return yield* Effect.never
       return ok(asked, `answer to ${asked.text}`)
     }),
   partial: undefined,
   deliver: (message) =>
-    message.text === "answer to poison" ? die : Effect.sync(() => done(`sent ${message.text.slice(0, 30)}`))
+    message.text === "answer to poison"
+      ? Effect.andThen(everybody, die)
+      : Effect.sync(() => done(`sent ${message.text.slice(0, 30)}`))
 }
 
 const program = Effect.gen(function* () {
