@@ -67,7 +67,7 @@ export const each = <A>(
       if (result._tag === "Success") done.push(result.success)
       else if (all && result.failure instanceof GatewayError) {
         failed.push({ id, error: { code: result.failure.code, message: result.failure.message } })
-      } else return yield* Effect.fail(result.failure)
+      } else return yield* result.failure
     }
     return { done, failed }
   })

@@ -1,4 +1,5 @@
 import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { ask } from "../../../gateway.ts"
 import { ago, fields, lines, print } from "../../../output.ts"
@@ -12,7 +13,7 @@ export const run = Effect.fn("cli.channels.deadLetters.show")(function* (flags: 
     client.call["channels.deadLetters.show"]({ id: flags.id })
   )
   const now = yield* Clock.currentTimeMillis
-  const at = (time: number) => `${new Date(time).toISOString()} (${ago(now, time)})`
+  const at = (time: number) => `${DateTime.formatIso(DateTime.makeUnsafe(time))} (${ago(now, time)})`
   yield* print(letter, () =>
     [
       fields([
