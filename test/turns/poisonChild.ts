@@ -26,7 +26,8 @@ const together = Number(life) <= 2
 let isPoisonAtWork = false
 const others = new Set<string>()
 const everybody = Effect.gen(function* () {
-  while (together && others.size < Number(innocents)) yield* Effect.sleep("1 millis")
+  if (!together) return
+  while (others.size < Number(innocents)) yield* Effect.sleep("1 millis")
 })
 
 const world: World = {
