@@ -3,7 +3,7 @@
  * the armed passage the process is gone, before anything else can happen.
  *
  * In the process's own folder, `arm` holds the point to die at (`{ "name", "nth" }`), read when the process starts and whenever
- * SIGUSR2 arrives; `died` is its last act. When it is listing, `passed` gets a line for each passage.
+ * SIGURG arrives; `died` is its last act. When it is listing, `passed` gets a line for each passage.
  */
 import * as Fs from "node:fs"
 
@@ -28,7 +28,7 @@ export const begin = (own: string, listing: boolean): void => {
   folder = own
   if (listing) list = Fs.openSync(`${own}/passed`, "a", 0o600)
   arm()
-  process.on("SIGUSR2", arm)
+  process.on("SIGURG", arm)
 }
 
 /** This point is passed now. */
