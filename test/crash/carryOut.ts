@@ -43,10 +43,11 @@ const point = Effect.fnUntraced(function* (world: World, fault: Extract<Fault, {
     const [spawned] = yield* Effect.all([
       victim === "gateway" ? world.spawnGateway : Effect.as(Effect.ignore(world.restart(victim)), world.life(victim))
     ])
-    yield* until(() => !spawned.isAlive(), startPatienceMs)
+    const dead = until(() => !spawned.isAlive(), pointPatienceMs)
+    yield* Effect.raceFirst(dead, Effect.andThen(Effect.exit(spawned.ready), Effect.sleep(startPatienceMs)))
   } else {
     world.arm(victim, fault)
-    yield* world.life(victim).signal("SIGUSR2")
+    yield* world.life(victim).signal("SIGURG")
     yield* until(() => !world.life(victim).isAlive(), pointPatienceMs)
   }
   const missed = world.life(victim).isAlive()

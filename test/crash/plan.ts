@@ -20,7 +20,7 @@ const faultsPerWorld = 15
 /** One world in so many has a burst. */
 const rushEvery = 5
 /** Passages that are waited for at most, so that a point is met within a second or two. */
-const mostPassages = 25
+const mostPassages = 12
 
 type Make = (dice: Dice) => Fault
 
