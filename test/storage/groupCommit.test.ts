@@ -158,6 +158,15 @@ describe("group commit", () => {
     })
   )
 
+  it.effect("after the end every use fails, none is a bug", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* Effect.scoped(opened)
+      for (const use of [insert(sql, 1), sql.withTransaction(insert(sql, 1)), ids(sql), sql`PRAGMA page_count`]) {
+        assert.strictEqual((yield* Effect.flip(use))._tag, "SqlError")
+      }
+    })
+  )
+
   const Step = Schema.Struct({
     kind: Schema.Literals(["statement", "commit", "fail", "nested", "nestedFail", "interrupt"]),
     pauses: Schema.Literals([0, 1, 2, 3])

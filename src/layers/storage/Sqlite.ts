@@ -110,7 +110,7 @@ export const make = Effect.fn("Sqlite.make")(function* (
   })
   const control = (connection: Connection, sql: string) => connection.execute(sql, [], undefined)
   const whileAlive = (connection: Connection, sql: string) =>
-    Effect.suspend(() => (db.isTransaction ? Effect.asVoid(control(connection, sql)) : Effect.void))
+    Effect.suspend(() => (db.isOpen && db.isTransaction ? Effect.asVoid(control(connection, sql)) : Effect.void))
   const withTransaction = SqlClient.makeWithTransaction({
     transactionService,
     spanAttributes,

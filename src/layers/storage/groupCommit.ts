@@ -78,6 +78,8 @@ export const make = (options: GroupCommitOptions): GroupCommit => {
   const lock = Semaphore.makeUnsafe(1)
   const writer = makeConnection(db)
   const reader = makeConnection(options.reader)
+  /** A group is open. Asking a database that is closed already would throw. */
+  const isAlive = () => db.isOpen && db.isTransaction
   let current: Group | undefined
   /** Who holds the lock as a transaction. */
   let inside: Seat | undefined
@@ -100,13 +102,13 @@ export const make = (options: GroupCommitOptions): GroupCommit => {
   const commitGroup = (group: Group) =>
     Effect.suspend(() => {
       if (!group.isOpen) return Effect.void
-      if (!db.isTransaction) return close(group, Effect.fail(lost))
+      if (!isAlive()) return close(group, Effect.fail(lost))
       return exec("COMMIT").pipe(
         Effect.matchEffect({
           onFailure: (error) =>
             Effect.andThen(
               // What cannot be rolled back now is rolled back before the next group opens.
-              db.isTransaction ? Effect.ignore(exec("ROLLBACK")) : Effect.void,
+              isAlive() ? Effect.ignore(exec("ROLLBACK")) : Effect.void,
               close(group, Effect.fail(error))
             ),
           onSuccess: () => close(group, Effect.void)
@@ -118,11 +120,10 @@ export const make = (options: GroupCommitOptions): GroupCommit => {
 
   /** For whoever holds the lock. */
   const takeSeat = Effect.suspend((): Effect.Effect<Seat, SqlError> => {
-    if (current !== undefined && db.isTransaction)
-      return Effect.succeed({ group: current, leads: false, isTaken: true })
+    if (current !== undefined && isAlive()) return Effect.succeed({ group: current, leads: false, isTaken: true })
     const stale = current === undefined ? Effect.void : commitGroup(current)
     return stale.pipe(
-      Effect.andThen(Effect.suspend(() => (db.isTransaction ? exec("ROLLBACK") : Effect.void))),
+      Effect.andThen(Effect.suspend(() => (isAlive() ? exec("ROLLBACK") : Effect.void))),
       // A deferred transaction that turns into a writer fails at once when another process writes; this one waits.
       Effect.andThen(exec("BEGIN IMMEDIATE")),
       Effect.map(() => {
@@ -185,12 +186,11 @@ export const make = (options: GroupCommitOptions): GroupCommit => {
       )
   }
 
-  const whileAlive = (effect: Effect.Effect<void, SqlError>) =>
-    Effect.suspend(() => (db.isTransaction ? effect : Effect.void))
+  const whileAlive = (effect: Effect.Effect<void, SqlError>) => Effect.suspend(() => (isAlive() ? effect : Effect.void))
 
   return {
     plain,
-    inside: makeConnection(db, () => (db.isTransaction ? undefined : lost)),
+    inside: makeConnection(db, () => (isAlive() ? undefined : lost)),
     exclusive: Effect.uninterruptibleMask((restore) =>
       Effect.andThen(restore(lock.takeScoped(1)), Effect.as(flush, writer))
     ),
