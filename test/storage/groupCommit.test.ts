@@ -161,9 +161,16 @@ describe("group commit", () => {
   it.effect("after the end every use fails, none is a bug", () =>
     Effect.gen(function* () {
       const { sql } = yield* Effect.scoped(opened)
-      for (const use of [insert(sql, 1), sql.withTransaction(insert(sql, 1)), ids(sql), sql`PRAGMA page_count`]) {
-        assert.strictEqual((yield* Effect.flip(use))._tag, "SqlError")
-      }
+      const failures = yield* Effect.all([
+        Effect.flip(insert(sql, 1)),
+        Effect.flip(sql.withTransaction(insert(sql, 1))),
+        Effect.flip(ids(sql)),
+        Effect.flip(sql`PRAGMA page_count`)
+      ])
+      assert.deepStrictEqual(
+        failures.map((failure) => failure._tag),
+        failures.map(() => "SqlError")
+      )
     })
   )
 
