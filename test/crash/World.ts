@@ -30,6 +30,8 @@ export interface World {
   readonly restarts: ReadonlyArray<Restart>
   /** How many deaths of the Gateway each open message has seen. */
   readonly survived: ReadonlyMap<number, number>
+  /** Messages that were waited for in vain. */
+  readonly overdue: Set<number>
   readonly life: (victim: Victim) => Child.Life
   /** Starts a process anew and waits until it is ready. */
   readonly restart: (victim: Victim) => Effect.Effect<void, Child.DidNotStart>
@@ -123,6 +125,7 @@ export const make = Effect.fnUntraced(function* (options: WorldOptions) {
     record,
     restarts,
     survived,
+    overdue: new Set(),
     life,
     restart,
     spawnGateway: spawn("gateway"),

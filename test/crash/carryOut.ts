@@ -27,12 +27,12 @@ const mostDeaths = 2
 const arrivalMs = 250
 const settlePatienceMs = 45_000
 
-/** Lets messages that have seen as much as a turn is granted come to their end. */
-const spare = (world: World, deaths: number) =>
-  until(
-    () => [...world.record.open].every((id) => (world.survived.get(id) ?? 0) + deaths <= mostDeaths),
-    settlePatienceMs
-  )
+/** Lets messages that have seen as much as a turn is granted come to their end. What has none is not waited for again. */
+const spare = Effect.fnUntraced(function* (world: World, deaths: number) {
+  const exposed = () =>
+    [...world.record.open].filter((id) => !world.overdue.has(id) && (world.survived.get(id) ?? 0) + deaths > mostDeaths)
+  if (!(yield* until(() => exposed().length === 0, settlePatienceMs))) exposed().forEach((id) => world.overdue.add(id))
+})
 
 const point = Effect.fnUntraced(function* (world: World, fault: Extract<Fault, { kind: "point" }>) {
   const { atStart, victim } = fault

@@ -40,7 +40,7 @@ export const steady = (world: World, { betweenMs, people }: TrafficOptions = usu
     const { dice, record } = world
     for (;;) {
       yield* Effect.sleep(betweenMs * (0.4 + 1.2 * dice.next()))
-      const waiting = record.open.size + world.written() - record.asked.length
+      const waiting = record.open.size - world.overdue.size + world.written() - record.asked.length
       if (waiting < patience && !world.isQuiet())
         yield* world.write(drawKind(dice), firstChat + dice.whole(0, people - 1))
     }
