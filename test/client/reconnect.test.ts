@@ -64,6 +64,22 @@ describe("a connection that is kept", () => {
     })
   )
 
+  it.effect("comes back within two seconds whenever there was a connection, however often it is lost", () =>
+    Effect.gen(function* () {
+      const { client, gateway } = yield* setup()
+      for (let round = 0; round < 8; round++) {
+        const peer = yield* gateway.accept
+        yield* peer.welcome()
+        yield* until(client, "Connected")
+        yield* TestClock.adjust("100 millis")
+        yield* peer.vanish
+        const waiting = yield* until(client, "Waiting")
+        assert.isAtMost(waiting.delayMs, 2_000)
+        yield* TestClock.adjust(waiting.delayMs)
+      }
+    })
+  )
+
   it.effect("counts broadcasts that it missed", () =>
     Effect.gen(function* () {
       const { client, gateway } = yield* setup()
