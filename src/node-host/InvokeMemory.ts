@@ -44,6 +44,16 @@ export class InvokeMemory extends Context.Service<
       digest: string,
       work: Effect.Effect<Outcome>
     ) => Effect.Effect<Journal.Reply, KeyReused | Journal.JournalUnusable>
+    /**
+     * As `once`, for a request that may have been made before, at most `agoMs` milliseconds ago: it is done now when it was
+     * not begun then. `undefined` when that cannot be told, because keys from that time were pruned.
+     */
+    readonly resume: (
+      key: string,
+      digest: string,
+      agoMs: number,
+      work: Effect.Effect<Outcome>
+    ) => Effect.Effect<Journal.Reply | undefined, KeyReused | Journal.JournalUnusable>
     /** The answer of an earlier request, waited for while its work lasts; `undefined` when there is none to remember. */
     readonly recall: (
       key: string,
@@ -106,22 +116,32 @@ const make = Effect.fnUntraced(function* (file: string, limits: Journal.Limits) 
   const told = (key: string, digest: string, known: Journal.Begun) =>
     known.digest === digest ? Effect.succeed(known.reply) : Effect.fail(new KeyReused({ key }))
 
-  const once = Effect.fn("InvokeMemory.once")(function* (key: string, digest: string, work: Effect.Effect<Outcome>) {
-    return yield* Effect.uninterruptibleMask((restore) =>
-      Effect.suspend((): Effect.Effect<Journal.Reply, KeyReused | Journal.JournalUnusable> => {
+  const doOnce = (key: string, digest: string, work: Effect.Effect<Outcome>, agoMs: number | undefined) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.suspend((): Effect.Effect<Journal.Reply | undefined, KeyReused | Journal.JournalUnusable> => {
         const entry: Running = running.get(key) ?? { digest, outcome: Deferred.makeUnsafe() }
         if (entry.digest !== digest) return Effect.fail(new KeyReused({ key }))
         const answer = restore(Effect.map(Deferred.await(entry.outcome), ({ reply }) => reply))
         if (running.has(key)) return answer
-        const begun = journal.begin(key, digest, clock.currentTimeMillisUnsafe())
+        const now = Math.floor(clock.currentTimeMillisUnsafe())
+        const begun = journal.begin(key, digest, now, agoMs === undefined ? undefined : now - agoMs)
         if (Result.isFailure(begun)) return Effect.fail(begun.failure)
+        if (begun.success === "forgotten") return Effect.undefined
         if (begun.success !== undefined) return told(key, digest, begun.success)
         // Taken in the same step as it was found free: a duplicate cannot come between.
         running.set(key, entry)
         return Effect.andThen(start(key, entry, work), answer)
       })
     )
+
+  const once = Effect.fn("InvokeMemory.once")(function* (key: string, digest: string, work: Effect.Effect<Outcome>) {
+    // Without an age nothing can count as forgotten.
+    return (yield* doOnce(key, digest, work, undefined)) ?? Journal.interrupted
   })
+
+  const resume = Effect.fn("InvokeMemory.resume")(
+    (key: string, digest: string, agoMs: number, work: Effect.Effect<Outcome>) => doOnce(key, digest, work, agoMs)
+  )
 
   const recall = Effect.fn("InvokeMemory.recall")(function* (key: string, digest: string) {
     const working = running.get(key)
@@ -133,5 +153,5 @@ const make = Effect.fnUntraced(function* (file: string, limits: Journal.Limits) 
     return known === undefined ? undefined : yield* told(key, digest, known)
   })
 
-  return InvokeMemory.of({ once, recall })
+  return InvokeMemory.of({ once, resume, recall })
 })

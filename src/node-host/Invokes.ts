@@ -139,9 +139,14 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
     const digest = createHash("sha256")
       .update(JSON.stringify([request.command, request.paramsJSON ?? null]))
       .digest("hex")
+    const { askedAgoMs } = request
+    const known =
+      askedAgoMs === null || askedAgoMs === undefined
+        ? memory.recall(key, digest)
+        : memory.resume(key, digest, askedAgoMs, work(request))
     const reply =
       request.recall === true
-        ? Effect.map(memory.recall(key, digest), (known) => known ?? notRemembered)
+        ? Effect.map(known, (answer) => answer ?? notRemembered)
         : memory.once(key, digest, work(request))
     return reply.pipe(
       Effect.catchTags({

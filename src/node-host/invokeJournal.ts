@@ -7,7 +7,8 @@
  */
 import { createHash } from "node:crypto"
 import * as Fs from "node:fs"
-import { DatabaseSync } from "node:sqlite"
+import { DatabaseSync, type SQLOutputValue } from "node:sqlite"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
@@ -59,8 +60,11 @@ type Done<A> = Result.Result<A, JournalUnusable>
 /** Everything is done when it returns, so that nothing comes between a look and what follows. Times are Unix milliseconds. */
 export interface Journal {
   readonly find: (key: string, now: number) => Done<Begun | undefined>
-  /** Writes a key down; what is known of it instead when it is there already. */
-  readonly begin: (key: string, digest: string, now: number) => Done<Begun | undefined>
+  /**
+   * Writes a key down; what is known of it instead when it is there already. With `since`, the time from which on it may
+   * have been begun, nothing is written when a key from then may have been pruned.
+   */
+  readonly begin: (key: string, digest: string, now: number, since?: number) => Done<Begun | "forgotten" | undefined>
   readonly end: (key: string, reply: Reply, now: number) => Done<void>
   /** Nothing was done under this key. */
   readonly forget: (key: string) => Done<void>
@@ -82,7 +86,9 @@ const schema = `
     at INTEGER NOT NULL,
     size INTEGER NOT NULL,
     reply TEXT
-  ) STRICT`
+  ) STRICT;
+  -- One row: whatever was begun since then is remembered. Unix milliseconds.
+  CREATE TABLE IF NOT EXISTS memory (whole_since INTEGER NOT NULL) STRICT`
 
 /** Made with mode 0600 before SQLite opens it; its companion files get the same mode. A link is not followed. */
 const secure = (file: string) => {
@@ -114,36 +120,44 @@ export const open = Effect.fnUntraced(function* (file: string, { ageMs, bytes, c
     (db) => Effect.sync(() => db.close())
   )
 
+  const opened = Math.floor(yield* Clock.currentTimeMillis)
   const prepared = attempt(() => {
     for (const pragma of ["journal_mode = WAL", "synchronous = FULL", "journal_size_limit = 4194304"]) {
       db.exec(`PRAGMA ${pragma}`)
     }
     db.exec(schema)
     db.prepare("UPDATE invokes SET reply = ? WHERE reply IS NULL").run(encodeReply(interrupted))
+    db.prepare("INSERT INTO memory SELECT ? WHERE NOT EXISTS (SELECT * FROM memory)").run(opened)
     return {
       find: db.prepare("SELECT digest, reply FROM invokes WHERE id = ?"),
       insert: db.prepare("INSERT INTO invokes (id, digest, at, size) VALUES (?, ?, ?, 0)"),
       answer: db.prepare("UPDATE invokes SET reply = ?, size = ?, at = ? WHERE id = ?"),
       forget: db.prepare("DELETE FROM invokes WHERE id = ?"),
       expire: db.prepare(
-        "DELETE FROM invokes WHERE reply IS NOT NULL AND at <= ? AND seq <= (SELECT max(seq) FROM invokes) - ?"
+        "DELETE FROM invokes WHERE reply IS NOT NULL AND at <= ? AND seq <= (SELECT max(seq) FROM invokes) - ? RETURNING at"
       ),
       weigh: db.prepare("SELECT count(*) AS count, total(size) AS size FROM invokes"),
       dropOldest: db.prepare(
-        "DELETE FROM invokes WHERE seq = (SELECT seq FROM invokes WHERE reply IS NOT NULL ORDER BY at, seq LIMIT 1)"
-      )
+        "DELETE FROM invokes WHERE seq = (SELECT seq FROM invokes WHERE reply IS NOT NULL ORDER BY at, seq LIMIT 1) RETURNING at"
+      ),
+      wholeSince: db.prepare("SELECT whole_since FROM memory"),
+      lose: db.prepare("UPDATE memory SET whole_since = max(whole_since, ? + 1)")
     }
   })
   const statements = yield* Effect.fromResult(prepared)
 
+  const lose = (row: Readonly<Record<string, SQLOutputValue>>) => void statements.lose.run(Number(row["at"]))
+
   /** What runs now has no answer yet and stays. */
   const prune = (now: number) => {
     // The latest stay whatever the clock says: it may have been set forward since, as on a machine that starts without one.
-    statements.expire.run(now - ageMs, least)
+    for (const row of statements.expire.all(now - ageMs, least)) lose(row)
     for (;;) {
       const weight = statements.weigh.get()
       const isWithin = Number(weight?.["count"]) <= count && Number(weight?.["size"]) <= bytes
-      if (isWithin || statements.dropOldest.run().changes === 0) return
+      const dropped = isWithin ? undefined : statements.dropOldest.get()
+      if (dropped === undefined) return
+      lose(dropped)
     }
   }
 
@@ -171,12 +185,14 @@ export const open = Effect.fnUntraced(function* (file: string, { ageMs, bytes, c
 
   const journal: Journal = {
     find: (key, now) => together(() => look(idOf(key), now)),
-    begin: (key, digest, now) =>
+    begin: (key, digest, now, since = Infinity) =>
       together(() => {
         const id = idOf(key)
         const known = look(id, now)
-        if (known === undefined) statements.insert.run(id, digest, now)
-        return known
+        if (known !== undefined) return known
+        if (since < Number(statements.wholeSince.get()?.["whole_since"])) return "forgotten"
+        statements.insert.run(id, digest, now)
+        return undefined
       }),
     end: (key, reply, now) =>
       together(() => {

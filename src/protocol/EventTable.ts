@@ -89,7 +89,9 @@ export type AgentEvent = typeof AgentEvent.Type
 
 /**
  * What a node promises with this capability: asked with `recall`, it answers what became of the request that it was sent
- * under the same key, waits for one that still runs, and says `NOT_REMEMBERED` where it knows of none. Ours, not OpenClaw's.
+ * under the same key, waits for one that still runs, and says `NOT_REMEMBERED` where it knows of none. Told with
+ * `askedAgoMs` how long ago that was at most, it runs the command if it is certain not to have begun it: its memory survives its
+ * own restarts, and it knows how far back it is whole. Ours, not OpenClaw's.
  */
 export const RECALL_CAP = "invoke.recall"
 export const NOT_REMEMBERED = "NOT_REMEMBERED"
@@ -101,8 +103,10 @@ export const NodeInvokeRequest = Schema.Struct({
   paramsJSON: Schema.optional(Schema.NullOr(Schema.String)),
   timeoutMs: Schema.optional(Schema.NullOr(Schema.Natural)),
   idempotencyKey: Schema.optional(Schema.NullOr(Schema.NonEmptyString)),
-  /** Sent only to a node that declares `RECALL_CAP`: answer from memory, and never run the command for it. */
-  recall: Schema.optional(Schema.Boolean)
+  /** Sent only to a node that declares `RECALL_CAP`: answer from memory. */
+  recall: Schema.optional(Schema.Boolean),
+  /** With `recall`: milliseconds since the request was made first, or more. Without it the command is never run. */
+  askedAgoMs: Schema.optional(Schema.NullOr(Schema.Natural))
 })
 export type NodeInvokeRequest = typeof NodeInvokeRequest.Type
 

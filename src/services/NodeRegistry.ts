@@ -163,10 +163,15 @@ export interface InvokeOptions {
   readonly idempotencyKey: string
   readonly sessionKey?: string
   /**
-   * Only asks what became of an earlier request with this key; the command is not run for it. For nodes that have
-   * `RECALL_CAP`; one that knows nothing of it answers `NOT_REMEMBERED`.
+   * Asks what became of an earlier request with this key. For nodes that have `RECALL_CAP`; one that knows nothing of it
+   * answers `NOT_REMEMBERED`.
    */
   readonly recall?: boolean
+  /**
+   * With `recall`: milliseconds since that request, or more. A node that is certain not to have begun it since then does so
+   * now. Without it the command is not run.
+   */
+  readonly askedAgoMs?: number
 }
 
 export interface InvokeSuccess {

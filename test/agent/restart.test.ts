@@ -66,6 +66,7 @@ describe("a tool call that may have run before a restart", () => {
 
   it.effect("is asked after at a node that remembers, under the same key, and not sent again", () =>
     Effect.gen(function* () {
+      yield* TestClock.setTime(request("x").receivedAt + 10_000)
       const world = makeWorld({ nodes: [remembering] })
       const { text } = yield* cutAndResumed(world, invokeCall())
       assert.include(text, "7260")
@@ -73,6 +74,8 @@ describe("a tool call that may have run before a restart", () => {
         world.invokes.map(({ idempotencyKey, recall }) => [idempotencyKey, recall]),
         [["run-1:1:1", true]]
       )
+      // Old enough for a node that sets this against what it has forgotten.
+      assert.isAtLeast(world.invokes[0]?.askedAgoMs ?? -1, 10_000)
     })
   )
 

@@ -46,6 +46,41 @@ const counted = () => {
   return { answer, runs: () => runs }
 }
 
+describe("a request that may have been made before", () => {
+  it.effect("is done when it was not begun, also by an earlier process, and answered when it was", () =>
+    Effect.gen(function* () {
+      const root = yield* folder
+      const work = counted()
+      const before = yield* start(root)
+      yield* TestClock.adjust("1 minute")
+      yield* before.memory.once("k", "d", work.answer('"once"'))
+      yield* before.end
+      const { memory } = yield* start(root)
+      yield* TestClock.adjust("1 minute")
+      assert.deepInclude(yield* memory.resume("k", "d", 60_000, work.answer('"twice"')), { payloadJSON: '"once"' })
+      assert.deepInclude(yield* memory.resume("new", "d", 60_000, work.answer('"new"')), { payloadJSON: '"new"' })
+      assert.deepInclude(yield* memory.resume("new", "d", 60_000, work.answer('"again"')), { payloadJSON: '"new"' })
+      assert.strictEqual(work.runs(), 2)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("is not done when it may be older than this memory, or than something that was pruned", () =>
+    Effect.gen(function* () {
+      const work = counted()
+      const { memory } = yield* start(yield* folder, { count: 1, bytes: 1_000_000, ageMs: 86_400_000 })
+      yield* TestClock.adjust("1 minute")
+      assert.isUndefined(yield* memory.resume("older", "d", 60_001, work.answer("1")))
+      yield* memory.once("first", "d", work.answer("1"))
+      yield* TestClock.adjust("1 second")
+      yield* memory.once("second", "d", work.answer("2"))
+      yield* TestClock.adjust("1 second")
+      assert.isUndefined(yield* memory.resume("first", "d", 2_000, work.answer("again")))
+      assert.strictEqual(work.runs(), 2)
+      assert.deepInclude(yield* memory.resume("new", "d", 1_999, work.answer("3")), { payloadJSON: "3" })
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+})
+
 describe("after a restart", () => {
   it.effect("what was answered is answered the same, and nothing runs twice", () =>
     Effect.gen(function* () {

@@ -93,6 +93,22 @@ describe("invokes", () => {
     }).pipe(Effect.provide(live()))
   )
 
+  it.effect("a recall that tells its age begins what this node is certain not to have begun", () =>
+    Effect.gen(function* () {
+      let runs = 0
+      const peer = yield* serving(table({ count: () => Effect.sync(() => ({ runs: ++runs })) }))
+      yield* TestClock.adjust("1 minute")
+      yield* peer.ask("1", "count", { idempotencyKey: "k", recall: true, askedAgoMs: 60_001 })
+      yield* peer.until((sent) => results(sent).length === 1)
+      yield* peer.ask("2", "count", { idempotencyKey: "k", recall: true, askedAgoMs: 60_000 })
+      yield* peer.until((sent) => results(sent).length === 2)
+      yield* peer.ask("3", "count", { idempotencyKey: "k", recall: true, askedAgoMs: 60_000 })
+      const sent = results(yield* peer.until((all) => results(all).length === 3))
+      assert.deepInclude(sent[0]?.params["error"] as object, { code: "NOT_REMEMBERED" })
+      for (const answer of sent.slice(1)) assert.strictEqual(answer.params["payloadJSON"], '{"runs":1}')
+    }).pipe(Effect.provide(live()))
+  )
+
   it.effect("a recall is answered from memory or by the work that still runs, and never begins any", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()

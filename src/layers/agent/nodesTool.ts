@@ -1,6 +1,7 @@
 /**
  * The `nodes` tool over `NodeRegistry`.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -17,6 +18,8 @@ const RUN = "system.run"
 
 /** Milliseconds that an invoke may take beyond the command's own limit. */
 const RUN_GRACE_MS = 5000
+/** Added to what a clock says that may have been put right meanwhile. */
+const CLOCK_SLACK_MS = 5_000
 const MAX_INVOKE_MS = 600_000
 
 const nameOf = (node: NodeRow): string => node.displayName ?? node.nodeId
@@ -62,6 +65,10 @@ const recalled = (node: NodeRow, error: InvokeError): ToolFailed => {
   if (error._tag !== "InvokeFailed") return interrupted(error.message)
   return error.code === NOT_REMEMBERED ? interrupted(`${nameOf(node)} remembers nothing of it`) : inWords(node, error)
 }
+
+/** How long ago a call of this turn was made at most. Not told when the clock was set back before the turn. */
+const askedAgo = (receivedAt: number, now: number) =>
+  now < receivedAt ? undefined : { askedAgoMs: Math.ceil(now - receivedAt) + CLOCK_SLACK_MS }
 
 /** The rows that a name means: an exact id, else an exact name, else the beginning of an id or a name. */
 const matching = (nodes: ReadonlyArray<NodeRow>, wanted: string): ReadonlyArray<NodeRow> => {
@@ -140,6 +147,7 @@ export const makeNodesHandler =
         return yield* interrupted(`${nameOf(node)} cannot tell what became of it`)
       }
 
+      const now = yield* Clock.currentTimeMillis
       const invoke = (command: string, commandParams: unknown, timeoutMs: number | undefined) =>
         registry
           .invoke({
@@ -148,7 +156,7 @@ export const makeNodesHandler =
             params: commandParams,
             idempotencyKey,
             sessionKey: request.sessionKey,
-            ...(again ? { recall: true } : undefined),
+            ...(again ? { recall: true, ...askedAgo(request.receivedAt, now) } : undefined),
             ...(timeoutMs === undefined ? undefined : { timeoutMs })
           })
           .pipe(

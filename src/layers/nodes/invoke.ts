@@ -151,7 +151,7 @@ export const make = (options: {
       paramsJSON,
       timeoutMs,
       idempotencyKey: request.idempotencyKey,
-      ...(request.recall === true ? { recall: true } : undefined)
+      ...(request.recall === true ? { recall: true, askedAgoMs: request.askedAgoMs } : undefined)
     })
     return yield* outcome(request, result)
   })
