@@ -140,6 +140,11 @@ export interface DeliveryAttempt {
    * is open. A channel that does not resume and never calls it is never asked to go on.
    */
   readonly keep?: (progress: DeliveryProgress) => Effect.Effect<void>
+  /**
+   * Ends once nobody wants the message any more. A channel that only waits to begin with it stops then, as `never-sent`; what
+   * it has begun it goes on with.
+   */
+  readonly withdrawn?: Effect.Effect<void>
   /** Reads a file of the message; `undefined` when it is gone. */
   readonly read?: (media: OutboundMedia) => Effect.Effect<Uint8Array | undefined>
 }

@@ -57,7 +57,7 @@ export type AccessRequest = typeof AccessRequest.Type
  * A message that is not delivered, or not known to be. Times are Unix milliseconds.
  *
  * `sending`: on its way; `waiting`: stopped and taken up again by whoever sent it, or after a restart; `unknown`: it may have
- * arrived and is not sent again; `refused`: the channel does not take it.
+ * arrived and is not sent again; `refused`: the channel does not take it, or it was given up.
  */
 export const OpenDelivery = Schema.Struct({
   key: Schema.NonEmptyString,
@@ -87,7 +87,9 @@ export class DeliveryNotFound extends Schema.TaggedError<DeliveryNotFound>()("De
 
 /** The outbox could not be read or written. */
 export class DeliveryStorageFailed extends Schema.TaggedError<DeliveryStorageFailed>()("DeliveryStorageFailed", {
-  message: Schema.String
+  message: Schema.String,
+  /** What the storage said. */
+  cause: Schema.optional(Schema.Unknown)
 }) {}
 
 /** A file that is to be sent. */
@@ -151,6 +153,14 @@ export class Channels extends Context.Service<
     >
     /** Forgets a message that is not delivered, unless it is on its way right now. Says whether there was one. */
     readonly dropDelivery: (key: string) => Effect.Effect<boolean, DeliveryStorageFailed>
+    /**
+     * Takes a message back whose sender wants no more of it. Its part of the caller's transaction: one of which nothing is shown
+     * is dropped, and any other is noted as taken back, also for the next start. The effect that is returned, run after the
+     * commit, brings to its end in the background what is shown in part, and sees to what is on its way right now.
+     */
+    readonly withdraw: (key: string) => Effect.Effect<Effect.Effect<void>, DeliveryStorageFailed>
+    /** Notes that nobody tries any more to send a message: it is `refused` from then on, for this reason. */
+    readonly abandon: (key: string, reason: string) => Effect.Effect<void, DeliveryStorageFailed>
     /** Shows that the bot is at work in a chat, until interrupted. */
     readonly typing: (peer: Peer) => Effect.Effect<void>
     readonly status: (options?: {
@@ -166,6 +176,11 @@ export class ChannelRouter extends Context.Service<
   {
     /** Runs a channel until the scope closes: receive, commit, policy, session, turn. Registers it with `Channels`. */
     readonly add: (channel: Channel) => Effect.Effect<void, never, Scope.Scope>
+    /**
+     * Takes nothing in any more, for the end of the process: no channel receives, and what waits in the inbox waits for the next
+     * start. What was handed over and is not stored is not confirmed. Messages leave as before.
+     */
+    readonly pause: Effect.Effect<void>
   }
 >()("openclaw/services/ChannelRouter") {}
 

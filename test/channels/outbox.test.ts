@@ -9,7 +9,6 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
-import * as TestClock from "effect/testing/TestClock"
 import * as Outbox from "../../src/layers/channels/Outbox.ts"
 import * as Storage from "../../src/layers/storage/Storage.ts"
 import {
@@ -277,30 +276,6 @@ describe("the outbox", () => {
       const after = yield* boot(file)
       assert.deepStrictEqual(yield* after.once("k"), { messageIds: ["late"] })
       yield* after.stop
-    })
-  )
-
-  it.effect("forgets a key after a month", () =>
-    Effect.gen(function* () {
-      const filename = yield* tempDatabase
-      const { once, sends, states } = yield* boot(filename)
-      yield* once("k")
-      yield* TestClock.adjust(Outbox.keepMs)
-      yield* once("k")
-      assert.strictEqual(sends(), 1)
-      yield* TestClock.adjust("1 hour")
-      yield* once("l")
-      // Among the latest: the clock may have been set forward only.
-      assert.deepStrictEqual(yield* states, ["sent", "sent"])
-      yield* SqlClient.SqlClient.use(
-        (sql) => sql`
-          WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
-          INSERT INTO channel_outbox (key, fingerprint, channel, account_id, chat_id, state, created_at, updated_at)
-          SELECT 'n' || i, '', '', '', '', 'sent', ${Outbox.keepMs}, ${Outbox.keepMs} FROM n`
-      ).pipe(Effect.provide(Storage.layer({ filename })))
-      yield* TestClock.adjust("1 hour")
-      yield* once("m")
-      assert.strictEqual((yield* states).length, 1002)
     })
   )
 })

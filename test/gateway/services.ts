@@ -14,7 +14,7 @@ import * as Storage from "../../src/layers/storage/Storage.ts"
 import * as SupervisorLayer from "../../src/layers/Supervisor.ts"
 import * as DeviceRegistryLayer from "../../src/layers/devices/DeviceRegistry.ts"
 import type { NodeInvokeResultParams } from "../../src/protocol/methods/nodes.ts"
-import { Channels, DeliveryNotFound, InvalidDestination } from "../../src/services/ChannelRouter.ts"
+import { ChannelRouter, Channels, DeliveryNotFound, InvalidDestination } from "../../src/services/ChannelRouter.ts"
 import { DeadLetterNotFound, DeadLetters } from "../../src/services/DeadLetters.ts"
 import { Config } from "../../src/services/Config.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
@@ -63,6 +63,8 @@ const channels = Layer.succeed(
     deliveryCounts: Effect.succeed({ sending: 0, waiting: 0, unknown: 0, refused: 0 }),
     retryDelivery: (key) => Effect.fail(new DeliveryNotFound({ key })),
     dropDelivery: () => Effect.succeed(false),
+    withdraw: () => Effect.succeed(Effect.void),
+    abandon: () => Effect.void,
     typing: () => Effect.never,
     status: () =>
       Effect.succeed({
@@ -75,6 +77,8 @@ const channels = Layer.succeed(
       })
   })
 )
+
+const router = Layer.mock(ChannelRouter, { pause: Effect.void })
 
 const deadLetters = Layer.mock(DeadLetters, {
   list: () => Effect.succeed([]),
@@ -230,4 +234,4 @@ export const devices = DeviceRegistryLayer.layer.pipe(Layer.provideMerge(infrast
 
 /** Everything that `GatewayServer.layer` asks for; also what tests publish through. */
 export const services = (log: NodeLog) =>
-  Layer.mergeAll(config, channels, deadLetters, sessions, turns, nodes(log), devices)
+  Layer.mergeAll(config, channels, router, deadLetters, sessions, turns, nodes(log), devices)

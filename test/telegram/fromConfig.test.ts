@@ -136,7 +136,8 @@ describe("accounts that follow the file", () => {
           Effect.sync(() => {
             added.push(channel)
             signal.notify()
-          })
+          }),
+        pause: Effect.void
       })
       const clock = yield* TestClock.make()
       yield* Layer.build(
@@ -168,7 +169,8 @@ describe("accounts that follow the file", () => {
         })
       const router = Layer.succeed(ChannelRouter, {
         add: (channel: Channel) =>
-          Effect.asVoid(Effect.acquireRelease(say(`+${channel.accountId}`), () => say(`-${channel.accountId}`)))
+          Effect.asVoid(Effect.acquireRelease(say(`+${channel.accountId}`), () => say(`-${channel.accountId}`))),
+        pause: Effect.void
       })
       const both = { a: { botToken: "1:a" }, b: { botToken: "2:b" } }
       const config = makeConfig(telegram({ accounts: both }))

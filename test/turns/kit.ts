@@ -51,6 +51,9 @@ export interface World {
   agent: Agent
   partial: PartialText | undefined
   deliver: (message: OutboundMessage) => Effect.Effect<void, DeliveryFailed | ChannelNotConfigured>
+  /** Keys of replies that were taken back, and of those that were given up. */
+  readonly withdrawn?: Array<string>
+  readonly abandoned?: Array<string>
 }
 
 export const world = Effect.acquireRelease(
@@ -60,7 +63,9 @@ export const world = Effect.acquireRelease(
     sent: [],
     agent: (asked) => Effect.succeed(ok(asked, `re: ${asked.text}`)),
     partial: undefined,
-    deliver: () => Effect.void
+    deliver: () => Effect.void,
+    withdrawn: [],
+    abandoned: []
   })),
   ({ dir }) => Effect.sync(() => Fs.rmSync(dir, { recursive: true, force: true }))
 )
@@ -82,6 +87,8 @@ const channelsLayer = (world: World) =>
           })
         )
       ),
+    withdraw: (key) => Effect.succeed(Effect.sync(() => void world.withdrawn?.push(key))),
+    abandon: (key) => Effect.sync(() => void world.abandoned?.push(key)),
     typing: () =>
       Effect.acquireUseRelease(
         Effect.sync(() => world.log.push("typing on")),

@@ -1,10 +1,12 @@
 /**
  * The way in: each channel has two supervised fibers, one that receives into the inbox and one that empties it. Between
  * them stands only the database, so a process that dies in between loses nothing and does nothing twice. A channel that only
- * one program may receive for has them only while this Gateway holds the lease of its source.
+ * one program may receive for has them only while this Gateway holds the lease of its source. At the end of the process they
+ * are stopped first, while messages still leave.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
@@ -21,10 +23,14 @@ import type { Turns } from "../../services/Turns.ts"
 import * as Admission from "./Admission.ts"
 import * as Emptying from "./Emptying.ts"
 import { prune } from "./inboxPruning.ts"
+import { prune as pruneOutbox } from "./outboxPruning.ts"
 import * as Lease from "./Lease.ts"
 import * as SetAsideLayer from "./SetAside.ts"
 
 const pruneEvery = "1 hour"
+const pruneOutboxEvery = "1 minute"
+/** How long it is waited for that nothing is taken in any more. */
+const pauseWithin = "500 millis"
 
 export const layer: Layer.Layer<
   ChannelRouter | SetAside,
@@ -45,6 +51,32 @@ export const layer: Layer.Layer<
       { restart: "always" }
     )
 
+    yield* supervisor.supervise(
+      "channels/outbox-pruning",
+      pruneOutbox().pipe(Effect.provideContext(context), Effect.delay(pruneOutboxEvery), Effect.forever),
+      { restart: "always" }
+    )
+
+    const fibers = new Set<Fiber.Fiber<void>>()
+    let isPaused = false
+
+    /** Starts a fiber that takes something in, unless that is over. */
+    const intake = <R>(start: Effect.Effect<Fiber.Fiber<void>, never, R>) =>
+      Effect.suspend(() =>
+        isPaused
+          ? Effect.void
+          : Effect.acquireRelease(
+              Effect.tap(start, (fiber) => Effect.sync(() => fibers.add(fiber))),
+              (fiber) => Effect.sync(() => fibers.delete(fiber))
+            )
+      )
+
+    const pause = Effect.suspend(() => {
+      isPaused = true
+      // What is in the middle of a transaction may not end soon; it is told to, and that is enough.
+      return Effect.timeoutOption(Fiber.interruptAll(fibers), pauseWithin)
+    }).pipe(Effect.asVoid, Effect.withSpan("ChannelRouter.pause"))
+
     /** Runs an account in the present scope. */
     const start = Effect.fnUntraced(function* (
       channel: Channel,
@@ -63,13 +95,14 @@ export const layer: Layer.Layer<
       const receive = channel.receive((messages, unread = []) =>
         Effect.andThen(inbox.commit(messages, unread, fence), wake)
       )
-      yield* supervisor.supervise(`${name}/inbox`, empty, { restart: "always" })
-      yield* supervisor.supervise(name, receive, {
+      yield* intake(supervisor.supervise(`${name}/inbox`, empty, { restart: "always" }))
+      const receiving = supervisor.supervise(name, receive, {
         restart: "always",
         terminal: (error) => error._tag === "ChannelUnauthorized",
         // Before the supervisor's own wait is long enough, a channel that names a time would only be asked in vain.
         retryAfterMs: (error) => (error._tag === "ChannelInterrupted" ? error.retryAfterMs : undefined)
       })
+      yield* intake(receiving)
     })
 
     const add = Effect.fn("ChannelRouter.add")(function* (channel: Channel) {
@@ -85,6 +118,6 @@ export const layer: Layer.Layer<
     })
 
     const setAside = yield* SetAsideLayer.make(running)
-    return Context.make(ChannelRouter, { add }).pipe(Context.add(SetAside, setAside))
+    return Context.make(ChannelRouter, { add, pause }).pipe(Context.add(SetAside, setAside))
   })
 )

@@ -150,7 +150,7 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
       }
     })
 
-    const { deliveries, deliveryCounts, dropDelivery, retryDelivery } = out
+    const { abandon, deliveries, deliveryCounts, dropDelivery, retryDelivery, withdraw } = out
     return {
       register,
       resolve,
@@ -160,6 +160,8 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
       deliveryCounts,
       retryDelivery,
       dropDelivery,
+      withdraw,
+      abandon,
       typing,
       status
     }

@@ -16,7 +16,8 @@ import {
 import { defaultPolicy, deliverPatiently, type DeliveryPolicy } from "./deliverPatiently.ts"
 import type { Outbox } from "./Outbox.ts"
 import * as Media from "./media.ts"
-import { decodeMessage, type Row } from "./OutboxRows.ts"
+import { stored } from "../turns/Patience.ts"
+import { carriedState, decodeMessage, type Row } from "./OutboxRows.ts"
 
 const mostListed = 500
 /** Whoever sends a message by hand waits so long for one that has begun; then it is finished without them. */
@@ -31,7 +32,7 @@ const unrepeatable = (error: DeliveryFailed): DeliveryFailed =>
     : new DeliveryFailed({ channel: error.channel, to: error.to, message: error.message, outcome: "unknown" })
 
 const storageFailed = (error: SqlError) =>
-  new DeliveryStorageFailed({ message: `the outbox cannot be used: ${error.message}` })
+  new DeliveryStorageFailed({ message: `the outbox cannot be used: ${error.message}`, cause: error })
 
 /** Something of it is out, and the rest can follow. */
 const hasBegun = (error: DeliveryFailed | ChannelNotConfigured): boolean =>
@@ -50,6 +51,8 @@ export const make = Effect.fnUntraced(function* (
 ) {
   const { rows } = outbox
   const carrying = yield* FiberMap.make<string>()
+  // Not with the caller's services: it may be in a transaction.
+  const runCarrying = yield* FiberMap.runtime(carrying)()
   const media = yield* Media.make
   // What is not taken away now is taken away at the next start.
   yield* Effect.flatMap(rows.withMedia, media.sweep).pipe(
@@ -85,34 +88,56 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  const carried = { deliver: (message: OutboundMessage) => leave(message, { carried: true }) }
+  const abandon = Effect.fn("Channels.abandon")(function* (key: string, reason: string) {
+    if (!outbox.isRunning(key)) yield* Effect.mapError(rows.abandon(key, reason), storageFailed)
+  })
+
+  /** A sender that still waits gives up before the message is. */
+  const deliver = (message: OutboundMessage) => leave(message, { carried: true })
+  const couriers = { attended: { deliver }, alone: { deliver, abandon } }
 
   const named = (message: Keyed) => `message ${message.idempotencyKey} to chat ${message.peer.chatId}`
 
   /** Sends, and goes on only with what has begun: nobody is told any more what became of the rest. */
-  const finish = (message: Keyed, policy: DeliveryPolicy) =>
-    Effect.catchIf(carried.deliver(message), hasBegun, () => deliverPatiently(carried, message, policy, named(message)))
+  const finish = (message: Keyed, as: keyof typeof couriers, policy: DeliveryPolicy) =>
+    Effect.catchIf(deliver(message), hasBegun, () => deliverPatiently(couriers[as], message, policy, named(message)))
 
-  /** Brings a message to its end without anybody waiting for it. */
-  const carryOn = (message: Keyed) => {
+  const finishAlone = (message: Keyed) => {
     const what = named(message)
-    return FiberMap.run(
-      carrying,
-      message.idempotencyKey,
-      finish(message, defaultPolicy).pipe(
-        Effect.catch((error) => Effect.logWarning(`${what} was not delivered: ${error.message}`)),
-        Effect.catchDefect((defect) => Effect.logError(`${what} died on its way`, defect))
-      ),
-      { onlyIfMissing: true }
+    return finish(message, "alone", defaultPolicy).pipe(
+      Effect.catch((error) => Effect.logWarning(`${what} was not delivered: ${error.message}`)),
+      Effect.catchDefect((defect) => Effect.logError(`${what} died on its way`, defect))
     )
   }
+
+  /** Brings a message to its end without anybody waiting for it. */
+  const carryOn = (message: Keyed) =>
+    FiberMap.run(carrying, message.idempotencyKey, finishAlone(message), { onlyIfMissing: true })
+
+  /** Sees to a message that was taken back: what is shown in part is brought to its end, and everything else is dropped. */
+  const release = Effect.fnUntraced(
+    function* (key: string) {
+      yield* outbox.endAttempt(key)
+      const row = yield* stored("taking a message back", rows.takeBack(key, outbox.isRunning(key)))
+      if (row === undefined || row.message === null) return
+      yield* finishAlone({ ...(yield* Effect.orDie(decodeMessage(row.message))), idempotencyKey: key })
+    },
+    Effect.catchDefect((defect) => Effect.logError("a message that was taken back died on its way", defect))
+  )
+  const releaseAlone = (key: string) => Effect.sync(() => void runCarrying(key, release(key), { onlyIfMissing: true }))
+
+  const withdraw = Effect.fn("Channels.withdraw")(function* (key: string) {
+    const row = yield* Effect.mapError(rows.takeBack(key, outbox.isRunning(key)), storageFailed)
+    return row === undefined && !outbox.isRunning(key) ? Effect.void : releaseAlone(key)
+  })
 
   /** Takes up what an earlier life of the Gateway left on its way through a channel. */
   const takeUp = Effect.fnUntraced(
     function* (channel: Channel) {
       for (const row of yield* rows.carried(channel.id, channel.accountId)) {
         const message = yield* Effect.orDie(decodeMessage(row.message))
-        yield* carryOn({ ...message, idempotencyKey: row.key })
+        if (row.carried === carriedState.takenBack) yield* releaseAlone(row.key)
+        else yield* carryOn({ ...message, idempotencyKey: row.key })
       }
     },
     Effect.catch((error: SqlError) => Effect.logWarning(`what is on its way was not taken up: ${error.message}`)),
@@ -120,14 +145,14 @@ export const make = Effect.fnUntraced(function* (
   )
 
   /** A reply: whoever sent it remembers it and asks again. */
-  const deliver = (message: OutboundMessage) => leave(message, { kept: true })
+  const deliverReply = (message: OutboundMessage) => leave(message, { kept: true })
 
   /** A message whose sender asks once: what has begun of it is finished, whether the sender waits or not. */
   const send = Effect.fnUntraced(function* (text: Keyed, files: ReadonlyArray<MediaToSend> = []) {
     const { idempotencyKey, peer } = text
     const kept = yield* media.keep(peer, idempotencyKey, files, find(peer.channel, peer.accountId)?.mediaMaxBytes)
     const message: Keyed = kept.length === 0 ? text : { ...text, media: kept }
-    return yield* finish(message, attended).pipe(
+    return yield* finish(message, "attended", attended).pipe(
       Effect.tapError((error) => (hasBegun(error) ? carryOn(message) : Effect.void)),
       Effect.onInterrupt(() => carryOn(message))
     )
@@ -199,5 +224,15 @@ export const make = Effect.fnUntraced(function* (
     return true
   })
 
-  return { deliver, deliveries, deliveryCounts, dropDelivery, retryDelivery, send, takeUp }
+  return {
+    abandon,
+    deliver: deliverReply,
+    deliveries,
+    deliveryCounts,
+    dropDelivery,
+    retryDelivery,
+    send,
+    takeUp,
+    withdraw
+  }
 })

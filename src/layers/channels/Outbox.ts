@@ -21,8 +21,6 @@ import { DeliveryFailed } from "../../services/Channel.ts"
 import { stored } from "../turns/Patience.ts"
 import * as Rows from "./OutboxRows.ts"
 
-export { keepMs } from "./OutboxRows.ts"
-
 /** What is on its way when the Gateway stops gets this long to arrive. */
 const drainFor = "3 seconds"
 
@@ -38,8 +36,15 @@ export interface Way {
   readonly kept?: boolean
 }
 
+interface Ask {
+  readonly way: Way
+  readonly withdrawn: Deferred.Deferred<void>
+}
+
 interface Running {
   readonly fingerprint: string
+  /** Done once nobody wants the message any more. */
+  readonly withdrawn: Deferred.Deferred<void>
   readonly receipt: Deferred.Deferred<DeliveryReceipt, DeliveryFailed>
 }
 
@@ -101,7 +106,12 @@ export const make = Effect.gen(function* () {
   }
 
   /** `row`: what an earlier attempt left; `cut`: it was not told how far that came. */
-  const attempt = Effect.fnUntraced(function* (key: string, way: Way, row: Rows.Row | undefined, cut: boolean) {
+  const attempt = Effect.fnUntraced(function* (
+    key: string,
+    { way, withdrawn }: Ask,
+    row: Rows.Row | undefined,
+    cut: boolean
+  ) {
     const begun =
       row === undefined || row.progress === null ? undefined : yield* Effect.orDie(Rows.decodeProgress(row.progress))
     let kept = false
@@ -113,7 +123,12 @@ export const make = Effect.gen(function* () {
     if (cut) yield* Effect.logWarning(`message ${key} was cut off; its last step is in doubt`)
     const exit = yield* Effect.exit(
       Effect.interruptible(
-        way.send({ keep, ...(begun === undefined ? undefined : { from: begun }), ...(cut ? { cut } : undefined) })
+        way.send({
+          keep,
+          withdrawn: Deferred.await(withdrawn),
+          ...(begun === undefined ? undefined : { from: begun }),
+          ...(cut ? { cut } : undefined)
+        })
       )
     )
     yield* stored("noting a delivery", settle(key, way, exit, begun, kept))
@@ -125,20 +140,24 @@ export const make = Effect.gen(function* () {
     key: string,
     row: Rows.Row,
     message: OutboundMessage,
-    way: Way
+    ask: Ask
   ): Effect.fn.Return<DeliveryReceipt, DeliveryFailed> {
+    const { way } = ask
+    const isTakenBack = row.carried === Rows.carriedState.takenBack && way.carried !== true
     switch (row.state) {
       case "sent":
+        if (row.error === Rows.takenBack) return yield* failed(message, "refused", Rows.takenBack)
         return { messageIds: yield* Effect.orDie(Rows.decodeIds(row.message_ids)) }
       case "unknown":
         return yield* failed(message, "unknown", row.error ?? interrupted)
       case "refused":
       case "sending": {
+        if (row.state === "sending" && isTakenBack) return yield* failed(message, "refused", "it was taken back")
         if (row.paused === 1) {
           yield* stored("taking up a delivery", rows.update(key, { state: "sending", paused: 0 }))
-          return yield* attempt(key, way, row, false)
+          return yield* attempt(key, ask, row, false)
         }
-        if (way.resumes === true || row.progress !== null) return yield* attempt(key, way, row, true)
+        if (way.resumes === true || row.progress !== null) return yield* attempt(key, ask, row, true)
         yield* Effect.logWarning(`message ${key} to ${message.peer.chatId} is not sent again: ${interrupted}`)
         yield* stored("noting an open delivery", rows.update(key, { state: "unknown", error: interrupted }))
         return yield* failed(message, "unknown", interrupted)
@@ -146,13 +165,13 @@ export const make = Effect.gen(function* () {
     }
   })
 
-  const work = Effect.fnUntraced(function* (key: string, message: OutboundMessage, fingerprint: string, way: Way) {
-    const row = yield* Effect.mapError(rows.claim(key, message, way.carried === true), (error) =>
+  const work = Effect.fnUntraced(function* (key: string, message: OutboundMessage, fingerprint: string, ask: Ask) {
+    const row = yield* Effect.mapError(rows.claim(key, message, ask.way.carried === true), (error) =>
       failed(message, "never-sent", `the outbox cannot be used: ${error.message}`)
     )
-    if (row === undefined) return yield* attempt(key, way, undefined, false)
+    if (row === undefined) return yield* attempt(key, ask, undefined, false)
     if (row.fingerprint !== fingerprint) return yield* conflict(key, message)
-    return yield* resume(key, row, message, way)
+    return yield* resume(key, row, message, ask)
   })
 
   /**
@@ -169,9 +188,9 @@ export const make = Effect.gen(function* () {
             ? restore(Deferred.await(known.receipt))
             : Effect.fail(conflict(key, message))
         }
-        const entry: Running = { fingerprint, receipt: Deferred.makeUnsafe() }
+        const entry: Running = { fingerprint, withdrawn: Deferred.makeUnsafe(), receipt: Deferred.makeUnsafe() }
         running.set(key, entry)
-        const sending = work(key, message, fingerprint, way).pipe(
+        const sending = work(key, message, fingerprint, { way, withdrawn: entry.withdrawn }).pipe(
           Effect.onExit((exit) => {
             running.delete(key)
             return Deferred.done(entry.receipt, exit)
@@ -185,7 +204,15 @@ export const make = Effect.gen(function* () {
       })
     )
 
-  return { once, rows, isRunning: (key: string) => running.has(key), runningCount: () => running.size }
+  /** Tells the attempt that goes on right now, if there is one, that nobody wants the message any more; waits for its end. */
+  const endAttempt = (key: string): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const entry = running.get(key)
+      if (entry === undefined) return Effect.void
+      return Effect.andThen(Deferred.succeed(entry.withdrawn, undefined), Effect.exit(Deferred.await(entry.receipt)))
+    })
+
+  return { once, rows, endAttempt, isRunning: (key: string) => running.has(key), runningCount: () => running.size }
 })
 
 export type Outbox = Effect.Success<typeof make>

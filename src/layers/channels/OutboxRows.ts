@@ -8,12 +8,6 @@ import * as SqlClient from "effect/sql/SqlClient"
 import { DeliveryProgress, OutboundMessage } from "../../services/Channel.ts"
 import * as Time from "../now.ts"
 
-/** Milliseconds that a key is remembered; turns keep theirs as long. */
-export const keepMs = 30 * 24 * 60 * 60_000
-const pruneEveryMs = 60 * 60_000
-/** Keys that are kept whatever their age. */
-export const keepLatest = 1_000
-
 const MessageIds = Schema.fromJsonString(Schema.Array(Schema.String))
 const ProgressJson = Schema.fromJsonString(DeliveryProgress)
 const MessageJson = Schema.fromJsonString(OutboundMessage)
@@ -23,6 +17,11 @@ export const decodeProgress = Schema.decodeUnknownEffect(ProgressJson)
 export const encodeProgress = Schema.encodeSync(ProgressJson)
 export const decodeMessage = Schema.decodeUnknownEffect(MessageJson)
 const encodeMessage = Schema.encodeSync(MessageJson)
+
+/** In the column `carried`. */
+export const carriedState = { no: 0, yes: 1, takenBack: 2 } as const
+/** Why a row is closed of whose message nothing was shown. */
+export const takenBack = "it was taken back before anything of it was shown"
 
 export interface Row {
   readonly key: string
@@ -38,6 +37,7 @@ export interface Row {
   readonly paused: number
   /** JSON of the message until it is sent. */
   readonly message: string | null
+  /** 0: its sender asks again. 1: nobody else remembers it. 2: its sender wants no more of it. */
   readonly carried: number
   readonly orphans: number
   readonly created_at: number
@@ -60,17 +60,6 @@ export const fingerprintOf = ({ media, peer, replyToMessageId, silent, text }: O
 
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  let prunedAt = Number.NEGATIVE_INFINITY
-
-  const prune = Effect.fnUntraced(function* (now: number) {
-    // Also when the clock was set back since.
-    if (Math.abs(now - prunedAt) < pruneEveryMs) return
-    // The latest stay whatever the clock says: it may have been set forward by mistake.
-    yield* sql`
-      DELETE FROM channel_outbox WHERE updated_at < ${now - keepMs} AND updated_at < COALESCE(
-        (SELECT updated_at FROM channel_outbox ORDER BY updated_at DESC LIMIT 1 OFFSET ${keepLatest}), 0)`
-    prunedAt = now
-  })
 
   const find = (key: string) => Effect.map(sql<Row>`SELECT * FROM channel_outbox WHERE key = ${key}`, (rows) => rows[0])
 
@@ -79,7 +68,6 @@ export const make = Effect.gen(function* () {
     function* (key: string, message: OutboundMessage, carried: boolean) {
       const { peer } = message
       const now = yield* Time.now
-      yield* prune(now)
       const taken = yield* sql`
         INSERT INTO channel_outbox ${sql.insert({
           key,
@@ -89,7 +77,7 @@ export const make = Effect.gen(function* () {
           chat_id: peer.chatId,
           state: "sending",
           message: encodeMessage(message),
-          carried: carried ? 1 : 0,
+          carried: carried ? carriedState.yes : carriedState.no,
           created_at: now,
           updated_at: now
         })} ON CONFLICT (key) DO NOTHING RETURNING key`
@@ -116,14 +104,42 @@ export const make = Effect.gen(function* () {
 
   /** What only the outbox remembers and has not sent to the end. */
   const carried = (channel: string, accountId: string) =>
-    sql<Pick<Row, "key" | "message">>`
-      SELECT key, message FROM channel_outbox
-      WHERE state = 'sending' AND carried = 1 AND channel = ${channel} AND account_id = ${accountId}
+    sql<Pick<Row, "key" | "message" | "carried">>`
+      SELECT key, message, carried FROM channel_outbox
+      WHERE state = 'sending' AND carried > 0 AND channel = ${channel} AND account_id = ${accountId}
         AND message IS NOT NULL
       ORDER BY created_at`
+
+  /**
+   * Notes that a message is taken back, and closes it if nothing of it was shown: its channel said so (`paused`) and kept
+   * nothing. What remains to be brought to an end is returned.
+   */
+  const takeBack = Effect.fnUntraced(
+    function* (key: string, isRunning: boolean) {
+      const at = yield* Time.now
+      yield* sql`
+        UPDATE channel_outbox SET carried = ${carriedState.takenBack}, updated_at = ${at}
+        WHERE key = ${key} AND state = 'sending'`
+      if (!isRunning) {
+        yield* sql`
+          UPDATE channel_outbox SET state = 'sent', error = ${takenBack}, message = NULL
+          WHERE key = ${key} AND state = 'sending' AND paused = 1 AND progress IS NULL`
+      }
+      const row = yield* find(key)
+      return row?.state === "sending" ? row : undefined
+    },
+    (effect) => sql.withTransaction(effect)
+  )
+
+  /** Nobody tries any more to send what is not sent. */
+  const abandon = Effect.fnUntraced(function* (key: string, reason: string) {
+    yield* sql`
+      UPDATE channel_outbox SET state = 'refused', error = ${reason}, updated_at = ${yield* Time.now}
+      WHERE key = ${key} AND state = 'sending'`
+  })
 
   const counts = sql<{ readonly state: Row["state"]; readonly count: number }>`
     SELECT state, COUNT(*) AS count FROM channel_outbox WHERE state <> 'sent' GROUP BY state`
 
-  return { carried, claim, counts, find, forget, open, update, withMedia }
+  return { abandon, carried, claim, counts, find, forget, open, takeBack, update, withMedia }
 })

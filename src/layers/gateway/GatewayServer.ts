@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as RpcServer from "effect/rpc/RpcServer"
 import { MethodTable } from "../../protocol/MethodTable.ts"
-import type { Channels } from "../../services/ChannelRouter.ts"
+import { ChannelRouter, type Channels } from "../../services/ChannelRouter.ts"
 import type { Config } from "../../services/Config.ts"
 import type { DeadLetters } from "../../services/DeadLetters.ts"
 import { DeviceRegistry } from "../../services/DeviceRegistry.ts"
@@ -41,6 +41,7 @@ const makeDrain = Effect.fnUntraced(function* (options: GatewayOptions, listener
   const dispatcher = yield* FrameProtocol.Dispatcher
   const connections = yield* Connections.Connections
   const turns = yield* Turns
+  const router = yield* ChannelRouter
   const clock = yield* Clock.Clock
   let begun: number | undefined
   let budget = limits.drainMs
@@ -50,6 +51,7 @@ const makeDrain = Effect.fnUntraced(function* (options: GatewayOptions, listener
     budget = budgetMs ?? limits.drainMs
     yield* listener.stopAccepting
     yield* dispatcher.refuseNew
+    yield* router.pause
     yield* Effect.provideService(Broadcaster.announceShutdown, Connections.Connections, connections)
     const cut = yield* turns.settle(budget)
     if (cut > 0) yield* Effect.logInfo(`${cut} turns are cut in a step, which is done again at the next start`)
@@ -184,6 +186,7 @@ const requests = Layer.effectDiscard(
 )
 
 export type GatewayRequirements =
+  | ChannelRouter
   | Channels
   | Config
   | DeadLetters

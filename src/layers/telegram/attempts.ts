@@ -30,16 +30,20 @@ const waitBefore = (error: TelegramError, attempt: number, random: number): numb
     : undefined
 }
 
-/** Makes a call again that certainly was not carried out. */
-export const retrying = <A>(effect: Effect.Effect<A, TelegramError>, attempt = 1): Effect.Effect<A, TelegramError> =>
+/** Makes a call again that certainly was not carried out, until `enough` ends. */
+export const retrying = <A>(
+  effect: Effect.Effect<A, TelegramError>,
+  enough: Effect.Effect<void> = Effect.never,
+  attempt = 1
+): Effect.Effect<A, TelegramError> =>
   Effect.catch(effect, (error) =>
     Effect.flatMap(Random.next, (random) => {
       const wait = waitBefore(error, attempt, random)
       return wait === undefined
         ? Effect.fail(error)
         : Effect.logDebug(`sends again in ${Math.round(wait)} ms: ${error.message}`).pipe(
-            Effect.andThen(Effect.sleep(wait)),
-            Effect.andThen(retrying(effect, attempt + 1))
+            Effect.andThen(Effect.raceFirst(Effect.as(Effect.sleep(wait), true), Effect.as(enough, false))),
+            Effect.flatMap((goesOn) => (goesOn ? retrying(effect, enough, attempt + 1) : Effect.fail(error)))
           )
     })
   )

@@ -32,7 +32,7 @@ const readMark = (mark = "0") => ({ index: Number.parseInt(mark, 10), atOnce: ma
 export const deliver = Effect.fnUntraced(function* (
   parts: ReadonlyArray<Part>,
   to: string,
-  { cut = false, from, keep = () => Effect.void }: DeliveryAttempt
+  { cut = false, from, keep = () => Effect.void, withdrawn }: DeliveryAttempt
 ): Effect.fn.Return<DeliveryReceipt, DeliveryFailed> {
   const messageIds = [...(from?.messageIds ?? [])]
   let { atOnce, index } = readMark(from?.next)
@@ -93,7 +93,7 @@ export const deliver = Effect.fnUntraced(function* (
     }
     if (open === undefined) {
       creations += 1
-      const created = yield* Effect.result(retrying(part.create(index === 0)))
+      const created = yield* Effect.result(retrying(part.create(index === 0), hasBegun() ? undefined : withdrawn))
       if (created._tag === "Failure") {
         if (outcomeOf(created.failure) === "unknown") orphans += 1
         return yield* stopRepeatable(created.failure)

@@ -2,6 +2,7 @@
  * The way of a reply to its channel: sent once, tried again only when it is certain that nothing arrived.
  */
 import * as Effect from "effect/Effect"
+import type { RunId } from "../../domain/Ids.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import type { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import { deliverPatiently, type DeliveryPolicy } from "../channels/deliverPatiently.ts"
@@ -12,6 +13,24 @@ export type { DeliveryPolicy } from "../channels/deliverPatiently.ts"
 export type Delivered =
   | { readonly _tag: "Delivered"; readonly messageIds: ReadonlyArray<string> }
   | { readonly _tag: "NotDelivered"; readonly message: string }
+
+const keyOf = (runId: RunId, what: "given-up" | "reply"): string => `${runId}:${what}`
+
+/** Both keys that a turn's last word may have. */
+const keysOf = (runId: RunId) => [keyOf(runId, "reply"), keyOf(runId, "given-up")]
+
+/** Takes a turn's last word back, as part of the caller's transaction; what is returned follows its commit. */
+export const withdraw = Effect.fnUntraced(function* (runId: RunId) {
+  const channels = yield* Channels
+  const deeds = yield* Effect.forEach(keysOf(runId), channels.withdraw)
+  return Effect.forEach(deeds, (deed) => deed, { discard: true })
+})
+
+/** Lets nobody try any more to deliver a turn's last word. */
+export const abandon = Effect.fnUntraced(function* (runId: RunId, reason: string) {
+  const channels = yield* Channels
+  yield* Effect.forEach(keysOf(runId), (key) => channels.abandon(key, reason), { discard: true })
+})
 
 /**
  * A step of the turn that happens once. The outbox remembers by the key what became of it, so the engine need not: a turn that
@@ -29,7 +48,7 @@ export const deliver = Effect.fnUntraced(function* (
     peer: replyTo.peer,
     text: outcome.text,
     // The reply itself may have been begun: another text under its key would be refused.
-    idempotencyKey: `${runId}:${outcome.error === givenUp ? "given-up" : "reply"}`,
+    idempotencyKey: keyOf(runId, outcome.error === givenUp ? "given-up" : "reply"),
     ...(replyTo.messageId === undefined ? {} : { replyToMessageId: replyTo.messageId })
   }
   const what = `reply of turn ${runId} in ${sessionKey}`

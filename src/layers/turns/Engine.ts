@@ -17,9 +17,11 @@ import * as ShardingConfig from "effect/cluster/ShardingConfig"
 import * as SqlMessageStorage from "effect/cluster/SqlMessageStorage"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Rpc from "effect/rpc/Rpc"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type * as WorkflowEngine from "effect/workflow/WorkflowEngine"
+import { StorageHealth } from "../../services/StorageHealth.ts"
 import { storageRetry } from "./Patience.ts"
 
 export interface EngineOptions {
@@ -57,14 +59,25 @@ const config = (options: EngineOptions) =>
  */
 const storage = Layer.effect(
   MessageStorage.MessageStorage,
-  Effect.map(MessageStorage.MessageStorage, (sql) => ({
-    ...sql,
-    saveReply: <R extends Rpc.Any>(reply: Reply.ReplyWithContext<R>) =>
-      sql.saveReply(reply).pipe(
-        Effect.tapError((error) => Effect.logError("storing an answer failed and is tried again", error)),
-        Effect.retry({ ...storageRetry, while: (error) => error._tag === "PersistenceError" })
-      )
-  }))
+  Effect.gen(function* () {
+    const sql = yield* MessageStorage.MessageStorage
+    const health = yield* Effect.serviceOption(StorageHealth)
+    /** Trouble of the storage is told there, once and not by everyone who waits. */
+    const isTold = () => Option.isSome(health) && health.value.statusUnsafe().condition !== "ok"
+    const saveReply = <R extends Rpc.Any>(reply: Reply.ReplyWithContext<R>) =>
+      Effect.suspend(() => {
+        let failures = 0
+        return sql.saveReply(reply).pipe(
+          Effect.tapError((error) =>
+            failures++ > 0 || isTold()
+              ? Effect.logDebug("storing an answer failed again", error)
+              : Effect.logError("storing an answer failed and is tried again", error)
+          ),
+          Effect.retry({ ...storageRetry, while: (error) => error._tag === "PersistenceError" })
+        )
+      })
+    return { ...sql, saveReply }
+  })
 ).pipe(Layer.provide(SqlMessageStorage.layer))
 
 export const layer = (options: EngineOptions = {}): Layer.Layer<Engine, never, SqlClient.SqlClient> =>

@@ -176,8 +176,13 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
+  const abandon = ({ runId }: TurnRequest, reason: string) =>
+    stored("giving up a reply", Effect.provideService(Delivery.abandon(runId, reason), Channels, channels))
+
   const giveUp = Effect.fnUntraced(function* (request: TurnRequest, begun: Begun) {
     const deaths = options.maxAttempts
+    // There is a reply only if it was its delivery that stopped the Gateway.
+    yield* abandon(request, `delivering it stopped the Gateway ${deaths} times`)
     const { executionId } = yield* WorkflowEngine.WorkflowInstance
     yield* givingUp.setAside(request, deaths, `Workflow/${TurnWorkflow._tag}/${executionId}`)
     return yield* conclude.failed(request, begun.startedAt, GivingUp.givenUp, GivingUp.textFor(deaths))
@@ -208,9 +213,15 @@ export const make = Effect.fnUntraced(function* (
   ) {
     if (!isDelivered(request, outcome)) return undefined
     const aborted = { _tag: "NotDelivered", message: "aborted before it was delivered" } as const
+    const takeBack = stored("taking back a reply", Delivery.withdraw(request.runId)).pipe(
+      Effect.flatten,
+      Effect.as(aborted),
+      Effect.provideService(Channels, channels)
+    )
     // The book is asked again, for an abort counts from its commit on, whoever was to carry it out.
-    if (begun.abort ?? (yield* stored("looking for an abort", ledger.abortOf(request.runId)))) return aborted
+    if (begun.abort ?? (yield* stored("looking for an abort", ledger.abortOf(request.runId)))) return yield* takeBack
     if (begun.attempts > 2 * options.maxAttempts) {
+      yield* abandon(request, "delivering it stopped the Gateway each time")
       return { _tag: "NotDelivered", message: "delivering it stopped the Gateway each time" } as const
     }
     const delivery = Delivery.deliver(request, outcome, options.delivery).pipe(
@@ -222,7 +233,8 @@ export const make = Effect.fnUntraced(function* (
         } as const)
       )
     )
-    return yield* Effect.raceFirst(delivery, Effect.as(Deferred.await(turn.abort), aborted))
+    const delivered = yield* Effect.raceFirst(delivery, Effect.as(Deferred.await(turn.abort), aborted))
+    return delivered === aborted ? yield* takeBack : delivered
   })
 
   const finish = Effect.fnUntraced(function* (outcome: TurnOutcome) {

@@ -15,7 +15,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { RunId } from "../../domain/Ids.ts"
 import type { SessionKey } from "../../domain/SessionKey.ts"
 import { AgentRunner } from "../../services/AgentRunner.ts"
-import type { Channels } from "../../services/ChannelRouter.ts"
+import { Channels } from "../../services/ChannelRouter.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
@@ -27,6 +27,7 @@ import {
   type TurnRequest,
   Turns
 } from "../../services/Turns.ts"
+import * as Delivery from "./Delivery.ts"
 import * as Engine from "./Engine.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Outcomes from "./Outcomes.ts"
@@ -84,6 +85,7 @@ const make = Effect.fnUntraced(function* (
   const sql = yield* SqlClient.SqlClient
   const runner = yield* AgentRunner
   const bus = yield* EventBus
+  const channels = yield* Channels
   const sessions = yield* Sessions
   const supervisor = yield* Supervisor
   const actor = yield* SessionActor.SessionActor.client
@@ -141,6 +143,8 @@ const make = Effect.fnUntraced(function* (
       const announced = Outcomes.announceAborted(target, { origin, seq: 1, text: "" })
       return Effect.andThen(PubSub.publish(cancelled, outcome), Effect.provideService(announced, EventBus, bus))
     }
+    // A reply that waits is not shown any more once this is committed; the turn sees to the rest when it is told.
+    yield* Effect.provideService(Delivery.withdraw(target.runId), Channels, channels)
     const partial = seal === true ? yield* runner.partialText(target.runId) : undefined
     if (partial !== undefined) {
       yield* Effect.provideService(Outcomes.keepUnstored({ request: target, partial }, origin), Sessions, sessions)

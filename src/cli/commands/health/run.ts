@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { HealthSummary } from "../../../protocol/methods/system.ts"
+import { NotWell } from "../../errors.ts"
 import { ask } from "../../gateway.ts"
 import { ago, count, duration, plain, print } from "../../output.ts"
 
@@ -38,9 +39,11 @@ const human = (health: HealthSummary): string => {
     Predicate.hasProperty(agent, "agentId") && Predicate.isString(agent.agentId) ? [agent.agentId] : []
   )
   const dead = deadLetters(deadLettersOf(health))
+  const trouble = storageState(health.storage)
+  const took = health.durationMs === undefined ? "" : ` (${duration(health.durationMs)})`
   return [
-    health.durationMs === undefined ? "Gateway: OK" : `Gateway: OK (${duration(health.durationMs)})`,
-    ...(storageState(health.storage) === undefined ? [] : [`Storage: ${storageState(health.storage)}`]),
+    `Gateway: ${trouble === undefined ? "OK" : "NOT OK, its storage has trouble"}${took}`,
+    ...(trouble === undefined ? [] : [`Storage: ${trouble}`]),
     ...(channelOrder.length === 0
       ? ["Channels: none configured"]
       : channelOrder.map((id) => `${plain(channelLabels[id] ?? id)}: ${plain(channelState(channels[id]))}`)),
@@ -59,10 +62,12 @@ const human = (health: HealthSummary): string => {
   ].join("\n")
 }
 
-/** Prints `health`. */
+/** Prints `health`. A Gateway that can store nothing is not well, although it answers. */
 export const run = Effect.fn("cli.health")(function* (flags: { readonly probe: boolean; readonly timeout: number }) {
   const answer = yield* ask({ scopes: ["operator.read"], timeoutMs: flags.timeout }, (client) =>
     client.call.health(flags.probe ? { probe: true } : {})
   )
-  yield* print(answer, () => human(answer))
+  const isWell = storageState(answer.storage) === undefined
+  yield* print(isWell ? answer : { ...answer, ok: false }, () => human(answer))
+  if (!isWell) return yield* new NotWell({})
 })
