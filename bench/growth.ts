@@ -114,6 +114,8 @@ const measure = Effect.fnUntraced(function* (stateDir: string, done: number, per
       FROM pragma_page_count, pragma_freelist_count, pragma_page_size`
     )
     .get()?.["n"]
+  // What is still in use: the rest is only not collected yet.
+  globalThis.gc?.()
   const memory = process.memoryUsage()
   const started = Number(flags.starts) === 0 ? { start: 0, bare: 0 } : yield* startOnCopy(database)
   yield* Console.log(
