@@ -49,8 +49,9 @@ const FIRST_WAIT_MS = 1000
 const LONGEST_WAIT_MS = 30_000
 /** A connection that lived this long was a good one: the waits start over. */
 const HEALTHY_MS = 5000
-/** One that said hello at all waits no longer than this attempt does: a Gateway that restarts soon is back soon. */
-const MET_ATTEMPT = 1
+/** A Gateway that was there this long ago is probably only starting again: the waits stay those of this attempt. */
+const RECENT_MS = 60_000
+const RECENT_ATTEMPT = 1
 
 const isTerminal = (error: ConnectError, options: ReconnectOptions): boolean => {
   // Two processes with one identity would end each other's connections for ever.
@@ -126,6 +127,7 @@ const make = Effect.fnUntraced(function* (
   }, Effect.scoped)
 
   const run = Effect.gen(function* () {
+    let met: number | undefined
     for (let attempt = 0; ; attempt++) {
       const ended: { readonly error: ConnectError; readonly lived: number } = yield* Effect.catch(
         session(attempt),
@@ -135,8 +137,10 @@ const make = Effect.fnUntraced(function* (
       if (isTerminal(ended.error, options)) {
         return yield* SubscriptionRef.set(state, { _tag: "Stopped", error: ended.error })
       }
+      const now = yield* Clock.currentTimeMillis
+      if (ended.lived > 0) met = now
       if (ended.lived >= HEALTHY_MS) attempt = 0
-      else if (ended.lived > 0) attempt = Math.min(attempt, MET_ATTEMPT)
+      else if (met !== undefined && now - met < RECENT_MS) attempt = Math.min(attempt, RECENT_ATTEMPT)
       const delayMs = yield* waitFor(ended.error, attempt)
       yield* SubscriptionRef.set(state, { _tag: "Waiting", attempt, delayMs, error: ended.error })
       yield* Effect.logDebug(`connecting again in ${delayMs} ms`, ended.error.message)

@@ -77,6 +77,13 @@ describe("a connection that is kept", () => {
         assert.isAtMost(waiting.delayMs, 2_000)
         yield* TestClock.adjust(waiting.delayMs)
       }
+      // A Gateway that starts takes no connections for a while.
+      for (let round = 0; round < 8; round++) {
+        yield* (yield* gateway.accept).vanish
+        const waiting = yield* until(client, "Waiting")
+        assert.isAtMost(waiting.delayMs, 2_000)
+        yield* TestClock.adjust(waiting.delayMs)
+      }
     })
   )
 
