@@ -2,6 +2,7 @@
  * The outbox stays small, and forgets nothing that is not ended.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import { defaults, prune } from "../../src/layers/channels/outboxPruning.ts"
@@ -31,7 +32,7 @@ const onDisk = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
 describe("the outbox is pruned", () => {
   it.live("by count: the oldest that are sent go in small steps, whatever is open stays", () =>
     Effect.gen(function* () {
-      const now = Date.now()
+      const now = yield* Clock.currentTimeMillis
       yield* fill("old", "sending", 3, now - 30_000)
       yield* fill("dead", "refused", 2, now - 25_000)
       yield* fill("s", "sent", 1_700, now - 20_000)
@@ -49,7 +50,7 @@ describe("the outbox is pruned", () => {
 
   it.live("by age, but for the latest; what nobody came back for is given up first", () =>
     Effect.gen(function* () {
-      const now = Date.now()
+      const now = yield* Clock.currentTimeMillis
       const old = now - defaults.keepMs - 100_000
       yield* fill("old", "sent", 300, old)
       yield* fill("stuck", "sending", 1, old)

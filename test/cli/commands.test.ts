@@ -232,6 +232,21 @@ describe("health, sessions, channels", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("health of a Gateway that can store nothing says so first, and fails", () =>
+    Effect.gen(function* () {
+      const storage = { condition: "full", since: 1, failures: 3, message: "database or disk is full" }
+      const { cli } = yield* rig({ health: () => ({ ok: true, durationMs: 6, storage }) })
+      const ended = yield* cli("health")
+      assert.strictEqual(ended.code, 1)
+      const [first, second] = ended.stdout.split("\n")
+      assert.strictEqual(first, "Gateway: NOT OK, its storage has trouble (6ms)")
+      assert.include(second, "full; nothing new is taken in")
+      const asJson = yield* cli("health", "--json")
+      assert.strictEqual(asJson.code, 1)
+      assert.deepInclude(JSON.parse(asJson.stdout), { ok: false, storage })
+    }).pipe(Effect.scoped)
+  )
+
   it.live("sessions lists, filters, and says when there are more", () =>
     Effect.gen(function* () {
       const rows = [

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as SqlClient from "effect/sql/SqlClient"
 import { RunId } from "../../src/domain/Ids.ts"
 import { DeliveryFailed } from "../../src/services/Channel.ts"
 import { ChannelNotConfigured } from "../../src/services/ChannelRouter.ts"
 import { Sessions } from "../../src/services/Sessions.ts"
 import { Turns } from "../../src/services/Turns.ts"
-import { main, ok, peer, request, start, world } from "./kit.ts"
+import { gate, main, ok, peer, request, start, world } from "./kit.ts"
 
 const row = Effect.gen(function* () {
   return (yield* (yield* Sessions).list()).rows[0]
@@ -55,6 +56,31 @@ describe("delivery", () => {
         assert.deepStrictEqual(w.log, ["typing on", "typing off", "deliver"])
         // It is the person's to end the waiting.
         assert.lengthOf(yield* turns.abort(main, { origin: "stop" }), 1)
+        assert.include(w.withdrawn ?? [], "r:reply")
+        assert.deepInclude(yield* turns.await(RunId.make("r"), main), {
+          undelivered: "aborted before it was delivered"
+        })
+      }).pipe(Effect.provide(start(w)))
+    })
+  )
+
+  it.live("is taken back also when the Gateway died between the abort and its end", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const waits = yield* gate
+      w.deliver = () => waits.wait
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        yield* turns.submit(request("r", "x", { replyTo: { peer } }))
+        yield* waits.reached
+        yield* SqlClient.SqlClient.use((sql) => sql`UPDATE turns SET abort_requested_at = 1, abort_origin = 'stop'`)
+      }).pipe(Effect.provide(start(w)))
+      assert.deepStrictEqual(w.withdrawn, [])
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        const outcome = yield* turns.await(RunId.make("r"), main)
+        assert.strictEqual(outcome.undelivered, "aborted before it was delivered")
+        assert.include(w.withdrawn ?? [], "r:reply")
       }).pipe(Effect.provide(start(w)))
     })
   )
@@ -74,6 +100,8 @@ describe("delivery", () => {
         yield* turns.submit(request("r", "x", { replyTo: { peer } }))
         assert.strictEqual((yield* turns.await(RunId.make("r"), main)).status, "ok")
         assert.strictEqual(tries, 1)
+        // Then nobody is to think that it waits.
+        assert.deepStrictEqual(w.abandoned, how === "gave up" ? ["r:reply"] : [])
         const after = yield* row
         assert.strictEqual(after?.status, "failed")
         assert.include(after?.lastRunError, "reply not delivered")

@@ -144,7 +144,7 @@ const make = Effect.fnUntraced(function* (
       return Effect.andThen(PubSub.publish(cancelled, outcome), Effect.provideService(announced, EventBus, bus))
     }
     // A reply that waits is not shown any more once this is committed; the turn sees to the rest when it is told.
-    yield* Effect.provideService(Delivery.withdraw(target.runId), Channels, channels)
+    yield* Effect.asVoid(Effect.provideService(Delivery.withdraw(target.runId), Channels, channels))
     const partial = seal === true ? yield* runner.partialText(target.runId) : undefined
     if (partial !== undefined) {
       yield* Effect.provideService(Outcomes.keepUnstored({ request: target, partial }, origin), Sessions, sessions)
