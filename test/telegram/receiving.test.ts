@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import type { Fault } from "../../src/testing/BotApi.ts"
 import * as BotApi from "../../src/testing/BotApi.ts"
 import { chatCommands } from "../../src/layers/channels/chatCommands.ts"
@@ -160,9 +161,13 @@ describe("receiving", () => {
       const { bot, channel } = yield* connect()
       const rival = yield* TelegramChannel.make(accountOf(bot))
       const inbox = makeInbox()
-      const receiving = yield* Effect.forkScoped(channel.receive(inbox.commit))
+      // Each waits as short as it may: no number of conflicts makes this long.
+      const shortly = { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0 }
+      const receive = (from: typeof channel, into: ReturnType<typeof makeInbox>) =>
+        Effect.forkScoped(Effect.provideService(from.receive(into.commit), Random.Random, shortly))
+      const receiving = yield* receive(channel, inbox)
       yield* bot.awaitPolling
-      const other = yield* Effect.forkScoped(rival.receive(makeInbox().commit))
+      const other = yield* receive(rival, makeInbox())
       const state = Effect.map(channel.status, (row) => row.healthState)
       while ((yield* state) !== "conflict") yield* Effect.sleep("5 millis")
       assert.include((yield* channel.status).lastError, "Another program receives with this bot token")
