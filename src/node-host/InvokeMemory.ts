@@ -2,7 +2,6 @@
  * What this node began and answered, by idempotency key: the same request again is answered from here, and never run
  * again, also after this process ended in the middle of it.
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -46,7 +45,8 @@ export class InvokeMemory extends Context.Service<
     ) => Effect.Effect<Journal.Reply, KeyReused | Journal.JournalUnusable>
     /**
      * As `once`, for a request that may have been made before, at most `agoMs` milliseconds ago: it is done now when it was
-     * not begun then. `undefined` when that cannot be told, because keys from that time were pruned.
+     * not begun then. `undefined` when that cannot be told: keys from that time may have been pruned, this memory is
+     * younger, or the clock was set since.
      */
     readonly resume: (
       key: string,
@@ -61,7 +61,7 @@ export class InvokeMemory extends Context.Service<
     ) => Effect.Effect<Journal.Reply | undefined, KeyReused | Journal.JournalUnusable>
   }
 >()("openclaw/node-host/InvokeMemory") {
-  /** In the state directory. At most `count` answers and `bytes` of payload, for `ageMs`. */
+  /** In the state directory: at most `keys` keys for `ageMs`, of them `count` answers and `bytes` of payload. */
   static readonly layer = (
     limits: Journal.Limits = defaults
   ): Layer.Layer<InvokeMemory, Journal.JournalUnusable, StateDir> =>
@@ -86,16 +86,14 @@ interface Running {
 const make = Effect.fnUntraced(function* (file: string, limits: Journal.Limits) {
   const journal = yield* Journal.open(file, limits)
   const scope = yield* Effect.scope
-  const clock = yield* Clock.Clock
   const running = new Map<string, Running>()
 
   /** Whatever the end was, the key does not stay open: an interrupted command has an answer too. */
   const settle = (key: string, exit: Exit.Exit<Outcome>) =>
     Effect.suspend(() => {
-      const now = clock.currentTimeMillisUnsafe()
       const reply = Exit.isSuccess(exit) ? exit.value.reply : Journal.interrupted
       const isKept = Exit.isFailure(exit) || exit.value.keep
-      return Effect.fromResult(isKept ? journal.end(key, reply, now) : journal.forget(key))
+      return Effect.fromResult(isKept ? journal.end(key, reply) : journal.forget(key))
     }).pipe(
       // The caller still gets the answer. The key stands there as begun, so it is not run again.
       Effect.catch((error) => Effect.logError("an answer could not be written down", error.message))
@@ -123,8 +121,7 @@ const make = Effect.fnUntraced(function* (file: string, limits: Journal.Limits) 
         if (entry.digest !== digest) return Effect.fail(new KeyReused({ key }))
         const answer = restore(Effect.map(Deferred.await(entry.outcome), ({ reply }) => reply))
         if (running.has(key)) return answer
-        const now = Math.floor(clock.currentTimeMillisUnsafe())
-        const begun = journal.begin(key, digest, now, agoMs === undefined ? undefined : now - agoMs)
+        const begun = journal.begin(key, digest, agoMs)
         if (Result.isFailure(begun)) return Effect.fail(begun.failure)
         if (begun.success === "forgotten") return Effect.undefined
         if (begun.success !== undefined) return told(key, digest, begun.success)
@@ -149,7 +146,7 @@ const make = Effect.fnUntraced(function* (file: string, limits: Journal.Limits) 
       if (working.digest !== digest) return yield* new KeyReused({ key })
       return (yield* Deferred.await(working.outcome)).reply
     }
-    const known = yield* Effect.fromResult(journal.find(key, clock.currentTimeMillisUnsafe()))
+    const known = yield* Effect.fromResult(journal.find(key))
     return known === undefined ? undefined : yield* told(key, digest, known)
   })
 

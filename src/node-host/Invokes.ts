@@ -52,6 +52,11 @@ const failed = ({ code, message }: { readonly code: string; readonly message: st
 
 const notRemembered = failed({ code: NOT_REMEMBERED, message: "this node remembers no request with that key" })
 
+/** To one who asks what became of a request, a refusal of this asking would read as the request's own. */
+const notTold = (why: string) => failed({ code: NOT_REMEMBERED, message: `this node cannot tell: ${why}` })
+
+const busy = failed({ code: "UNAVAILABLE", message: "the node is busy; try again later" })
+
 const unrecordable = failed({
   code: "UNAVAILABLE",
   message: "nothing was run: the node cannot write down what it begins; its log says why"
@@ -144,14 +149,15 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
       askedAgoMs === null || askedAgoMs === undefined
         ? memory.recall(key, digest)
         : memory.resume(key, digest, askedAgoMs, work(request))
-    const reply =
-      request.recall === true
-        ? Effect.map(known, (answer) => answer ?? notRemembered)
-        : memory.once(key, digest, work(request))
+    const isRecall = request.recall === true
+    const reply = isRecall
+      ? Effect.map(known, (answer) => answer ?? notRemembered)
+      : memory.once(key, digest, work(request))
     return reply.pipe(
       Effect.catchTags({
-        KeyReused: (error) => Effect.succeed(failed(invalid(error.message))),
-        JournalUnusable: (error) => Effect.as(Effect.logError(error.message), unrecordable)
+        KeyReused: ({ message }) => Effect.succeed(isRecall ? notTold(message) : failed(invalid(message))),
+        JournalUnusable: ({ message }) =>
+          Effect.as(Effect.logError(message), isRecall ? notTold("its memory cannot be read") : unrecordable)
       })
     )
   }
@@ -185,13 +191,13 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
       return yield* Effect.logWarning("dropped an invoke that does not decode", request.cause)
     const { value } = request
     const full = (yield* FiberSet.size(fibers)) >= concurrency + queue
-    const busy = failed({ code: "UNAVAILABLE", message: "the node is busy; try again later" })
+    const refusal = value.recall === true ? notTold("it is busy") : busy
     const served = Effect.gen(function* () {
       const { command } = value
       const asked = yield* Clock.currentTimeMillis
       keys.set(value.id, keyOf(value))
       yield* onInvoke({ phase: "asked", command })
-      const reply = full ? busy : yield* replyTo(value)
+      const reply = full ? refusal : yield* replyTo(value)
       const durationMs = (yield* Clock.currentTimeMillis) - asked
       yield* onInvoke({ phase: "answered", command, ok: reply.ok, durationMs })
       yield* answer(value, reply)

@@ -3,7 +3,8 @@
  *
  * A key is written down before its command begins and its answer after; both are on the disk when the call returns. A key
  * without an answer that is found on opening belongs to a command that a crash cut short. Keys themselves are not kept,
- * only their digests; answers are, with what commands wrote, until they are pruned.
+ * only their digests; answers are, with what commands wrote, until they are pruned. A key outlives its answer, so that the
+ * absence of one proves that nothing was begun under it, as far back as the file says of itself that it is whole.
  */
 import { createHash } from "node:crypto"
 import * as Fs from "node:fs"
@@ -31,6 +32,16 @@ export const interrupted: Reply = {
   }
 }
 
+/** The answer to a request whose command ended, and whose answer made way for others. */
+export const noLongerKept: Reply = {
+  ok: false,
+  error: {
+    code: "UNAVAILABLE",
+    message:
+      "it ran under this idempotency key and is not run again; its answer is no longer kept, so what came of it is unknown"
+  }
+}
+
 /** The file cannot be opened, or not written to. `message` names the fix. */
 export class JournalUnusable extends Schema.TaggedError<JournalUnusable>()("JournalUnusable", {
   file: Schema.String,
@@ -42,13 +53,24 @@ export class JournalUnusable extends Schema.TaggedError<JournalUnusable>()("Jour
 }
 
 export interface Limits {
+  /** Of answers. */
   readonly count: number
   /** Of answers, in characters. */
   readonly bytes: number
+  /** Of keys, which stay when their answers have gone; 100,000 when left out. */
+  readonly keys?: number
+  /** Of keys and answers. */
   readonly ageMs: number
-  /** Of the latest so many stay whatever their age. */
+  /** Of the latest so many keys stay whatever their age. */
   readonly least?: number
 }
+
+const KEYS = 100_000
+
+/** Milliseconds by which the clock may leave the course of time before it counts as set. */
+const CLOCK_STEP_MS = 60_000
+/** As much may pass unseen between two openings. Whoever asks how far memory goes back allows for it. */
+const UNSEEN_MS = 3_600_000
 
 export interface Begun {
   readonly digest: string
@@ -57,15 +79,16 @@ export interface Begun {
 
 type Done<A> = Result.Result<A, JournalUnusable>
 
-/** Everything is done when it returns, so that nothing comes between a look and what follows. Times are Unix milliseconds. */
+/** Everything is done when it returns, so that nothing comes between a look and what follows. */
 export interface Journal {
-  readonly find: (key: string, now: number) => Done<Begun | undefined>
+  readonly find: (key: string) => Done<Begun | undefined>
   /**
-   * Writes a key down; what is known of it instead when it is there already. With `since`, the time from which on it may
-   * have been begun, nothing is written when a key from then may have been pruned.
+   * Writes a key down; what is known of it instead when it is there already. With `agoMs`, the milliseconds since it may
+   * have been begun first, nothing is written when a key from then may be missing: it was pruned, it is older than the
+   * file, or the clock was set since.
    */
-  readonly begin: (key: string, digest: string, now: number, since?: number) => Done<Begun | "forgotten" | undefined>
-  readonly end: (key: string, reply: Reply, now: number) => Done<void>
+  readonly begin: (key: string, digest: string, agoMs?: number) => Done<Begun | "forgotten" | undefined>
+  readonly end: (key: string, reply: Reply) => Done<void>
   /** Nothing was done under this key. */
   readonly forget: (key: string) => Done<void>
 }
@@ -78,6 +101,7 @@ const idOf = (key: string) => createHash("sha256").update(JSON.stringify(key)).d
 
 const problemOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
+/** `at`: when it was begun, then when it ended; Unix milliseconds. `size`: of an answer that is kept, else 0. */
 const schema = `
   CREATE TABLE IF NOT EXISTS invokes (
     seq INTEGER PRIMARY KEY,
@@ -87,8 +111,10 @@ const schema = `
     size INTEGER NOT NULL,
     reply TEXT
   ) STRICT;
-  -- One row: whatever was begun since then is remembered. Unix milliseconds.
-  CREATE TABLE IF NOT EXISTS memory (whole_since INTEGER NOT NULL) STRICT`
+  CREATE INDEX IF NOT EXISTS invokes_at ON invokes (at);
+  CREATE INDEX IF NOT EXISTS invokes_kept ON invokes (at, size) WHERE size > 0;
+  -- One row: whatever was begun from whole_since on is here; seen is what the clock said last. Unix milliseconds.
+  CREATE TABLE IF NOT EXISTS span (whole_since INTEGER NOT NULL, seen INTEGER NOT NULL) STRICT`
 
 /** Made with mode 0600 before SQLite opens it; its companion files get the same mode. A link is not followed. */
 const secure = (file: string) => {
@@ -104,7 +130,9 @@ const secure = (file: string) => {
 export const IN_MEMORY = ":memory:"
 
 /** Opens the journal for as long as the scope lives. Fails when the file cannot be used. */
-export const open = Effect.fnUntraced(function* (file: string, { ageMs, bytes, count, least = 0 }: Limits) {
+export const open = Effect.fnUntraced(function* (file: string, limits: Limits) {
+  const { ageMs, bytes, count, keys = KEYS, least = 0 } = limits
+  const clock = yield* Clock.Clock
   const attempt = <A>(f: () => A): Done<A> =>
     Result.try({ try: f, catch: (cause) => new JournalUnusable({ file, problem: problemOf(cause) }) })
 
@@ -120,57 +148,86 @@ export const open = Effect.fnUntraced(function* (file: string, { ageMs, bytes, c
     (db) => Effect.sync(() => db.close())
   )
 
-  const opened = Math.floor(yield* Clock.currentTimeMillis)
+  const readTime = () => ({
+    now: Math.floor(clock.currentTimeMillisUnsafe()),
+    monotonic: Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+  })
+  /** Where the clock and the course of time were seen together. */
+  let anchor = readTime()
+
   const prepared = attempt(() => {
     for (const pragma of ["journal_mode = WAL", "synchronous = FULL", "journal_size_limit = 4194304"]) {
       db.exec(`PRAGMA ${pragma}`)
     }
     db.exec(schema)
     db.prepare("UPDATE invokes SET reply = ? WHERE reply IS NULL").run(encodeReply(interrupted))
-    db.prepare("INSERT INTO memory SELECT ? WHERE NOT EXISTS (SELECT * FROM memory)").run(opened)
+    const { now } = anchor
+    db.prepare("INSERT INTO span SELECT ?, ? WHERE NOT EXISTS (SELECT * FROM span)").run(now, now)
+    // A long time since then may be a clock that was set, and so may one that ran backwards.
+    db.prepare("UPDATE span SET whole_since = ? WHERE ? NOT BETWEEN seen AND seen + ?").run(now, now, UNSEEN_MS)
     return {
       find: db.prepare("SELECT digest, reply FROM invokes WHERE id = ?"),
       insert: db.prepare("INSERT INTO invokes (id, digest, at, size) VALUES (?, ?, ?, 0)"),
       answer: db.prepare("UPDATE invokes SET reply = ?, size = ?, at = ? WHERE id = ?"),
       forget: db.prepare("DELETE FROM invokes WHERE id = ?"),
+      // The plus keeps SQLite from walking all keys instead of the few that are old.
       expire: db.prepare(
-        "DELETE FROM invokes WHERE reply IS NOT NULL AND at <= ? AND seq <= (SELECT max(seq) FROM invokes) - ? RETURNING at"
+        "DELETE FROM invokes WHERE reply IS NOT NULL AND at <= ? AND +seq <= (SELECT max(seq) FROM invokes) - ? RETURNING at"
       ),
-      weigh: db.prepare("SELECT count(*) AS count, total(size) AS size FROM invokes"),
-      dropOldest: db.prepare(
-        "DELETE FROM invokes WHERE seq = (SELECT seq FROM invokes WHERE reply IS NOT NULL ORDER BY at, seq LIMIT 1) RETURNING at"
+      weigh: db.prepare("SELECT count(*) AS count, total(size) AS size FROM invokes WHERE size > 0"),
+      strip: db.prepare(
+        "UPDATE invokes SET reply = ?, size = 0 WHERE seq = (SELECT seq FROM invokes WHERE size > 0 ORDER BY at, seq LIMIT 1)"
       ),
-      wholeSince: db.prepare("SELECT whole_since FROM memory"),
-      lose: db.prepare("UPDATE memory SET whole_since = max(whole_since, ? + 1)")
+      // Counting 100,000 keys takes about a millisecond.
+      dropKeys: db.prepare(
+        `DELETE FROM invokes WHERE seq IN (
+          SELECT seq FROM invokes WHERE reply IS NOT NULL ORDER BY at, seq
+          LIMIT max(0, (SELECT count(*) FROM invokes) - ?)
+        ) RETURNING at`
+      ),
+      wholeSince: db.prepare("SELECT whole_since FROM span"),
+      lose: db.prepare("UPDATE span SET whole_since = max(whole_since, ? + 1)"),
+      restart: db.prepare("UPDATE span SET whole_since = ?"),
+      see: db.prepare("UPDATE span SET seen = ?")
     }
   })
   const statements = yield* Effect.fromResult(prepared)
+  // What fails here costs only the proof that nothing is missing.
+  yield* Effect.addFinalizer(() => Effect.sync(() => attempt(() => statements.see.run(readTime().now))))
 
-  const lose = (row: Readonly<Record<string, SQLOutputValue>>) => void statements.lose.run(Number(row["at"]))
+  const lose = (rows: ReadonlyArray<Readonly<Record<string, SQLOutputValue>>>) => {
+    for (const { at } of rows) statements.lose.run(Number(at))
+  }
 
   /** What runs now has no answer yet and stays. */
   const prune = (now: number) => {
     // The latest stay whatever the clock says: it may have been set forward since, as on a machine that starts without one.
-    for (const row of statements.expire.all(now - ageMs, least)) lose(row)
+    lose(statements.expire.all(now - ageMs, least))
+    lose(statements.dropKeys.all(keys))
     for (;;) {
       const weight = statements.weigh.get()
       const isWithin = Number(weight?.["count"]) <= count && Number(weight?.["size"]) <= bytes
-      const dropped = isWithin ? undefined : statements.dropOldest.get()
-      if (dropped === undefined) return
-      lose(dropped)
+      if (isWithin || statements.strip.run(encodeReply(noLongerKept)).changes === 0) return
     }
   }
 
-  /** All of it or nothing, with one wait for the disk. */
-  const together = <A>(f: () => A): Done<A> => {
+  /** All of it or nothing, with one wait for the disk. Given the time in Unix milliseconds. */
+  const transact = <A>(f: (now: number) => A): Done<A> => {
+    const time = readTime()
+    const { now } = time
+    const passed = time.monotonic - anchor.monotonic
+    const isSet = Math.abs(now - anchor.now - passed) > CLOCK_STEP_MS
     const done = attempt(() => {
       db.exec("BEGIN IMMEDIATE")
-      const value = f()
+      // Keys from before have another clock's times, by which they may go too early.
+      if (isSet) statements.restart.run(now)
+      const value = f(now)
       db.exec("COMMIT")
       return value
     })
     // A commit that failed leaves its transaction open, and the next one could not begin.
     if (Result.isFailure(done)) attempt(() => (db.isTransaction ? db.exec("ROLLBACK") : undefined))
+    else if (isSet) anchor = time
     return done
   }
 
@@ -184,20 +241,23 @@ export const open = Effect.fnUntraced(function* (file: string, { ageMs, bytes, c
   }
 
   const journal: Journal = {
-    find: (key, now) => together(() => look(idOf(key), now)),
-    begin: (key, digest, now, since = Infinity) =>
-      together(() => {
+    find: (key) => transact((now) => look(idOf(key), now)),
+    begin: (key, digest, agoMs) =>
+      transact((now) => {
         const id = idOf(key)
         const known = look(id, now)
         if (known !== undefined) return known
-        if (since < Number(statements.wholeSince.get()?.["whole_since"])) return "forgotten"
+        const isWhole = agoMs === undefined || now - agoMs >= Number(statements.wholeSince.get()?.["whole_since"])
+        if (!isWhole) return "forgotten"
         statements.insert.run(id, digest, now)
+        statements.see.run(now)
         return undefined
       }),
-    end: (key, reply, now) =>
-      together(() => {
+    end: (key, reply) =>
+      transact((now) => {
         const text = encodeReply(reply)
         statements.answer.run(text, text.length, now, idOf(key))
+        statements.see.run(now)
         prune(now)
       }),
     forget: (key) => attempt(() => void statements.forget.run(idOf(key)))

@@ -91,7 +91,9 @@ export type AgentEvent = typeof AgentEvent.Type
  * What a node promises with this capability: asked with `recall`, it answers what became of the request that it was sent
  * under the same key, waits for one that still runs, and says `NOT_REMEMBERED` where it knows of none. Told with
  * `askedAgoMs` how long ago that was at most, it runs the command if it is certain not to have begun it: its memory survives its
- * own restarts, and it knows how far back it is whole. Ours, not OpenClaw's.
+ * own restarts, and it knows how far back it is whole. Whoever tells that must be sure that the first request was for this
+ * same node. A question that the node cannot answer has the code `NOT_REMEMBERED` too, so that any other error is what became of
+ * the request. Ours, not OpenClaw's.
  */
 export const RECALL_CAP = "invoke.recall"
 export const NOT_REMEMBERED = "NOT_REMEMBERED"

@@ -9,6 +9,7 @@ import { NodeId } from "../../src/domain/Ids.ts"
 import { NOT_REMEMBERED, RECALL_CAP } from "../../src/protocol/EventTable.ts"
 import { DeliveryFailed } from "../../src/services/Channel.ts"
 import { ChannelNotConfigured } from "../../src/services/ChannelRouter.ts"
+import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 import { InvokeFailed } from "../../src/services/NodeRegistry.ts"
 import * as ScriptedModel from "../../src/testing/ScriptedModel.ts"
 import { journaledSteps, makeWorld, request, run, type TestNode } from "./fixtures.ts"
@@ -76,6 +77,43 @@ describe("a tool call that may have run before a restart", () => {
       )
       // Old enough for a node that sets this against what it has forgotten.
       assert.isAtLeast(world.invokes[0]?.askedAgoMs ?? -1, 10_000)
+    })
+  )
+
+  const reboot = nodesCall({ action: "run", argv: ["reboot"] })
+  const execNode = { tools: { exec: { node: "studio" } } }
+  const ages: ReadonlyArray<readonly [string, ReturnType<typeof nodesCall>, number, OpenClawConfig, boolean]> = [
+    ["is named by the model", nodesCall({ action: "run", node: "studio", argv: ["reboot"] }), 60_000, {}, true],
+    ["is named by the configuration", reboot, 60_000, execNode, true],
+    ["is only the one that is here now", reboot, 60_000, {}, false],
+    ["remembers hardly as long", invokeCall(), 23 * 3_600_000, {}, false],
+    ["is asked by a clock that was set back", invokeCall(), -1, {}, false]
+  ]
+  for (const [name, call, age, config, isTold] of ages) {
+    it.effect(`is ${isTold ? "" : "not "}left to be begun at a node that ${name}`, () =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(request("x").receivedAt + age)
+        const world = makeWorld({ nodes: [remembering], config })
+        yield* cutAndResumed(world, call)
+        assert.deepStrictEqual(
+          world.invokes.map(({ askedAgoMs, recall }) => [askedAgoMs !== undefined, recall]),
+          [[isTold, true]]
+        )
+      })
+    )
+  }
+
+  it.effect("waits for the node that the configuration names, whoever else is there", () =>
+    Effect.gen(function* () {
+      let looks = 0
+      const other = { ...remembering, nodeId: "n-other", displayName: "other" }
+      const world = makeWorld({
+        nodes: () => [other, { ...remembering, connected: ++looks > 10 }],
+        config: execNode
+      })
+      const { text } = yield* cutAndResumed(world, reboot)
+      assert.include(text, "exitCode")
+      assert.isAbove(looks, 10)
     })
   )
 

@@ -2,84 +2,17 @@
 import { DatabaseSync } from "node:sqlite"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
-import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import * as StateDirLive from "../../src/layers/StateDir.ts"
 import type { CommandError } from "../../src/node-host/CommandError.ts"
-import { FILE, InvokeMemory, type Outcome } from "../../src/node-host/InvokeMemory.ts"
-import { interrupted } from "../../src/node-host/invokeJournal.ts"
+import { FILE, InvokeMemory } from "../../src/node-host/InvokeMemory.ts"
+import { interrupted, noLongerKept } from "../../src/node-host/invokeJournal.ts"
 import * as Invokes from "../../src/node-host/Invokes.ts"
 import { makeLink, results } from "./kit.ts"
-
-const folder = Effect.gen(function* () {
-  const fs = yield* FileSystem.FileSystem
-  const root = yield* fs.makeTempDirectoryScoped()
-  yield* fs.chmod(root, 0o700)
-  return root
-})
-
-/** A node host's memory as one run of the program has it; `end` is a proper stop. */
-const start = Effect.fnUntraced(function* (root: string, ...limits: Parameters<typeof InvokeMemory.layer>) {
-  const scope = yield* Scope.make()
-  yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
-  const layer = InvokeMemory.layer(...limits).pipe(
-    Layer.provide(StateDirLive.layer({ root }).pipe(Layer.provide(NodeServices.layer)))
-  )
-  const context = yield* Layer.buildWithScope(Layer.fresh(layer), scope)
-  return { memory: Context.get(context, InvokeMemory), end: Scope.close(scope, Exit.void) }
-})
-
-const counted = () => {
-  let runs = 0
-  const answer = (payloadJSON: string, keep = true) =>
-    Effect.sync((): Outcome => {
-      runs++
-      return { reply: { ok: true, payloadJSON }, keep }
-    })
-  return { answer, runs: () => runs }
-}
-
-describe("a request that may have been made before", () => {
-  it.effect("is done when it was not begun, also by an earlier process, and answered when it was", () =>
-    Effect.gen(function* () {
-      const root = yield* folder
-      const work = counted()
-      const before = yield* start(root)
-      yield* TestClock.adjust("1 minute")
-      yield* before.memory.once("k", "d", work.answer('"once"'))
-      yield* before.end
-      const { memory } = yield* start(root)
-      yield* TestClock.adjust("1 minute")
-      assert.deepInclude(yield* memory.resume("k", "d", 60_000, work.answer('"twice"')), { payloadJSON: '"once"' })
-      assert.deepInclude(yield* memory.resume("new", "d", 60_000, work.answer('"new"')), { payloadJSON: '"new"' })
-      assert.deepInclude(yield* memory.resume("new", "d", 60_000, work.answer('"again"')), { payloadJSON: '"new"' })
-      assert.strictEqual(work.runs(), 2)
-    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
-  )
-
-  it.effect("is not done when it may be older than this memory, or than something that was pruned", () =>
-    Effect.gen(function* () {
-      const work = counted()
-      const { memory } = yield* start(yield* folder, { count: 1, bytes: 1_000_000, ageMs: 86_400_000 })
-      yield* TestClock.adjust("1 minute")
-      assert.isUndefined(yield* memory.resume("older", "d", 60_001, work.answer("1")))
-      yield* memory.once("first", "d", work.answer("1"))
-      yield* TestClock.adjust("1 second")
-      yield* memory.once("second", "d", work.answer("2"))
-      yield* TestClock.adjust("1 second")
-      assert.isUndefined(yield* memory.resume("first", "d", 2_000, work.answer("again")))
-      assert.strictEqual(work.runs(), 2)
-      assert.deepInclude(yield* memory.resume("new", "d", 1_999, work.answer("3")), { payloadJSON: "3" })
-    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
-  )
-})
+import { counted, folder, start } from "./memoryKit.ts"
 
 describe("after a restart", () => {
   it.effect("what was answered is answered the same, and nothing runs twice", () =>
@@ -139,11 +72,11 @@ describe("after a restart", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.effect("count, bytes and age stay bounded, and what runs is not forgotten for others", () =>
+  it.effect("count, bytes, keys and age stay bounded, and what runs is not forgotten for others", () =>
     Effect.gen(function* () {
       const root = yield* folder
       const work = counted()
-      const limits = { count: 5, bytes: 1_000, ageMs: 60_000 }
+      const limits = { count: 5, bytes: 1_000, keys: 20, ageMs: 60_000 }
       const before = yield* start(root, limits)
       const gate = yield* Deferred.make<void>()
       const slow = yield* Effect.forkScoped(
@@ -152,7 +85,9 @@ describe("after a restart", () => {
       )
       for (let index = 0; index < 50; index++) yield* before.memory.once(`k${index}`, "d", work.answer(`${index}`))
       assert.isDefined(yield* before.memory.recall("k49", "d"))
-      assert.isUndefined(yield* before.memory.recall("k40", "d"))
+      assert.deepStrictEqual(yield* before.memory.recall("k40", "d"), noLongerKept)
+      assert.isUndefined(yield* before.memory.recall("k20", "d"))
+      yield* TestClock.adjust("1 second")
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(slow)
       assert.deepInclude(yield* before.memory.once("slow", "d", work.answer("")), { payloadJSON: '"slow"' })
@@ -218,6 +153,10 @@ describe("a journal that cannot be used", () => {
       yield* invokes.take({ id: "1", nodeId: "n", command: "run", idempotencyKey: "k" })
       const [answer] = results(yield* peer.until((sent) => results(sent).length === 1))
       assert.include(JSON.stringify(answer?.params["error"]), "nothing was run")
+      // Of an earlier time this says nothing.
+      yield* invokes.take({ id: "2", nodeId: "n", command: "run", idempotencyKey: "k", recall: true, askedAgoMs: 1 })
+      const [, told] = results(yield* peer.until((sent) => results(sent).length === 2))
+      assert.deepInclude(told?.params["error"] as object, { code: "NOT_REMEMBERED" })
       assert.strictEqual(work.runs(), 0)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )

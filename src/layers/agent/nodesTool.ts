@@ -20,6 +20,8 @@ const RUN = "system.run"
 const RUN_GRACE_MS = 5000
 /** Added to what a clock says that may have been put right meanwhile. */
 const CLOCK_SLACK_MS = 5_000
+/** Nodes remember for 24 hours; the last of them is for clocks that disagree. */
+const RESUMED_WITHIN_MS = 23 * 3_600_000
 const MAX_INVOKE_MS = 600_000
 
 const nameOf = (node: NodeRow): string => node.displayName ?? node.nodeId
@@ -66,9 +68,14 @@ const recalled = (node: NodeRow, error: InvokeError): ToolFailed => {
   return error.code === NOT_REMEMBERED ? interrupted(`${nameOf(node)} remembers nothing of it`) : inWords(node, error)
 }
 
-/** How long ago a call of this turn was made at most. Not told when the clock was set back before the turn. */
-const askedAgo = (receivedAt: number, now: number) =>
-  now < receivedAt ? undefined : { askedAgoMs: Math.ceil(now - receivedAt) + CLOCK_SLACK_MS }
+/**
+ * How long ago a call of this turn was made at most, so that its node may begin it. Not told when that is nearly as long as a
+ * node remembers, or when the clock was set back before the turn.
+ */
+const askedAgo = (receivedAt: number, now: number) => {
+  const askedAgoMs = Math.ceil(now - receivedAt) + CLOCK_SLACK_MS
+  return now < receivedAt || askedAgoMs > RESUMED_WITHIN_MS ? undefined : { askedAgoMs }
+}
 
 /** The rows that a name means: an exact id, else an exact name, else the beginning of an id or a name. */
 const matching = (nodes: ReadonlyArray<NodeRow>, wanted: string): ReadonlyArray<NodeRow> => {
@@ -128,15 +135,16 @@ export const makeNodesHandler =
         registry.list,
         () => new ToolFailed({ message: "the list of nodes could not be read" })
       )
-      const acts = params.action === "invoke" || params.action === "run"
-      const nodes = yield* acts ? whenSettled(startedAt, list, (seen) => isSettled(seen, params.node)) : list
-      if (params.action === "list") return resultText({ nodes: nodes.map(summary) })
+      if (params.action === "list") return resultText({ nodes: (yield* list).map(summary) })
       const { tools } = yield* Effect.mapError(
         config.get,
         () => new ToolFailed({ message: "the Gateway's configuration cannot be used" })
       )
       const exec = tools?.exec
-      const picked = pick(nodes, params.node ?? (params.action === "run" ? exec?.node : undefined))
+      const acts = params.action === "invoke" || params.action === "run"
+      const wanted = params.node ?? (params.action === "run" ? exec?.node : undefined)
+      const nodes = yield* acts ? whenSettled(startedAt, list, (seen) => isSettled(seen, wanted)) : list
+      const picked = pick(nodes, wanted)
       const node = yield* acts && again ? Effect.mapError(picked, ({ message }) => interrupted(message)) : picked
       if (params.action === "describe") {
         const { displayName: _name, pathEnv: _path, remoteIp: _ip, ...rest } = node
@@ -148,6 +156,8 @@ export const makeNodesHandler =
       }
 
       const now = yield* Clock.currentTimeMillis
+      // The only node that is here now may not be the one that was asked: that one may have begun, and this one must not.
+      const resumed = wanted === undefined ? undefined : askedAgo(request.receivedAt, now)
       const invoke = (command: string, commandParams: unknown, timeoutMs: number | undefined) =>
         registry
           .invoke({
@@ -156,7 +166,7 @@ export const makeNodesHandler =
             params: commandParams,
             idempotencyKey,
             sessionKey: request.sessionKey,
-            ...(again ? { recall: true, ...askedAgo(request.receivedAt, now) } : undefined),
+            ...(again ? { recall: true, ...resumed } : undefined),
             ...(timeoutMs === undefined ? undefined : { timeoutMs })
           })
           .pipe(
