@@ -126,6 +126,9 @@ describe("a message that is given up", () => {
         yield* TestClock.adjust("1 second")
       }
       assert.deepInclude((yield* channels.deliveries())[0], { state: "refused", error: "given up: failed" })
+      // One that still does not go out stays what it was.
+      yield* Effect.flip(channels.retryDelivery("r"))
+      assert.deepInclude((yield* channels.deliveries())[0], { state: "refused", error: "failed" })
       fake.failures.splice(0)
       yield* channels.retryDelivery("r")
       assert.lengthOf(fake.sent, 1)

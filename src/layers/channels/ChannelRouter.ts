@@ -20,6 +20,7 @@ import type { Sessions } from "../../services/Sessions.ts"
 import { SetAside } from "../../services/SetAside.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
 import type { Turns } from "../../services/Turns.ts"
+import { troubleOf } from "../storage/trouble.ts"
 import * as Admission from "./Admission.ts"
 import * as Emptying from "./Emptying.ts"
 import { prune } from "./inboxPruning.ts"
@@ -53,7 +54,17 @@ export const layer: Layer.Layer<
 
     yield* supervisor.supervise(
       "channels/outbox-pruning",
-      pruneOutbox().pipe(Effect.provideContext(context), Effect.delay(pruneOutboxEvery), Effect.forever),
+      pruneOutbox().pipe(
+        // Trouble of the storage is told by its health.
+        Effect.catch((error) =>
+          (troubleOf(error) === undefined ? Effect.logWarning : Effect.logDebug)(
+            `forgetting what was sent failed and is tried again later: ${error.message}`
+          )
+        ),
+        Effect.provideContext(context),
+        Effect.delay(pruneOutboxEvery),
+        Effect.forever
+      ),
       { restart: "always" }
     )
 

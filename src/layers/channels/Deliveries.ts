@@ -211,7 +211,9 @@ export const make = Effect.fnUntraced(function* (
       const anew = rows.update(key, { state: "sending", paused: 1, progress: null })
       yield* Effect.mapError(anew, storageFailed)
     }
-    return yield* leave({ ...message, idempotencyKey: key }, { kept: true })
+    const again = leave({ ...message, idempotencyKey: key }, { kept: true })
+    // Nobody else sends a dead letter: one that does not go out stays one.
+    return yield* row.state === "sending" ? again : Effect.tapError(again, (error) => abandon(key, error.message))
   })
 
   const dropDelivery = Effect.fn("Channels.dropDelivery")(function* (key: string) {
