@@ -35,8 +35,13 @@ export interface RunOptions {
 const progress = (text: string) => Console.error(`… ${text}`)
 
 /** What the command line says again for one world. */
-const repeatCommand = ({ api, only, points, seed }: RunOptions, { index }: WorldPlan): string =>
-  `npm run test:crash -- --points ${points} --seed ${seed} --world ${index}${only === undefined ? "" : ` --only ${only}`}${api === "other" ? " --telegram-test-api" : ""}`
+const repeatCommand = ({ api, only, pkg, points, seed }: RunOptions, { index }: WorldPlan): string =>
+  [
+    `npm run test:crash -- --points ${points} --seed ${seed} --world ${index}`,
+    ...(only === undefined ? [] : [`--only ${only}`]),
+    ...(api === "other" ? ["--telegram-test-api"] : []),
+    ...(pkg === undefined ? [] : [`--package ${pkg}`])
+  ].join(" ")
 
 const inWords = ({ dir, verdict }: WorldResult, command: string): string =>
   [
