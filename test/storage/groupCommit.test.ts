@@ -158,6 +158,37 @@ describe("group commit", () => {
     })
   )
 
+  it.live("an interruption at any step leaves the database to others", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* opened
+      // Somewhere in here the fiber gives way to others, with the lock just taken.
+      for (let steps = 1_900; steps < 2_100; steps++) {
+        const busy = Effect.forEach(upTo(steps), () => Effect.void, { discard: true })
+        const fiber = yield* Effect.forkChild(Effect.andThen(busy, sql.withTransaction(insert(sql, steps))), {
+          startImmediately: true
+        })
+        yield* Fiber.interrupt(fiber)
+      }
+      yield* insert(sql, 1)
+      assert.include(yield* ids(sql), 1)
+    })
+  )
+
+  it.live("another program's lock is waited for while everything else goes on", () =>
+    Effect.gen(function* () {
+      const { filename, sql } = yield* opened
+      const other = new DatabaseSync(filename)
+      other.exec("BEGIN IMMEDIATE")
+      const waiting = yield* Effect.forkChild(insert(sql, 1), { startImmediately: true })
+      yield* Effect.sleep("100 millis")
+      assert.deepStrictEqual(yield* ids(sql), [])
+      other.exec("COMMIT")
+      other.close()
+      yield* Fiber.join(waiting)
+      assert.deepStrictEqual(yield* ids(sql), [1])
+    })
+  )
+
   it.effect("after the end every use fails, none is a bug", () =>
     Effect.gen(function* () {
       const { sql } = yield* Effect.scoped(opened)

@@ -40,6 +40,10 @@ const journalSizeLimit = 16 * 1024 * 1024
 const unusable = (filename: string) => (cause: unknown) =>
   new DatabaseUnusable({ file: filename, message: DatabaseFile.explain(filename, cause) })
 
+const busyTimeoutOf = ({ busyTimeoutMs = 5_000 }: SqliteOptions): number => busyTimeoutMs
+/** Reading waits for nobody who writes, only for somebody who puts the log in order. */
+const readTimeoutMs = 250
+
 const attempt = <A>(filename: string, f: () => A): Effect.Effect<A, DatabaseUnusable> =>
   Effect.try({ try: f, catch: unusable(filename) })
 
@@ -62,7 +66,7 @@ const openDatabase = Effect.fnUntraced(function* (options: SqliteOptions) {
   yield* Effect.mapError(DatabaseFile.ready(options.filename), unusable(options.filename))
   yield* secureFile(options.filename)
   const db = yield* Effect.acquireRelease(
-    attempt(options.filename, () => new DatabaseSync(options.filename, { timeout: options.busyTimeoutMs ?? 5_000 })),
+    attempt(options.filename, () => new DatabaseSync(options.filename, { timeout: busyTimeoutOf(options) })),
     (db) => Effect.sync(() => db.close())
   )
   yield* attempt(options.filename, () => {
@@ -70,6 +74,8 @@ const openDatabase = Effect.fnUntraced(function* (options: SqliteOptions) {
     db.exec("PRAGMA synchronous = FULL")
     db.exec("PRAGMA foreign_keys = ON")
     db.exec(`PRAGMA journal_size_limit = ${journalSizeLimit}`)
+    // From here on another program's lock is waited for outside of SQLite, where nobody else stands still for it.
+    db.exec("PRAGMA busy_timeout = 0")
   })
   options.observe?.(db)
   return db
@@ -78,10 +84,7 @@ const openDatabase = Effect.fnUntraced(function* (options: SqliteOptions) {
 /** After the writer, which has made the file and its log. */
 const openReader = (options: SqliteOptions) =>
   Effect.acquireRelease(
-    attempt(
-      options.filename,
-      () => new DatabaseSync(options.filename, { readOnly: true, timeout: options.busyTimeoutMs ?? 5_000 })
-    ),
+    attempt(options.filename, () => new DatabaseSync(options.filename, { readOnly: true, timeout: readTimeoutMs })),
     (db) => Effect.sync(() => db.close())
   ).pipe(Effect.tap((db) => Effect.sync(() => options.observe?.(db))))
 
@@ -94,7 +97,8 @@ export const make = Effect.fn("Sqlite.make")(function* (
   const db = yield* openDatabase(options)
   const { begin, commit, enter, exclusive, inside, plain, rollback } = GroupCommit.make({
     db,
-    reader: yield* openReader(options)
+    reader: yield* openReader(options),
+    busyTimeoutMs: busyTimeoutOf(options)
   })
   const transactionService = Context.Service<SqlClient.TransactionConnection, SqlClient.TransactionConnection.Service>(
     `openclaw/storage/Transaction/${clients++}`

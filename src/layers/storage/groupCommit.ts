@@ -13,7 +13,9 @@
 import type { DatabaseSync } from "node:sqlite"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Exit from "effect/Exit"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { Connection } from "effect/sql/SqlConnection"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
@@ -33,7 +35,8 @@ interface Seat {
   readonly group: Group
   /** Opened the group, and so commits it. */
   readonly leads: boolean
-  isTaken: boolean
+  /** Holds the lock until it is closed. */
+  readonly hold: Scope.Closeable
 }
 
 export interface GroupCommit {
@@ -59,6 +62,8 @@ export interface GroupCommitOptions {
   readonly db: DatabaseSync
   /** One that reads the same database. */
   readonly reader: DatabaseSync
+  /** Milliseconds that another program may hold the file before a transaction fails. */
+  readonly busyTimeoutMs: number
 }
 
 const lost = new SqlError({
@@ -69,12 +74,15 @@ const lost = new SqlError({
   })
 })
 
+const BUSY_PAUSE = 20
+const isBusy = ({ reason }: SqlError): boolean => reason._tag === "LockTimeoutError"
+
 const isRead = (sql: string): boolean => /^\s*SELECT\b/i.test(sql)
 /** What SQLite refuses or ignores inside a transaction. */
 const isOutside = (sql: string): boolean => /^\s*(?:PRAGMA|VACUUM|ATTACH|DETACH)\b/i.test(sql)
 
 export const make = (options: GroupCommitOptions): GroupCommit => {
-  const { db } = options
+  const { busyTimeoutMs, db } = options
   const lock = Semaphore.makeUnsafe(1)
   const writer = makeConnection(db)
   const reader = makeConnection(options.reader)
@@ -118,17 +126,22 @@ export const make = (options: GroupCommitOptions): GroupCommit => {
 
   const flush = Effect.suspend(() => (current === undefined ? Effect.void : commitGroup(current)))
 
+  /** Another program may write just now. It is waited for here and not inside SQLite, which would stand still with everything. */
+  const begin = exec("BEGIN IMMEDIATE").pipe(
+    Effect.retry({ while: isBusy, schedule: Schedule.spaced(BUSY_PAUSE), times: Math.ceil(busyTimeoutMs / BUSY_PAUSE) })
+  )
+
   /** For whoever holds the lock. */
-  const takeSeat = Effect.suspend((): Effect.Effect<Seat, SqlError> => {
-    if (current !== undefined && isAlive()) return Effect.succeed({ group: current, leads: false, isTaken: true })
+  const join = Effect.suspend((): Effect.Effect<Pick<Seat, "group" | "leads">, SqlError> => {
+    if (current !== undefined && isAlive()) return Effect.succeed({ group: current, leads: false })
     const stale = current === undefined ? Effect.void : commitGroup(current)
     return stale.pipe(
       Effect.andThen(Effect.suspend(() => (isAlive() ? exec("ROLLBACK") : Effect.void))),
       // A deferred transaction that turns into a writer fails at once when another process writes; this one waits.
-      Effect.andThen(exec("BEGIN IMMEDIATE")),
+      Effect.andThen(begin),
       Effect.map(() => {
         current = { committed: Deferred.makeUnsafe(), isOpen: true }
-        return { group: current, leads: true, isTaken: true }
+        return { group: current, leads: true }
       })
     )
   })
@@ -138,19 +151,22 @@ export const make = (options: GroupCommitOptions): GroupCommit => {
     Effect.andThen(Effect.yieldNow, lock.withPermit(commitGroup(group)))
 
   /** Lets the next one in. Who leads the group commits it. */
-  const leave = (seat: Seat): Effect.Effect<void> =>
+  const leave = ({ group, hold, leads }: Seat): Effect.Effect<void> =>
     Effect.suspend(() => {
-      if (!seat.isTaken) return Effect.void
-      seat.isTaken = false
-      return Effect.andThen(lock.release(1), seat.leads ? lead(seat.group) : Effect.void)
+      if (hold.state._tag === "Closed") return Effect.void
+      return Effect.andThen(Scope.close(hold, Exit.void), leads ? lead(group) : Effect.void)
     })
 
   const written = (seat: Seat) => Effect.andThen(leave(seat), Deferred.await(seat.group.committed))
 
   const sit = (restore: Restore): Effect.Effect<Seat, SqlError> =>
-    Effect.andThen(
-      restore(lock.take(1)),
-      Effect.onError(takeSeat, () => lock.release(1))
+    Effect.flatMap(Scope.make(), (hold) =>
+      // The lock is given to the scope in the same step in which it is taken: an interruption finds it there.
+      restore(Scope.provide(lock.takeScoped(1), hold)).pipe(
+        Effect.andThen(join),
+        Effect.map((place): Seat => ({ ...place, hold })),
+        Effect.onError((cause) => Scope.close(hold, Exit.failCause(cause)))
+      )
     )
 
   /** A single statement that writes: atomic by itself. */
