@@ -7,15 +7,13 @@
  *   --messages <n>  messages of a single chat, default 60
  *   --json          the numbers as JSON
  */
-import { spawnSync } from "node:child_process"
-import { availableParallelism } from "node:os"
-import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import { build, machine, machineLine } from "./build.ts"
 import * as BotApi from "../src/testing/BotApi.ts"
 import { telegramConfig, modelConfig } from "./load.ts"
 import * as Model from "./model.ts"
@@ -108,12 +106,6 @@ const measureOne = Effect.fnUntraced(function* (subject: Subject) {
   ] satisfies ReadonlyArray<Row>
 }, Effect.scoped)
 
-const build = Effect.sync(() => {
-  const script = fileURLToPath(new URL("../tools/build.mjs", import.meta.url))
-  const { status } = spawnSync(process.execPath, [script, "--cli", "--if-stale"], { stdio: "inherit" })
-  if (status !== 0) throw new Error("the bundle could not be built")
-})
-
 const main = Effect.gen(function* () {
   yield* build
   const rows: Array<Row> = []
@@ -123,14 +115,9 @@ const main = Effect.gen(function* () {
   }
   const order = [ALONE, TOGETHER, RATE]
   const summaries = rows.toSorted((a, b) => order.indexOf(a.measure) - order.indexOf(b.measure)).map(summarize)
-  const machine = {
-    cores: availableParallelism(),
-    node: process.version,
-    platform: `${process.platform} ${process.arch}`
-  }
   yield* flags.json
     ? Console.log(JSON.stringify({ machine, measures: summaries }, undefined, 2))
-    : Console.log(`${machine.cores} cores, Node ${machine.node}, ${machine.platform}\n\n${table(summaries)}`)
+    : Console.log(`${machineLine}\n\n${table(summaries)}`)
 })
 
 NodeRuntime.runMain(Effect.provide(main, NodeServices.layer))

@@ -12,10 +12,8 @@
  *   --in-flight <n>     turns at the same time, default 50
  *   --starts <n>        starts for each row, default 3
  */
-import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { backup, DatabaseSync } from "node:sqlite"
-import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -27,6 +25,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { build } from "./build.ts"
 import { RunId } from "../src/domain/Ids.ts"
 import { SessionKey } from "../src/domain/SessionKey.ts"
 import { layerNode } from "../src/layers/Gateway.ts"
@@ -151,12 +150,6 @@ const run = Effect.fnUntraced(function* (stateDir: string) {
     yield* Effect.forEach(indexes, turn, { concurrency: Number(flags["in-flight"]), discard: true })
     yield* measure(stateDir, done + every, (every / (performance.now() - started)) * 1000)
   }
-})
-
-const build = Effect.sync(() => {
-  const script = fileURLToPath(new URL("../tools/build.mjs", import.meta.url))
-  const { status } = spawnSync(process.execPath, [script, "--cli", "--if-stale"], { stdio: "inherit" })
-  if (status !== 0) throw new Error("the bundle could not be built")
 })
 
 const main = Effect.gen(function* () {

@@ -10,14 +10,12 @@
  *   --peer-name <n> what the table calls it
  *   --json          the numbers as JSON
  */
-import { spawnSync } from "node:child_process"
-import { availableParallelism } from "node:os"
-import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import { build, machine, machineLine } from "./build.ts"
 import { memory, startup } from "./idle.ts"
 import { baseline, load } from "./load.ts"
 import { summarize, table } from "./report.ts"
@@ -48,12 +46,6 @@ const options = {
   messages: Number(flags.messages)
 }
 
-const build = Effect.sync(() => {
-  const script = fileURLToPath(new URL("../tools/build.mjs", import.meta.url))
-  const { status } = spawnSync(process.execPath, [script, "--cli", "--if-stale"], { stdio: "inherit" })
-  if (status !== 0) throw new Error("the bundle could not be built")
-})
-
 const progress = (text: string) => Console.error(`… ${text}`)
 
 const measure = Effect.gen(function* () {
@@ -80,17 +72,11 @@ const measure = Effect.gen(function* () {
   return rows.filter(({ samples }) => samples.length > 0).map(summarize)
 })
 
-const machine = {
-  cores: availableParallelism(),
-  node: process.version,
-  platform: `${process.platform} ${process.arch}`
-}
-
 const main = Effect.gen(function* () {
   const summaries = yield* measure
   yield* flags.json
     ? Console.log(JSON.stringify({ machine, measures: summaries }, undefined, 2))
-    : Console.log(`${machine.cores} cores, Node ${machine.node}, ${machine.platform}\n\n${table(summaries)}`)
+    : Console.log(`${machineLine}\n\n${table(summaries)}`)
 })
 
 NodeRuntime.runMain(Effect.provide(main, NodeServices.layer))
