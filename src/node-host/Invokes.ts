@@ -8,9 +8,10 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
-import { NodeInvokeCancel, NodeInvokeRequest, NOT_REMEMBERED } from "../protocol/EventTable.ts"
+import { NodeInvokeCancel, NodeInvokeRequest, NOT_REMEMBERED, RESUMED_WITHIN_MS } from "../protocol/EventTable.ts"
 import { CommandError, invalid } from "./CommandError.ts"
 import type { Commands } from "./Commands.ts"
 import { InvokeMemory, type Outcome, type Reply } from "./InvokeMemory.ts"
@@ -44,6 +45,10 @@ const decodeCancel = Schema.decodeUnknownExit(NodeInvokeCancel)
 const Json = Schema.fromJsonString(Schema.Unknown)
 const decodeParams = Schema.decodeUnknownEffect(Json)
 const encodePayload = Schema.encodeUnknownEffect(Json)
+const Limited = Schema.StructWithRest(Schema.Struct({ timeoutMs: Schema.Unknown }), [
+  Schema.Record(Schema.String, Schema.Unknown)
+])
+const decodeLimited = Schema.decodeUnknownOption(Schema.fromJsonString(Limited))
 
 const failed = ({ code, message }: { readonly code: string; readonly message: string }): Reply => ({
   ok: false,
@@ -62,17 +67,26 @@ const unrecordable = failed({
   message: "nothing was run: the node cannot write down what it begins; its log says why"
 })
 
+/** Tells requests with the same key apart. How long a caller waits may change between two sendings of one request. */
+const digestOf = ({ command, paramsJSON }: NodeInvokeRequest): string => {
+  const params = decodeLimited(paramsJSON)
+  const text = Option.isNone(params) ? (paramsJSON ?? null) : JSON.stringify({ ...params.value, timeoutMs: undefined })
+  return createHash("sha256")
+    .update(JSON.stringify([command, text]))
+    .digest("hex")
+}
+
 /** What the work's end means: a refusal may be tried again, anything else is what this key stands for from now on. */
 const outcomeOf = (exit: Exit.Exit<string, CommandError>, began: boolean): Outcome => {
   if (Exit.isSuccess(exit)) return { reply: { ok: true, payloadJSON: exit.value }, keep: true }
   const reason = exit.cause.reasons.find(Cause.isFailReason)
   return reason === undefined
     ? { reply: failed({ code: "INTERNAL", message: "the command crashed; the node's log has the cause" }), keep: true }
-    : { reply: failed(reason.error), keep: began && cutShort.has(reason.error.code) }
+    : { reply: failed(reason.error), keep: began && reason.error.code !== NOTHING_RUN }
 }
 
-/** The command may have changed things before it was ended. */
-const cutShort: ReadonlySet<CommandError["code"]> = new Set(["TIMEOUT", "CANCELLED"])
+/** The one code that promises it. Of any other, the command may have changed things before it failed. */
+const NOTHING_RUN: CommandError["code"] = "SYSTEM_RUN_DENIED"
 
 export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Commands, options: InvokesOptions = {}) {
   const memory = yield* InvokeMemory
@@ -138,18 +152,18 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
     )
   })
 
-  const replyTo = (request: NodeInvokeRequest): Effect.Effect<Reply> => {
+  /** `full`: nothing more is begun. */
+  const replyTo = (request: NodeInvokeRequest, full: boolean): Effect.Effect<Reply> => {
     const key = request.idempotencyKey
-    if (key === null || key === undefined) return Effect.map(work(request), ({ reply }) => reply)
-    const digest = createHash("sha256")
-      .update(JSON.stringify([request.command, request.paramsJSON ?? null]))
-      .digest("hex")
-    const { askedAgoMs } = request
-    const known =
-      askedAgoMs === null || askedAgoMs === undefined
-        ? memory.recall(key, digest)
-        : memory.resume(key, digest, askedAgoMs, work(request))
     const isRecall = request.recall === true
+    if (full && !isRecall) return Effect.succeed(busy)
+    if (key === null || key === undefined) {
+      return isRecall ? Effect.succeed(notRemembered) : Effect.map(work(request), ({ reply }) => reply)
+    }
+    const digest = digestOf(request)
+    const { askedAgoMs } = request
+    const mayBegin = !full && askedAgoMs !== null && askedAgoMs !== undefined && askedAgoMs <= RESUMED_WITHIN_MS
+    const known = mayBegin ? memory.resume(key, digest, askedAgoMs, work(request)) : memory.recall(key, digest)
     const reply = isRecall
       ? Effect.map(known, (answer) => answer ?? notRemembered)
       : memory.once(key, digest, work(request))
@@ -191,13 +205,12 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
       return yield* Effect.logWarning("dropped an invoke that does not decode", request.cause)
     const { value } = request
     const full = (yield* FiberSet.size(fibers)) >= concurrency + queue
-    const refusal = value.recall === true ? notTold("it is busy") : busy
     const served = Effect.gen(function* () {
       const { command } = value
       const asked = yield* Clock.currentTimeMillis
       keys.set(value.id, keyOf(value))
       yield* onInvoke({ phase: "asked", command })
-      const reply = full ? refusal : yield* replyTo(value)
+      const reply = yield* replyTo(value, full)
       const durationMs = (yield* Clock.currentTimeMillis) - asked
       yield* onInvoke({ phase: "answered", command, ok: reply.ok, durationMs })
       yield* answer(value, reply)

@@ -91,12 +91,14 @@ export type AgentEvent = typeof AgentEvent.Type
  * What a node promises with this capability: asked with `recall`, it answers what became of the request that it was sent
  * under the same key, waits for one that still runs, and says `NOT_REMEMBERED` where it knows of none. Told with
  * `askedAgoMs` how long ago that was at most, it runs the command if it is certain not to have begun it: its memory survives its
- * own restarts, and it knows how far back it is whole. Whoever tells that must be sure that the first request was for this
+ * own restarts, and it knows how far back it is whole. It begins none that was asked for more than `RESUMED_WITHIN_MS`
+ * milliseconds ago: by then nobody may expect it any longer. Whoever tells that must be sure that the first request was for this
  * same node. A question that the node cannot answer has the code `NOT_REMEMBERED` too, so that any other error is what became of
  * the request. Ours, not OpenClaw's.
  */
 export const RECALL_CAP = "invoke.recall"
 export const NOT_REMEMBERED = "NOT_REMEMBERED"
+export const RESUMED_WITHIN_MS = 15 * 60_000
 
 export const NodeInvokeRequest = Schema.Struct({
   id: Schema.NonEmptyString,

@@ -183,7 +183,7 @@ describe("invokes", () => {
       const sent = results(yield* peer.until((all) => results(all).length >= 15))
       assert.include(JSON.stringify(sent[0]!.params), "the node is busy")
       // What became of a request is another matter than that nobody has time to ask.
-      yield* peer.ask("recall", "stuck", { idempotencyKey: "0", recall: true })
+      yield* peer.ask("recall", "stuck", { idempotencyKey: "19", recall: true, askedAgoMs: 1 })
       const [told] = results(yield* peer.until((all) => results(all).length === 16)).slice(-1)
       assert.deepInclude(told!.params["error"] as object, { code: "NOT_REMEMBERED" })
     }).pipe(Effect.provide(live()))

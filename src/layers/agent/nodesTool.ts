@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { NodeId } from "../../domain/Ids.ts"
-import { NOT_REMEMBERED, RECALL_CAP } from "../../protocol/EventTable.ts"
+import { NOT_REMEMBERED, RECALL_CAP, RESUMED_WITHIN_MS } from "../../protocol/EventTable.ts"
 import type { NodeRow } from "../../protocol/methods/nodes.ts"
 import type { Config } from "../../services/Config.ts"
 import type { InvokeError, NodeRegistry } from "../../services/NodeRegistry.ts"
@@ -20,8 +20,6 @@ const RUN = "system.run"
 const RUN_GRACE_MS = 5000
 /** Added to what a clock says that may have been put right meanwhile. */
 const CLOCK_SLACK_MS = 5_000
-/** Nodes remember for 24 hours; the last of them is for clocks that disagree. */
-const RESUMED_WITHIN_MS = 23 * 3_600_000
 const MAX_INVOKE_MS = 600_000
 
 const nameOf = (node: NodeRow): string => node.displayName ?? node.nodeId
@@ -69,8 +67,8 @@ const recalled = (node: NodeRow, error: InvokeError): ToolFailed => {
 }
 
 /**
- * How long ago a call of this turn was made at most, so that its node may begin it. Not told when that is nearly as long as a
- * node remembers, or when the clock was set back before the turn.
+ * How long ago a call of this turn was made at most, so that its node may begin it. Not told when that is so long that
+ * a node begins nothing, or when the clock was set back before the turn.
  */
 const askedAgo = (receivedAt: number, now: number) => {
   const askedAgoMs = Math.ceil(now - receivedAt) + CLOCK_SLACK_MS
