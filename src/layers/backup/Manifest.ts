@@ -38,4 +38,7 @@ export type Manifest = typeof Manifest.Type
 
 const ManifestJson = Schema.fromJsonString(Manifest)
 export const decode = Schema.decodeUnknownEffect(ManifestJson)
-export const encode = (manifest: Manifest): string => `${JSON.stringify(manifest, null, 2)}\n`
+export const encode = (manifest: Manifest): string => `${JSON.stringify(manifest)}\n`
+
+/** Bytes that a manifest has at most: it is read before anything of an archive is believed. */
+export const MANIFEST_MOST = 1_000_000

@@ -11,7 +11,7 @@ import { StateDir } from "../../services/StateDir.ts"
 import { problemsOf } from "../storage/databaseFile.ts"
 import { DATABASE } from "../storage/Storage.ts"
 import { attempt, attemptPromise, failed, sha256, type Source, write } from "./archive.ts"
-import { CONFIG, encode, type Manifest, STATE } from "./Manifest.ts"
+import { CONFIG, encode, type Manifest, MANIFEST_MOST, STATE } from "./Manifest.ts"
 
 /** Logs, locks, half-written files, SQLite's companions (their content is in the copy), and what restoring puts aside. */
 const passedOver =
@@ -165,12 +165,18 @@ export const create = Effect.fn("Backup.create")(function* (options: CreateOptio
     skipped: found.skipped
   }
   const text = Buffer.from(encode(manifest))
+  if (text.length > MANIFEST_MOST) {
+    return yield* failed(
+      `${root} has ${files.length} files, more than a backup can list.\nFix: move what is not openclaw's out of it.`
+    )
+  }
   const manifestFile = NodePath.join(folder, "manifest.json")
   yield* attempt(`writing ${manifestFile} failed`, () => Fs.writeFileSync(manifestFile, text, { mode: 0o600 }))
   const name = NodePath.basename(archive).replace(/(?:\.tar)?\.(?:tgz|gz)$/, "")
   const all = [{ name: "manifest.json", file: manifestFile, size: text.length }, ...sources]
   yield* write(
     archive,
+    NodePath.join(folder, "archive"),
     all.map((source) => ({ ...source, name: `${name}/${source.name}` })),
     Math.floor(DateTime.toEpochMillis(now) / 1_000)
   )

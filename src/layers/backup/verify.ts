@@ -9,16 +9,10 @@ import * as Effect from "effect/Effect"
 import { problemsOf } from "../storage/databaseFile.ts"
 import * as Migrations from "../storage/Migrations.ts"
 import { DATABASE } from "../storage/Storage.ts"
-import { attempt, type BackupFailed, failed, unpack } from "./archive.ts"
+import { attempt, type BackupFailed, failed } from "./archive.ts"
 import { schemaOf } from "./create.ts"
-import { decode, type Manifest, STATE } from "./Manifest.ts"
-
-/** A backup that was found whole, unpacked. */
-export interface Opened {
-  readonly manifest: Manifest
-  /** The archive's root folder, as it was unpacked. */
-  readonly root: string
-}
+import { STATE } from "./Manifest.ts"
+import { unpack, type Unpacked } from "./unpack.ts"
 
 const checkDatabase = (archive: string, path: string, file: string) =>
   Effect.acquireUseRelease(
@@ -36,37 +30,22 @@ const checkDatabase = (archive: string, path: string, file: string) =>
 export const open = Effect.fnUntraced(function* (
   archive: string,
   folder: string
-): Effect.fn.Return<Opened, BackupFailed> {
+): Effect.fn.Return<Unpacked, BackupFailed> {
   const unpacked = yield* unpack(archive, folder)
-  const name = unpacked[0]?.name.split("/", 1)[0] ?? ""
-  const byPath = new Map(unpacked.map((entry) => [entry.name, entry]))
-  const first = byPath.get(`${name}/manifest.json`)
-  if (first === undefined) return yield* failed(`${archive} is no backup of openclaw's: it has no manifest.`)
-  const text = yield* attempt(`reading the manifest of ${archive} failed`, () => Fs.readFileSync(first.file, "utf8"))
-  const manifest = yield* Effect.mapError(decode(text), () =>
-    failed(`${archive} is no backup that this version knows: its manifest is of another form.`)
-  )
-  for (const { kind, path, sha256, size } of manifest.files) {
-    const entry = byPath.get(`${name}/${path}`)
-    if (entry === undefined) return yield* failed(`${archive} is not whole: ${path} is missing.`)
-    if (entry.size !== size || entry.sha256 !== sha256) {
-      return yield* failed(`${archive} is damaged: ${path} is not what was stored (its SHA-256 differs).`)
-    }
-    if (kind === "database") yield* checkDatabase(archive, path, entry.file)
+  const { manifest, place } = unpacked
+  for (const { kind, path } of manifest.files) {
+    if (kind === "database") yield* checkDatabase(archive, path, place(path))
   }
-  if (unpacked.length !== manifest.files.length + 1) {
-    return yield* failed(`${archive} was changed: it has files that its manifest does not name.`)
-  }
-  const database = byPath.get(`${name}/${STATE}/${DATABASE.join("/")}`)
-  if (database === undefined) return yield* failed(`${archive} has no state database.`)
-  const schema = yield* schemaOf(database.file)
+  const database = `${STATE}/${DATABASE.join("/")}`
+  if (!manifest.files.some(({ path }) => path === database)) return yield* failed(`${archive} has no state database.`)
+  const schema = yield* schemaOf(place(database))
   const known = yield* Migrations.latest
   if (schema !== manifest.databaseSchema || schema > known) {
     return yield* failed(
       `${archive} was made by a newer openclaw (schema ${schema}, this version knows ${known}).\nFix: update openclaw.`
     )
   }
-  return { manifest, root: NodePath.join(folder, name) }
+  return unpacked
 })
 
 /** Checks a backup and keeps nothing of it. */
