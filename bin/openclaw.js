@@ -1,6 +1,16 @@
 #!/usr/bin/env node
 // The door: checks Node's version before anything else is parsed, then runs the bundle. In a checkout it runs the sources
 // instead when one of them is newer than the bundle, so that what runs is always what is written.
+
+// SIGUSR2 asks a Gateway to restart with the configuration as it is now, and ends a process that does not listen for it. One
+// that is asked before it has read its configuration has nothing to do. Once it listens by itself this says nothing more.
+if (process.argv.includes("gateway")) {
+  process.on("SIGUSR2", () => {
+    if (process.listenerCount("SIGUSR2") > 1) return
+    process.stderr.write("SIGUSR2 changes nothing: this process has not begun to serve, or serves no more.\n")
+  })
+}
+
 const [major, minor] = process.versions.node.split(".").map(Number)
 if (major < 22 || (major === 22 && minor < 19)) {
   process.stderr.write(

@@ -4,18 +4,22 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { resolveTarget } from "../client/credentials.ts"
+import * as Result from "effect/Result"
+import { resolveTarget, type Target } from "../client/credentials.ts"
 import * as DeviceIdentity from "../client/DeviceIdentity.ts"
 import * as DeviceTokens from "../client/DeviceTokens.ts"
 import { GatewayClient } from "../client/GatewayClient.ts"
-import { isLoopback } from "../domain/Endpoint.ts"
+import { isLoopback, parse } from "../domain/Endpoint.ts"
 import { VERSION } from "../domain/Version.ts"
 import { Redactor } from "../layers/logging/Redactor.ts"
+import { LOCK_FILE } from "../layers/StateDir.ts"
 import { GatewayError } from "../protocol/GatewayError.ts"
 import type { OperatorScope } from "../protocol/Role.ts"
 import { Config } from "../services/Config.ts"
+import { StateDir } from "../services/StateDir.ts"
 import { Environment } from "./Environment.ts"
 import { Password, Token, Url } from "./globals.ts"
 import { waiting } from "./progress.ts"
@@ -41,11 +45,42 @@ export const target = Effect.gen(function* () {
   return found
 })
 
+/** What the configuration may say differently by now of a Gateway on this machine that goes on with what it said. */
+const FROM_FILE = "gateway.port"
+
+/** How messages name the address that it listens on. */
+const OWNER = "the running Gateway"
+
+/** The Gateway process that owns the state directory, where one does. Makes nothing that is not there. */
+const owner = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const { root } = yield* State.plan
+  if (!(yield* fs.exists(`${root}/${LOCK_FILE}`))) return Option.none()
+  return yield* Effect.flatMap(StateDir, (state) => state.owner).pipe(Effect.provide(State.stateDir))
+}).pipe(Effect.orElseSucceed(() => Option.none()))
+
+/** Of the Gateway that `target` means: whether it is this machine's own, and who runs it. */
+export const ownerOf = (found: Target) =>
+  found.source === FROM_FILE || found.source === OWNER ? owner : Effect.succeedNone
+
+/**
+ * The same, but where no address was given outright the Gateway that owns the state directory is meant, at the address that it
+ * listens on, whatever the configuration says of the next one.
+ */
+export const runningTarget = Effect.gen(function* () {
+  const found = yield* target
+  const url = Option.getOrUndefined(yield* ownerOf(found))?.url
+  const endpoint = url === undefined ? undefined : Result.getOrUndefined(parse(url, OWNER))
+  return endpoint === undefined || endpoint === found.endpoint ? found : { ...found, endpoint, source: OWNER }
+})
+
 export interface OpenOptions {
   /** The least that the command's methods need. */
   readonly scopes: ReadonlyArray<OperatorScope>
   readonly mode?: "cli" | "probe"
   readonly timeoutMs: number
+  /** The Gateway that runs is meant, also where the configuration says another address by now. */
+  readonly running?: boolean
 }
 
 /**
@@ -53,7 +88,7 @@ export interface OpenOptions {
  * CLI proves the device identity of its state directory, and keeps the token that the Gateway issues for it.
  */
 export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
-  const to = yield* target
+  const to = yield* options.running === true ? runningTarget : target
   const started = yield* Clock.currentTimeMillis
   const proof = isLoopback(to.endpoint)
     ? undefined

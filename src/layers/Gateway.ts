@@ -6,6 +6,7 @@
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -14,11 +15,17 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import { VERSION } from "../domain/Version.ts"
 import type { AgentRunner } from "../services/AgentRunner.ts"
 import type { ChannelAccess, ChannelRouter, Channels } from "../services/ChannelRouter.ts"
-import { Config, ConfigInvalid, type ConfigUnreadable, type SettingInvalid } from "../services/Config.ts"
+import type { Config, ConfigInvalid, ConfigUnreadable, SettingInvalid } from "../services/Config.ts"
 import type { DeadLetters } from "../services/DeadLetters.ts"
 import type { DeviceRegistry } from "../services/DeviceRegistry.ts"
 import type { EventBus } from "../services/EventBus.ts"
-import { type BindAddressMissing, Gateway, type GatewayStartError, type Restart } from "../services/Gateway.ts"
+import {
+  type BindAddressMissing,
+  Gateway,
+  type GatewayStartError,
+  type Restart,
+  RestartRefused
+} from "../services/Gateway.ts"
 import type { Models } from "../services/Models.ts"
 import type { NodeRegistry, RegistryStorageFailed } from "../services/NodeRegistry.ts"
 import type { Sessions } from "../services/Sessions.ts"
@@ -31,20 +38,14 @@ import * as ChannelRouterLayer from "./channels/ChannelRouter.ts"
 import * as ChannelsLayer from "./channels/Channels.ts"
 import * as OutboundFilesLayer from "./channels/OutboundFiles.ts"
 import * as ConfigLayer from "./config/Config.ts"
-import {
-  gatewayCredential,
-  type GatewayCredential,
-  type GatewayFlags,
-  keepGenerated,
-  resolvePort,
-  settingError
-} from "./config/gatewayAuth.ts"
+import { keepGenerated } from "./config/gatewayAuth.ts"
 import * as DeadLettersLayer from "./deadLetters/DeadLetters.ts"
 import * as DeviceRegistryLayer from "./devices/DeviceRegistry.ts"
 import * as EventBusLayer from "./EventBus.ts"
 import * as GatewayIdentityLayer from "./GatewayIdentity.ts"
-import { type Bind, reachedBy, resolveHost } from "./gateway/bind.ts"
 import * as GatewayServer from "./gateway/GatewayServer.ts"
+import { checkBind, probe } from "./gateway/listening.ts"
+import { type GatewaySettings, settings } from "./gateway/settings.ts"
 import * as ModelsLayer from "./models/Models.ts"
 import * as NodeRegistryLayer from "./nodes/NodeRegistry.ts"
 import * as SessionMaintenance from "./sessions/Maintenance.ts"
@@ -76,12 +77,10 @@ export type GatewayServices =
   | Supervisor
   | Turns
 
-export interface GatewayLayerOptions {
-  /** Goes before the environment and the file. */
-  readonly flags?: GatewayFlags & { readonly bind?: Bind | undefined }
-  /** `OPENCLAW_GATEWAY_*` is looked at, and what the file names as `${NAME}`. */
-  readonly env?: Readonly<Record<string, string | undefined>>
+export interface GatewayLayerOptions extends GatewaySettings {
   readonly limits?: Partial<GatewayServer.GatewayLimits>
+  /** Milliseconds for which a port that somebody else has is tried again, as at a restart. None when left out. */
+  readonly portPatienceMs?: number
   /** How the app restarts this Gateway when somebody asks for it; without it nobody can. */
   readonly restart?: Restart
   /** How often a turn is tried, how long it is remembered. */
@@ -92,41 +91,43 @@ export interface GatewayLayerOptions {
   readonly models?: Layer.Layer<Models, never, Config | HttpClient.HttpClient>
 }
 
-const serverAuth = (credential: GatewayCredential, file: string) =>
-  credential.mode === "trusted-proxy"
-    ? Effect.fail(
-        new ConfigInvalid({
-          file,
-          problems: [{ path: "gateway.auth.mode", value: '"trusted-proxy"', expected: '"token", "password" or "none"' }]
-        })
-      )
-    : Effect.succeed(credential)
-
 const server = (options: GatewayLayerOptions) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const config = yield* Config
       const state = yield* StateDir
-      const { gateway } = yield* config.get
-      const sources = { flags: options.flags ?? {}, env: options.env ?? {} }
-      const auth = yield* serverAuth(yield* gatewayCredential(sources), config.file)
-      const port = yield* Effect.mapError(
-        Effect.fromResult(resolvePort({ ...sources, config: yield* config.get })),
-        (problem) => settingError(config.file, problem)
-      )
-      const host = yield* resolveHost(options.flags?.bind ?? gateway?.bind ?? "loopback", gateway?.customBindHost)
+      const found = yield* settings(options)
       return GatewayServer.layer({
-        host,
-        port,
-        auth,
+        ...found,
         version: VERSION,
-        configPath: config.file,
         stateDir: state.root,
-        ...reachedBy(gateway),
+        ...(options.portPatienceMs === undefined ? undefined : { portPatienceMs: options.portPatienceMs }),
         ...(options.limits === undefined ? undefined : { limits: options.limits }),
         ...(options.restart === undefined ? undefined : { restart: options.restart })
-      }).pipe(Layer.tap(() => keepGenerated(auth)))
+      }).pipe(
+        Layer.tap(() => keepGenerated(found.auth)),
+        Layer.tap((context) => state.announce(Context.get(context, Gateway).url))
+      )
     })
+  )
+
+/**
+ * Finds out while a Gateway runs whether one with the configuration as it is now would come up in its place: the settings are
+ * right, and what they say to listen on can be had.
+ */
+export const checkRestart = (
+  options: GatewayNodeOptions,
+  running: Pick<Gateway["Service"], "host" | "port">
+): Effect.Effect<void, RestartRefused> =>
+  settings(options).pipe(
+    Effect.tap(checkBind),
+    Effect.flatMap((next) => probe(next.port === 0 ? { ...next, port: running.port } : next, running)),
+    Effect.provide(configOf(options)),
+    Effect.scoped,
+    Effect.provide(NodeServices.layer),
+    Effect.mapError(
+      ({ message }) =>
+        new RestartRefused({ message: `the Gateway is not restarted, because it would not come up: ${message}` })
+    )
   )
 
 /** Why a Gateway did not come up. Each says what to do. */
@@ -185,6 +186,9 @@ export interface GatewayNodeOptions extends GatewayLayerOptions {
   readonly configFile?: string
 }
 
+const configOf = ({ configFile, env, stateDir }: GatewayNodeOptions) =>
+  ConfigLayer.layer({ file: configFile ?? `${stateDir}/openclaw.json`, env: env ?? {} })
+
 /** The same on a Node process, with its file system, HTTP client and SQLite. Owns the state directory. */
 export const layerNode = (
   options: GatewayNodeOptions
@@ -195,10 +199,7 @@ export const layerNode = (
   const storage = Storage.layerStateDir.pipe(
     Layer.provide(Layer.effectDiscard(Effect.flatMap(StateDir, (state) => state.own)))
   )
-  const files = Layer.mergeAll(
-    StateDirLayer.layer({ root: options.stateDir }),
-    ConfigLayer.layer({ file: options.configFile ?? `${options.stateDir}/openclaw.json`, env: options.env ?? {} })
-  )
+  const files = Layer.mergeAll(StateDirLayer.layer({ root: options.stateDir }), configOf(options))
   return layer(options).pipe(
     Layer.provide(storage),
     Layer.provideMerge(files),

@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { StateDir, StateDirUnusable } from "../services/StateDir.ts"
-import { acquireLock } from "./state-dir/lock.ts"
+import { acquireLock, holderOf } from "./state-dir/lock.ts"
 import {
   readPrivateFile,
   replacePrivateFile,
@@ -73,11 +73,24 @@ export const layer = (options: {
         yield* replacePrivateFile(fs, file, content)
       })
 
+      const lock = { fs, identify, stateDir: root, file: path.join(root, LOCK_FILE) }
+      let held: Effect.Success<ReturnType<typeof acquireLock>> | undefined
+
       const own = Effect.acquireRelease(
-        acquireLock({ fs, identify, stateDir: root, file: path.join(root, LOCK_FILE) }),
-        ({ release }) => release
+        Effect.tap(acquireLock(lock), (acquired) => Effect.sync(() => (held = acquired))),
+        ({ release }) =>
+          Effect.suspend(() => {
+            held = undefined
+            return release
+          })
       ).pipe(Effect.asVoid, Effect.withSpan("StateDir.own"))
 
-      return { root, path: (...segments) => path.join(root, ...segments), read, write, own }
+      const announce = Effect.fn("StateDir.announce")(function* (url: string) {
+        if (held !== undefined) yield* held.announce(url)
+      })
+
+      const owner = Effect.withSpan(holderOf(lock), "StateDir.owner")
+
+      return { root, path: (...segments) => path.join(root, ...segments), read, write, own, announce, owner }
     })
   )

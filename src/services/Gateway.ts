@@ -64,7 +64,7 @@ export class RestartRefused extends Schema.TaggedError<RestartRefused>()("Restar
 /** Who asks for a restart, and what turns get. */
 export interface RestartRequest {
   readonly reason: string
-  /** Milliseconds for running turns; the Gateway's own limit when left out. */
+  /** Milliseconds for which a moment without a running turn is waited for first. Without them nothing is waited for. */
   readonly waitMs?: number | undefined
 }
 

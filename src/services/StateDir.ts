@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 
@@ -24,6 +25,13 @@ export class StateDirUnusable extends Schema.TaggedError<StateDirUnusable>()("St
   message: Schema.String
 }) {}
 
+/** A Gateway that runs. */
+export interface Owner {
+  readonly pid: number
+  /** Where it can be reached from this machine, once it listens. */
+  readonly url?: string | undefined
+}
+
 export class StateDir extends Context.Service<
   StateDir,
   {
@@ -40,5 +48,12 @@ export class StateDir extends Context.Service<
      * also when its pid was given to another program since.
      */
     readonly own: Effect.Effect<void, GatewayAlreadyRunning | StateDirUnusable, Scope.Scope>
+    /**
+     * Says in the owner's record where the owner can be reached, so that programs on this machine find it whatever the
+     * configuration says by then. Nothing happens when this is not the owner; a record that cannot be written is logged.
+     */
+    readonly announce: (url: string) => Effect.Effect<void>
+    /** Who owns the directory: a process that is alive. */
+    readonly owner: Effect.Effect<Option.Option<Owner>, StateDirUnusable>
   }
 >()("openclaw/services/StateDir") {}

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
 import { NodeId, RunId } from "../../src/domain/Ids.ts"
@@ -213,7 +214,9 @@ export const memoryStateDir = Layer.sync(StateDir, () => {
     path: (...segments) => ["/nowhere", ...segments].join("/"),
     read: (name) => Effect.sync(() => files.get(name)),
     write: (name, content) => Effect.sync(() => void files.set(name, content)),
-    own: Effect.void
+    own: Effect.void,
+    announce: () => Effect.void,
+    owner: Effect.succeed(Option.none())
   })
 })
 

@@ -3,6 +3,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
@@ -24,7 +25,9 @@ const stateDir = Layer.effect(
       path: (...segments) => ["/state", ...segments].join("/"),
       read: (name) => Effect.sync(() => files.get(name)),
       write: (name, content) => Effect.sync(() => void files.set(name, content)),
-      own: Effect.void
+      own: Effect.void,
+      announce: () => Effect.void,
+      owner: Effect.succeed(Option.none())
     })
   )
 )

@@ -41,7 +41,10 @@ const status = Command.make(
 const restart = Command.make(
   "restart",
   {
-    wait: flags.text("wait", "How long running turns may take to their next stored step, such as 30s (default 5s)"),
+    wait: flags.text(
+      "wait",
+      "How long to wait first for a moment without a running turn, such as 30s; others go on meanwhile"
+    ),
     timeout: flags.timeout(30_000)
   },
   lazily(() => import("./gateway/restart.ts"))

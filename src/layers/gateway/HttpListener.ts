@@ -1,7 +1,7 @@
 /**
  * The one HTTP server: health probes, and the upgrade to a WebSocket after `Host`, `Origin` and the caps were checked.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { hostname } from "node:os"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
 import { MAX_PREAUTH_PAYLOAD } from "../../protocol/Frame.ts"
-import { BindRefused, type GatewayStartError, ListenFailed, PortInUse } from "../../services/Gateway.ts"
+import type { GatewayStartError } from "../../services/Gateway.ts"
 import { StorageHealth } from "../../services/StorageHealth.ts"
 import {
   type HostPolicy,
@@ -22,6 +22,7 @@ import {
 } from "./Addresses.ts"
 import * as Caps from "./Caps.ts"
 import type { SocketPeer } from "./handshake/handshake.ts"
+import { bind, checkBind } from "./listening.ts"
 import { type GatewayOptions, limitsOf } from "./options.ts"
 
 /** Milliseconds and bytes that a peer has for its request line and headers. */
@@ -85,35 +86,6 @@ const policyOf = (options: GatewayOptions): HostPolicy => {
     origins: options.allowedOrigins ?? []
   }
 }
-
-const checkBind = (options: GatewayOptions): Effect.Effect<void, BindRefused> => {
-  const { auth, host } = options
-  const refuse = (reason: BindRefused["reason"]) => Effect.fail(new BindRefused({ host, reason }))
-  const local = isLoopbackBind(host)
-  const anyOrigin = options.allowedOrigins?.includes("*") === true
-  if (auth.mode === "none" && !local) return refuse("no-auth")
-  if (auth.mode === "none" && anyOrigin) return refuse("any-page")
-  return anyOrigin && !local ? refuse("any-origin") : Effect.void
-}
-
-const bind = (server: Server, options: GatewayOptions): Effect.Effect<number, GatewayStartError> =>
-  Effect.callback((resume) => {
-    const { host, port } = options
-    const onError = (error: NodeJS.ErrnoException) =>
-      resume(
-        Effect.fail(
-          error.code === "EADDRINUSE"
-            ? new PortInUse({ host, port })
-            : new ListenFailed({ host, port, code: error.code ?? "unknown" })
-        )
-      )
-    server.once("error", onError)
-    server.listen({ host, port }, () => {
-      server.off("error", onError)
-      const address = server.address()
-      resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : port))
-    })
-  })
 
 /** Listens until the scope closes. `accept` receives every socket that may begin the handshake. */
 export const listen = Effect.fn("HttpListener.listen")(function* (

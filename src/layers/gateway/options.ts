@@ -55,6 +55,8 @@ export interface GatewayOptions {
   readonly host: string
   /** 0 takes any free port. */
   readonly port: number
+  /** Milliseconds for which a port that somebody else has is tried again. None when left out. */
+  readonly portPatienceMs?: number
   /** Version of this program, for `hello-ok` and presence. */
   readonly version: string
   readonly auth: GatewayAuth

@@ -2,7 +2,7 @@
  * The lock file of a state directory.
  *
  * A lock appears complete or not at all (a synced copy is hard-linked to its name, which fails when the name is taken), and
- * says who holds it: pid, that process's start time, and a nonce of its own. A lock whose holder is gone is replaced by
+ * says who holds it: pid, that process's start time, a nonce of its own, and later where it listens. A lock whose holder is gone is replaced by
  * whoever first takes a second lock named after the dead one's nonce, so of many starters exactly one takes over; if that one
  * dies half-way, its second lock is itself a dead lock and is taken over the same way.
  */
@@ -14,7 +14,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { GatewayAlreadyRunning, StateDirUnusable } from "../../services/StateDir.ts"
-import { readPrivateFile, unusable, withSyncedCopy } from "./privateFiles.ts"
+import { readPrivateFile, replacePrivateFile, unusable, withSyncedCopy } from "./privateFiles.ts"
 import type { Identify } from "./processIdentity.ts"
 import { UNKNOWN } from "./processIdentity.ts"
 
@@ -22,7 +22,9 @@ const Holder = Schema.Struct({
   pid: Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(1))),
   /** The holder's start time as `Identify` gives it. */
   started: Schema.String,
-  nonce: Schema.String.pipe(Schema.check(Schema.isPattern(/^[0-9a-f]{32}$/)))
+  nonce: Schema.String.pipe(Schema.check(Schema.isPattern(/^[0-9a-f]{32}$/))),
+  /** Where the holder can be reached; not there before it listens. */
+  url: Schema.optional(Schema.String)
 })
 type Holder = typeof Holder.Type
 const HolderJson = Schema.fromJsonString(Holder)
@@ -39,6 +41,20 @@ export interface LockOptions {
   /** Absolute path of the lock file. */
   readonly file: string
 }
+
+const isRunning = (identify: Identify, holder: Holder) =>
+  Effect.map(identify(holder.pid), (found) =>
+    Option.exists(found, (identity) => [holder.started, UNKNOWN].includes(identity) || holder.started === UNKNOWN)
+  )
+
+/** Who holds the lock: a process that is alive. */
+export const holderOf = Effect.fnUntraced(function* (options: Omit<LockOptions, "stateDir">) {
+  const text = yield* readPrivateFile(options.fs, options.file)
+  const holder = text === undefined ? Option.none<Holder>() : decodeHolder(text)
+  return Option.isSome(holder) && (yield* isRunning(options.identify, holder.value))
+    ? Option.some({ pid: holder.value.pid, url: holder.value.url })
+    : Option.none()
+})
 
 export const acquireLock = Effect.fnUntraced(function* (options: LockOptions) {
   const { fs } = options
@@ -59,10 +75,7 @@ export const acquireLock = Effect.fnUntraced(function* (options: LockOptions) {
     })
   })
 
-  const isAlive = (holder: Holder) =>
-    Effect.map(options.identify(holder.pid), (found) =>
-      Option.exists(found, (identity) => [holder.started, UNKNOWN].includes(identity) || holder.started === UNKNOWN)
-    )
+  const isAlive = (holder: Holder) => isRunning(options.identify, holder)
 
   const release = (file: string) =>
     read(file).pipe(
@@ -119,7 +132,18 @@ export const acquireLock = Effect.fnUntraced(function* (options: LockOptions) {
 
   yield* claim(options.file)
   yield* sweep(options)
-  return { release: release(options.file) }
+  /** While we are alive nobody else replaces the file, so it may be replaced whole. */
+  const announce = (url: string) =>
+    read(options.file).pipe(
+      Effect.flatMap((found) =>
+        found?.nonce === nonce
+          ? replacePrivateFile(fs, options.file, encodeHolder({ pid: Process.pid, started, nonce, url }))
+          : Effect.void
+      ),
+      Effect.catch((error) => Effect.logWarning(`${options.file} does not say where this listens: ${error.message}`))
+    )
+
+  return { announce, release: release(options.file) }
 })
 
 /** `.<name>.<pid>.<random>.tmp`, as `withSyncedCopy` names its copies. */

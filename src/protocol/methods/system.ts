@@ -156,7 +156,10 @@ export const SystemMethods = RpcGroup.make(
       reason: Schema.optional(Name),
       restartIntent: Schema.optional(
         Schema.Struct({
-          /** Milliseconds that running turns have to come to a place where all that they have done is stored. */
+          /**
+           * Milliseconds for which a moment without a running turn is waited for, while all goes on. After them running turns
+           * have the Gateway's own limit, or these milliseconds if they are fewer, to come to where they can resume.
+           */
           waitMs: Schema.optional(Schema.Natural)
         })
       )

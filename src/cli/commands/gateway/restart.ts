@@ -2,13 +2,28 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import { amountOf, DURATIONS } from "../../../layers/sessions/amount.ts"
+import { GatewayError } from "../../../protocol/GatewayError.ts"
+import { RestartRefused } from "../../../services/Gateway.ts"
 import { CommandFailed, describe } from "../../errors.ts"
-import { ask, open } from "../../gateway.ts"
+import { ask, open, ownerOf, runningTarget } from "../../gateway.ts"
 import { fields, print } from "../../output.ts"
 import { waiting } from "../../progress.ts"
 
 const SCOPES = ["operator.admin"] as const
+
+/**
+ * Milliseconds for one try to reach the next Gateway. Another program may have its port for a moment, and one that takes a
+ * connection and says nothing shall not use up the whole time.
+ */
+const tryMs = 2_000
+
+const isRefusal = (error: unknown): error is GatewayError =>
+  error instanceof GatewayError &&
+  Predicate.hasProperty(error.details, "code") &&
+  error.details.code === "RESTART_REFUSED"
 
 const waitMsOf = Effect.fnUntraced(function* (wait: string | undefined) {
   if (wait === undefined) return undefined
@@ -16,6 +31,19 @@ const waitMsOf = Effect.fnUntraced(function* (wait: string | undefined) {
   if (amount !== undefined) return Math.round(amount)
   return yield* new CommandFailed({
     message: `--wait ${wait} is no duration.\nFix: write milliseconds, or an amount with a unit such as 30s or 5m.`
+  })
+})
+
+/** Whether it still tries or has ended is told where it is this machine's own. */
+const notBack = Effect.fnUntraced(function* (patienceMs: number, last: string) {
+  const to = yield* runningTarget
+  const pid = Option.getOrUndefined(yield* ownerOf(to))?.pid
+  const fix =
+    pid === undefined
+      ? "look at what it printed last, and start it again with `openclaw gateway run` unless it still runs."
+      : `look at what pid ${pid} printed last; it still runs and may come back.`
+  return new CommandFailed({
+    message: `the Gateway did not come back within ${Duration.format(Duration.millis(patienceMs))}: ${last}\nFix: ${fix}`
   })
 })
 
@@ -27,18 +55,20 @@ export const run = Effect.fn("cli.gateway.restart")(function* (flags: {
   const waitMs = yield* waitMsOf(flags.wait)
   const started = yield* Clock.currentTimeMillis
   const before = yield* ask(
-    { scopes: SCOPES, timeoutMs: flags.timeout, waitingFor: "Asking the Gateway to restart" },
+    { scopes: SCOPES, timeoutMs: flags.timeout, running: true, waitingFor: "Asking the Gateway to restart" },
     (client) =>
       client.call["gateway.restart.request"]({
         reason: "openclaw gateway restart",
         ...(waitMs === undefined ? undefined : { restartIntent: { waitMs } })
       })
-  )
+  ).pipe(Effect.catchIf(isRefusal, ({ message }) => Effect.fail(new RestartRefused({ message }))))
   const look = Effect.scoped(
-    Effect.flatMap(open({ scopes: SCOPES, timeoutMs: flags.timeout }), ({ client, target }) =>
-      client.hello.server.bootId === before.bootId
-        ? Effect.fail(new CommandFailed({ message: "the Gateway that was asked still answers" }))
-        : Effect.succeed({ hello: client.hello, endpoint: target.endpoint })
+    Effect.flatMap(
+      open({ scopes: SCOPES, timeoutMs: Math.min(tryMs, flags.timeout), running: true }),
+      ({ client, target }) =>
+        client.hello.server.bootId === before.bootId
+          ? Effect.fail(new CommandFailed({ message: "the Gateway that was asked still answers" }))
+          : Effect.succeed({ hello: client.hello, endpoint: target.endpoint })
     )
   )
   let last = "nothing answered"
@@ -48,12 +78,7 @@ export const run = Effect.fn("cli.gateway.restart")(function* (flags: {
     Effect.retry(Schedule.spaced("50 millis")),
     Effect.timeoutOrElse({
       duration: patience,
-      orElse: () =>
-        Effect.fail(
-          new CommandFailed({
-            message: `the Gateway did not come back within ${Duration.format(Duration.millis(patience))}: ${last}\nFix: look at what it printed last, and start it again with \`openclaw gateway run\`.`
-          })
-        )
+      orElse: () => Effect.flatMap(notBack(patience, last), Effect.fail)
     }),
     waiting("Waiting for the Gateway to come back")
   )

@@ -1,24 +1,31 @@
 import * as Console from "effect/Console"
-import type { NodeServices } from "@effect/platform-node/NodeServices"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import { VERSION } from "../../../domain/Version.ts"
-import { Gateway, type GatewayNodeOptions, layerNode } from "../../../layers/Gateway.ts"
-import * as ConfigLayer from "../../../layers/config/Config.ts"
+import { checkRestart, Gateway, type GatewayNodeOptions, layerNode } from "../../../layers/Gateway.ts"
+import { defaultLimits } from "../../../layers/gateway/options.ts"
 import * as Logging from "../../../layers/Logging.ts"
-import { Config } from "../../../services/Config.ts"
 import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
-import { type Restart, RestartRefused, type RestartRequest } from "../../../services/Gateway.ts"
+import type { Restart, RestartRequest } from "../../../services/Gateway.ts"
+import { Turns } from "../../../services/Turns.ts"
 import { Json } from "../../globals.ts"
 import { endsByStopping } from "../../lifetime.ts"
 import * as Log from "../../logger.ts"
 
 /** Milliseconds from the answer to a request for a restart to its beginning. */
 const answerMs = 50
+
+/** Milliseconds between two looks whether a turn runs. */
+const quietMs = 50
+
+/** Milliseconds for which a restart waits for its port. A first start does not: there it is somebody else's. */
+const portPatienceMs = 10_000
 
 interface ServeOptions {
   readonly gateway: GatewayNodeOptions
@@ -35,17 +42,6 @@ const log = (options: ServeOptions) =>
       const file = path.join(options.gateway.stateDir, ...Logging.LOG_FILE)
       return Log.layerService({ file, level, style, consoleLevel: options.verbose ? "debug" : consoleLevel })
     })
-  )
-
-/** A configuration that would not come up is found out while the Gateway still runs. */
-const checkConfig = ({ configFile, env, stateDir }: GatewayNodeOptions) =>
-  Effect.flatMap(Config, (config) => config.get).pipe(
-    Effect.provide(ConfigLayer.layer({ file: configFile ?? `${stateDir}/openclaw.json`, env: env ?? {} })),
-    Effect.scoped,
-    Effect.mapError(
-      (error) =>
-        new RestartRefused({ message: `the Gateway is not restarted, because it would not come up: ${error.message}` })
-    )
   )
 
 /** SIGUSR2 asks for a restart, as it does of OpenClaw; while one goes on it changes nothing. */
@@ -70,27 +66,88 @@ const announce = Effect.fnUntraced(function* ({ host, port, url }: Gateway["Serv
   )
 })
 
-/** One Gateway, until somebody asks for the next; then it is drained and closed, and the port it had is returned. */
-const serveOnce = Effect.fnUntraced(function* (
+/** One round of `serve`: who asked for the next one, and the Gateway once it listens. */
+interface Round {
+  readonly asked: Deferred.Deferred<RestartRequest>
+  readonly running: Deferred.Deferred<Gateway["Service"]>
+}
+
+const makeRound: Effect.Effect<Round> = Effect.all({
+  asked: Deferred.make<RestartRequest>(),
+  running: Deferred.make<Gateway["Service"]>()
+})
+
+/** Decides on a request for a restart. One that comes before the Gateway listens is kept until it does. */
+const decide = (options: ServeOptions, round: Round, request: RestartRequest) =>
+  Effect.flatMap(Deferred.await(round.running), (gateway) => checkRestart(options.gateway, gateway)).pipe(
+    Effect.andThen(Deferred.succeed(round.asked, request)),
+    Effect.asVoid
+  )
+
+/** Waits for a moment without a running turn, at most this long. Everything goes on meanwhile. */
+const quiet = (turns: Turns["Service"], waitMs: number) =>
+  turns.active.pipe(
+    Effect.repeat({ until: (active) => active === 0, schedule: Schedule.spaced(quietMs) }),
+    Effect.timeoutOption(waitMs)
+  )
+
+/** Waits until a restart is asked for and can be carried out; returns the milliseconds for the drain. */
+const untilAsked = Effect.fnUntraced(function* (
   options: ServeOptions,
-  port: number | undefined,
-  asked: Deferred.Deferred<RestartRequest>
+  { asked }: Round,
+  gateway: Gateway["Service"],
+  turns: Turns["Service"]
 ) {
-  const platform = yield* Effect.context<NodeServices>()
-  const restart: Restart = (request) =>
-    Effect.asVoid(Effect.andThen(checkConfig(options.gateway), Deferred.succeed(asked, request))).pipe(
-      Effect.provideContext(platform)
-    )
-  const flags = { ...options.gateway.flags, ...(port === undefined ? undefined : { port }) }
-  const gateway = Context.get(yield* Layer.build(layerNode({ ...options.gateway, flags, restart })), Gateway)
-  yield* announce(gateway)
   const { reason, waitMs } = yield* Deferred.await(asked)
-  yield* Effect.logInfo(`restarting: ${reason}`)
   // Whoever asked is to have the answer first.
   yield* Effect.sleep(answerMs)
-  yield* gateway.drain(waitMs)
-  return gateway.port
+  if (waitMs !== undefined && waitMs > 0) {
+    yield* Effect.logInfo(`restarting once no turn runs, within ${waitMs} ms: ${reason}`)
+    yield* quiet(turns, waitMs)
+    // Much may have changed in that time, and nothing is lost yet.
+    yield* checkRestart(options.gateway, gateway)
+  }
+  yield* Effect.logInfo(`restarting: ${reason}`)
+  return Math.min(waitMs ?? defaultLimits.drainMs, defaultLimits.drainMs)
+})
+
+/** One Gateway, until somebody asks for the next; then it is drained and closed, and the port it had is returned. */
+const serveOnce = Effect.fnUntraced(function* (options: ServeOptions, again: Again | undefined, rounds: Rounds) {
+  const first = rounds.current
+  const restart: Restart = (request) => Effect.suspend(() => decide(options, rounds.current, request))
+  const gatewayOptions = {
+    ...options.gateway,
+    flags: { ...options.gateway.flags, ...(again?.port === undefined ? undefined : { port: again.port }) },
+    // Somebody who waited for the port may have taken it for a moment.
+    ...(again === undefined ? undefined : { portPatienceMs }),
+    restart
+  }
+  const services = yield* Layer.build(layerNode(gatewayOptions))
+  const gateway = Context.get(services, Gateway)
+  const turns = Context.get(services, Turns)
+  yield* Deferred.succeed(first.running, gateway)
+  yield* announce(gateway)
+  while (true) {
+    const decided = yield* Effect.result(untilAsked(options, rounds.current, gateway, turns))
+    if (Result.isSuccess(decided)) {
+      yield* gateway.drain(decided.success)
+      return gateway.port
+    }
+    yield* Effect.logWarning(decided.failure.message)
+    rounds.current = yield* makeRound
+    yield* Deferred.succeed(rounds.current.running, gateway)
+  }
 }, Effect.scoped)
+
+/** The round that goes on. */
+interface Rounds {
+  current: Round
+}
+
+interface Again {
+  /** The port of the one before, where any free one was asked for. */
+  readonly port: number | undefined
+}
 
 /**
  * Runs a Gateway until it is stopped, and a new one in its place with the configuration as it is then whenever it is asked to
@@ -100,19 +157,18 @@ const serveOnce = Effect.fnUntraced(function* (
 export const serve = Effect.fn("cli.gateway.serve")(
   function* (options: ServeOptions) {
     yield* endsByStopping
-    let asked = yield* Deferred.make<RestartRequest>()
+    const rounds: Rounds = { current: yield* makeRound }
     yield* onSignal(
-      Effect.andThen(checkConfig(options.gateway), () => Deferred.succeed(asked, { reason: "SIGUSR2" })).pipe(
-        Effect.catch(({ message }) => Effect.logWarning(message)),
-        Effect.provideContext(yield* Effect.context<NodeServices>())
+      Effect.suspend(() => decide(options, rounds.current, { reason: "SIGUSR2" })).pipe(
+        Effect.catch(({ message }) => Effect.logWarning(message))
       )
     )
-    let port: number | undefined
+    let again: Again | undefined
     while (true) {
-      const last: number = yield* serveOnce(options, port, asked)
+      const port: number = yield* serveOnce(options, again, rounds)
       // A port of the configuration may be another one now.
-      port = options.gateway.flags?.port === 0 ? last : undefined
-      asked = yield* Deferred.make<RestartRequest>()
+      again = { port: options.gateway.flags?.port === 0 ? port : undefined }
+      rounds.current = yield* makeRound
     }
   },
   Effect.scoped,

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import { configuration } from "../../configuration.ts"
 import { Environment } from "../../Environment.ts"
 import { NotWell, tell } from "../../errors.ts"
-import { target } from "../../gateway.ts"
+import { runningTarget } from "../../gateway.ts"
 import { fields, print, tilde } from "../../output.ts"
 import { capabilityInWords, capabilityOf, probe } from "../../probe.ts"
 
@@ -17,11 +17,13 @@ export const run = Effect.fn("cli.gateway.status")(function* (flags: {
 }) {
   const { home } = yield* Environment
   const file = yield* configuration
-  const { endpoint, source } = yield* target
+  const { endpoint, source } = yield* runningTarget
   const bind = file.config.gateway?.bind ?? "loopback"
   const found = flags.noProbe
     ? undefined
-    : yield* probe({ scopes: PROBE_SCOPES, timeoutMs: flags.timeout }, (client) => client.call.status({}))
+    : yield* probe({ scopes: PROBE_SCOPES, timeoutMs: flags.timeout, running: true }, (client) =>
+        client.call.status({})
+      )
   const reached = found?.ok === true ? found : undefined
   const rpc =
     found === undefined

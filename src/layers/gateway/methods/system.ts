@@ -72,7 +72,7 @@ export const layer = (options: GatewayOptions) =>
         }
         const reason = params.reason ?? "gateway.restart.request"
         yield* Effect.mapError(options.restart({ reason, waitMs: params.restartIntent?.waitMs }), ({ message }) =>
-          unavailable(message)
+          unavailable(message, { details: { code: "RESTART_REFUSED" } })
         )
         return { ok: true, status: "scheduled", pid: process.pid, bootId: snapshots.bootId } as const
       })

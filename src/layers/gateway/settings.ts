@@ -1,0 +1,44 @@
+/**
+ * Where a Gateway listens and how it knows its friends, as flags, environment and file say together.
+ */
+import * as Effect from "effect/Effect"
+import { Config, ConfigInvalid } from "../../services/Config.ts"
+import {
+  gatewayCredential,
+  type GatewayCredential,
+  type GatewayFlags,
+  resolvePort,
+  settingError
+} from "../config/gatewayAuth.ts"
+import { type Bind, reachedBy, resolveHost } from "./bind.ts"
+
+export interface GatewaySettings {
+  /** Goes before the environment and the file. */
+  readonly flags?: GatewayFlags & { readonly bind?: Bind | undefined }
+  /** `OPENCLAW_GATEWAY_*` is looked at, and what the file names as `${NAME}`. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+const serverAuth = (credential: GatewayCredential, file: string) =>
+  credential.mode === "trusted-proxy"
+    ? Effect.fail(
+        new ConfigInvalid({
+          file,
+          problems: [{ path: "gateway.auth.mode", value: '"trusted-proxy"', expected: '"token", "password" or "none"' }]
+        })
+      )
+    : Effect.succeed(credential)
+
+/** Reads the configuration as it is now. A token that had to be made is not stored yet. */
+export const settings = Effect.fnUntraced(function* (options: GatewaySettings) {
+  const config = yield* Config
+  const { gateway } = yield* config.get
+  const sources = { flags: options.flags ?? {}, env: options.env ?? {} }
+  const auth = yield* serverAuth(yield* gatewayCredential(sources), config.file)
+  const port = yield* Effect.mapError(
+    Effect.fromResult(resolvePort({ ...sources, config: yield* config.get })),
+    (problem) => settingError(config.file, problem)
+  )
+  const host = yield* resolveHost(options.flags?.bind ?? gateway?.bind ?? "loopback", gateway?.customBindHost)
+  return { host, port, auth, configPath: config.file, ...reachedBy(gateway) }
+})
