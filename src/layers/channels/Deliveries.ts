@@ -5,7 +5,13 @@
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import type { SqlError } from "effect/sql/SqlError"
-import { type Channel, DeliveryFailed, type DeliveryReceipt, type OutboundMessage } from "../../services/Channel.ts"
+import {
+  type Channel,
+  DeliveryFailed,
+  type DeliveryReceipt,
+  type OutboundMessage,
+  type Peer
+} from "../../services/Channel.ts"
 import {
   ChannelNotConfigured,
   DeliveryNotFound,
@@ -17,11 +23,13 @@ import { defaultPolicy, deliverPatiently, type DeliveryPolicy } from "./deliverP
 import type { Outbox } from "./Outbox.ts"
 import * as Media from "./media.ts"
 import { stored } from "../turns/Patience.ts"
-import { carriedState, decodeMessage, type Row } from "./OutboxRows.ts"
+import { carriedState, messageOf, type Row } from "./OutboxRows.ts"
 
 const mostListed = 500
 /** Whoever sends a message by hand waits so long for one that has begun; then it is finished without them. */
 const attended = { giveUpAfterMs: 15_000, firstPauseMs: 500 }
+
+const unreadable = "what was kept of it cannot be read"
 
 type Keyed = OutboundMessage & { readonly idempotencyKey: string }
 
@@ -44,12 +52,23 @@ const hasBegun = (error: DeliveryFailed | ChannelNotConfigured): boolean =>
 const isOver = (error: DeliveryFailed): boolean =>
   error.progress === undefined && (error.outcome === "never-sent" || error.outcome === "refused")
 
-/** `find`: a channel that exists now. */
-export const make = Effect.fnUntraced(function* (
-  outbox: Outbox,
-  find: (id: string, accountId: string) => Channel | undefined
-) {
+/** `accountsOf`: the channels that exist now under a name. */
+export const make = Effect.fnUntraced(function* (outbox: Outbox, accountsOf: (id: string) => ReadonlyArray<Channel>) {
   const { rows } = outbox
+  const find = (id: string, accountId: string) => accountsOf(id).find((channel) => channel.accountId === accountId)
+
+  /** The account may have another name by now; its source is the same. */
+  const channelOf = Effect.fnUntraced(
+    function* ({ accountId, channel }: Pick<Peer, "accountId" | "channel">) {
+      const named = find(channel, accountId)
+      if (named !== undefined) return named
+      const source = yield* rows.sourceOf(channel, accountId)
+      return source === undefined ? undefined : accountsOf(channel).find((each) => each.source === source)
+    },
+    Effect.catch((error: SqlError) =>
+      Effect.as(Effect.logWarning(`who had an account is not known: ${error.message}`), undefined)
+    )
+  )
   const carrying = yield* FiberMap.make<string>()
   // Not with the caller's services: it may be in a transaction.
   const runCarrying = yield* FiberMap.runtime(carrying)()
@@ -73,9 +92,13 @@ export const make = Effect.fnUntraced(function* (
     message: OutboundMessage,
     how: { readonly carried?: boolean; readonly kept?: boolean }
   ): Effect.fn.Return<DeliveryReceipt, ChannelNotConfigured | DeliveryFailed> {
-    const channel = find(message.peer.channel, message.peer.accountId)
-    if (channel === undefined) return yield* new ChannelNotConfigured({ channel: message.peer.channel })
     const { idempotencyKey } = message
+    const channel = yield* channelOf(message.peer)
+    if (channel === undefined) {
+      const missing = new ChannelNotConfigured({ channel: message.peer.channel })
+      if (idempotencyKey === undefined || how.kept !== true || outbox.isRunning(idempotencyKey)) return yield* missing
+      return (yield* outbox.hold(idempotencyKey, message, missing.message)) ?? (yield* missing)
+    }
     if (idempotencyKey === undefined) return yield* Effect.mapError(channel.send(message), unrepeatable)
     const sending = outbox.once(idempotencyKey, message, {
       ...how,
@@ -92,9 +115,17 @@ export const make = Effect.fnUntraced(function* (
     if (!outbox.isRunning(key)) yield* Effect.mapError(rows.abandon(key, reason), storageFailed)
   })
 
+  /** A reply: whoever sent it remembers it and asks again. */
+  const deliverReply = (message: OutboundMessage) => leave(message, { kept: true })
+
   /** A sender that still waits gives up before the message is. */
   const deliver = (message: OutboundMessage) => leave(message, { carried: true })
-  const couriers = { attended: { deliver }, alone: { deliver, abandon } }
+  const since = (key: string) =>
+    Effect.map(
+      Effect.orElseSucceed(rows.find(key), () => undefined),
+      (row) => row?.created_at
+    )
+  const couriers = { attended: { deliver }, alone: { deliver, abandon, since } }
 
   const named = (message: Keyed) => `message ${message.idempotencyKey} to chat ${message.peer.chatId}`
 
@@ -119,8 +150,8 @@ export const make = Effect.fnUntraced(function* (
     function* (key: string) {
       yield* outbox.endAttempt(key)
       const row = yield* stored("taking a message back", rows.takeBack(key, outbox.isRunning(key)))
-      if (row === undefined || row.message === null) return
-      yield* finishAlone({ ...(yield* Effect.orDie(decodeMessage(row.message))), idempotencyKey: key })
+      const message = row === undefined ? undefined : yield* messageOf(row)
+      if (message !== undefined) yield* finishAlone({ ...message, idempotencyKey: key })
     },
     Effect.catchDefect((defect) => Effect.logError("a message that was taken back died on its way", defect))
   )
@@ -131,21 +162,45 @@ export const make = Effect.fnUntraced(function* (
     return row === undefined && !outbox.isRunning(key) ? Effect.void : releaseAlone(key)
   })
 
-  /** Takes up what an earlier life of the Gateway left on its way through a channel. */
+  /** What somebody else remembers goes on at once; its end is seen to here only if it is shown in part. */
+  const goOn = (message: Keyed) => {
+    const what = named(message)
+    const tried = Effect.catchIf(deliverReply(message), hasBegun, () =>
+      deliverPatiently({ deliver: deliverReply, abandon }, message, defaultPolicy, what)
+    )
+    const alone = tried.pipe(
+      Effect.catch((error) => Effect.logDebug(`${what} is not delivered yet: ${error.message}`)),
+      Effect.catchDefect((defect) => Effect.logError(`${what} died on its way`, defect))
+    )
+    return FiberMap.run(carrying, message.idempotencyKey, alone, { onlyIfMissing: true })
+  }
+
+  /** Takes up what is on its way through a channel that was not there, or in an earlier life of the Gateway. */
   const takeUp = Effect.fnUntraced(
     function* (channel: Channel) {
-      for (const row of yield* rows.carried(channel.id, channel.accountId)) {
-        const message = yield* Effect.orDie(decodeMessage(row.message))
+      for (const row of yield* rows.onItsWay(channel.id, channel.accountId, channel.source)) {
+        // Another account may have the name by now.
+        if ((yield* channelOf({ channel: row.channel, accountId: row.account_id })) !== channel) continue
+        const found = yield* messageOf(row)
+        if (found === undefined) continue
+        const message = { ...found, idempotencyKey: row.key }
         if (row.carried === carriedState.takenBack) yield* releaseAlone(row.key)
-        else yield* carryOn({ ...message, idempotencyKey: row.key })
+        else if (row.carried === carriedState.yes) yield* carryOn(message)
+        else yield* goOn(message)
       }
     },
     Effect.catch((error: SqlError) => Effect.logWarning(`what is on its way was not taken up: ${error.message}`)),
     Effect.catchDefect((defect) => Effect.logError("taking up what is on its way died", defect))
   )
 
-  /** A reply: whoever sent it remembers it and asks again. */
-  const deliverReply = (message: OutboundMessage) => leave(message, { kept: true })
+  /** Its channel may have gone when something of it was out already. */
+  const goesOn = (key: string, error: DeliveryFailed | ChannelNotConfigured) =>
+    error._tag === "DeliveryFailed"
+      ? Effect.succeed(hasBegun(error))
+      : rows.find(key).pipe(
+          Effect.map((row) => row?.state === "sending"),
+          Effect.orElseSucceed(() => false)
+        )
 
   /** A message whose sender asks once: what has begun of it is finished, whether the sender waits or not. */
   const send = Effect.fnUntraced(function* (text: Keyed, files: ReadonlyArray<MediaToSend> = []) {
@@ -153,7 +208,9 @@ export const make = Effect.fnUntraced(function* (
     const kept = yield* media.keep(peer, idempotencyKey, files, find(peer.channel, peer.accountId)?.mediaMaxBytes)
     const message: Keyed = kept.length === 0 ? text : { ...text, media: kept }
     return yield* finish(message, "attended", attended).pipe(
-      Effect.tapError((error) => (hasBegun(error) ? carryOn(message) : Effect.void)),
+      Effect.tapError((error) =>
+        Effect.flatMap(goesOn(idempotencyKey, error), (yes) => (yes ? carryOn(message) : Effect.void))
+      ),
       Effect.onInterrupt(() => carryOn(message))
     )
   })
@@ -162,14 +219,15 @@ export const make = Effect.fnUntraced(function* (
     row.state === "unknown" || row.state === "refused" ? row.state : outbox.isRunning(row.key) ? "sending" : "waiting"
 
   const open = Effect.fnUntraced(function* (row: Row): Effect.fn.Return<OpenDelivery> {
-    const message = row.message === null ? undefined : yield* Effect.orDie(decodeMessage(row.message))
+    const message = yield* messageOf(row)
+    const error = message === undefined && row.message !== null ? unreadable : row.error
     return {
       key: row.key,
       channel: row.channel,
       accountId: row.account_id,
       chatId: row.chat_id,
       state: stateOf(row),
-      ...(row.error === null ? undefined : { error: row.error }),
+      ...(error === null ? undefined : { error }),
       since: row.created_at,
       updatedAt: row.updated_at,
       orphans: row.orphans,
@@ -197,32 +255,35 @@ export const make = Effect.fnUntraced(function* (
 
   const retryDelivery = Effect.fn("Channels.retryDelivery")(function* (key: string) {
     const row = (yield* findOpen(key)) ?? (yield* new DeliveryNotFound({ key }))
-    if (row.message === null) {
+    const message = yield* messageOf(row)
+    if (message === undefined) {
       return yield* new DeliveryFailed({
         channel: row.channel,
         to: row.chat_id,
-        message: `only a fingerprint of message ${key} was kept, so it cannot be sent again; drop it`,
+        message:
+          row.message === null
+            ? `only a fingerprint of message ${key} was kept, so it cannot be sent again; drop it`
+            : `message ${key} cannot be sent again: ${unreadable}; drop it`,
         outcome: "refused"
       })
     }
-    const message = yield* Effect.orDie(decodeMessage(row.message))
-    if (row.state === "unknown") {
-      // On the operator's word it goes anew, as if nothing of it had been sent.
-      const anew = rows.update(key, { state: "sending", paused: 1, progress: null })
-      yield* Effect.mapError(anew, storageFailed)
-    }
+    if ((yield* channelOf(message.peer)) === undefined) return yield* new ChannelNotConfigured({ channel: row.channel })
+    // On the operator's word it goes anew. Another one may have said it just before: then it is on its way already.
+    if (row.state === "unknown") yield* Effect.mapError(rows.renew(key), storageFailed)
     const again = leave({ ...message, idempotencyKey: key }, { kept: true })
     // Nobody else sends a dead letter: one that does not go out stays one.
     return yield* row.state === "sending" ? again : Effect.tapError(again, (error) => abandon(key, error.message))
   })
 
   const dropDelivery = Effect.fn("Channels.dropDelivery")(function* (key: string) {
-    const row = yield* findOpen(key)
-    if (row === undefined || outbox.isRunning(key)) return false
     // The key stays used: whoever still waits for it is told that there is nothing left to do.
-    const closed = rows.update(key, { state: "sent", error: "dropped", message: null, progress: null })
-    yield* Effect.mapError(closed, storageFailed)
-    if (row.message !== null) yield* media.forget(yield* Effect.orDie(decodeMessage(row.message)))
+    const row = yield* Effect.mapError(
+      rows.drop(key, () => outbox.isRunning(key)),
+      storageFailed
+    )
+    if (row === undefined) return false
+    const message = yield* messageOf(row)
+    if (message !== undefined) yield* media.forget(message)
     return true
   })
 

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type { DeliveryFailed, DeliveryReceipt, OutboundMessage } from "../../services/Channel.ts"
 import type { ChannelNotConfigured, Channels } from "../../services/ChannelRouter.ts"
 import { stopwatch } from "../awake.ts"
+import { now } from "../now.ts"
 import { stored } from "../turns/Patience.ts"
 
 export interface DeliveryPolicy {
@@ -16,9 +17,9 @@ export interface DeliveryPolicy {
 
 export const defaultPolicy: DeliveryPolicy = { giveUpAfterMs: 24 * 60 * 60_000, firstPauseMs: 1_000 }
 
-/** Milliseconds that a message waits for its channel, which may not have been started yet. */
-const channelStartMs = 60_000
 const longestPauseMs = 30_000
+/** A server that asks for more is asked all the same, or one wrong answer would hold a message back for days. */
+const longestAskedMs = 60 * 60_000
 /** Tries that are told; a server that is away for hours does not fill the log. */
 const toldTries = 5
 
@@ -33,43 +34,51 @@ const isOpen = (error: ChannelNotConfigured | DeliveryFailed): boolean =>
 const pauseAfter = (
   error: ChannelNotConfigured | DeliveryFailed,
   tries: number,
-  elapsedMs: number,
+  { earlierMs, elapsedMs }: { readonly earlierMs: number; readonly elapsedMs: number },
   policy: DeliveryPolicy
 ): number | undefined => {
   if (!isOpen(error)) return undefined
   const pause = Math.min(policy.firstPauseMs * 2 ** Math.min(tries, 20), longestPauseMs)
-  if (error._tag === "ChannelNotConfigured") {
-    return elapsedMs < Math.min(channelStartMs, policy.giveUpAfterMs) ? pause : undefined
-  }
-  if (elapsedMs >= policy.giveUpAfterMs) return undefined
-  return Math.max(pause, error.retryAfterMs ?? 0)
+  if (earlierMs + elapsedMs >= policy.giveUpAfterMs) return undefined
+  const askedMs = error._tag === "DeliveryFailed" ? (error.retryAfterMs ?? 0) : 0
+  return Math.max(pause, Math.min(askedMs, longestAskedMs))
 }
 
 /** What delivers. With `abandon` a message that could still go out and is given up becomes a dead letter. */
-type Courier = Pick<Channels["Service"], "deliver"> & Partial<Pick<Channels["Service"], "abandon">>
+export interface Courier extends Pick<Channels["Service"], "deliver">, Partial<Pick<Channels["Service"], "abandon">> {
+  /** Unix milliseconds at which an earlier process began with the message; else the time counts from now. */
+  readonly since?: (key: string) => Effect.Effect<number | undefined>
+  /** Run around each wait between two tries. */
+  readonly pause?: Effect.Effect<void>
+  readonly resume?: Effect.Effect<void>
+}
 
 /** Delivers a message that has an idempotency key. `what` names it in the log. */
 export const deliverPatiently = Effect.fnUntraced(function* (
-  channels: Courier,
+  courier: Courier,
   message: OutboundMessage & { readonly idempotencyKey: string },
   policy: DeliveryPolicy,
   what: string
 ): Effect.fn.Return<DeliveryReceipt, ChannelNotConfigured | DeliveryFailed> {
   const elapsed = yield* stopwatch
+  const since = courier.since === undefined ? undefined : yield* courier.since(message.idempotencyKey)
+  const earlierMs = since === undefined ? 0 : Math.max(0, (yield* now) - since)
   for (let tries = 0; ; tries++) {
-    const sent = yield* Effect.result(channels.deliver(message))
+    const sent = yield* Effect.result(courier.deliver(message))
     if (sent._tag === "Success") return sent.success
     const error = sent.failure
-    const pause = pauseAfter(error, tries, yield* elapsed, policy)
+    const pause = pauseAfter(error, tries, { earlierMs, elapsedMs: yield* elapsed }, policy)
     if (pause === undefined) {
-      if (channels.abandon !== undefined && isOpen(error)) {
-        const abandoned = channels.abandon(message.idempotencyKey, `given up: ${error.message}`)
+      if (courier.abandon !== undefined && isOpen(error)) {
+        const abandoned = courier.abandon(message.idempotencyKey, `given up: ${error.message}`)
         yield* stored("noting that a message is given up", abandoned)
       }
       return yield* error
     }
     const told = `${what} is tried again in ${pause} ms: ${error.message}`
     yield* tries < toldTries ? Effect.logInfo(told) : Effect.logDebug(told)
+    if (courier.pause !== undefined) yield* courier.pause
     yield* Effect.sleep(pause)
+    if (courier.resume !== undefined) yield* courier.resume
   }
 })

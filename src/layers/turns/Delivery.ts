@@ -5,7 +5,8 @@ import * as Effect from "effect/Effect"
 import type { RunId } from "../../domain/Ids.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import type { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
-import { deliverPatiently, type DeliveryPolicy } from "../channels/deliverPatiently.ts"
+import { type Courier, deliverPatiently, type DeliveryPolicy } from "../channels/deliverPatiently.ts"
+import * as OutboxRows from "../channels/OutboxRows.ts"
 import { givenUp } from "./GivingUp.ts"
 
 export type { DeliveryPolicy } from "../channels/deliverPatiently.ts"
@@ -15,6 +16,21 @@ export type Delivered =
   | { readonly _tag: "NotDelivered"; readonly message: string }
 
 const keyOf = (runId: RunId, what: "given-up" | "reply"): string => `${runId}:${what}`
+
+/** The key of what a turn has to say last. The reply itself may have been begun: another text under its key would be refused. */
+export const keyFor = ({ error, runId }: Pick<TurnOutcome, "error" | "runId">): string =>
+  keyOf(runId, error === givenUp ? "given-up" : "reply")
+
+/** What the outbox knows of a key. */
+export const makeLook = Effect.map(OutboxRows.make, ({ find }) => ({
+  isSent: (key: string) => Effect.map(find(key), (row) => row?.state === "sent"),
+  /** Unix milliseconds of the first try; `undefined` when there was none. */
+  since: (key: string) =>
+    Effect.map(
+      Effect.orElseSucceed(find(key), () => undefined),
+      (row) => row?.created_at
+    )
+}))
 
 /** Both keys that a turn's last word may have. */
 const keysOf = (runId: RunId) => [keyOf(runId, "reply"), keyOf(runId, "given-up")]
@@ -39,7 +55,8 @@ export const abandon = Effect.fnUntraced(function* (runId: RunId, reason: string
 export const deliver = Effect.fnUntraced(function* (
   request: TurnRequest,
   outcome: TurnOutcome,
-  policy: DeliveryPolicy
+  policy: DeliveryPolicy,
+  waiting: Pick<Courier, "pause" | "resume" | "since">
 ): Effect.fn.Return<Delivered, never, Channels> {
   const { replyTo, runId, sessionKey } = request
   if (replyTo === undefined) return { _tag: "Delivered", messageIds: [] }
@@ -47,12 +64,12 @@ export const deliver = Effect.fnUntraced(function* (
   const message = {
     peer: replyTo.peer,
     text: outcome.text,
-    // The reply itself may have been begun: another text under its key would be refused.
-    idempotencyKey: keyOf(runId, outcome.error === givenUp ? "given-up" : "reply"),
+    idempotencyKey: keyFor(outcome),
     ...(replyTo.messageId === undefined ? {} : { replyToMessageId: replyTo.messageId })
   }
+  const courier: Courier = { deliver: channels.deliver, abandon: channels.abandon, ...waiting }
   const what = `reply of turn ${runId} in ${sessionKey}`
-  return yield* Effect.matchEffect(deliverPatiently(channels, message, policy, what), {
+  return yield* Effect.matchEffect(deliverPatiently(courier, message, policy, what), {
     onSuccess: ({ messageIds }) => Effect.succeed({ _tag: "Delivered", messageIds } as const),
     onFailure: (error) =>
       Effect.as(Effect.logWarning(`${what} was not delivered: ${error.message}`), {

@@ -126,10 +126,17 @@ export const make = Effect.gen(function* () {
       return yield* begun(rows[0]!)
     }),
 
-    /** Takes the last start back: an orderly stop cut it, which is no fault of the turn's. */
-    uncount: Effect.fnUntraced(function* (runId: RunId) {
-      yield* sql`UPDATE turns SET attempts = attempts - 1 WHERE run_id = ${runId} AND finished_at IS NULL AND attempts > 0`
+    /** Charges a turn with so many deaths, or takes so many back. */
+    charge: Effect.fnUntraced(function* (runId: RunId, deaths: number) {
+      yield* sql`
+        UPDATE turns SET attempts = MAX(0, attempts + ${deaths}) WHERE run_id = ${runId} AND finished_at IS NULL`
     }),
+
+    /** Those that have not ended. */
+    unfinished: Effect.map(
+      sql<{ readonly run_id: RunId }>`SELECT run_id FROM turns WHERE finished_at IS NULL`,
+      (rows) => rows.map((row) => row.run_id)
+    ),
 
     /** Turns that one more death of the process takes to `maxAttempts`, or that have come there; those first that were tried least. */
     suspects: (maxAttempts: number) =>
@@ -141,11 +148,11 @@ export const make = Effect.gen(function* () {
         (rows) => rows.map(({ attempts, run_id, trials }) => ({ runId: run_id, attempts, trials }))
       ),
 
-    /** Takes the last start back and notes that the turn outlived its time alone. */
-    outlived: (runId: RunId) =>
+    /** Notes that a turn outlived its time alone, and takes its last start back if it is `charged`. */
+    outlived: (runId: RunId, charged: boolean) =>
       Effect.asVoid(sql`
-        UPDATE turns SET attempts = attempts - 1, trials = trials + 1
-        WHERE run_id = ${runId} AND finished_at IS NULL AND attempts > 0`),
+        UPDATE turns SET attempts = MAX(0, attempts - ${charged ? 1 : 0}), trials = trials + 1
+        WHERE run_id = ${runId} AND finished_at IS NULL`),
 
     /** Keeps a turn's result before its reply is delivered. */
     decide: Effect.fnUntraced(function* (outcome: TurnOutcome) {

@@ -17,6 +17,10 @@ export interface RunningTurn {
    * any more: the turn goes on from this place at the next start.
    */
   readonly checkpoint: Effect.Effect<void>
+  /** Waits for what is no step of the turn: an orderly end need not wait for that. */
+  readonly resting: <A, E, R>(wait: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** What an orderly end does first: the turn is not charged for it. */
+  lift: Effect.Effect<void>
 }
 
 export interface Running {
@@ -28,20 +32,22 @@ export interface Running {
    * the number of turns that are still within a step.
    */
   readonly settle: (budgetMs: number) => Effect.Effect<number>
+  /** Whether `settle` has begun. */
+  readonly isStopping: () => boolean
 }
 
 export const make = (): Running => {
   const turns = new Map<string, RunningTurn>()
-  const resting = new Set<RunningTurn>()
+  const resters = new Set<RunningTurn>()
   const settled = Deferred.makeUnsafe<void>()
   let stopping = false
 
-  const busy = () => turns.size - resting.size
+  const busy = () => turns.size - resters.size
   const look = Effect.suspend(() => (stopping && busy() <= 0 ? Deferred.succeed(settled, undefined) : Effect.void))
   const leave = (runId: RunId, turn: RunningTurn) =>
     Effect.suspend(() => {
       if (turns.get(runId) === turn) turns.delete(runId)
-      resting.delete(turn)
+      resters.delete(turn)
       return Effect.andThen(look, Deferred.succeed(turn.ended, undefined))
     })
 
@@ -50,18 +56,21 @@ export const make = (): Running => {
     enter: (runId) =>
       Effect.acquireRelease(
         Effect.sync(() => {
+          const resting: RunningTurn["resting"] = (wait) =>
+            Effect.suspend(() => {
+              resters.add(turn)
+              return Effect.ensuring(
+                Effect.andThen(look, wait),
+                Effect.sync(() => resters.delete(turn))
+              )
+            })
           const turn: RunningTurn = {
             abort: Deferred.makeUnsafe<AbortOrigin>(),
             ended: Deferred.makeUnsafe<void>(),
-            checkpoint: Effect.suspend(() => {
-              if (!stopping) return Effect.void
-              resting.add(turn)
-              return Effect.ensuring(
-                Effect.andThen(look, Effect.never),
-                // Somebody ended it while it rested: it has to be told and recorded.
-                Effect.sync(() => resting.delete(turn))
-              )
-            })
+            // Somebody may end it while it rests: then it is told and recorded.
+            checkpoint: Effect.suspend(() => (stopping ? resting(Effect.never) : Effect.void)),
+            resting,
+            lift: Effect.void
           }
           turns.set(runId, turn)
           return turn
@@ -71,9 +80,15 @@ export const make = (): Running => {
     settle: (budgetMs) =>
       Effect.gen(function* () {
         stopping = true
-        yield* look
-        yield* Effect.timeoutOption(Deferred.await(settled), budgetMs)
+        // First of all: whoever asks twice gets no answer to the first.
+        const lifted = Effect.forEach([...turns.values()], (turn) => turn.lift, {
+          concurrency: "unbounded",
+          discard: true
+        })
+        const ended = Effect.andThen(look, Deferred.await(settled))
+        yield* Effect.timeoutOption(Effect.all([lifted, ended], { concurrency: 2 }), budgetMs)
         return Math.max(0, busy())
-      })
+      }),
+    isStopping: () => stopping
   }
 }

@@ -1,11 +1,15 @@
 /**
  * Who is to blame when the process dies again and again: each turn that ran when it died may be the one that killed it.
  *
- * The first deaths charge every turn that ran. A turn that has one death left before it is given up is a suspect, and at the
- * next start suspects go first, one at a time, while every other turn waits: whoever is given up has killed the process while
- * no other turn ran. One that finishes is cleared. One that lives longer than its time alone keeps nobody waiting any
- * longer: all the others begin, what happens from then on is charged to no suspect, and its next time alone is twice as long.
- * So each start clears, convicts or defers at least one suspect, and new messages wait for a bounded time.
+ * The first deaths charge every turn that ran and had stored nothing new since its start (Charge.ts). A turn that has one death
+ * left before it is given up is a suspect, and at the next start suspects go first, one at a time, while every other turn
+ * waits: whoever is given up was the only turn that ran when the process died. That is no proof: messages are taken in, requests
+ * of operators are answered and nodes are served beside it, and a kill from outside looks like a death of the turn's own making.
+ *
+ * A suspect that finishes, or only waits for its channel, makes room for the next one. One that lives longer than its time
+ * alone keeps nobody waiting any longer: all the others begin, what happens from then on is charged to no suspect, and its next
+ * time alone is twice as long. So each start clears, convicts or defers at least one suspect, and new messages wait for a
+ * bounded time: the whole budget and the time alone of the suspect that began last within it.
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -25,12 +29,17 @@ export interface TrialOptions {
   readonly arrivalMs: number
 }
 
-export const defaults: TrialOptions = { aloneMs: 20_000, budgetMs: 60_000, arrivalMs: 5_000 }
+export const defaults: TrialOptions = { aloneMs: 5_000, budgetMs: 10_000, arrivalMs: 2_000 }
+
+/** How often a suspect's time alone is doubled: from 5 s to 40 s. */
+const mostDoublings = 3
 
 /** A turn's leave to begin. */
 export interface Pass {
   /** Whether the start is charged to the turn if the process dies. */
   charged: boolean
+  /** Only a suspect has it: it waits for something outside, and its time alone is over. */
+  readonly rest?: Effect.Effect<void>
 }
 
 interface Suspect {
@@ -40,6 +49,12 @@ interface Suspect {
   readonly arrived: Deferred.Deferred<void>
   readonly begins: Deferred.Deferred<void>
   readonly ended: Deferred.Deferred<void>
+}
+
+const suspicion = (): Omit<Suspect, "runId" | "aloneMs"> => {
+  const ended = Deferred.makeUnsafe<void>()
+  const rest = Effect.asVoid(Deferred.succeed(ended, undefined))
+  return { pass: { charged: false, rest }, arrived: Deferred.makeUnsafe(), begins: Deferred.makeUnsafe(), ended }
 }
 
 /** Reads who is suspect, once, before any turn runs. `maxAttempts`: the deaths after which a turn is given up. */
@@ -53,11 +68,8 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, maxAttempts: nu
       : [
           {
             runId: row.runId,
-            aloneMs: options.aloneMs * 2 ** Math.min(row.trials, 10),
-            pass: { charged: false },
-            arrived: Deferred.makeUnsafe(),
-            begins: Deferred.makeUnsafe(),
-            ended: Deferred.makeUnsafe()
+            aloneMs: options.aloneMs * 2 ** Math.min(row.trials, mostDoublings),
+            ...suspicion()
           }
         ]
   )
@@ -70,8 +82,9 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger, maxAttempts: nu
     yield* Deferred.succeed(suspect.begins, undefined)
     const ended = yield* Effect.timeoutOption(Deferred.await(suspect.ended), suspect.aloneMs)
     if (ended._tag === "Some") return true
-    yield* stored("clearing a turn", ledger.outlived(suspect.runId))
+    const { charged } = suspect.pass
     suspect.pass.charged = false
+    yield* stored("clearing a turn", ledger.outlived(suspect.runId, charged))
     return false
   })
 

@@ -21,6 +21,8 @@ import { Sessions } from "../../services/Sessions.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
 import { type AbortOrigin, TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import { leftOf, sleepAwake } from "../awake.ts"
+import * as Beginning from "./Beginning.ts"
+import * as Charging from "./Charge.ts"
 import * as Delivery from "./Delivery.ts"
 import * as GivingUp from "./GivingUp.ts"
 import type { Begun, Ledger } from "./Ledger.ts"
@@ -47,7 +49,7 @@ export interface TurnOptions {
   readonly delivery: Delivery.DeliveryPolicy
 }
 
-const noPass: Pass = { charged: false }
+const noPass = (): Pass => ({ charged: false })
 
 const nothingSaid: PartialText = { text: "", unstored: "", seq: 0 }
 
@@ -63,14 +65,22 @@ export const isOwnFault = <E>(cause: Cause.Cause<E>): boolean => !Cause.hasInter
 type EngineServices = WorkflowEngine.WorkflowEngine | WorkflowEngine.WorkflowInstance
 
 /** The steps of a turn are activities of its workflow. */
-const makeStep = Effect.fnUntraced(function* ({ checkpoint }: RunningTurn) {
+const makeStep = Effect.fnUntraced(function* ({ checkpoint }: RunningTurn, { progress }: Charging.Charge) {
   const engine = yield* WorkflowEngine.WorkflowEngine
   const instance = yield* WorkflowEngine.WorkflowInstance
   const step: TurnSteps["step"] = ({ execute, name, success }) =>
-    Effect.andThen(
-      checkpoint,
-      engineStored(`keeping step ${name}`, Activity.make({ name: `step/${name}`, success, execute }))
-    ).pipe(
+    Effect.suspend(() => {
+      let isNew = false
+      const noted = Effect.suspend(() => {
+        isNew = true
+        return execute
+      })
+      return engineStored(
+        `keeping step ${name}`,
+        Activity.make({ name: `step/${name}`, success, execute: noted })
+      ).pipe(Effect.tap(() => (isNew ? progress : Effect.void)))
+    }).pipe(
+      (keep) => Effect.andThen(checkpoint, keep),
       Effect.provideService(WorkflowEngine.WorkflowEngine, engine),
       Effect.provideService(WorkflowEngine.WorkflowInstance, instance)
     )
@@ -91,6 +101,7 @@ export const make = Effect.fnUntraced(function* (
   const supervisor = yield* Supervisor
   const givingUp = yield* GivingUp.make
   const incoming = yield* Incoming.make(ledger)
+  const outbox = yield* Delivery.makeLook
 
   const ending = (request: TurnRequest, startedAt: number) =>
     Effect.map(runner.partialText(request.runId), (partial) => ({
@@ -112,42 +123,19 @@ export const make = Effect.fnUntraced(function* (
       ).pipe(provided, Effect.provideService(EventBus, bus))
   }
 
-  /** Puts the turn into the book and its message into the transcript. */
-  const begin = (request: TurnRequest, charged: boolean) => {
-    const { replyTo, runId, sender, sessionKey } = request
-    return stored(
-      "starting a turn",
-      sql.withTransaction(
-        Effect.gen(function* () {
-          const begun = yield* ledger.begin(runId, charged)
-          if (begun.finished) return begun
-          const dropped = begun.queue === "dropped" ? ({ how: "dropped" } as const) : undefined
-          yield* sessions.append([Outcomes.userEntry(request, dropped)])
-          yield* incoming.gather(request, begun)
-          yield* sessions.touch(sessionKey, {
-            status: "running",
-            lastRunId: runId,
-            ...(replyTo === undefined
-              ? {}
-              : {
-                  channel: replyTo.peer.channel,
-                  accountId: replyTo.peer.accountId,
-                  chatType: replyTo.peer.chatType
-                }),
-            ...(replyTo?.peer.chatType === "direct" && sender?.displayName !== undefined
-              ? { displayName: sender.displayName }
-              : {})
-          })
-          return begun
-        })
-      )
-    )
-  }
+  const isGuilty = ({ attempts }: Begun): boolean => attempts > options.maxAttempts
+
+  const begin = yield* Beginning.make(ledger, incoming, isGuilty)
 
   /** The agent's result, or how the turn ended without one. Interruption from outside leaves the turn to be resumed. */
-  const run = Effect.fnUntraced(function* (request: TurnRequest, begun: Begun, turn: RunningTurn) {
+  const run = Effect.fnUntraced(function* (
+    request: TurnRequest,
+    begun: Begun,
+    turn: RunningTurn,
+    charge: Charging.Charge
+  ) {
     const { startedAt } = begun
-    const steps: TurnSteps = { step: yield* makeStep(turn), incoming: incoming.of(request) }
+    const steps: TurnSteps = { step: yield* makeStep(turn, charge), incoming: incoming.of(request) }
     const limit = request.timeoutMs ?? 0
     const remaining = leftOf(limit, startedAt, yield* Clock.currentTimeMillis, leastAfterRestartMs)
 
@@ -188,19 +176,25 @@ export const make = Effect.fnUntraced(function* (
     return yield* conclude.failed(request, begun.startedAt, GivingUp.givenUp, GivingUp.textFor(deaths))
   })
 
-  const decide = Effect.fnUntraced(function* (request: TurnRequest, begun: Begun, turn: RunningTurn) {
+  const decide = Effect.fnUntraced(function* (
+    request: TurnRequest,
+    begun: Begun,
+    turn: RunningTurn,
+    charge: Charging.Charge
+  ) {
     // Also when its reply is there already: then it was the delivery that stopped the Gateway.
-    const isGuilty = begun.attempts > options.maxAttempts && begun.outcome?.error !== GivingUp.givenUp
-    if (begun.outcome !== undefined && (begun.abort || !isGuilty)) return begun.outcome
+    const isOver = isGuilty(begun) && begun.outcome?.error !== GivingUp.givenUp
+    if (begun.outcome !== undefined && (begun.abort || !isOver)) return begun.outcome
     const outcome = begun.abort
       ? yield* conclude.aborted(request, begun.startedAt, begun.abort)
-      : isGuilty
+      : isOver
         ? yield* giveUp(request, begun)
         : begun.queue === "dropped"
           ? yield* incoming.drop(request, begun.startedAt, conclude.failed)
-          : yield* run(yield* incoming.withGathered(request, begun), begun, turn)
+          : yield* run(yield* incoming.withGathered(request, begun), begun, turn, charge)
     // Without a delivery the turn is finished next, and its result is kept with that.
     if (isDelivered(request, outcome)) yield* stored("keeping a turn's result", ledger.decide(outcome))
+    if (isDelivered(request, outcome) && !isOver) yield* charge.progress
     return outcome
   })
 
@@ -209,7 +203,8 @@ export const make = Effect.fnUntraced(function* (
     request: TurnRequest,
     outcome: TurnOutcome,
     begun: Begun,
-    turn: RunningTurn
+    turn: RunningTurn,
+    charge: Charging.Charge
   ) {
     if (!isDelivered(request, outcome)) return undefined
     const aborted = { _tag: "NotDelivered", message: "aborted before it was delivered" } as const
@@ -224,7 +219,7 @@ export const make = Effect.fnUntraced(function* (
       yield* abandon(request, "delivering it stopped the Gateway each time")
       return { _tag: "NotDelivered", message: "delivering it stopped the Gateway each time" } as const
     }
-    const delivery = Delivery.deliver(request, outcome, options.delivery).pipe(
+    const delivery = Delivery.deliver(request, outcome, options.delivery, { ...charge, since: outbox.since }).pipe(
       Effect.provideService(Channels, channels),
       Effect.catchCauseIf(isOwnFault, (cause) =>
         Effect.as(Effect.logError(`delivering the reply of turn ${request.runId} died`, cause), {
@@ -267,34 +262,49 @@ export const make = Effect.fnUntraced(function* (
           Effect.asVoid
         )
 
-  const carryOut = Effect.fnUntraced(function* (request: TurnRequest, begun: Begun, turn: RunningTurn) {
+  /** The process died between the last word's way out and the end of its turn. */
+  const isShown = (request: TurnRequest, { outcome }: Begun) =>
+    outcome === undefined || !isDelivered(request, outcome)
+      ? Effect.succeed(false)
+      : stored("looking for a reply", outbox.isSent(Delivery.keyFor(outcome)))
+
+  const carryOut = Effect.fnUntraced(function* (
+    request: TurnRequest,
+    begun: Begun,
+    turn: RunningTurn,
+    charge: Charging.Charge
+  ) {
+    if (begun.outcome !== undefined && isGuilty(begun) && (yield* isShown(request, begun))) {
+      yield* finish(begun.outcome)
+      return begun.outcome
+    }
     // A reply may have to wait for its channel; nobody is writing any more then.
-    const decided = yield* Effect.scoped(Effect.andThen(typing(request), decide(request, begun, turn)))
-    const delivered = yield* deliver(request, decided, begun, turn)
+    const decided = yield* Effect.scoped(Effect.andThen(typing(request), decide(request, begun, turn, charge)))
+    const delivered = yield* deliver(request, decided, begun, turn, charge)
     const outcome = delivered?._tag === "NotDelivered" ? { ...decided, undelivered: delivered.message } : decided
     yield* finish(outcome)
     return outcome
   })
-
-  /** Only the engine interrupts a turn, and only for an orderly stop. */
-  const uncount = ({ runId }: TurnRequest) =>
-    Effect.catch(ledger.uncount(runId), (error) =>
-      Effect.logWarning(`an orderly stop counts against turn ${runId}: ${error.message}`)
-    )
 
   const execute = Effect.fn("Turn.execute")(function* (
     request: TurnRequest
   ): Effect.fn.Return<TurnOutcome, never, EngineServices | Scope.Scope> {
     const turn = yield* running.enter(request.runId)
     // A turn that was aborted only has to be told so.
-    yield* Effect.raceFirst(turn.checkpoint, Effect.asVoid(Deferred.await(turn.abort)))
+    const isAborted = Deferred.await(turn.abort)
+    const checked = Effect.raceFirst(turn.checkpoint, Effect.asVoid(isAborted))
+    yield* checked
     // Who is to be ended need not wait for leave to begin.
-    const pass = yield* Effect.raceFirst(trials.enter(request.runId), Effect.as(Deferred.await(turn.abort), noPass))
+    const pass = yield* Effect.raceFirst(turn.resting(trials.enter(request.runId)), Effect.as(isAborted, noPass()))
+    // The end of the process may have begun while it waited.
+    yield* checked
     const begun = yield* begin(request, pass.charged)
     if (begun.finished && begun.outcome !== undefined) return begun.outcome
-    return yield* Effect.onInterrupt(carryOut(request, begun, turn), () =>
-      pass.charged ? uncount(request) : Effect.void
-    )
+    const charge = Charging.make(ledger, request.runId, pass, begun.attempts, running.isStopping)
+    turn.lift = charge.lift
+    if (running.isStopping()) yield* charge.lift
+    // Only the engine interrupts a turn, and only for an orderly stop.
+    return yield* Effect.onInterrupt(carryOut(request, begun, turn, charge), () => charge.lift)
   }, Effect.scoped)
 
   return (request: TurnRequest) => supervisor.track(`sessions/${request.sessionKey}`, request.runId, execute(request))
