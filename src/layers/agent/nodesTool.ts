@@ -1,15 +1,16 @@
 /**
  * The `nodes` tool over `NodeRegistry`.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { NodeId } from "../../domain/Ids.ts"
-import { NOT_REMEMBERED, RECALL_CAP, RESUMED_WITHIN_MS } from "../../protocol/EventTable.ts"
+import { RECALL_CAP } from "../../protocol/EventTable.ts"
 import type { NodeRow } from "../../protocol/methods/nodes.ts"
 import type { Config } from "../../services/Config.ts"
-import type { InvokeError, NodeRegistry } from "../../services/NodeRegistry.ts"
+import type { NodeRegistry } from "../../services/NodeRegistry.ts"
+import * as NodeCall from "./nodeCall.ts"
+import { afterRestart, nameOf } from "./nodeCall.ts"
 import { resultText } from "./output.ts"
 import { whenSettled } from "./settling.ts"
 import { CurrentToolCall, ToolFailed, type NodesParams } from "./tools.ts"
@@ -18,11 +19,7 @@ const RUN = "system.run"
 
 /** Milliseconds that an invoke may take beyond the command's own limit. */
 const RUN_GRACE_MS = 5000
-/** Added to what a clock says that may have been put right meanwhile. */
-const CLOCK_SLACK_MS = 5_000
 const MAX_INVOKE_MS = 600_000
-
-const nameOf = (node: NodeRow): string => node.displayName ?? node.nodeId
 
 const summary = (node: NodeRow) => ({
   nodeId: node.nodeId,
@@ -33,47 +30,6 @@ const summary = (node: NodeRow) => ({
 })
 
 const failed = (message: string) => Effect.fail(new ToolFailed({ message }))
-
-/** A typed error in words for the model. Where the command may have run, it says so. */
-const inWords = (node: NodeRow, error: InvokeError): ToolFailed => {
-  const name = nameOf(node)
-  switch (error._tag) {
-    case "NodeDisconnected":
-      return new ToolFailed({
-        message: `interrupted, outcome unknown: ${name} disconnected while "${error.command}" ran; do not assume that it ran or that it did not`
-      })
-    case "InvokeTimeout":
-      return new ToolFailed({
-        message: `no answer, outcome unknown: ${name} did not answer "${error.command}" within ${error.timeoutMs} ms; it may still be running`
-      })
-    case "InvokeFailed":
-      return new ToolFailed({ message: `${name} answered with an error (${error.code}): ${error.message}` })
-    case "NodeNotConnected":
-    case "CommandNotAllowed":
-    case "IdempotencyConflict":
-      return new ToolFailed({ message: error.message })
-  }
-}
-
-const interrupted = (detail: string): ToolFailed =>
-  new ToolFailed({
-    message: `interrupted, outcome unknown: the Gateway restarted before it had an answer, and ${detail}; do not assume that it ran or that it did not`
-  })
-
-/** Why it cannot be told what became of a call that may have run before. Only the node's own answer tells. */
-const recalled = (node: NodeRow, error: InvokeError): ToolFailed => {
-  if (error._tag !== "InvokeFailed") return interrupted(error.message)
-  return error.code === NOT_REMEMBERED ? interrupted(`${nameOf(node)} remembers nothing of it`) : inWords(node, error)
-}
-
-/**
- * How long ago a call of this turn was made at most, so that its node may begin it. Not told when that is so long that
- * a node begins nothing, or when the clock was set back before the turn.
- */
-const askedAgo = (receivedAt: number, now: number) => {
-  const askedAgoMs = Math.ceil(now - receivedAt) + CLOCK_SLACK_MS
-  return now < receivedAt || askedAgoMs > RESUMED_WITHIN_MS ? undefined : { askedAgoMs }
-}
 
 /** The rows that a name means: an exact id, else an exact name, else the beginning of an id or a name. */
 const matching = (nodes: ReadonlyArray<NodeRow>, wanted: string): ReadonlyArray<NodeRow> => {
@@ -143,34 +99,29 @@ export const makeNodesHandler =
       const wanted = params.node ?? (params.action === "run" ? exec?.node : undefined)
       const nodes = yield* acts ? whenSettled(startedAt, list, (seen) => isSettled(seen, wanted)) : list
       const picked = pick(nodes, wanted)
-      const node = yield* acts && again ? Effect.mapError(picked, ({ message }) => interrupted(message)) : picked
+      const node = yield* acts && again ? Effect.mapError(picked, ({ message }) => afterRestart(message)) : picked
       if (params.action === "describe") {
         const { displayName: _name, pathEnv: _path, remoteIp: _ip, ...rest } = node
         return resultText({ ...rest, ...summary(node) })
       }
 
       if (acts && again && node.caps?.includes(RECALL_CAP) !== true) {
-        return yield* interrupted(`${nameOf(node)} cannot tell what became of it`)
+        return yield* afterRestart(`${nameOf(node)} cannot tell what became of it`)
       }
 
-      const now = yield* Clock.currentTimeMillis
       // The only node that is here now may not be the one that was asked: that one may have begun, and this one must not.
-      const resumed = wanted === undefined ? undefined : askedAgo(request.receivedAt, now)
+      const since = wanted === undefined ? undefined : request.receivedAt
       const invoke = (command: string, commandParams: unknown, timeoutMs: number | undefined) =>
-        registry
-          .invoke({
-            nodeId: NodeId.make(node.nodeId),
-            command,
-            params: commandParams,
-            idempotencyKey,
-            sessionKey: request.sessionKey,
-            ...(again ? { recall: true, ...resumed } : undefined),
-            ...(timeoutMs === undefined ? undefined : { timeoutMs })
-          })
-          .pipe(
-            Effect.mapError((error) => (again ? recalled(node, error) : inWords(node, error))),
-            Effect.map((answer) => resultText({ node: nameOf(node), command, result: payloadOf(answer) }))
-          )
+        NodeCall.make(registry, node, {
+          nodeId: NodeId.make(node.nodeId),
+          command,
+          params: commandParams,
+          idempotencyKey,
+          sessionKey: request.sessionKey,
+          ...(timeoutMs === undefined ? undefined : { timeoutMs })
+        })(again ? { since } : undefined).pipe(
+          Effect.map((answer) => resultText({ node: nameOf(node), command, result: payloadOf(answer) }))
+        )
 
       if (params.action === "run") {
         const [program] = params.argv ?? []
