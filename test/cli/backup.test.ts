@@ -2,7 +2,8 @@
  * `openclaw backup` from the outside: a running Gateway is backed up, the archive is checked, and restored elsewhere or in place.
  */
 import { spawnSync } from "node:child_process"
-import * as Fs from "node:fs"
+import fs, * as Fs from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import * as Path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { gunzipSync, gzipSync } from "node:zlib"
@@ -67,6 +68,27 @@ const change = (stateDir: string, sql: string) => {
   db.exec(sql)
   db.close()
 }
+
+/** Until the scope closes, so many folders and files are moved in a state directory; then the disk refuses. */
+const movesBefore = (most: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const original = fs.renameSync
+      let left = most
+      fs.renameSync = (from, to) => {
+        if (String(to).endsWith("restore-in-progress.json")) return original(from, to)
+        if (left-- === 0) throw new Error("the disk refuses")
+        return original(from, to)
+      }
+      syncBuiltinESMExports()
+      return original
+    }),
+    (original) =>
+      Effect.sync(() => {
+        fs.renameSync = original
+        syncBuiltinESMExports()
+      })
+  )
 
 const leftovers = (folder: string) => Fs.readdirSync(folder).filter((name) => /tmp|restoring/.test(name))
 
@@ -163,6 +185,42 @@ describe("openclaw backup", () => {
       assert.strictEqual((yield* run(setting, "pairing", "list")).code, 0)
       assert.isTrue(Fs.existsSync(Path.join(stateDir, "before-restore-x")))
       assert.deepStrictEqual(leftovers(stateDir), [])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("knows what was there before, however often restoring is cut off", () =>
+    Effect.gen(function* () {
+      const { archive, setting, stateDir } = yield* stopped
+      Fs.writeFileSync(Path.join(stateDir, "later"), "later", { mode: 0o600 })
+      // Cut off after so many things were moved: in the midst of what was there, then of what comes.
+      for (const [moves, left] of [
+        [2, 1],
+        [4, 2]
+      ] as const) {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* movesBefore(moves)
+            const cut = yield* run(setting, "backup", "restore", archive, "--yes")
+            assert.strictEqual(cut.code, 1)
+            const asides = Fs.readdirSync(stateDir).filter((name) => name.startsWith("before-restore-"))
+            assert.strictEqual(asides.length, left)
+            for (const name of asides) assert.include(cut.stderr, name)
+          })
+        )
+      }
+      const restored = yield* run(setting, "backup", "restore", archive, "--yes", "--json")
+      assert.strictEqual(restored.code, 0, restored.stdout)
+      const { aside, leftBehind } = JSON.parse(restored.stdout)
+      const all: ReadonlyArray<string> = [aside, ...leftBehind]
+      assert.deepStrictEqual(
+        all.toSorted(),
+        Fs.readdirSync(stateDir)
+          .filter((name) => name.startsWith("before-restore-"))
+          .map((name) => Path.join(stateDir, name))
+      )
+      assert.strictEqual(aside, all.toSorted()[0])
+      assert.isTrue(all.some((folder) => Fs.existsSync(Path.join(folder, "later"))))
+      assert.strictEqual((yield* run(setting, "pairing", "list")).code, 0)
     }).pipe(Effect.scoped)
   )
 

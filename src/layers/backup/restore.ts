@@ -9,6 +9,8 @@ import * as Fs from "node:fs"
 import * as NodePath from "node:path"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { StateDir } from "../../services/StateDir.ts"
 import { DATABASE, layer as storage, RESTORE_NOTE } from "../storage/Storage.ts"
 import { attempt, failed } from "./archive.ts"
@@ -17,7 +19,7 @@ import { settle, type Settled } from "./settle.ts"
 import { open } from "./verify.ts"
 
 /** What stays in its place: the lock that is held, and what earlier restoring left. */
-const stays = /^(?:gateway\.lock(?:\..*)?|\.restoring-.*|before-restore-.*|restore-in-progress\.json)$/
+const stays = /^(?:gateway\.lock(?:\..*)?|\.restoring-.*|before-restore-.*|restore-in-progress\.json(?:\.tmp)?)$/
 
 export interface RestoreOptions {
   /** Absolute path of the archive. */
@@ -32,8 +34,32 @@ export interface Restored {
   readonly manifest: Manifest
   /** Where what was there before is; `undefined` when there was nothing. */
   readonly aside: string | undefined
+  /** Where more of it, or a part of another backup, is: what restorings that were cut off had left. */
+  readonly leftBehind: ReadonlyArray<string>
   /** What was set aside; `undefined` when what was open is taken up again. */
   readonly settled: Settled | undefined
+}
+
+/** What a restoring says of itself while it is half done. */
+const Note = Schema.Struct({
+  archive: Schema.String,
+  /** The folders that hold what was there before, the oldest first. */
+  asides: Schema.Array(Schema.String)
+})
+const decodeNote = Schema.decodeUnknownOption(Schema.fromJsonString(Note))
+
+/** The folders of a restoring that was cut off; without a note that can be read, all that ever were put aside. */
+const asidesOf = (root: string): ReadonlyArray<string> => {
+  const note = NodePath.join(root, RESTORE_NOTE)
+  if (!Fs.existsSync(note)) return []
+  const there = Fs.readdirSync(root)
+    .filter((name) => name.startsWith("before-restore-"))
+    .sort()
+    .map((name) => NodePath.join(root, name))
+  return Option.match(decodeNote(Fs.readFileSync(note, "utf8")), {
+    onNone: () => there,
+    onSome: ({ asides }) => asides.filter((folder) => there.includes(folder))
+  })
 }
 
 const names = (folder: string) =>
@@ -45,11 +71,11 @@ const moveAll = (from: string, to: string): void => {
   for (const name of names(from)) Fs.renameSync(NodePath.join(from, name), NodePath.join(to, name))
 }
 
-const writeSynced = (file: string, content: string): void => {
-  const fd = Fs.openSync(file, "w", 0o600)
-  Fs.writeSync(fd, content)
-  Fs.fsyncSync(fd)
-  Fs.closeSync(fd)
+/** There is the whole note or the one before. */
+const writeNote = (file: string, note: typeof Note.Type): void => {
+  const next = `${file}.tmp`
+  Fs.writeFileSync(next, `${JSON.stringify(note)}\n`, { mode: 0o600, flush: true })
+  Fs.renameSync(next, file)
 }
 
 /** The configuration that lay elsewhere goes where it is read now; the one that is there keeps a name of its own. */
@@ -92,16 +118,18 @@ export const restore = Effect.fn("Backup.restore")(function* (options: RestoreOp
   )
   const note = NodePath.join(root, RESTORE_NOTE)
   const aside = NodePath.join(root, `before-restore-${stamp}`)
+  const before = yield* attempt(`looking through ${root} failed`, () => asidesOf(root))
   const hadSomething = names(root).length > 0
+  const asides = hadSomething ? [...before, aside] : before
   yield* attempt(
-    `restoring stopped half-way; what was there is in ${aside}, and the Gateway does not start like this.\nFix: run the same command again. The reason`,
+    `restoring stopped half-way; what was there is in ${asides.join(" and ")}, and the Gateway does not start like this.\nFix: run the same command again. The reason`,
     () => {
-      writeSynced(note, `${JSON.stringify({ archive, aside })}\n`)
+      writeNote(note, { archive, asides })
       if (hadSomething) moveAll(root, aside)
       moveAll(restored, root)
       placeConfig(NodePath.join(opened.root, ...CONFIG.split("/")), configFile, stamp)
       Fs.rmSync(note)
     }
   ).pipe(Effect.uninterruptible)
-  return { manifest, settled, aside: hadSomething ? aside : undefined } satisfies Restored
+  return { manifest, settled, aside: asides[0], leftBehind: asides.slice(1) } satisfies Restored
 }, Effect.scoped)

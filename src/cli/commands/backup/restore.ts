@@ -44,11 +44,17 @@ export const run = Effect.fn("cli.backup.restore")(function* (flags: {
     Effect.provide(State.stateDir),
     waiting("Restoring the backup")
   )
-  const { aside, manifest, settled } = restored
-  yield* print({ ...summary(archive, manifest), stateDir: root, aside: aside ?? null, setAside: settled ?? null }, () =>
+  const { aside, leftBehind, manifest, settled } = restored
+  const told = { stateDir: root, aside: aside ?? null, leftBehind, setAside: settled ?? null }
+  yield* print({ ...summary(archive, manifest), ...told }, () =>
     [
       `Restored the backup of ${plain(manifest.createdAt)} to ${plain(root)}.`,
       ...(aside === undefined ? [] : [`What was there before is in ${plain(aside)}; delete it when all is well.`]),
+      ...(leftBehind.length === 0
+        ? []
+        : [
+            `An earlier restore was cut off. What it left half-way (more of what was there, or a part of the backup) is in ${leftBehind.map(plain).join(" and ")}.`
+          ]),
       ...opened(restored),
       "Messages that were received and answered after the backup are not in it, and the channel does not send them again."
     ].join("\n")
