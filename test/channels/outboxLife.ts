@@ -28,6 +28,12 @@ export const boot = Effect.fnUntraced(function* (filename: string) {
         SqlClient.SqlClient.use((sql) => sql.withTransaction(effect)),
         services
       ),
+    /** SQL as a damaged file or another release may have left it. */
+    execute: (statement: string) =>
+      Effect.provideContext(
+        SqlClient.SqlClient.use((sql) => sql.unsafe(statement)),
+        services
+      ),
     breakStorage: Effect.provideContext(
       SqlClient.SqlClient.use((sql) => sql`DROP TABLE channel_outbox`),
       services

@@ -46,7 +46,7 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
     const registered = new Set<Channel>()
     const accountsOf = (id: string) => [...registered].filter((channel) => channel.id === id)
     const find = (id: string, accountId: string) => accountsOf(id).find((channel) => channel.accountId === accountId)
-    const out = yield* Deliveries.make(yield* Outbox.make, find)
+    const out = yield* Deliveries.make(yield* Outbox.make, accountsOf)
 
     /** There are channels only where the configuration was good once. */
     const currentConfig = Effect.orDie(config.get)

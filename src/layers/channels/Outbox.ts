@@ -60,6 +60,9 @@ export const make = Effect.gen(function* () {
   const failed = (message: OutboundMessage, outcome: DeliveryFailed["outcome"], text: string) =>
     new DeliveryFailed({ channel: message.peer.channel, to: message.peer.chatId, message: text, outcome })
 
+  const unusable = (message: OutboundMessage) => (error: { readonly message: string }) =>
+    failed(message, "never-sent", `the outbox cannot be used: ${error.message}`)
+
   const conflict = (key: string, message: OutboundMessage) =>
     failed(message, "refused", `the idempotency key ${key.slice(0, 80)} was used for another message`)
 
@@ -108,12 +111,20 @@ export const make = Effect.gen(function* () {
   /** `row`: what an earlier attempt left; `cut`: it was not told how far that came. */
   const attempt = Effect.fnUntraced(function* (
     key: string,
+    message: OutboundMessage,
     { way, withdrawn }: Ask,
     row: Rows.Row | undefined,
     cut: boolean
-  ) {
-    const begun =
-      row === undefined || row.progress === null ? undefined : yield* Effect.orDie(Rows.decodeProgress(row.progress))
+  ): Effect.fn.Return<DeliveryReceipt, DeliveryFailed> {
+    const read =
+      row === undefined || row.progress === null ? undefined : yield* Effect.result(Rows.decodeProgress(row.progress))
+    if (read?._tag === "Failure") {
+      const error = "how far it came was kept and cannot be read; whether the rest arrived is not known"
+      yield* Effect.logError(`message ${key} is not sent on: ${error} (${read.failure.message})`)
+      yield* stored("noting an open delivery", rows.update(key, { state: "unknown", error }))
+      return yield* failed(message, "unknown", error)
+    }
+    const begun = read?.success
     let kept = false
     const keep = (progress: DeliveryProgress) => {
       kept = true
@@ -135,6 +146,12 @@ export const make = Effect.gen(function* () {
     return yield* exit
   })
 
+  /** It was sent, whatever can be read of its ids. */
+  const idsOf = (row: Rows.Row) =>
+    Effect.catch(Rows.decodeIds(row.message_ids), (error) =>
+      Effect.as(Effect.logError(`the ids of message ${row.key} cannot be read: ${error.message}`), [])
+    )
+
   /** A key that was used before: what became of its message, or the rest of it. */
   const resume = Effect.fnUntraced(function* (
     key: string,
@@ -147,7 +164,7 @@ export const make = Effect.gen(function* () {
     switch (row.state) {
       case "sent":
         if (row.error === Rows.takenBack) return yield* failed(message, "refused", Rows.takenBack)
-        return { messageIds: yield* Effect.orDie(Rows.decodeIds(row.message_ids)) }
+        return { messageIds: yield* idsOf(row) }
       case "unknown":
         return yield* failed(message, "unknown", row.error ?? interrupted)
       case "refused":
@@ -155,9 +172,9 @@ export const make = Effect.gen(function* () {
         if (row.state === "sending" && isTakenBack) return yield* failed(message, "refused", "it was taken back")
         if (row.paused === 1) {
           yield* stored("taking up a delivery", rows.update(key, { state: "sending", paused: 0 }))
-          return yield* attempt(key, ask, row, false)
+          return yield* attempt(key, message, ask, row, false)
         }
-        if (way.resumes === true || row.progress !== null) return yield* attempt(key, ask, row, true)
+        if (way.resumes === true || row.progress !== null) return yield* attempt(key, message, ask, row, true)
         yield* Effect.logWarning(`message ${key} to ${message.peer.chatId} is not sent again: ${interrupted}`)
         yield* stored("noting an open delivery", rows.update(key, { state: "unknown", error: interrupted }))
         return yield* failed(message, "unknown", interrupted)
@@ -165,11 +182,30 @@ export const make = Effect.gen(function* () {
     }
   })
 
+  /**
+   * Takes the key of a message whose channel is not there, so that it is seen to wait. `undefined`: it waits, or what is known
+   * of it must be told to its channel.
+   */
+  const hold = Effect.fnUntraced(function* (
+    key: string,
+    message: OutboundMessage,
+    why: string
+  ): Effect.fn.Return<DeliveryReceipt | undefined, DeliveryFailed> {
+    const row = yield* Effect.mapError(rows.claim(key, message, false, why), unusable(message))
+    if (row === undefined) return undefined
+    if (row.fingerprint !== Rows.fingerprintOf(message)) return yield* conflict(key, message)
+    if (row.error === Rows.takenBack || row.carried === Rows.carriedState.takenBack) {
+      return yield* failed(message, "refused", Rows.takenBack)
+    }
+    if (row.state === "sent") return { messageIds: yield* idsOf(row) }
+    if (row.state === "unknown") return yield* failed(message, "unknown", row.error ?? interrupted)
+    if (row.state === "refused") return yield* failed(message, "refused", row.error ?? "it was given up")
+    return undefined
+  })
+
   const work = Effect.fnUntraced(function* (key: string, message: OutboundMessage, fingerprint: string, ask: Ask) {
-    const row = yield* Effect.mapError(rows.claim(key, message, ask.way.carried === true), (error) =>
-      failed(message, "never-sent", `the outbox cannot be used: ${error.message}`)
-    )
-    if (row === undefined) return yield* attempt(key, ask, undefined, false)
+    const row = yield* Effect.mapError(rows.claim(key, message, ask.way.carried === true), unusable(message))
+    if (row === undefined) return yield* attempt(key, message, ask, undefined, false)
     if (row.fingerprint !== fingerprint) return yield* conflict(key, message)
     return yield* resume(key, row, message, ask)
   })
@@ -212,7 +248,14 @@ export const make = Effect.gen(function* () {
       return Effect.andThen(Deferred.succeed(entry.withdrawn, undefined), Effect.exit(Deferred.await(entry.receipt)))
     })
 
-  return { once, rows, endAttempt, isRunning: (key: string) => running.has(key), runningCount: () => running.size }
+  return {
+    once,
+    hold,
+    rows,
+    endAttempt,
+    isRunning: (key: string) => running.has(key),
+    runningCount: () => running.size
+  }
 })
 
 export type Outbox = Effect.Success<typeof make>

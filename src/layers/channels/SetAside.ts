@@ -37,7 +37,17 @@ const Row = Schema.Struct({
   set_aside_detail: Schema.NullOr(Schema.String)
 })
 type Row = typeof Row.Type
+/** What every row has, whatever else is wrong with it. */
+const Known = Schema.Struct({
+  seq: Schema.Natural,
+  channel: Schema.String,
+  source: Schema.String,
+  account_id: Schema.String,
+  message: Schema.String
+})
+const decodeKnown = Schema.decodeUnknownEffect(Known)
 const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
+const decodeRow = Schema.decodeUnknownEffect(Row)
 
 const optional = <K extends string, V>(key: K, value: V | undefined) =>
   (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: V }
@@ -65,6 +75,31 @@ const shown = Effect.fnUntraced(function* (row: Row) {
     sender: { id, ...optional("displayName", displayName) },
     text: message.text
   } satisfies SetAsideMessage
+})
+
+/** As much as can be told of a row: one that is damaged must not hide the others, and can be dropped. */
+const shownAnyhow = Effect.fnUntraced(function* (found: unknown) {
+  const row = yield* Effect.result(decodeRow(found))
+  if (row._tag === "Success") return [yield* shown(row.success)]
+  const known = yield* Effect.option(decodeKnown(found))
+  yield* Effect.logError(
+    `what was set aside as ${known._tag === "Some" ? known.value.seq : "?"} cannot be read: ${row.failure.message}`
+  )
+  if (known._tag === "None") return []
+  const { account_id, channel, message, seq, source } = known.value
+  const damaged: SetAsideMessage = {
+    id: seq,
+    reason: "unreadable",
+    detail: "its row in the database is damaged; drop it",
+    channel,
+    source,
+    accountId: account_id,
+    tries: 0,
+    receivedAt: 0,
+    setAsideAt: 0,
+    text: message.slice(0, shownRaw)
+  }
+  return [damaged]
 })
 
 /** `running`: the accounts that run now. */
@@ -128,8 +163,8 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     list: Effect.gen(function* () {
-      const rows = yield* decodeRows(yield* sql`SELECT * FROM channel_inbox WHERE ${open} ORDER BY seq`)
-      return yield* Effect.forEach(rows, shown)
+      const rows = yield* sql`SELECT * FROM channel_inbox WHERE ${open} ORDER BY seq`
+      return (yield* Effect.forEach(rows, shownAnyhow)).flat()
     }).pipe(orInboxFailed, Effect.withSpan("SetAside.list")),
     get: Effect.fn("SetAside.get")(
       function* (id: number) {

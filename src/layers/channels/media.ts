@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import { DeliveryFailed, type OutboundMedia, type OutboundMessage, type Peer } from "../../services/Channel.ts"
 import type { MediaToSend } from "../../services/ChannelRouter.ts"
 import { OutboundFiles } from "../../services/OutboundFiles.ts"
-import { decodeMessage, type Row } from "./OutboxRows.ts"
+import { messageOf, type Row } from "./OutboxRows.ts"
 
 /** Without `OutboundFiles` nothing is kept, and messages with files are refused. */
 export const make = Effect.gen(function* () {
@@ -66,13 +66,18 @@ export const make = Effect.gen(function* () {
       ? Effect.undefined
       : files.read(id).pipe(Effect.catch(({ message }) => Effect.as(Effect.logWarning(message), undefined)))
 
-  /** Takes away what no message has any more, as a crash may leave it. `rows`: all that are open. */
-  const sweep = Effect.fnUntraced(function* (rows: ReadonlyArray<Pick<Row, "message">>) {
+  /**
+   * Takes away what no message has any more, as a crash may leave it. `rows`: all that are open. Nothing while one of them
+   * cannot be read: another release may read it, and send its files.
+   */
+  const sweep = Effect.fnUntraced(function* (rows: ReadonlyArray<Pick<Row, "key" | "message">>) {
     if (files === undefined) return
     const used = new Set<string>()
-    for (const { message } of rows) {
-      if (message === null) continue
-      for (const { id } of (yield* Effect.orDie(decodeMessage(message))).media ?? []) used.add(id)
+    for (const row of rows) {
+      if (row.message === null) continue
+      const message = yield* messageOf(row)
+      if (message === undefined) return
+      for (const { id } of message.media ?? []) used.add(id)
     }
     for (const id of yield* files.ids) if (!used.has(id)) yield* files.forget(id)
   })
