@@ -7,12 +7,11 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
-import { resolveTarget, type Target } from "../client/credentials.ts"
+import { resolveTarget, RUNNING, type Target } from "../client/credentials.ts"
 import * as DeviceIdentity from "../client/DeviceIdentity.ts"
 import * as DeviceTokens from "../client/DeviceTokens.ts"
 import { GatewayClient } from "../client/GatewayClient.ts"
-import { isLoopback, parse } from "../domain/Endpoint.ts"
+import { isLoopback } from "../domain/Endpoint.ts"
 import { VERSION } from "../domain/Version.ts"
 import { Redactor } from "../layers/logging/Redactor.ts"
 import { LOCK_FILE } from "../layers/StateDir.ts"
@@ -25,8 +24,15 @@ import { Password, Token, Url } from "./globals.ts"
 import { waiting } from "./progress.ts"
 import * as State from "./state.ts"
 
-/** The Gateway that flags, environment and configuration name. Decided before anything is dialled. */
-export const target = Effect.gen(function* () {
+/** The Gateway process that owns the state directory, where one does. Makes nothing that is not there. */
+const owner = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const { root } = yield* State.plan
+  if (!(yield* fs.exists(`${root}/${LOCK_FILE}`))) return Option.none()
+  return yield* Effect.flatMap(StateDir, (state) => state.owner).pipe(Effect.provide(State.stateDir))
+}).pipe(Effect.orElseSucceed(() => Option.none()))
+
+const find = Effect.fnUntraced(function* (running: string | undefined) {
   const { variables } = yield* Environment
   const flags = {
     url: Option.getOrUndefined(yield* Url),
@@ -39,40 +45,24 @@ export const target = Effect.gen(function* () {
     given === undefined || given === ""
       ? yield* Effect.flatMap(Config, (config) => config.get).pipe(Effect.provide(State.config))
       : {}
-  const found = yield* Effect.fromResult(resolveTarget({ flags, env: variables, config }))
+  const found = yield* Effect.fromResult(resolveTarget({ flags, env: variables, config, running }))
   const redactor = yield* Effect.serviceOption(Redactor)
   if (Option.isSome(redactor)) yield* redactor.value.add(found.credentials.map(({ secret }) => Redacted.value(secret)))
   return found
 })
 
-/** What the configuration may say differently by now of a Gateway on this machine that goes on with what it said. */
-const FROM_FILE = "gateway.port"
-
-/** How messages name the address that it listens on. */
-const OWNER = "the running Gateway"
-
-/** The Gateway process that owns the state directory, where one does. Makes nothing that is not there. */
-const owner = Effect.gen(function* () {
-  const fs = yield* FileSystem.FileSystem
-  const { root } = yield* State.plan
-  if (!(yield* fs.exists(`${root}/${LOCK_FILE}`))) return Option.none()
-  return yield* Effect.flatMap(StateDir, (state) => state.owner).pipe(Effect.provide(State.stateDir))
-}).pipe(Effect.orElseSucceed(() => Option.none()))
-
-/** Of the Gateway that `target` means: whether it is this machine's own, and who runs it. */
-export const ownerOf = (found: Target) =>
-  found.source === FROM_FILE || found.source === OWNER ? owner : Effect.succeedNone
+/** The Gateway that flags, environment and configuration name. Decided before anything is dialled. */
+export const target = Effect.suspend(() => find(undefined))
 
 /**
  * The same, but where no address was given outright the Gateway that owns the state directory is meant, at the address that it
  * listens on, whatever the configuration says of the next one.
  */
-export const runningTarget = Effect.gen(function* () {
-  const found = yield* target
-  const url = Option.getOrUndefined(yield* ownerOf(found))?.url
-  const endpoint = url === undefined ? undefined : Result.getOrUndefined(parse(url, OWNER))
-  return endpoint === undefined || endpoint === found.endpoint ? found : { ...found, endpoint, source: OWNER }
-})
+export const runningTarget = Effect.flatMap(owner, (found) => find(Option.getOrUndefined(found)?.url))
+
+/** Who runs the Gateway of a target, where that is this machine's own and runs. */
+export const ownerOf = ({ source }: Target) =>
+  source === "gateway.port" || source === RUNNING ? owner : Effect.succeedNone
 
 export interface OpenOptions {
   /** The least that the command's methods need. */

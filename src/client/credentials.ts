@@ -28,7 +28,12 @@ export interface TargetInput {
   /** The environment; only `OPENCLAW_GATEWAY_*` is looked at. */
   readonly env: { readonly [name: string]: string | undefined }
   readonly config: OpenClawConfig
+  /** Where this machine's Gateway listens right now, where that is known: goes before what the file says of its address. */
+  readonly running?: string | undefined
 }
+
+/** The source of an address that is the running Gateway's own. */
+export const RUNNING = "the running Gateway"
 
 export interface Target {
   readonly endpoint: Endpoint
@@ -155,10 +160,21 @@ export const resolveTarget = (input: TargetInput): Result.Result<Target, TargetE
     }))
   }
 
-  return Result.map(local(input), (endpoint) => ({
+  const own = (endpoint: Endpoint, source: string): Target => ({
     endpoint,
-    source: text(env["OPENCLAW_GATEWAY_PORT"]) === undefined ? "gateway.port" : "OPENCLAW_GATEWAY_PORT",
+    source,
     credentials: orElse(given, () => localCredentials(input)),
     storedTokens: true
-  }))
+  })
+  if (text(env["OPENCLAW_GATEWAY_PORT"]) !== undefined) {
+    return Result.map(local(input), (endpoint) => own(endpoint, "OPENCLAW_GATEWAY_PORT"))
+  }
+  const configured = Result.map(local(input), (endpoint) => own(endpoint, "gateway.port"))
+  const running = text(input.running)
+  if (running === undefined) return configured
+  return Result.map(parse(running, RUNNING), (endpoint) =>
+    Result.isSuccess(configured) && configured.success.endpoint === endpoint
+      ? configured.success
+      : own(endpoint, RUNNING)
+  )
 }
