@@ -90,6 +90,25 @@ const movesBefore = (most: number) =>
       })
   )
 
+/** Until the scope closes, `f` runs right before a file is copied. */
+const whenCopied = (f: (file: string) => void) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const original = fs.copyFileSync
+      fs.copyFileSync = (from, to, mode) => {
+        f(String(from))
+        return original(from, to, mode)
+      }
+      syncBuiltinESMExports()
+      return original
+    }),
+    (original) =>
+      Effect.sync(() => {
+        fs.copyFileSync = original
+        syncBuiltinESMExports()
+      })
+  )
+
 const leftovers = (folder: string) => Fs.readdirSync(folder).filter((name) => /tmp|restoring/.test(name))
 
 describe("openclaw backup", () => {
@@ -311,6 +330,85 @@ describe("openclaw backup", () => {
       const empty = yield* run({ home: folder }, "backup", "create", "--output", Path.join(folder, "e.tar.gz"))
       assert.include(empty.stderr, "nothing to back up")
       assert.deepStrictEqual(leftovers(folder), [])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("takes everything anew when a file went away that the database names, and does without any other", () =>
+    Effect.gen(function* () {
+      const { folder, setting, stateDir } = yield* stopped
+      const media = Path.join(stateDir, "media", "outbound")
+      Fs.mkdirSync(media, { recursive: true, mode: 0o700 })
+      const [named, lost, other] = ["a".repeat(64), "b".repeat(64), "c".repeat(64)]
+      for (const id of [named, other]) Fs.writeFileSync(Path.join(media, id), id, { mode: 0o600 })
+      const message = (id: string) =>
+        `INSERT INTO channel_outbox (key, fingerprint, channel, account_id, chat_id, state, created_at, updated_at, message)
+           VALUES ('${id}', 'f', 'nowhere', 'default', '7', 'sending', 1, 1, json_object('media', json_array(json_object('id', '${id}'))));`
+      change(stateDir, message(named))
+      // A Gateway delivers right before it is copied: the message is answered, then its file goes.
+      yield* whenCopied((file) => {
+        if (!file.startsWith(media) || !Fs.existsSync(file)) return
+        change(stateDir, `DELETE FROM channel_outbox WHERE key = '${Path.basename(file)}'`)
+        Fs.rmSync(file)
+      })
+      const archive = Path.join(folder, "vanished.tar.gz")
+      const made = yield* run(setting, "backup", "create", "--output", archive, "--verify", "--json")
+      assert.strictEqual(made.code, 0, made.stdout)
+      assert.deepStrictEqual(JSON.parse(made.stdout).skipped, [])
+      const elsewhere = Path.join(folder, "elsewhere")
+      yield* run({ home: folder, variables: { OPENCLAW_STATE_DIR: elsewhere } }, "backup", "restore", archive, "--yes")
+      assert.deepStrictEqual(rows(elsewhere, "SELECT key FROM channel_outbox WHERE channel = 'nowhere'"), [])
+      assert.isFalse(Fs.existsSync(Path.join(elsewhere, "media", "outbound", named)))
+
+      change(stateDir, message(lost))
+      const again = yield* run(setting, "backup", "create", "--output", `${archive}.2`, "--json")
+      assert.deepStrictEqual(JSON.parse(again.stdout).skipped, [`media/outbound/${lost}`])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("clears the secrets that a killed backup left, and nobody else's", () =>
+    Effect.gen(function* () {
+      const { archive, folder, setting } = yield* stopped
+      const dead = spawnSync(process.execPath, ["-e", ""]).pid
+      const left = (name: string, pid: number, started: string) => {
+        const place = Path.join(folder, `.openclaw-backup.tmp-${name}`)
+        Fs.mkdirSync(place, { mode: 0o700 })
+        Fs.writeFileSync(Path.join(place, "0"), "a secret", { mode: 0o600 })
+        const lock = { pid, started, nonce: "0".repeat(32) }
+        Fs.writeFileSync(Path.join(place, "lock"), JSON.stringify(lock), { mode: 0o600 })
+        return place
+      }
+      const killed = left("killed", dead, "a boot/1")
+      const alive = left("alive1", process.pid, "unknown")
+      const foreign = Path.join(folder, ".openclaw-backup.tmp-other1")
+      Fs.mkdirSync(foreign)
+      const made = yield* run(setting, "backup", "create", "--output", `${archive}.2`)
+      assert.strictEqual(made.code, 0, made.stderr)
+      assert.isFalse(Fs.existsSync(killed))
+      assert.isTrue(Fs.existsSync(alive))
+      assert.isTrue(Fs.existsSync(foreign))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("knows the state directory by any name, and tells what the configuration includes from elsewhere", () =>
+    Effect.gen(function* () {
+      const { archive, folder, setting, stateDir } = yield* stopped
+      const link = Path.join(folder, "link")
+      Fs.symlinkSync(stateDir, link)
+      const inside = yield* run(setting, "backup", "create", "--output", Path.join(link, "b.tar.gz"))
+      assert.strictEqual(inside.code, 1)
+      assert.include(inside.stderr, "inside the state directory")
+
+      const config = Path.join(folder, "config", "openclaw.json")
+      const included = Path.join(folder, "config", "more.json5")
+      Fs.mkdirSync(Path.dirname(config))
+      Fs.writeFileSync(config, '{ agents: { $include: "./more.json5" } }', { mode: 0o600 })
+      Fs.writeFileSync(included, "{}", { mode: 0o600 })
+      const there = { home: folder, variables: { ...setting.variables, OPENCLAW_CONFIG_PATH: config } }
+      const told = yield* run(there, "backup", "create", "--output", `${archive}.2`)
+      assert.strictEqual(told.code, 0, told.stderr)
+      assert.include(told.stdout, included)
+      const json = yield* run(there, "backup", "create", "--output", `${archive}.3`, "--json")
+      assert.deepStrictEqual(JSON.parse(json.stdout).includesLeftOut, [included])
     }).pipe(Effect.scoped)
   )
 })

@@ -11,11 +11,9 @@ import { StateDir } from "../../services/StateDir.ts"
 import { problemsOf } from "../storage/databaseFile.ts"
 import { DATABASE } from "../storage/Storage.ts"
 import { attempt, attemptPromise, failed, sha256, type Source, write } from "./archive.ts"
+import { includesOutside, isWithin, look, namedIn, realPath, unlessGone } from "./look.ts"
 import { CONFIG, encode, type Manifest, MANIFEST_MOST, STATE } from "./Manifest.ts"
-
-/** Logs, locks, half-written files, SQLite's companions (their content is in the copy), and what restoring puts aside. */
-const passedOver =
-  /^(?:logs|gateway\.lock(?:\..*)?|.*\.tmp|.*-(?:wal|shm|journal)|\.restoring-.*|before-restore-.*|restore-in-progress\.json)$/
+import { workshop } from "./workshop.ts"
 
 const magic = "SQLite format 3\0"
 
@@ -25,28 +23,6 @@ const isDatabase = (file: string): boolean => {
   const length = Fs.readSync(fd, start, 0, magic.length, 0)
   Fs.closeSync(fd)
   return length === magic.length && start.toString("latin1") === magic
-}
-
-interface Found {
-  readonly files: ReadonlyArray<string>
-  readonly skipped: ReadonlyArray<string>
-}
-
-/** Files below a folder, as paths relative to it with `/`. Links are not followed. */
-const look = (root: string): Found => {
-  const files: Array<string> = []
-  const skipped: Array<string> = []
-  const walk = (folder: string) => {
-    for (const entry of Fs.readdirSync(NodePath.join(root, folder), { withFileTypes: true })) {
-      const path = folder === "" ? entry.name : `${folder}/${entry.name}`
-      if (passedOver.test(entry.name)) continue
-      if (entry.isDirectory()) walk(path)
-      else if (entry.isFile()) files.push(path)
-      else skipped.push(path)
-    }
-  }
-  walk("")
-  return { files: files.sort(), skipped }
 }
 
 /** A copy of a database as it is at one instant, whatever others write to it meanwhile; checked from end to end. */
@@ -98,6 +74,8 @@ export interface Created {
   readonly manifest: Manifest
   /** Bytes of the archive. */
   readonly bytes: number
+  /** Files outside of the state directory that the configuration includes: they are not in the archive. */
+  readonly includes: ReadonlyArray<string>
 }
 
 const isRunning = Effect.flatMap(StateDir, (state) =>
@@ -107,30 +85,12 @@ const isRunning = Effect.flatMap(StateDir, (state) =>
   )
 )
 
-/** A private folder beside the archive that goes away with the scope. */
-const workshop = (archive: string) =>
-  Effect.acquireRelease(
-    attempt(`making a folder beside ${archive} failed`, () => Fs.mkdtempSync(`${archive}.tmp-`)),
-    (folder) => Effect.sync(() => Fs.rmSync(folder, { recursive: true, force: true }))
-  )
+/** How often everything is taken anew because a file went away that the database still named. */
+const ROUNDS = 5
 
-/** Makes a backup of the state directory and the configuration. There is no archive unless it is whole. */
-export const create = Effect.fn("Backup.create")(function* (options: CreateOptions) {
-  const { archive, configFile } = options
-  const { root } = yield* StateDir
+/** Takes the database and then the files, as they are beside a Gateway that goes on. */
+const take = Effect.fnUntraced(function* (root: string, folder: string, configFile: string) {
   const database = DATABASE.join("/")
-  if (Fs.existsSync(archive)) return yield* failed(`${archive} exists already; it is not replaced.`)
-  if (`${archive}/`.startsWith(`${root}/`)) {
-    return yield* failed(
-      `${archive} would lie inside the state directory that it is a backup of.\nFix: name another place with --output.`
-    )
-  }
-  const gatewayRunning = yield* isRunning
-  const folder = yield* workshop(archive)
-  const found = yield* attempt(`looking through ${root} failed`, () => look(root))
-  if (!found.files.includes(database)) {
-    return yield* failed(`there is nothing to back up: ${NodePath.join(root, ...DATABASE)} does not exist.`)
-  }
   const files: Array<Manifest["files"][number]> = []
   const sources: Array<Source> = []
   const add = Effect.fnUntraced(function* (from: string, path: string) {
@@ -138,17 +98,46 @@ export const create = Effect.fn("Backup.create")(function* (options: CreateOptio
     const kind = (yield* attempt(`reading ${from} failed`, () => isDatabase(from))) ? "database" : "file"
     if (kind === "database") yield* copyDatabase(from, copy)
     else yield* attempt(`copying ${from} failed`, () => Fs.copyFileSync(from, copy, Fs.constants.COPYFILE_EXCL))
-    const { size } = yield* attempt(`reading ${from} failed`, () => Fs.statSync(copy))
+    const { size } = yield* attempt(`reading ${copy} failed`, () => Fs.statSync(copy))
     files.push({ path, kind, size, sha256: yield* sha256(copy) })
     sources.push({ name: path, file: copy, size })
   })
-  // The database first: what it names is there then, or was delivered and is named no more.
-  for (const path of [database, ...found.files.filter((file) => file !== database)]) {
-    const from = NodePath.join(root, ...path.split("/"))
-    // What went away in the meantime belongs to no instant of this backup.
-    if (path === database || Fs.existsSync(from)) yield* add(from, `${STATE}/${path}`)
+  yield* attempt(`making ${folder} failed`, () => Fs.mkdirSync(folder, { mode: 0o700 }))
+  // The database first: what it names was there then, and is there now or was delivered.
+  yield* add(NodePath.join(root, ...DATABASE), `${STATE}/${database}`)
+  const found = yield* look(root)
+  for (const path of found.files) {
+    if (path !== database) yield* unlessGone(add(NodePath.join(root, ...path.split("/")), `${STATE}/${path}`))
   }
-  if (configFile !== NodePath.join(root, "openclaw.json") && Fs.existsSync(configFile)) yield* add(configFile, CONFIG)
+  if (configFile !== NodePath.join(root, "openclaw.json")) yield* unlessGone(add(configFile, CONFIG))
+  const taken = new Set(files.map(({ path }) => path))
+  const missing = (yield* namedIn(NodePath.join(folder, "0"))).filter((path) => !taken.has(`${STATE}/${path}`))
+  return { files, sources, skipped: found.skipped, missing, database: NodePath.join(folder, "0") }
+})
+
+/** Makes a backup of the state directory and the configuration. There is no archive unless it is whole. */
+export const create = Effect.fn("Backup.create")(function* (options: CreateOptions) {
+  const { archive, configFile } = options
+  const { root } = yield* StateDir
+  if (Fs.existsSync(archive)) return yield* failed(`${archive} exists already; it is not replaced.`)
+  const realRoot = yield* realPath(root)
+  if (isWithin(yield* realPath(archive), realRoot)) {
+    return yield* failed(
+      `${archive} would lie inside the state directory that it is a backup of.\nFix: name another place with --output.`
+    )
+  }
+  if (!Fs.existsSync(NodePath.join(root, ...DATABASE))) {
+    return yield* failed(`there is nothing to back up: ${NodePath.join(root, ...DATABASE)} does not exist.`)
+  }
+  const gatewayRunning = yield* isRunning
+  const folder = yield* workshop(NodePath.dirname(archive))
+  const includes = yield* includesOutside(configFile, realRoot)
+  let taken = yield* take(root, NodePath.join(folder, "0"), configFile)
+  for (let round = 1; taken.missing.length > 0 && round < ROUNDS; round += 1) {
+    yield* attempt(`clearing ${folder} failed`, () => Fs.rmSync(NodePath.dirname(taken.database), { recursive: true }))
+    taken = yield* take(root, NodePath.join(folder, String(round)), configFile)
+  }
+  const { database, files, sources } = taken
 
   const now = yield* DateTime.now
   const manifest: Manifest = {
@@ -159,10 +148,11 @@ export const create = Effect.fn("Backup.create")(function* (options: CreateOptio
     platform: process.platform,
     stateDir: root,
     configFile,
-    databaseSchema: yield* schemaOf(NodePath.join(folder, "0")),
+    databaseSchema: yield* schemaOf(database),
     gatewayRunning,
     files,
-    skipped: found.skipped
+    // What is named each time and never there is lost, and does not keep the rest from being kept.
+    skipped: [...taken.skipped, ...taken.missing]
   }
   const text = Buffer.from(encode(manifest))
   if (text.length > MANIFEST_MOST) {
@@ -180,5 +170,5 @@ export const create = Effect.fn("Backup.create")(function* (options: CreateOptio
     all.map((source) => ({ ...source, name: `${name}/${source.name}` })),
     Math.floor(DateTime.toEpochMillis(now) / 1_000)
   )
-  return { manifest, bytes: Fs.statSync(archive).size } satisfies Created
+  return { manifest, bytes: Fs.statSync(archive).size, includes } satisfies Created
 }, Effect.scoped)

@@ -1,9 +1,7 @@
 /**
  * Reading a backup from end to end: its form, every sum, every database's pages, and whether this version can use it.
  */
-import * as Fs from "node:fs"
 import * as Os from "node:os"
-import * as NodePath from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Effect from "effect/Effect"
 import { problemsOf } from "../storage/databaseFile.ts"
@@ -13,6 +11,7 @@ import { attempt, type BackupFailed, failed } from "./archive.ts"
 import { schemaOf } from "./create.ts"
 import { STATE } from "./Manifest.ts"
 import { unpack, type Unpacked } from "./unpack.ts"
+import { workshop } from "./workshop.ts"
 
 const checkDatabase = (archive: string, path: string, file: string) =>
   Effect.acquireUseRelease(
@@ -50,9 +49,6 @@ export const open = Effect.fnUntraced(function* (
 
 /** Checks a backup and keeps nothing of it. */
 export const verify = Effect.fn("Backup.verify")(function* (archive: string) {
-  const folder = yield* Effect.acquireRelease(
-    attempt("making a temporary folder failed", () => Fs.mkdtempSync(NodePath.join(Os.tmpdir(), "openclaw-backup-"))),
-    (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true, force: true }))
-  )
+  const folder = yield* workshop(Os.tmpdir())
   return (yield* open(archive, folder)).manifest
 }, Effect.scoped)
