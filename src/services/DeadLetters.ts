@@ -48,7 +48,7 @@ export interface Retried {
   readonly runId?: string
   /** The messages that were created. */
   readonly messageIds?: ReadonlyArray<string>
-  /** It may have been shown before. */
+  /** It may have been shown before, or its tools may have done their work before. */
   readonly mayDouble: boolean
 }
 

@@ -101,6 +101,23 @@ describe("sessions", () => {
     }).pipe(Effect.provide(testLayer))
   )
 
+  it.live("that get a message while they are taken away keep what is left of them", () =>
+    Effect.gen(function* () {
+      yield* fill("old", 510)
+      yield* fill("new", 1)
+      yield* age("old", 40)
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`
+        CREATE TRIGGER comes AFTER DELETE ON transcript WHEN OLD.seq = 1 BEGIN
+          INSERT INTO turns (run_id, session_key, request, submitted_at) VALUES ('r', OLD.session_key, '{}', 1);
+        END`
+      const maintain = yield* Maintenance.make({ ...small, leastMessages: 600, mostMessages: 600 })
+      yield* maintain(policy({ maxEntries: 1 }))
+      assert.deepStrictEqual(yield* keys, ["new", "old"])
+      assert.strictEqual((yield* left("old")).length, 10)
+    }).pipe(Effect.provide(testLayer))
+  )
+
   it.live("go until the database is within its budget", () =>
     Effect.gen(function* () {
       const long = "x".repeat(60_000)

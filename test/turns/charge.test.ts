@@ -7,11 +7,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import { RunId } from "../../src/domain/Ids.ts"
 import { DeliveryFailed } from "../../src/services/Channel.ts"
-import { Turns } from "../../src/services/Turns.ts"
+import { DEFAULT_QUEUE } from "../../src/services/Queue.ts"
+import { TurnMessage, Turns } from "../../src/services/Turns.ts"
 import { gate, logged, main, ok, peer, request, start, world, type World } from "./kit.ts"
 
 const boot = Effect.fnUntraced(function* (w: World) {
@@ -132,6 +134,49 @@ describe("the charge of a turn", () => {
       assert.deepInclude(yield* last.turns.await(r1, main), { status: "error", error: "TurnGivenUp" })
       assert.deepStrictEqual(yield* letters(last.sql), ["r1"])
       yield* last.stop
+    })
+  )
+
+  it.live("what it took in is set aside with it, and that its tools had begun is told", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const held = yield* gate
+      const tool = yield* gate
+      w.agent = (asked, steps) =>
+        Effect.gen(function* () {
+          yield* held.wait
+          yield* steps.step({
+            name: "model-1",
+            success: Schema.Array(TurnMessage),
+            execute: steps.incoming.take("model-1")
+          })
+          yield* logged(w, steps, "tool-1-1", tool.wait)
+          return ok(asked, "done")
+        })
+      const steer = { ...DEFAULT_QUEUE, mode: "steer" as const }
+      const to = { replyTo: { peer } }
+      const before = yield* boot(w)
+      yield* before.turns.submit(request("r1", "x", to), steer)
+      yield* held.reached
+      yield* before.turns.submit(request("r2", "y", to), steer)
+      yield* held.open
+      yield* tool.reached
+      yield* setAttempts(before.sql, 4)
+      yield* before.stop
+      const after = yield* boot(w)
+      assert.deepInclude(yield* after.turns.await(RunId.make("r2"), main), { error: "TurnGivenUp" })
+      const rows = yield* after.sql<{ error: string; may_double: number; request: string }>`
+        SELECT * FROM dead_letters ORDER BY run_id`
+      assert.deepStrictEqual(
+        rows.map((row) => [JSON.parse(row.request).text, row.may_double]),
+        [
+          ["x", 1],
+          ["y", 1]
+        ]
+      )
+      assert.include(rows[1]?.error, "together with message r1")
+      assert.include(w.sent[0]?.text, "and 1 more")
+      yield* after.stop
     })
   )
 

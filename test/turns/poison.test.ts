@@ -60,7 +60,7 @@ describe("a message whose turn kills the process", () => {
           letters.map(({ attempts, run_id }) => [run_id, attempts]),
           [["poison", 3]]
         )
-        if (how !== "delivery") assert.include(letters[0]?.error, 'begun last is "deadly"')
+        if (how !== "delivery") assert.include(letters[0]?.error, 'begun and not finished: "deadly"')
       })
     )
   }

@@ -170,7 +170,7 @@ export const layer: Layer.Layer<DeadLetters, never, SqlClient.SqlClient | Channe
           if (turn.state === "dropped") return yield* new DeadLetterNotFound({ id, was: turn.state })
           const already = turn.state === "retried"
           const runId = already ? turn.runId : yield* submitAnew(turn)
-          return { id, kind: "turn", already, runId, mayDouble: false } satisfies Retried
+          return { id, kind: "turn", already, runId, mayDouble: turn.letter.mayDouble } satisfies Retried
         },
         sql.withTransaction,
         Effect.mapError((error) => (error._tag === "DeadLetterNotFound" ? error : unavailable(error)))

@@ -34,6 +34,7 @@ interface Row {
   readonly error: string
   readonly received_at: number
   readonly failed_at: number
+  readonly may_double: number
   readonly request: string | null
   readonly resolution: "retried" | "dropped" | null
   readonly retried_as: string | null
@@ -50,7 +51,7 @@ const letterOf = (row: Row): DeadLetter => ({
   kind: "turn",
   attempts: row.attempts,
   error: row.error,
-  mayDouble: false,
+  mayDouble: row.may_double === 1,
   receivedAt: row.received_at,
   failedAt: row.failed_at,
   runId: row.run_id,
@@ -65,8 +66,8 @@ export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
 
   return {
-    /** Sets a turn aside, once. Part of the caller's transaction if there is one. */
-    add: Effect.fnUntraced(function* (request: TurnRequest, attempts: number, error: string) {
+    /** Sets a turn aside, once. `mayDouble`: its tools have begun something. Part of the caller's transaction if there is one. */
+    add: Effect.fnUntraced(function* (request: TurnRequest, attempts: number, error: string, mayDouble = false) {
       const peer = request.replyTo?.peer
       const at = yield* now
       yield* sql`DELETE FROM dead_letters WHERE resolution IS NOT NULL AND resolved_at < ${at - keepResolvedMs}`
@@ -83,6 +84,7 @@ export const make = Effect.gen(function* () {
           error,
           received_at: request.receivedAt,
           failed_at: at,
+          may_double: mayDouble ? 1 : 0,
           request: encodeRequest(request)
         })} ON CONFLICT (id) DO NOTHING`
     }),

@@ -110,7 +110,8 @@ export const make = Effect.fnUntraced(function* (options: MaintenanceOptions) {
       sql`
         DELETE FROM transcript WHERE session_key = ${key} AND seq IN (
           SELECT seq FROM transcript WHERE session_key = ${key} ORDER BY seq LIMIT ${batch}
-        ) AND EXISTS (SELECT 1 FROM sessions WHERE key = ${key} AND updated_at < ${before}) RETURNING seq`,
+        ) AND EXISTS (SELECT 1 FROM sessions WHERE key = ${key} AND updated_at < ${before})
+        AND NOT EXISTS (SELECT 1 FROM turns WHERE session_key = ${key} AND finished_at IS NULL) RETURNING seq`,
       (gone) => gone.length > 0
     )
     yield* untilDone(some)

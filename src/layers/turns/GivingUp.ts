@@ -10,34 +10,57 @@ import { stored } from "./Patience.ts"
 /** The outcome's `error`. */
 export const givenUp = "TurnGivenUp"
 
+/** How the names of steps begin that may have had effects outside. */
+const toolStep = "tool-"
+
 /** What its sender reads. */
-export const textFor = (deaths: number): string =>
-  `I gave up on this message: the Gateway stopped ${deaths} times while I worked on it. It is set aside and everything else goes on; the owner can look at it with \`openclaw channels dead-letters list\` and have it tried again.`
+export const textFor = (deaths: number, others: number): string =>
+  `I gave up on this message${others === 0 ? "" : ` and ${others} more that I worked on with it`}: the Gateway stopped ${deaths} times while I worked on it. It is set aside and everything else goes on; the owner can look at it with \`openclaw channels dead-letters list\` and have it tried again.`
 
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const store = yield* DeadLetterStore.make
 
-  /** The step that was begun last, as far as the engine's rows tell. */
-  const lastStep = Effect.fnUntraced(
+  /** The steps that were begun, and those of them that came to no end, as far as the engine's rows tell. */
+  const steps = Effect.fnUntraced(
     function* (workflow: string) {
-      const rows = yield* sql<{ readonly message_id: string }>`
-        SELECT message_id FROM cluster_messages
-        WHERE message_id > ${`${workflow}/activity/`} AND message_id < ${`${workflow}/activity0`}
-        ORDER BY id DESC LIMIT 1`
-      const path = rows[0]?.message_id.slice(`${workflow}/activity/`.length)
-      return path?.replace(/\/\d+$/, "").replace(/^step\//, "")
+      const rows = yield* sql<{ readonly message_id: string; readonly is_open: number }>`
+        SELECT message_id, NOT EXISTS (
+          SELECT 1 FROM cluster_replies WHERE cluster_replies.request_id = cluster_messages.request_id
+        ) AS is_open
+        FROM cluster_messages
+        WHERE message_id > ${`${workflow}/activity/`} AND message_id < ${`${workflow}/activity0`}`
+      return rows.map(({ is_open, message_id }) => ({
+        name: message_id
+          .slice(`${workflow}/activity/`.length)
+          .replace(/\/\d+$/, "")
+          .replace(/^step\//, ""),
+        isOpen: is_open === 1
+      }))
     },
     // Whoever brings an engine of its own may keep its rows elsewhere.
-    Effect.orElseSucceed(() => undefined)
+    Effect.orElseSucceed(() => [])
   )
 
-  /** Sets a turn aside, once, however often it is asked. `workflow`: the path under which the engine keeps its steps. */
-  const setAside = Effect.fnUntraced(function* (request: TurnRequest, deaths: number, workflow: string) {
-    const step = yield* lastStep(workflow)
-    const where = step === undefined ? "" : `; the step that it had begun last is "${step}"`
+  /**
+   * Sets a turn aside with each message that it took in, once, however often it is asked. `workflow`: the path under which the
+   * engine keeps its steps.
+   */
+  const setAside = Effect.fnUntraced(function* (
+    request: TurnRequest,
+    others: ReadonlyArray<TurnRequest>,
+    deaths: number,
+    workflow: string
+  ) {
+    const begun = yield* steps(workflow)
+    const open = begun.filter((step) => step.isOpen).map((step) => `"${step.name}"`)
+    const where = open.length === 0 ? "" : `; begun and not finished: ${open.join(", ")}`
     const error = `the Gateway's process ended ${deaths} times while this message's turn ran${where}`
-    yield* stored("setting a turn aside", store.add(request, deaths, error))
+    const mayDouble = begun.some((step) => step.name.startsWith(toolStep))
+    const itsOwn = store.add(request, deaths, error, mayDouble)
+    const why = `it was to be answered together with message ${request.runId}, and ${error}`
+    const all = Effect.forEach(others, (other) => store.add(other, deaths, why, mayDouble), { discard: true })
+    yield* stored("setting a turn aside", sql.withTransaction(Effect.andThen(itsOwn, all)))
     yield* Effect.logError(`turn ${request.runId} in ${request.sessionKey} is set aside: ${error}`)
   })
 

@@ -178,6 +178,14 @@ export const make = Effect.gen(function* () {
       (rows) => Effect.forEach(rows, requestOf)
     )
 
+  /** All that a turn took in and that has not ended, oldest first. */
+  const inHand = (sessionKey: SessionKey, runId: RunId) =>
+    Effect.flatMap(
+      sql<Row>`
+        SELECT * FROM turns WHERE session_key = ${sessionKey} AND finished_at IS NULL AND taken_by = ${runId} ORDER BY seq`,
+      (rows) => Effect.forEach(rows, requestOf)
+    )
+
   /** What was meant for a running turn and is in nobody's hands yet. */
   const aimed = (sessionKey: SessionKey, runId: RunId) => sql<Pick<Row, "seq">>`
     SELECT seq FROM turns
@@ -206,7 +214,7 @@ export const make = Effect.gen(function* () {
     })
   })
 
-  return { arrange, next, hand, gather, taken, aimed, close }
+  return { arrange, next, hand, gather, taken, inHand, aimed, close }
 })
 
 export type Queueing = Effect.Success<typeof make>

@@ -172,8 +172,9 @@ export const make = Effect.fnUntraced(function* (
     // There is a reply only if it was its delivery that stopped the Gateway.
     yield* abandon(request, `delivering it stopped the Gateway ${deaths} times`)
     const { executionId } = yield* WorkflowEngine.WorkflowInstance
-    yield* givingUp.setAside(request, deaths, `Workflow/${TurnWorkflow._tag}/${executionId}`)
-    return yield* conclude.failed(request, begun.startedAt, GivingUp.givenUp, GivingUp.textFor(deaths))
+    const others = yield* stored("reading messages of a turn", ledger.queue.inHand(request.sessionKey, request.runId))
+    yield* givingUp.setAside(request, others, deaths, `Workflow/${TurnWorkflow._tag}/${executionId}`)
+    return yield* conclude.failed(request, begun.startedAt, GivingUp.givenUp, GivingUp.textFor(deaths, others.length))
   })
 
   const decide = Effect.fnUntraced(function* (

@@ -23,7 +23,10 @@ export const DeadLetter = Schema.Struct({
   attempts: Schema.optional(Schema.Natural),
   /** Why it was given up. */
   error: Schema.String,
-  /** Trying it again may show it twice: nobody knows whether it arrived. */
+  /**
+   * Trying it again may repeat something: of a delivery nobody knows whether it arrived, or tools were begun in a turn, which
+   * may have had their effect.
+   */
   mayDouble: Schema.Boolean,
   receivedAt: Schema.Natural,
   failedAt: Schema.Natural,
@@ -86,7 +89,7 @@ export const DeadLetterMethods = RpcGroup.make(
       runId: Schema.optional(Schema.String),
       /** Ids of the messages that were created, for a `delivery`. */
       messageIds: Schema.optional(Schema.Array(Schema.String)),
-      /** It may have been shown before. */
+      /** It may have been shown before, or its tools may have done their work before. */
       mayDouble: Schema.Boolean
     })
   }),

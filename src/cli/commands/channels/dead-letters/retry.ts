@@ -22,8 +22,10 @@ export const run = Effect.fn("cli.channels.deadLetters.retry")(function* (flags:
           .map(({ already, id, kind, mayDouble, runId }) => {
             const what = kind === "delivery" ? "sent again" : "submitted anew"
             const as = runId === undefined ? "" : ` as ${plain(runId)}`
+            const doubling =
+              kind === "turn" ? "; what its tools did may be done twice" : "; it may be in the chat twice"
             const before = already ? " before; nothing was done now" : ""
-            return `${plain(id)}: ${what}${as}${before}${mayDouble ? "; it may be in the chat twice" : ""}`
+            return `${plain(id)}: ${what}${as}${before}${mayDouble ? doubling : ""}`
           })
           .join("\n")
   )

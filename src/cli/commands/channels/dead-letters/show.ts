@@ -4,6 +4,13 @@ import * as Effect from "effect/Effect"
 import { ask } from "../../../gateway.ts"
 import { ago, fields, lines, print } from "../../../output.ts"
 
+const arrived = "may show it a second time: nobody knows whether it arrived"
+const doubling = {
+  delivery: arrived,
+  message: arrived,
+  turn: "may do a second time what its tools did: some of them were begun before it was given up"
+} as const
+
 /** Prints `channels.deadLetters.show`. */
 export const run = Effect.fn("cli.channels.deadLetters.show")(function* (flags: {
   readonly id: string
@@ -29,7 +36,7 @@ export const run = Effect.fn("cli.channels.deadLetters.show")(function* (flags: 
         ["Given up", at(letter.failedAt)],
         ["Tries", letter.attempts === undefined ? undefined : String(letter.attempts)],
         ["Why", letter.error],
-        ["Retry", letter.mayDouble ? "may show it a second time: nobody knows whether it arrived" : undefined]
+        ["Retry", letter.mayDouble ? doubling[letter.kind] : undefined]
       ]),
       "",
       letter.text === undefined ? "(its text is not kept)" : lines(letter.text)
