@@ -3,8 +3,10 @@
  */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
 import * as flags from "../flags.ts"
 import { lazily } from "../lazily.ts"
+import { endsByStopping } from "../lifetime.ts"
 import { agentFlags } from "./agent.ts"
 import { healthFlags } from "./health.ts"
 import { sendFlags } from "./message.ts"
@@ -22,11 +24,14 @@ const runFlags = {
   verbose: flags.on("verbose", "Log what happens inside too")
 }
 
-const run = Command.make(
-  "run",
-  runFlags,
-  lazily(() => import("./gateway/start.ts"))
-).pipe(Command.withDescription("Run the Gateway in this terminal, until it is stopped"))
+const start = lazily(() => import("./gateway/start.ts"))
+
+/** Told to stop while it is still loading, it is done too. */
+const begin = (given: Parameters<typeof start>[0]) => Effect.andThen(endsByStopping, start(given))
+
+const run = Command.make("run", runFlags, begin).pipe(
+  Command.withDescription("Run the Gateway in this terminal, until it is stopped")
+)
 
 const status = Command.make(
   "status",
@@ -96,11 +101,7 @@ const agent = Command.make(
   lazily(() => import("./agent/run.ts"))
 ).pipe(Command.withDescription("Run one turn of the agent (as `openclaw agent`)"))
 
-export const gateway = Command.make(
-  "gateway",
-  runFlags,
-  lazily(() => import("./gateway/start.ts"))
-).pipe(
+export const gateway = Command.make("gateway", runFlags, begin).pipe(
   Command.withDescription("Run the Gateway (alone: as `gateway run`), or ask a running one"),
   Command.withSubcommands([run, restart, status, health, call, probe, send, agent])
 )

@@ -15,7 +15,6 @@ import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
 import type { Restart, RestartRequest } from "../../../services/Gateway.ts"
 import { Turns } from "../../../services/Turns.ts"
 import { Json } from "../../globals.ts"
-import { endsByStopping } from "../../lifetime.ts"
 import * as Log from "../../logger.ts"
 
 /** Milliseconds from the answer to a request for a restart to its beginning. */
@@ -156,7 +155,6 @@ interface Again {
  */
 export const serve = Effect.fn("cli.gateway.serve")(
   function* (options: ServeOptions) {
-    yield* endsByStopping
     const rounds: Rounds = { current: yield* makeRound }
     yield* onSignal(
       Effect.suspend(() => decide(options, rounds.current, { reason: "SIGUSR2" })).pipe(
