@@ -4,9 +4,10 @@
  * A key is written down before its command begins and its answer after; both are on the disk when the call returns. A key
  * without an answer that is found on opening belongs to a command that a crash cut short. Keys themselves are not kept,
  * only their digests; answers are, with what commands wrote, until they are pruned. A key outlives its answer, so that the
- * absence of one proves that nothing was begun under it, as far back as the file says of itself that it is whole.
+ * absence of one proves that nothing was begun under it, as far back as the file says of itself that it is whole. An older
+ * copy of the file that is put back says so no longer, unless the mark beside it is put back too.
  */
-import { createHash } from "node:crypto"
+import { createHash, randomUUID } from "node:crypto"
 import * as Fs from "node:fs"
 import { DatabaseSync, type SQLOutputValue } from "node:sqlite"
 import * as Clock from "effect/Clock"
@@ -14,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Mark from "./journalMark.ts"
 
 /** One answer, as it travels. */
 export const Reply = Schema.Union([
@@ -114,17 +116,12 @@ const schema = `
   CREATE INDEX IF NOT EXISTS invokes_at ON invokes (at);
   CREATE INDEX IF NOT EXISTS invokes_kept ON invokes (at, size) WHERE size > 0;
   -- One row: whatever was begun from whole_since on is here; seen is what the clock said last. Unix milliseconds.
-  CREATE TABLE IF NOT EXISTS span (whole_since INTEGER NOT NULL, seen INTEGER NOT NULL) STRICT`
+  CREATE TABLE IF NOT EXISTS span (whole_since INTEGER NOT NULL, seen INTEGER NOT NULL) STRICT;
+  -- One row: what the mark beside this file says when both belong together, or less.
+  CREATE TABLE IF NOT EXISTS mark (id TEXT NOT NULL, begun INTEGER NOT NULL) STRICT`
 
-/** Made with mode 0600 before SQLite opens it; its companion files get the same mode. A link is not followed. */
-const secure = (file: string) => {
-  const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = Fs.constants
-  // Windows has neither flag.
-  const fd = Fs.openSync(file, O_RDWR | O_CREAT | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0), 0o600)
-  const info = Fs.fstatSync(fd)
-  if (info.isFile() && (info.mode & 0o077) !== 0) Fs.fchmodSync(fd, 0o600)
-  Fs.closeSync(fd)
-}
+const markOf = (row: Readonly<Record<string, SQLOutputValue>> | undefined): Mark.Mark | undefined =>
+  row === undefined ? undefined : { id: String(row["id"]), begun: Number(row["begun"]) }
 
 /** A journal that lives no longer than its scope. */
 export const IN_MEMORY = ":memory:"
@@ -140,13 +137,22 @@ export const open = Effect.fnUntraced(function* (file: string, limits: Limits) {
     Effect.suspend(() =>
       Effect.fromResult(
         attempt(() => {
-          if (file !== IN_MEMORY) secure(file)
+          // SQLite gives its companion files the mode that this one has.
+          if (file !== IN_MEMORY) Fs.closeSync(Mark.openPrivate(file))
           return new DatabaseSync(file, { timeout: 1_000 })
         })
       )
     ),
     (db) => Effect.sync(() => db.close())
   )
+
+  const mark =
+    file === IN_MEMORY
+      ? undefined
+      : yield* Effect.acquireRelease(
+          Effect.suspend(() => Effect.fromResult(attempt(() => Mark.openPrivate(`${file}-mark`)))),
+          (fd) => Effect.sync(() => Fs.closeSync(fd))
+        )
 
   const readTime = () => ({
     now: Math.floor(clock.currentTimeMillisUnsafe()),
@@ -165,6 +171,14 @@ export const open = Effect.fnUntraced(function* (file: string, limits: Limits) {
     db.prepare("INSERT INTO span SELECT ?, ? WHERE NOT EXISTS (SELECT * FROM span)").run(now, now)
     // A long time since then may be a clock that was set, and so may one that ran backwards.
     db.prepare("UPDATE span SET whole_since = ? WHERE ? NOT BETWEEN seen AND seen + ?").run(now, now, UNSEEN_MS)
+    const marked = markOf(db.prepare("SELECT id, begun FROM mark").get())
+    if (mark !== undefined && (marked === undefined || !Mark.agrees(mark, marked))) {
+      const fresh = { id: randomUUID(), begun: 0 }
+      db.prepare("UPDATE span SET whole_since = ?").run(now)
+      db.exec("DELETE FROM mark")
+      db.prepare("INSERT INTO mark VALUES (?, ?)").run(fresh.id, fresh.begun)
+      Mark.write(mark, fresh)
+    }
     return {
       find: db.prepare("SELECT digest, reply FROM invokes WHERE id = ?"),
       insert: db.prepare("INSERT INTO invokes (id, digest, at, size) VALUES (?, ?, ?, 0)"),
@@ -188,7 +202,8 @@ export const open = Effect.fnUntraced(function* (file: string, limits: Limits) {
       wholeSince: db.prepare("SELECT whole_since FROM span"),
       lose: db.prepare("UPDATE span SET whole_since = max(whole_since, ? + 1)"),
       restart: db.prepare("UPDATE span SET whole_since = ?"),
-      see: db.prepare("UPDATE span SET seen = ?")
+      see: db.prepare("UPDATE span SET seen = ?"),
+      mark: db.prepare("UPDATE mark SET begun = begun + 1 RETURNING id, begun")
     }
   })
   const statements = yield* Effect.fromResult(prepared)
@@ -242,8 +257,9 @@ export const open = Effect.fnUntraced(function* (file: string, limits: Limits) {
 
   const journal: Journal = {
     find: (key) => transact((now) => look(idOf(key), now)),
-    begin: (key, digest, agoMs) =>
-      transact((now) => {
+    begin: (key, digest, agoMs) => {
+      let marked: Mark.Mark | undefined
+      const begun = transact((now) => {
         const id = idOf(key)
         const known = look(id, now)
         if (known !== undefined) return known
@@ -251,8 +267,16 @@ export const open = Effect.fnUntraced(function* (file: string, limits: Limits) {
         if (!isWhole) return "forgotten"
         statements.insert.run(id, digest, now)
         statements.see.run(now)
+        marked = markOf(statements.mark.get())
         return undefined
-      }),
+      })
+      // One that could not be written is behind, and so is one of a process that ended here: neither makes this a copy.
+      if (mark !== undefined && marked !== undefined && Result.isSuccess(begun)) {
+        const latest = marked
+        attempt(() => Mark.write(mark, latest))
+      }
+      return begun
+    },
     end: (key, reply) =>
       transact((now) => {
         const text = encodeReply(reply)
