@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as SqlClient from "effect/sql/SqlClient"
 import * as Store from "../../src/layers/deadLetters/Store.ts"
 import * as Storage from "../../src/layers/storage/Storage.ts"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
@@ -19,7 +20,7 @@ describe("openclaw channels dead-letters", () => {
       mkdirSync(join(stateDir, "state"), { mode: 0o700 })
       yield* Effect.gen(function* () {
         const store = yield* Store.make
-        yield* store.add(request("r1", "one\u001b[2J", { replyTo: { peer } }), 3, "it stopped the Gateway")
+        yield* store.add(request("r1", "one\u001b[2J", { replyTo: { peer } }), 3, "it stopped the Gateway", true)
         yield* store.add(request("r2", "two"), 3, "it stopped the Gateway")
         yield* store.add(request("r3", "three"), 3, "it stopped the Gateway")
       }).pipe(Effect.provide(Storage.layer({ filename: join(stateDir, ...Storage.DATABASE) })))
@@ -51,6 +52,8 @@ describe("openclaw channels dead-letters", () => {
       const shown = yield* cli("show", one)
       assert.match(shown.stdout, /Tries: +3/)
       assert.include(shown.stdout, "one\\u001b[2J")
+      assert.include(shown.stdout, "may do a second time what its tools did")
+      assert.include((yield* cli("list", "--limit", "2")).stdout, "2 are shown of 3 of all kinds")
       const unknown = yield* cli("show", "nobody")
       assert.strictEqual(unknown.code, 1)
       assert.match(unknown.stderr, /no dead letter has the id nobody; `openclaw channels dead-letters list`/)
@@ -68,6 +71,17 @@ describe("openclaw channels dead-letters", () => {
       assert.strictEqual((yield* cli("drop", "--all", "--yes")).stdout, `${three}: dropped`)
       assert.strictEqual((yield* cli("list")).stdout, "No dead letters.")
       assert.notInclude((yield* plain("health")).stdout, "dead letter")
+
+      // More than the Gateway gives at once.
+      yield* Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        yield* sql`
+          WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1100)
+          INSERT INTO dead_letters (id, run_id, session_key, attempts, error, received_at, failed_at, request)
+          SELECT 'id' || n, 'run' || n, 'agent:main:main', 3, 'it stopped', 1, 1, ${JSON.stringify(request("many", "x"))} FROM numbers`
+      }).pipe(Effect.provide(Storage.layer({ filename: join(stateDir, ...Storage.DATABASE) })))
+      assert.strictEqual((yield* cli("drop", "--all", "--yes")).stdout.split("\n").length, 1100)
+      assert.strictEqual((yield* cli("list")).stdout, "No dead letters.")
     }).pipe(Effect.scoped)
   )
 })

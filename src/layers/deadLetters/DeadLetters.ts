@@ -23,6 +23,8 @@ import { now } from "../now.ts"
 import * as Store from "./Store.ts"
 
 const mostListed = 200
+/** Those that only wait stand between the dead ones. */
+const mostDeliveries = 100_000
 
 const unavailable = (error: { readonly message: string }) =>
   new DeadLettersUnavailable({ message: `dead letters cannot be reached: ${error.message}` })
@@ -79,7 +81,7 @@ export const layer: Layer.Layer<DeadLetters, never, SqlClient.SqlClient | Channe
       const turns = yield* Turns
       const store = yield* Store.make
 
-      const deliveries = Effect.map(channels.deliveries(), (all) => all.filter(isDead))
+      const deliveries = Effect.map(channels.deliveries({ limit: mostDeliveries }), (all) => all.filter(isDead))
 
       const all = Effect.gen(function* () {
         const letters = [

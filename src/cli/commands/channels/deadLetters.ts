@@ -16,6 +16,7 @@ const list = Command.make(
   {
     channel: flags.text("channel", "Only this channel"),
     kind: flags.oneOf("kind", ["turn", "delivery", "message"], "Only these"),
+    limit: flags.whole("limit", "How many at most (default 200)", 1, 1000),
     timeout
   },
   lazily(() => import("./dead-letters/list.ts"))

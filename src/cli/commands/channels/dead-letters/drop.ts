@@ -5,7 +5,7 @@ import { CommandFailed, NotWell, tell } from "../../../errors.ts"
 import { ask } from "../../../gateway.ts"
 import { Json } from "../../../globals.ts"
 import { count, plain, print } from "../../../output.ts"
-import { chosen, each } from "./shared.ts"
+import { chosen, eachOf, number } from "./shared.ts"
 
 /** On a terminal only: whoever runs it from a program has decided. */
 const confirmed = Effect.fnUntraced(function* (number: number) {
@@ -24,12 +24,12 @@ export const run = Effect.fn("cli.channels.deadLetters.drop")(function* (flags: 
   readonly timeout: number
 }) {
   const options = { scopes: ["operator.read", "operator.admin"], timeoutMs: flags.timeout } as const
-  const ids = yield* ask(options, (client) => chosen(client, flags, "drop"))
-  if (!flags.yes && !(yield* confirmed(ids.length))) {
+  const total = yield* ask(options, (client) => Effect.andThen(chosen(client, flags, "drop"), number(client, flags)))
+  if (!flags.yes && !(yield* confirmed(total))) {
     return yield* new CommandFailed({ message: "Nothing was dropped.\nFix: answer yes, or pass --yes." })
   }
   const { done, failed } = yield* ask(options, (client) =>
-    each(ids, flags.all, (id) => client.call["channels.deadLetters.drop"]({ id }))
+    eachOf(client, flags, "drop", (id) => client.call["channels.deadLetters.drop"]({ id }))
   )
   yield* print(flags.all ? { dropped: done, failed } : done[0], () =>
     done.length + failed.length === 0

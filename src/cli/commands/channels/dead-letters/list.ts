@@ -7,13 +7,15 @@ import { tableOf } from "./shared.ts"
 export const run = Effect.fn("cli.channels.deadLetters.list")(function* (flags: {
   readonly channel: string | undefined
   readonly kind: "turn" | "delivery" | "message" | undefined
+  readonly limit: number | undefined
   readonly timeout: number
 }) {
-  const { channel, kind } = flags
+  const { channel, kind, limit } = flags
   const answer = yield* ask({ scopes: ["operator.read"], timeoutMs: flags.timeout }, (client) =>
     client.call["channels.deadLetters.list"]({
       ...(channel === undefined ? undefined : { channel }),
-      ...(kind === undefined ? undefined : { kind })
+      ...(kind === undefined ? undefined : { kind }),
+      ...(limit === undefined ? undefined : { limit })
     })
   )
   const { counts, deadLetters } = answer
@@ -25,7 +27,11 @@ export const run = Effect.fn("cli.channels.deadLetters.list")(function* (flags: 
       : [
           tableOf(deadLetters, answer.ts),
           "",
-          ...(counts.total > deadLetters.length ? [`${deadLetters.length} of ${counts.total} are shown.`] : []),
+          ...(deadLetters.length >= (limit ?? 200) && counts.total > deadLetters.length
+            ? [`${deadLetters.length} are shown of ${counts.total} of all kinds; --limit shows up to 1000.`]
+            : counts.total > deadLetters.length
+              ? [`${counts.total - deadLetters.length} more are of another channel or kind.`]
+              : []),
           "`openclaw channels dead-letters show <id>` shows one, `retry <id>` tries it again, `drop <id>` forgets it."
         ].join("\n")
   )

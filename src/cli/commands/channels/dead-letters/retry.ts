@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import { NotWell, tell } from "../../../errors.ts"
 import { ask } from "../../../gateway.ts"
 import { plain, print } from "../../../output.ts"
-import { chosen, each } from "./shared.ts"
+import { eachOf } from "./shared.ts"
 
 /** Calls `channels.deadLetters.retry` for one or all. Exit code 1 when one of all was refused. */
 export const run = Effect.fn("cli.channels.deadLetters.retry")(function* (flags: {
@@ -11,9 +11,7 @@ export const run = Effect.fn("cli.channels.deadLetters.retry")(function* (flags:
   readonly timeout: number
 }) {
   const { done, failed } = yield* ask({ scopes: ["operator.write"], timeoutMs: flags.timeout }, (client) =>
-    Effect.flatMap(chosen(client, flags, "retry"), (ids) =>
-      each(ids, flags.all, (id) => client.call["channels.deadLetters.retry"]({ id }))
-    )
+    eachOf(client, flags, "retry", (id) => client.call["channels.deadLetters.retry"]({ id }))
   )
   yield* print(flags.all ? { retried: done, failed } : done[0], () =>
     done.length + failed.length === 0

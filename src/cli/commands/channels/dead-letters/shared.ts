@@ -31,7 +31,7 @@ export const tableOf = (letters: ReadonlyArray<DeadLetter>, now: number): string
     ])
   )
 
-/** The ids that a command is about: the one that is named, or all. */
+/** The ids that a command is about: the one that is named, or as many of all as the Gateway gives at once. */
 export const chosen = Effect.fnUntraced(function* (
   client: GatewayClient["Service"],
   { all, id }: { readonly all: boolean; readonly id: string | undefined },
@@ -52,6 +52,33 @@ export interface Failure {
   readonly id: string
   readonly error: { readonly code: string; readonly message: string }
 }
+
+/** The number of those that a command is about. */
+export const number = (client: GatewayClient["Service"], { all }: { readonly all: boolean }) =>
+  all
+    ? Effect.map(client.call["channels.deadLetters.list"]({ limit: 1 }), ({ counts }) => counts.total)
+    : Effect.succeed(1)
+
+/** Does it for the one that is named, or for all, page by page until nothing is left that it was not done for. */
+export const eachOf = <A>(
+  client: GatewayClient["Service"],
+  flags: { readonly all: boolean; readonly id: string | undefined },
+  command: string,
+  deed: Parameters<typeof each<A>>[2]
+) =>
+  Effect.gen(function* () {
+    const seen = new Set<string>()
+    const done: Array<A> = []
+    const failed: Array<Failure> = []
+    while (true) {
+      const ids = (yield* chosen(client, flags, command)).filter((id) => !seen.has(id))
+      if (ids.length === 0) return { done, failed }
+      for (const id of ids) seen.add(id)
+      const page = yield* each(ids, flags.all, deed)
+      done.push(...page.done)
+      failed.push(...page.failed)
+    }
+  })
 
 /** Does it for each; what the Gateway refuses of one is told and keeps back none. A single one fails as it is. */
 export const each = <A>(
