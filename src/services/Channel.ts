@@ -36,7 +36,9 @@ export const DeliveryProgress = Schema.Struct({
   /** The message that shows the beginning of the part `next` and is changed into the whole of it. */
   open: Schema.optional(Schema.NonEmptyString),
   /** Beginnings that may have stayed in the chat because their ids were lost. 0 when left out. */
-  orphans: Schema.optional(Schema.Natural)
+  orphans: Schema.optional(Schema.Natural),
+  /** The chat that it goes to, when that is another one by now than the message names. */
+  chatId: Schema.optional(Schema.NonEmptyString)
 })
 export type DeliveryProgress = typeof DeliveryProgress.Type
 

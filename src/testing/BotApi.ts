@@ -87,6 +87,8 @@ export interface BotApiServer {
   readonly setNextUpdateId: (id: number) => Effect.Effect<void>
   /** Makes a chat known, as if somebody had written in it. */
   readonly addChat: (chat: BotChat, topics?: ReadonlyArray<number>) => Effect.Effect<void>
+  /** A group becomes a supergroup: from now on the old id is refused, and the refusal names the new one. */
+  readonly migrate: (from: number, to: number) => Effect.Effect<void>
   /** The person blocks the bot: 403. */
   readonly block: (chatId: number) => Effect.Effect<void>
   /** Stores a file for `getFile`; returns its `file_id`. */
@@ -164,6 +166,12 @@ const control = (state: State, url: string): BotApiServer => {
       change(() => {
         state.chats.set(chat.id, chat)
         for (const topic of topics) state.topics.add(topicKey(chat.id, topic))
+      }),
+    migrate: (from, to) =>
+      change(() => {
+        const before = state.chats.get(from)
+        state.chats.set(to, { ...before, id: to, type: "supergroup" })
+        state.migrated.set(from, to)
       }),
     block: (chatId) => change(() => void state.blocked.add(chatId)),
     addFile: (bytes, path) =>

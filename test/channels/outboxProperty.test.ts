@@ -42,7 +42,7 @@ const live = Effect.fnUntraced(function* (
   const scope = yield* Scope.make()
   const services = yield* Layer.buildWithScope(Storage.layer({ filename }), scope)
   const outbox = yield* Outbox.make.pipe(Effect.provideContext(services), Scope.provide(scope))
-  const send = Sending.send({ api: chat.api, state })
+  const send = Sending.send({ api: chat.api, state, moved: new Map() })
   const deliver = (each: OutboundMessage) =>
     outbox.once(message.idempotencyKey, each, { send: (attempt) => send(each, attempt), resumes: true, kept: true })
   chat.death = Deferred.makeUnsafe<void>()

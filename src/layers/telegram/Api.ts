@@ -35,7 +35,9 @@ export class TelegramError extends Schema.TaggedError<TelegramError>()("Telegram
   genuine: Schema.Boolean,
   message: Schema.String,
   /** Milliseconds that Telegram asks to wait. */
-  retryAfterMs: Schema.optional(Schema.Finite)
+  retryAfterMs: Schema.optional(Schema.Finite),
+  /** The group became another chat, which has this id. */
+  movedTo: Schema.optional(Schema.NonEmptyString)
 }) {}
 
 /** Methods that every Bot API has. */
@@ -170,7 +172,8 @@ export const make = Effect.fnUntraced(function* (
       code,
       genuine: true,
       message: `Telegram refused ${method}: ${code} ${description}${moved === undefined ? "" : ` (the chat is now ${moved})`}`,
-      ...optional("retryAfterMs", seconds === undefined ? undefined : Math.max(0, seconds * 1_000))
+      ...optional("retryAfterMs", seconds === undefined ? undefined : Math.max(0, seconds * 1_000)),
+      ...optional("movedTo", moved === undefined ? undefined : String(moved))
     })
   }, Effect.scoped)
 

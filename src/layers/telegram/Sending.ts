@@ -10,7 +10,7 @@ import type { Api, TelegramError } from "./Api.ts"
 import { isHtmlRefused, isRateLimit } from "./attempts.ts"
 import { destinationOf, threadOf } from "./destination.ts"
 import { type Chunk, renderMarkdown } from "./markdown/Split.ts"
-import { captionLimit, mediaPart } from "./mediaPart.ts"
+import { captionLimit, mediaPart, removeMessage } from "./mediaPart.ts"
 import * as Parts from "./parts.ts"
 import { previewOf } from "./preview.ts"
 import { Sent } from "./Types.ts"
@@ -20,6 +20,8 @@ const typingEveryMs = 4_000
 export interface SendingOptions {
   readonly api: Api
   readonly state: AccountState
+  /** Groups that became other chats, as far as this process was told: the new id by the old one. */
+  readonly moved: Map<string, string>
 }
 
 interface Text {
@@ -43,12 +45,13 @@ const textPart = (api: Api, message: OutboundMessage, chunk: Chunk): Parts.Part 
       String(message_id)
     )
   const { chatId } = message.peer
+  const change = (id: string, text: Text) =>
+    api.call("editMessageText", { chat_id: chatId, message_id: Number(id), ...text }, Schema.Unknown)
   return {
     create: (first) => post(first, { text: previewOf(chunk.plain), link_preview_options: { is_disabled: true } }),
-    complete: (id) =>
-      formatted(chunk, (text) =>
-        api.call("editMessageText", { chat_id: chatId, message_id: Number(id), ...text }, Schema.Unknown)
-      ),
+    complete: (id) => formatted(chunk, (text) => change(id, text)),
+    plain: (id) => Effect.asVoid(change(id, { text: chunk.plain })),
+    remove: (id) => removeMessage(api, chatId, id),
     whole: (first) => formatted(chunk, (text) => post(first, text))
   }
 }
@@ -65,25 +68,28 @@ const partsOf = (api: Api, message: OutboundMessage, attempt: DeliveryAttempt): 
   ]
 }
 
-export const send = ({ api, state }: SendingOptions) =>
+export const send = ({ api, state, moved }: SendingOptions) =>
   Effect.fn("Telegram.send")(function* (
     message: OutboundMessage,
     attempt: DeliveryAttempt = {}
   ): Effect.fn.Return<DeliveryReceipt, DeliveryFailed> {
     const to = message.peer.chatId
-    const parts = partsOf(api, message, attempt)
-    if (parts.length === 0) {
+    const partsIn = (chatId: string) => partsOf(api, { ...message, peer: { ...message.peer, chatId } }, attempt)
+    if (partsIn(to).length === 0) {
       const nothing = { channel: "telegram", to, message: "there is no text to send", outcome: "refused" } as const
       return yield* new DeliveryFailed(nothing)
     }
-    return yield* Effect.tap(Parts.deliver(parts, to, attempt), state.sent)
+    return yield* Effect.tap(Parts.deliver(partsIn, to, moved, attempt), state.sent)
   })
 
 /** Shows "typing…", which Telegram takes away after five seconds, until interrupted. */
 export const typing =
-  ({ api }: SendingOptions) =>
+  ({ api, moved }: SendingOptions) =>
   (peer: Peer): Effect.Effect<void> =>
-    api.call("sendChatAction", { chat_id: peer.chatId, action: "typing", ...threadOf(peer) }, Schema.Unknown).pipe(
+    Effect.suspend(() => {
+      const chatId = moved.get(peer.chatId) ?? peer.chatId
+      return api.call("sendChatAction", { chat_id: chatId, action: "typing", ...threadOf(peer) }, Schema.Unknown)
+    }).pipe(
       Effect.as(typingEveryMs),
       Effect.catch((error) =>
         Effect.as(

@@ -104,6 +104,7 @@ export const make = Effect.fn("TelegramChannel.make")(function* (
   const api = yield* Api.make({ apiRoot, token, timeoutMs: account.timeoutMs ?? callTimeoutMs })
   const source = botIdOf(token)
   let known: Bot | undefined
+  const moved = new Map<string, string>()
   const reread = Effect.fn("TelegramChannel.reread")(function* (raw: string) {
     const bot = known ?? (yield* Effect.option(api.call("getMe", {}, Bot)).pipe(Effect.map(Option.getOrUndefined)))
     const update = decodeJson(raw)
@@ -121,8 +122,8 @@ export const make = Effect.fn("TelegramChannel.make")(function* (
     reread,
     resumes: true,
     mediaMaxBytes,
-    send: Sending.send({ api, state }),
-    typing: Sending.typing({ api, state }),
+    send: Sending.send({ api, state, moved }),
+    typing: Sending.typing({ api, state, moved }),
     parsePeer: parsePeer(accountId),
     status: state.status,
     probe: probe(api)

@@ -56,6 +56,8 @@ const says = (pattern: RegExp) => (error: TelegramError) =>
 export const isHtmlRefused = says(/can't parse entities|unsupported start tag/i)
 /** The picture is none that Telegram can show. */
 export const isPhotoRefused = says(/PHOTO_|IMAGE_PROCESS_FAILED|too big for a photo/)
+/** What it is to show is at fault; a plain text may be none the worse. */
+export const isContentRefused = says(/message is too long|MESSAGE_TOO_LONG|text is empty|can't parse/i)
 /** It shows already what it is to show. */
 export const isNotModified = says(/message is not modified/i)
 /** Somebody took it away. */

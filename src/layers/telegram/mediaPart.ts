@@ -38,6 +38,10 @@ export const kindOf = ({ asDocument, mimeType, size }: OutboundMedia): Kind => {
   return kind === "photo" && size > photoMaxBytes ? "document" : kind
 }
 
+/** Takes a message of the bot away. */
+export const removeMessage = (api: Api, chatId: string, id: string) =>
+  Effect.asVoid(api.call("deleteMessage", { chat_id: chatId, message_id: Number(id) }, Schema.Unknown))
+
 interface Caption {
   readonly caption?: string
   readonly parse_mode?: "HTML"
@@ -119,6 +123,8 @@ export const mediaPart = (
         ),
         ({ message_id }) => String(message_id)
       ),
+    plain: (id) => shown((kind) => edit(id, kind, {})),
+    remove: (id) => removeMessage(api, chatId, id),
     complete: (id) => shown((kind, text) => edit(id, kind, text)),
     whole: (first) => shown((kind, text) => post(first, kind, text))
   }

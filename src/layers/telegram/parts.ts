@@ -9,10 +9,12 @@ import * as Effect from "effect/Effect"
 import type { DeliveryAttempt, DeliveryProgress, DeliveryReceipt } from "../../services/Channel.ts"
 import { DeliveryFailed } from "../../services/Channel.ts"
 import type { TelegramError } from "./Api.ts"
-import { isFixed, isGone, isNotModified, outcomeOf, retrying } from "./attempts.ts"
+import { isContentRefused, isFixed, isGone, isNotModified, outcomeOf, retrying } from "./attempts.ts"
 
 /** A message that is taken away each time it appears is not created for ever. */
 const mostCreations = 4
+/** Nor is a chat followed for ever that says each time that it is another one. */
+const mostMoves = 4
 
 /** One message in the chat. Ids are Telegram's. */
 export interface Part {
@@ -20,6 +22,10 @@ export interface Part {
   readonly create: (first: boolean) => Effect.Effect<string, TelegramError>
   /** Changes what was created into the whole. */
   readonly complete: (messageId: string) => Effect.Effect<void, TelegramError>
+  /** Changes what was created into its text without anything else, where the whole is refused. */
+  readonly plain: (messageId: string) => Effect.Effect<void, TelegramError>
+  /** Takes away what was created. */
+  readonly remove: (messageId: string) => Effect.Effect<void, TelegramError>
   /** Sends the whole at once, where nothing can be changed. */
   readonly whole: (first: boolean) => Effect.Effect<string, TelegramError>
 }
@@ -28,10 +34,14 @@ export interface Part {
 const markOf = (index: number, atOnce: boolean): string => (atOnce ? `${index}!` : String(index))
 const readMark = (mark = "0") => ({ index: Number.parseInt(mark, 10), atOnce: mark.endsWith("!") })
 
-/** Delivers what is not delivered yet. `to`: the chat, for errors. */
+/**
+ * Delivers what is not delivered yet. `partsIn`: the parts as they go to a chat; `to`: the chat that the message names; `moved`:
+ * where chats are that became others, which grows.
+ */
 export const deliver = Effect.fnUntraced(function* (
-  parts: ReadonlyArray<Part>,
+  partsIn: (chatId: string) => ReadonlyArray<Part>,
   to: string,
+  moved: Map<string, string>,
   { cut = false, from, keep = () => Effect.void, withdrawn }: DeliveryAttempt
 ): Effect.fn.Return<DeliveryReceipt, DeliveryFailed> {
   const messageIds = [...(from?.messageIds ?? [])]
@@ -40,13 +50,22 @@ export const deliver = Effect.fnUntraced(function* (
   let lost = from?.lost ?? 0
   let orphans = from?.orphans ?? 0
   let creations = 0
+  let moves = 0
+  let chatId = moved.get(to) ?? from?.chatId ?? to
+  let parts = partsIn(chatId)
+  // What was created before is in the chat that it was created in.
+  if (open !== undefined && chatId !== (from?.chatId ?? to)) {
+    open = undefined
+    orphans += 1
+  }
 
   const progress = (): DeliveryProgress => ({
     messageIds: [...messageIds],
     next: markOf(index, atOnce),
     lost,
     ...(open === undefined ? undefined : { open }),
-    ...(orphans === 0 ? undefined : { orphans })
+    ...(orphans === 0 ? undefined : { orphans }),
+    ...(chatId === to ? undefined : { chatId })
   })
   /** Whether anything of it is or may be in the chat. */
   const hasBegun = () => index > 0 || open !== undefined || orphans > 0 || atOnce
@@ -72,6 +91,35 @@ export const deliver = Effect.fnUntraced(function* (
     return stop(error, outcome === "unknown" ? "unfinished" : outcome)
   }
 
+  /** Goes on in the chat that a group became. A beginning stays in the old one. */
+  const follow = Effect.fnUntraced(function* ({ movedTo }: TelegramError) {
+    if (movedTo === undefined || movedTo === chatId || moves >= mostMoves) return false
+    yield* Effect.logInfo(`the chat ${chatId} is ${movedTo} by now`)
+    moves += 1
+    moved.set(to, movedTo)
+    chatId = movedTo
+    parts = partsIn(chatId)
+    if (open !== undefined) orphans += 1
+    open = undefined
+    if (hasBegun()) yield* keep(progress())
+    return true
+  })
+  /** Nothing stays half shown of what is refused for good: its plain text takes its place, or it goes. */
+  const endOf = Effect.fnUntraced(function* (part: Part, id: string, error: TelegramError) {
+    if (outcomeOf(error) !== "refused") return error
+    if (isContentRefused(error)) {
+      const shown = yield* Effect.result(retrying(part.plain(id)))
+      if (shown._tag === "Success" || isNotModified(shown.failure)) return undefined
+      if (outcomeOf(shown.failure) !== "refused") return shown.failure
+    }
+    const removed = yield* Effect.result(part.remove(id))
+    if (removed._tag === "Success") {
+      open = undefined
+      yield* keep(progress())
+    } else yield* Effect.logWarning(`a beginning stays in the chat: ${removed.failure.message}`)
+    return error
+  })
+
   if (cut && atOnce) {
     lost += 1
     yield* next()
@@ -85,6 +133,7 @@ export const deliver = Effect.fnUntraced(function* (
     const part = parts[index]!
     if (atOnce) {
       const sent = yield* Effect.result(retrying(part.whole(index === 0)))
+      if (sent._tag === "Failure" && (yield* follow(sent.failure))) continue
       if (sent._tag === "Success") messageIds.push(sent.success)
       else if (outcomeOf(sent.failure) !== "unknown") return yield* stop(sent.failure, outcomeOf(sent.failure))
       else lost += 1
@@ -95,6 +144,7 @@ export const deliver = Effect.fnUntraced(function* (
       creations += 1
       const created = yield* Effect.result(retrying(part.create(index === 0), hasBegun() ? undefined : withdrawn))
       if (created._tag === "Failure") {
+        if (yield* follow(created.failure)) continue
         if (outcomeOf(created.failure) === "unknown") orphans += 1
         return yield* stopRepeatable(created.failure)
       }
@@ -105,6 +155,8 @@ export const deliver = Effect.fnUntraced(function* (
     if (completed._tag === "Success" || isNotModified(completed.failure)) {
       messageIds.push(open)
       yield* next()
+    } else if (yield* follow(completed.failure)) {
+      continue
     } else if (isGone(completed.failure) && creations < mostCreations) {
       open = undefined
       yield* keep(progress())
@@ -114,7 +166,13 @@ export const deliver = Effect.fnUntraced(function* (
       open = undefined
       atOnce = true
       yield* keep(progress())
-    } else return yield* stopRepeatable(completed.failure)
+    } else {
+      const id: string = open
+      const error = yield* endOf(part, id, completed.failure)
+      if (error !== undefined) return yield* stopRepeatable(error)
+      messageIds.push(id)
+      yield* next()
+    }
   }
 
   if (lost === 0) return { messageIds, ...(orphans === 0 ? undefined : { orphans }) }

@@ -9,7 +9,8 @@ import type { Entity, Json, MediaKind, SentMessage, Shown, State } from "./State
 /** An answer with `ok: false`. */
 export class Refused extends Schema.TaggedError<Refused>()("Refused", {
   code: Schema.Int,
-  message: Schema.String
+  message: Schema.String,
+  parameters: Schema.optional(Schema.Record(Schema.String, Schema.Unknown))
 }) {}
 
 export const bad = (message: string) => new Refused({ code: 400, message: `Bad Request: ${message}` })
@@ -43,6 +44,14 @@ const uploadLimit = 50 * 1024 * 1024
 export const findChat = Effect.fnUntraced(function* (state: State, id: number | string) {
   const chat = state.chats.get(Number(id))
   if (chat === undefined) return yield* bad("chat not found")
+  const movedTo = state.migrated.get(chat.id)
+  if (movedTo !== undefined) {
+    return yield* new Refused({
+      code: 400,
+      message: "Bad Request: group chat was upgraded to a supergroup chat",
+      parameters: { migrate_to_chat_id: movedTo }
+    })
+  }
   if (state.blocked.has(chat.id)) {
     return yield* new Refused({ code: 403, message: "Forbidden: bot was blocked by the user" })
   }

@@ -93,7 +93,19 @@ const editMessageMedia = method(
   })
 )
 
+const deleteMessage = method(
+  Params.DeleteMessage,
+  Effect.fnUntraced(function* (state: State, params: typeof Params.DeleteMessage.Type) {
+    const chat = yield* findChat(state, params.chat_id)
+    const before = find(state, chat.id, params.message_id) ?? (yield* bad("message to delete not found"))
+    state.sent[state.sent.indexOf(before)] = { ...before, deleted: true }
+    state.notify()
+    return true
+  })
+)
+
 export const edits = {
+  deletemessage: deleteMessage,
   editmessagetext: editMessageText,
   editmessagecaption: editMessageCaption,
   editmessagemedia: editMessageMedia

@@ -108,7 +108,9 @@ export const app = (state: State) =>
     if (token !== state.token) return yield* new Refused({ code: 401, message: "Unauthorized" })
     return yield* file === undefined ? callMethod(state, rest!, request, url.searchParams) : readFile(state, rest!)
   }).pipe(
-    Effect.catchTag("Refused", (refused) => Effect.succeed(Faults.refusal(refused.code, refused.message))),
+    Effect.catchTag("Refused", (refused) =>
+      Effect.succeed(Faults.refusal(refused.code, refused.message, refused.parameters))
+    ),
     // The server runs handlers uninterruptibly; a long poll must end with its connection.
     Effect.interruptible
   )

@@ -42,6 +42,7 @@ export const SendFile = Schema.Struct({
 
 const edited = { chat_id: ChatId, message_id: Int, parse_mode: Schema.optional(Schema.String) }
 
+export const DeleteMessage = Schema.Struct({ chat_id: ChatId, message_id: Int })
 export const EditMessageText = Schema.Struct({ ...edited, text: Schema.optional(Schema.String) })
 export const EditMessageCaption = Schema.Struct({ ...edited, caption: Schema.optional(Schema.String) })
 export const EditMessageMedia = Schema.Struct({

@@ -69,7 +69,7 @@ export interface SentMessage {
   readonly edits: number
   /** Each state that a person could see, in order; the last is the present one. */
   readonly history: ReadonlyArray<Shown>
-  /** A person took it away. */
+  /** A person or the bot took it away. */
   readonly deleted?: true
   /** Unix milliseconds. */
   readonly at: number
@@ -104,6 +104,8 @@ export class State {
   readonly bot: BotUser
   readonly chats = new Map<number, BotChat>()
   readonly blocked = new Set<number>()
+  /** Groups that became supergroups: the new id by the old one. */
+  readonly migrated = new Map<number, number>()
   readonly topics = new Set<string>()
   /** Messages by people, by chat: what can be replied to. */
   readonly received = new Set<string>()
