@@ -3,15 +3,15 @@
  */
 import type { HttpClientError } from "effect/http/HttpClientError"
 
-/** Codes of failures that happen before the first byte of a request is written. */
+/**
+ * Codes of failures that happen before the first byte of a request is written. A network that goes away says the same of a
+ * connection that is in use, so its codes count only with the system call that connects.
+ */
 const beforeSending = new Set([
   "ECONNREFUSED",
   "ENOTFOUND",
   "EAI_AGAIN",
   "EAI_FAIL",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENETDOWN",
   "EADDRNOTAVAIL",
   "UND_ERR_CONNECT_TIMEOUT",
   "CERT_HAS_EXPIRED",
