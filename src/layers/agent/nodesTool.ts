@@ -109,8 +109,9 @@ export const makeNodesHandler =
         return yield* afterRestart(`${nameOf(node)} cannot tell what became of it`)
       }
 
-      // The only node that is here now may not be the one that was asked: that one may have begun, and this one must not.
-      const since = wanted === undefined ? undefined : request.receivedAt
+      // The only node that is here now, or that the settings name now, may not be the one that was asked: that one may have
+      // begun, and this one must not.
+      const since = params.node === undefined ? undefined : request.receivedAt
       const invoke = (command: string, commandParams: unknown, timeoutMs: number | undefined) =>
         NodeCall.make(registry, node, {
           nodeId: NodeId.make(node.nodeId),
