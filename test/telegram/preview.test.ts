@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
+import { isBlank } from "../../src/domain/blank.ts"
+import { renderMarkdown } from "../../src/layers/telegram/markdown/Split.ts"
 import { previewLimit, previewMark, previewOf } from "../../src/layers/telegram/preview.ts"
 
 const pieces = [
@@ -40,9 +42,13 @@ describe("a preview", () => {
     assert.strictEqual(previewOf("hello"), "hello …")
     assert.strictEqual(previewOf("  hello, world! "), "hello, …")
     assert.strictEqual(previewOf("你好世界"), "你好 …")
-    assert.strictEqual(previewOf("👍👍"), "👍👍 …")
+    assert.strictEqual(previewOf("👍👍"), "👍 …")
+    assert.strictEqual(previewOf("👍"), "👍 …")
+    assert.strictEqual(previewOf("OK ✅ 🎉"), "OK ✅ …")
+    assert.strictEqual(previewOf("👍👍👍 !!!"), "👍👍👍 …")
+    assert.strictEqual(previewOf("hello!"), "hello …")
     assert.strictEqual(previewOf("hello …"), "hello … …")
-    assert.strictEqual(previewOf("((( hello"), "((( hello …")
+    assert.strictEqual(previewOf("((( hello"), "((( …")
     const long = previewOf("lorem ipsum ".repeat(300))
     assert.isAtMost(long.length, previewLimit + previewMark.length)
     assert.match(long, /^(lorem ipsum )+lorem …$|^(lorem ipsum )+…$/)
@@ -76,4 +82,17 @@ describe("a preview", () => {
       assert.notStrictEqual(shown, "")
     })
   }
+})
+
+describe("a text that nobody sees", () => {
+  it("is empty, whatever it is made of", () => {
+    for (const text of ["", " \n", "\u200b", "\u2060 \u2060", "\u00ad", "\ufe0f", "\u200b\u00ad\n\u2060"]) {
+      assert.isTrue(isBlank(text))
+      assert.deepStrictEqual(renderMarkdown(text), [])
+    }
+    for (const text of ["a", "❤\ufe0f", "…", "\u200bx"]) {
+      assert.isFalse(isBlank(text))
+      assert.lengthOf(renderMarkdown(text), 1)
+    }
+  })
 })

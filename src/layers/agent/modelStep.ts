@@ -7,6 +7,7 @@ import * as Response from "effect/ai/Response"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { isBlank } from "../../domain/blank.ts"
 import type { ResolvedModel } from "../../services/Models.ts"
 import { TurnMessage } from "../../services/Turns.ts"
 import { oneLine, UNKNOWN_MODEL } from "../models/errors.ts"
@@ -149,7 +150,7 @@ const unusable = (reply: ModelReply, model: ResolvedModel): TurnFailure | undefi
   if (reply.finish === "content-filter") {
     return failure("ModelFailed", `${model.provider} refused to answer because of its content policy.`, "refusal")
   }
-  if (reply.finish === "length" && reply.text.trim() === "") {
+  if (reply.finish === "length" && isBlank(reply.text)) {
     return failure("ModelFailed", `${model.ref} reached its output limit before it had said anything.`)
   }
   return reply.finish === "error"

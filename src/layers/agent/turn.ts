@@ -7,6 +7,7 @@
 import type * as Prompt from "effect/ai/Prompt"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { isBlank } from "../../domain/blank.ts"
 import type { TranscriptMessage } from "../../protocol/methods/chat.ts"
 import type { TurnSteps } from "../../services/AgentRunner.ts"
 import type { Config } from "../../services/Config.ts"
@@ -208,7 +209,7 @@ const loop = Effect.fnUntraced(function* (
     const calls = callsOf(reply)
     if (calls.length === 0) {
       const said = events.text()
-      if (said.trim() === "" && !sent) return yield* Effect.fail(noAnswer)
+      if (isBlank(said) && !sent) return yield* Effect.fail(noAnswer)
       if (reply.finish === "length") yield* events.settle(LENGTH_NOTICE)
     }
     yield* append(`model-${step}`, { ...entry, content: content(reply, calls), stopReason: stopReasonOf(reply, calls) })
@@ -270,7 +271,7 @@ export const runTurn = Effect.fnUntraced(function* (
     const { unstored } = events.partial()
     const message: TranscriptMessage = {
       role: "assistant",
-      content: [{ type: "text", text: unstored.trim() === "" ? reason.message : unstored }],
+      content: [{ type: "text", text: isBlank(unstored) ? reason.message : unstored }],
       errorMessage: reason.message,
       stopReason: "error",
       runId,

@@ -28,18 +28,29 @@ const upTo = (text: string, limit: number): string => {
   return text.slice(0, code >= 0xd800 && code <= 0xdbff ? limit - 1 : limit)
 }
 
-/** The beginning that ends before the last word that could be shown; the whole when there is only one. */
+/** A text without two words, without its end: the last of several pieces, or the last character of what is no single word. */
+const heldBack = (text: string, isOneWord: boolean): string => {
+  const piece = /\s\S+$/u.exec(text)
+  if (piece !== null) return text.slice(0, piece.index)
+  const all = isOneWord ? [] : [...characters.segment(text)]
+  return all.length < 2 ? text : text.slice(0, all.at(-1)!.index)
+}
+
+/** The beginning that ends before the last word that could be shown; all of a single word or character. */
 const beginning = (text: string): string => {
   let seen = 0
   let end: number | undefined
+  let isOneWord = false
   // What stands behind the limit decides only whether a word that reaches it has ended.
-  for (const { index, isWordLike } of words.segment(upTo(text, 2 * previewLimit))) {
+  for (const { index, isWordLike, segment } of words.segment(upTo(text, 2 * previewLimit))) {
     if (index > previewLimit) break
     if (isWordLike !== true) continue
     seen += 1
     if (seen > 1) end = index
+    isOneWord = segment.length === text.length
   }
-  return upTo(text.slice(0, end), previewLimit).trimEnd()
+  const shown = upTo(text.slice(0, end), previewLimit)
+  return (shown.length === text.length ? heldBack(text, isOneWord) : shown).trimEnd()
 }
 
 /** The preview of a text that is shown to people. It is never that text. */

@@ -14,6 +14,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as Activity from "effect/workflow/Activity"
 import * as Workflow from "effect/workflow/Workflow"
 import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
+import { isBlank } from "../../domain/blank.ts"
 import { AgentRunner, type PartialText, type TurnSteps } from "../../services/AgentRunner.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import { EventBus } from "../../services/EventBus.ts"
@@ -312,7 +313,7 @@ export const make = Effect.fnUntraced(function* (
 })
 
 const isDelivered = (request: TurnRequest, outcome: TurnOutcome): boolean =>
-  request.replyTo !== undefined && outcome.status !== "aborted" && outcome.text.trim() !== ""
+  request.replyTo !== undefined && outcome.status !== "aborted" && !isBlank(outcome.text)
 
 const statusOf = (outcome: TurnOutcome, undelivered: string | undefined) => {
   if (outcome.status === "aborted") return "killed"

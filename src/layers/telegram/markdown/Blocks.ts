@@ -2,6 +2,7 @@
  * Markdown as models write it, read into a text with marks: headings, lists, quotes, code blocks, tables, rules, and
  * paragraphs with inline formatting. What is not understood stays as it was written.
  */
+import { isBlank } from "../../../domain/blank.ts"
 import type { Formatted } from "./Formatted.ts"
 import { Builder } from "./Formatted.ts"
 import { parseInline } from "./Inline.ts"
@@ -184,5 +185,5 @@ const closingHashes = (text: string): string => {
 export const parseMarkdown = (source: string): Formatted => {
   const text = clean(source)
   const formatted = new BlockReader(text.split("\n"), false).read()
-  return formatted.text.trim() === "" ? { text: text.trim(), marks: [] } : formatted
+  return isBlank(formatted.text) ? { text: text.trim(), marks: [] } : formatted
 }

@@ -1,6 +1,7 @@
 /**
  * Messages of at most 4,096 UTF-16 units, tags included, from a text of any length.
  */
+import { isBlank } from "../../../domain/blank.ts"
 import { parseMarkdown } from "./Blocks.ts"
 import type { Formatted, Mark } from "./Formatted.ts"
 import { toHtml, toPlain } from "./Formatted.ts"
@@ -47,7 +48,7 @@ class Splitter {
       const farthest = from + this.limit
       this.formatted = { text, marks: this.all.marks.filter((mark) => mark.start <= farthest && mark.end > from) }
       const to = this.breakPoint(from, this.fit(from))
-      if (text.slice(from, to).trim() !== "") {
+      if (!isBlank(text.slice(from, to))) {
         chunks.push({ html: toHtml(this.formatted, from, to), plain: toPlain(this.formatted, from, to) })
       }
       from = this.skipBlank(to)
