@@ -180,6 +180,30 @@ describe("the charge of a turn", () => {
     })
   )
 
+  it.live("a turn of which not even the end can be run is set aside, and its sender is told", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      Object.defineProperty(w, "partial", {
+        get: () => {
+          throw new Error("broken on purpose")
+        }
+      })
+      w.agent = () => Effect.die("the agent is broken")
+      const { sql, stop, turns } = yield* boot(w)
+      yield* turns.submit(request("r1", "x", { replyTo: { peer } }))
+      assert.deepInclude(yield* turns.await(r1, main), { error: "TurnDefect" })
+      assert.deepStrictEqual(yield* letters(sql), ["r1"])
+      yield* Effect.repeat(
+        Effect.delay(
+          Effect.sync(() => w.log.some((line) => line.startsWith("told 7: I could not work on this message"))),
+          5
+        ),
+        { until: (told) => told }
+      )
+      yield* stop
+    })
+  )
+
   it.live("a reply that was shown is the end, whatever the deaths after it", () =>
     Effect.gen(function* () {
       const w = yield* world

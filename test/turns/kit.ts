@@ -87,6 +87,11 @@ const channelsLayer = (world: World) =>
           })
         )
       ),
+    send: ({ text, to }) =>
+      Effect.sync(() => {
+        world.log.push(`told ${to}: ${text}`)
+        return { channel: "test", chatId: to, messageIds: ["1"] }
+      }),
     withdraw: (key) => Effect.succeed(Effect.sync(() => void world.withdrawn?.push(key))),
     abandon: (key) => Effect.sync(() => void world.abandoned?.push(key)),
     typing: () =>

@@ -1,5 +1,5 @@
 /**
- * The way of a reply to its channel: sent once, tried again only when it is certain that nothing arrived.
+ * The way of a reply to its channel: shown once, and tried again as long as that shows nothing whole twice.
  */
 import * as Effect from "effect/Effect"
 import type { RunId } from "../../domain/Ids.ts"

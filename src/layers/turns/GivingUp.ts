@@ -3,12 +3,17 @@
  */
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
+import { Channels } from "../../services/ChannelRouter.ts"
 import type { TurnRequest } from "../../services/Turns.ts"
 import * as DeadLetterStore from "../deadLetters/Store.ts"
 import { stored } from "./Patience.ts"
 
 /** The outcome's `error`. */
 export const givenUp = "TurnGivenUp"
+
+/** What the sender reads of a message whose turn could not be run. */
+const brokenText =
+  "I could not work on this message: something went wrong inside the Gateway. It is set aside; the owner can look at it with `openclaw channels dead-letters list` and have it tried again."
 
 /** How the names of steps begin that may have had effects outside. */
 const toolStep = "tool-"
@@ -65,4 +70,32 @@ export const make = Effect.gen(function* () {
   })
 
   return { setAside }
+})
+
+/** For a turn of which not even the end could be run: a dead letter, and a word to its sender that the outbox carries alone. */
+export const makeTell = Effect.gen(function* () {
+  const store = yield* DeadLetterStore.make
+  const channels = yield* Channels
+  const scope = yield* Effect.scope
+  return Effect.fnUntraced(function* (request: TurnRequest, error: string) {
+    yield* stored("setting a broken turn aside", store.add(request, 1, error))
+    if (request.replyTo === undefined) return
+    const { messageId, peer } = request.replyTo
+    const word = channels.send({
+      channel: peer.channel,
+      accountId: peer.accountId,
+      to: peer.chatId,
+      ...(peer.threadId === undefined ? undefined : { threadId: peer.threadId }),
+      text: brokenText,
+      ...(messageId === undefined ? undefined : { replyToMessageId: messageId }),
+      idempotencyKey: `${request.runId}:broken`
+    })
+    // The session goes on; what is sent is in the outbox.
+    yield* Effect.forkIn(
+      Effect.catchCause(word, (cause) =>
+        Effect.logWarning(`the sender of turn ${request.runId} was not told that it broke`, cause)
+      ),
+      scope
+    )
+  })
 })

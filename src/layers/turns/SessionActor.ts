@@ -1,7 +1,7 @@
 /**
  * A session as an actor: a durable mailbox that is worked off in order of arrival, one turn at a time.
  */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as ClusterSchema from "effect/cluster/ClusterSchema"
 import * as Entity from "effect/cluster/Entity"
 import * as Effect from "effect/Effect"
@@ -30,11 +30,21 @@ export const SessionActor = Entity.make("Session", [
     .annotate(ClusterSchema.Uninterruptible, true)
 ])
 
-/** Runs session actors. The entity's id is the session key. */
-export const layer = (ledger: Ledger) => {
+const firstOf = (cause: Cause.Cause<unknown>): string => Cause.prettyErrors(cause)[0]?.message ?? "an unknown defect"
+
+/** Runs session actors. `tell`: keeps a message whose turn broke, and tells its sender. The entity's id is the session key. */
+export const layer = (ledger: Ledger, tell: (request: TurnRequest, cause: string) => Effect.Effect<void>) => {
   // Not even the workflow could say how the turn ends. It ends here, so that the session goes on with the next.
   const broken = Effect.fnUntraced(function* (runId: RunId, sessionKey: SessionKey, cause: Cause.Cause<unknown>) {
     yield* Effect.logError(`turn ${runId} in ${sessionKey} could not be run`, cause)
+    // What cannot even be read is nobody's to be told of.
+    const entry = yield* Effect.catchCauseIf(
+      stored("reading a broken turn", ledger.find(runId)),
+      isOwnFault,
+      () => Effect.undefined
+    )
+    if (entry !== undefined && !entry.finished)
+      yield* tell(entry.request, `the turn could not be run: ${firstOf(cause)}`)
     const outcome: TurnOutcome = {
       runId,
       sessionKey,

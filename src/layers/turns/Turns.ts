@@ -29,6 +29,7 @@ import {
 } from "../../services/Turns.ts"
 import * as Delivery from "./Delivery.ts"
 import * as Engine from "./Engine.ts"
+import * as GivingUp from "./GivingUp.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Outcomes from "./Outcomes.ts"
 import { stored } from "./Patience.ts"
@@ -272,7 +273,7 @@ const runningOn = (options: TurnsOptions): Layer.Layer<Running, never, Needs | E
       const trials = yield* Trials.make(ledger, settings.maxAttempts, settings.trials)
       const execute = yield* TurnWorkflow.make(ledger, running, trials, settings)
       return Layer.effect(Running, make(ledger, running, settings)).pipe(
-        Layer.provide(SessionActor.layer(ledger)),
+        Layer.provide(SessionActor.layer(ledger, yield* GivingUp.makeTell)),
         Layer.provide(TurnWorkflow.TurnWorkflow.toLayer(execute))
       )
     })
