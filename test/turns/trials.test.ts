@@ -81,6 +81,18 @@ describe("trials", () => {
     })
   )
 
+  it.effect("one that only waits makes room for the next, and everything begins after them", () =>
+    Effect.gen(function* () {
+      const { arrive, began, outlived } = yield* rig([row("a"), row("b")])
+      const a = yield* arrive("a")
+      yield* arrive("b")
+      yield* (yield* a.pass).rest ?? Effect.void
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(began, ["a charged", "b charged"])
+      assert.deepStrictEqual(outlived, [])
+    })
+  )
+
   it.effect("one that the engine does not bring keeps nobody waiting", () =>
     Effect.gen(function* () {
       const { arrive, began } = yield* rig([row("lost")])
