@@ -43,6 +43,8 @@ export const run = Effect.gen(function* () {
   const subscription = yield* (yield* EventBus).subscribe
 
   const deliver = ({ event, payload, to }: BusEvent): Effect.Effect<void> => {
+    // A turn announces some twenty events, mostly to nobody.
+    if (connections.size() === 0) return Effect.void
     const json = encode(event, payload)
     if (Result.isFailure(json)) return Effect.logError(`event dropped: ${json.failure}`)
     const { delivery, versioned } = EventTable[event]
@@ -57,9 +59,11 @@ export const run = Effect.gen(function* () {
     return Effect.void
   }
 
-  yield* supervisor.supervise("gateway/events", Effect.forever(Effect.flatMap(PubSub.take(subscription), deliver)), {
-    restart: "always"
-  })
+  // All that are there at a time: one at a time it would give way to all others after each, and fall behind a burst of turns.
+  const deliverAll = Effect.flatMap(PubSub.takeAll(subscription), (events) =>
+    Effect.forEach(events, deliver, { discard: true })
+  )
+  yield* supervisor.supervise("gateway/events", Effect.forever(deliverAll), { restart: "always" })
 })
 
 /** Tells everyone that the Gateway stops. Written at once: the bus may already be gone when it matters. */
