@@ -84,11 +84,7 @@ export class DeadLetters extends Context.Service<
       id: string
     ) => Effect.Effect<
       Retried,
-      | DeadLetterNotFound
-      | DeadLetterNotRetryable
-      | DeadLettersUnavailable
-      | ChannelNotConfigured
-      | DeliveryFailed
+      DeadLetterNotFound | DeadLetterNotRetryable | DeadLettersUnavailable | ChannelNotConfigured | DeliveryFailed
     >
     /** Forgets it, texts and all. */
     readonly drop: (
