@@ -4,14 +4,17 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as TestClock from "effect/testing/TestClock"
 import { maxTries } from "../../src/layers/channels/Emptying.ts"
 import {
+  earliest,
   keepLatest,
   keepMost,
   keepMs,
   keepUnreadable,
   prune,
-  surelyMs
+  surelyMs,
+  waitMs
 } from "../../src/layers/channels/inboxPruning.ts"
 import { notice } from "../../src/layers/channels/setAsideNotice.ts"
+import * as Storage from "../../src/layers/storage/Storage.ts"
 import type { Channel } from "../../src/services/Channel.ts"
 import { SetAside } from "../../src/services/SetAside.ts"
 import { groupPeer, inbound, makeChannel, telegram } from "./kit.ts"
@@ -311,6 +314,59 @@ describe("growth", () => {
         Effect.gen(function* () {
           yield* fill(keepUnreadable + 10, 5, "{}", 1)
           assert.strictEqual(yield* pruned, keepUnreadable)
+        })
+      )
+    })
+  )
+
+  it.effect("what came in before the clock was set waits as long as anything else", () =>
+    Effect.gen(function* () {
+      const { filename } = yield* rig()
+      yield* Effect.provide(
+        Effect.gen(function* () {
+          const sql = yield* SqlClient.SqlClient
+          const insert = (key: string, message: string | null, reply: string | null) => sql`
+            INSERT INTO channel_inbox (channel, source, message_key, account_id, received_at, message, reply)
+            VALUES ('telegram', '99', ${key}, 'gone', 5, ${message}, ${reply})`
+          yield* insert("waits", "{}", null)
+          yield* insert("owed", null, "{}")
+          const left = Effect.map(
+            sql<{ n: number }>`
+              SELECT COUNT(*) AS n FROM channel_inbox
+              WHERE (message IS NOT NULL AND set_aside_at IS NULL) OR (message IS NULL AND reply IS NOT NULL)`,
+            (rows) => rows[0]?.n
+          )
+          yield* TestClock.setTime(earliest + 5 * waitMs)
+          yield* prune
+          assert.strictEqual(yield* left, 2)
+          yield* TestClock.adjust(waitMs - 1)
+          yield* prune
+          assert.strictEqual(yield* left, 2)
+          yield* TestClock.adjust(2)
+          yield* prune
+          assert.strictEqual(yield* left, 0)
+        }),
+        Storage.layer({ filename })
+      )
+    })
+  )
+
+  it.effect("a damaged row does not hide the others, and can be dropped", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig()
+      yield* run(
+        parts,
+        Effect.gen(function* () {
+          yield* fill(2, 5, "{}", 1)
+          const sql = yield* SqlClient.SqlClient
+          yield* sql`UPDATE channel_inbox SET set_aside_reason = 'nonsense' WHERE seq = 1`
+          const setAside = yield* SetAside
+          const [bad, good] = yield* setAside.list
+          assert.deepInclude(bad, { id: 1, reason: "unreadable" })
+          assert.include(bad?.detail, "damaged")
+          assert.deepInclude(good, { id: 2 })
+          yield* setAside.drop(1)
+          assert.lengthOf(yield* setAside.list, 1)
         })
       )
     })

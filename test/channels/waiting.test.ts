@@ -8,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { deliverPatiently, defaultPolicy } from "../../src/layers/channels/deliverPatiently.ts"
+import { DeliveryFailed } from "../../src/services/Channel.ts"
 import { makeChannel, tempDatabase } from "./kit.ts"
 import { boot, failing, open, reply, resuming } from "./outboxLife.ts"
 
@@ -167,6 +168,27 @@ describe("the operator's word", () => {
         )
         assert.strictEqual(fake.sent.length - sent, dropped ? 0 : 1)
       }
+    })
+  )
+})
+
+describe("a server that asks for days of patience", () => {
+  it.effect("is asked again within the hour", () =>
+    Effect.gen(function* () {
+      let tries = 0
+      const deliver = () =>
+        Effect.suspend(() => {
+          tries += 1
+          const fields = { channel: "telegram", to: "7", message: "wait", outcome: "never-sent" } as const
+          return tries === 1
+            ? Effect.fail(new DeliveryFailed({ ...fields, retryAfterMs: 1e12 }))
+            : Effect.succeed({ messageIds: [] })
+        })
+      yield* Effect.forkScoped(deliverPatiently({ deliver }, reply, defaultPolicy, "it"), { startImmediately: true })
+      yield* TestClock.adjust("59 minutes")
+      assert.strictEqual(tries, 1)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(tries, 2)
     })
   )
 })

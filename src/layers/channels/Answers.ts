@@ -1,5 +1,5 @@
 /**
- * What the bot says by itself: told once, tried again while it is certain that it did not arrive, also after a restart.
+ * What the bot says by itself: told once, and tried again as long as that tells nothing twice, also after a restart.
  */
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"

@@ -16,6 +16,8 @@ export const surelyMs = 25 * hourMs
 export const keepMs = 3 * 24 * hourMs
 /** Milliseconds that a message waits for its bot to come back. Nobody expects an answer after that. */
 export const waitMs = 30 * 24 * hourMs
+/** Unix milliseconds before which nothing was received: a clock that says so is not set, as after a start without a battery. */
+export const earliest = Date.UTC(2025, 0, 1)
 /** Keys that are kept whatever their age. */
 export const keepLatest = 1_000
 /** Keys older than `surelyMs` that are kept at most. */
@@ -34,8 +36,16 @@ export const prune = Effect.gen(function* () {
     DELETE FROM channel_inbox WHERE ${finished} AND seq <= ${newest - keepLatest}
     AND (received_at < ${at - keepMs} OR received_at > ${at + keepMs}
       OR (received_at < ${at - surelyMs} AND seq <= ${newest - keepMost}))`
+  // What came in before the clock was set starts to wait now.
   yield* sql`
-    UPDATE channel_inbox SET reply = NULL WHERE reply IS NOT NULL AND message IS NULL AND received_at < ${at - waitMs}`
+    UPDATE channel_inbox SET received_at = ${at}
+    WHERE (message IS NOT NULL OR reply IS NOT NULL) AND received_at < ${earliest} AND ${at} >= ${earliest}`
+  const unsaid = yield* sql`
+    UPDATE channel_inbox SET reply = NULL
+    WHERE reply IS NOT NULL AND message IS NULL AND received_at < ${at - waitMs} RETURNING seq`
+  if (unsaid.length > 0) {
+    yield* Effect.logWarning(`${unsaid.length} answers waited too long for a bot that does not run; they are given up`)
+  }
   const lost = yield* sql<{ readonly source: string }>`
     UPDATE channel_inbox SET set_aside_at = ${at}, set_aside_reason = 'expired',
       set_aside_detail = 'its bot did not run for 30 days'
