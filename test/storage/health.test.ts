@@ -148,3 +148,23 @@ describe("the storage's health", () => {
     assert.isUndefined(troubleOf("disk"))
   })
 })
+
+describe("the watch", () => {
+  it.effect("that starts in the middle of trouble which was told already probes first", () =>
+    Effect.gen(function* () {
+      let condition: "full" | "ok" = "full"
+      const status = () => ({ condition, since: 0, failures: 1 })
+      const health = Layer.succeed(StorageHealth, {
+        status: Effect.sync(status),
+        statusUnsafe: status,
+        nextChange: Effect.never,
+        proved: Effect.sync(() => void (condition = "ok"))
+      })
+      const storage = Storage.layer({ filename: yield* tempFile })
+      const layer = Health.watch.pipe(Layer.provide(health), Layer.provide([SupervisorLive.layer, storage]))
+      yield* Layer.build(layer)
+      for (let tries = 0; tries < 1_000 && status().condition === "full"; tries++) yield* Effect.yieldNow
+      assert.strictEqual(condition, "ok" as string)
+    })
+  )
+})

@@ -121,7 +121,8 @@ export const watch: Layer.Layer<never, never, SqlClient.SqlClient | Supervisor> 
     const tried = Effect.ignore(Effect.andThen(Effect.provideService(probe, SqlClient.SqlClient, sql), health.proved))
     const isCurable = Effect.map(health.status, ({ condition }) => condition !== "ok" && condition !== "corrupt")
     const once = Effect.gen(function* () {
-      yield* tell(yield* health.nextChange)
+      // A fiber that died in the middle of trouble was told of it already: it probes first.
+      if (!(yield* isCurable)) yield* tell(yield* health.nextChange)
       while (yield* isCurable) {
         yield* tried
         const next = yield* Effect.timeoutOption(health.nextChange, probePause)
