@@ -28,6 +28,7 @@ import * as Delivery from "./Delivery.ts"
 import * as GivingUp from "./GivingUp.ts"
 import type { Begun, Ledger } from "./Ledger.ts"
 import * as Incoming from "./Incoming.ts"
+import * as OpenCalls from "./openCalls.ts"
 import * as Outcomes from "./Outcomes.ts"
 import { engineStored, stored } from "./Patience.ts"
 import type { Running, RunningTurn } from "./Running.ts"
@@ -105,7 +106,7 @@ export const make = Effect.fnUntraced(function* (
   const outbox = yield* Delivery.makeLook
 
   const ending = (request: TurnRequest, startedAt: number) =>
-    Effect.map(runner.partialText(request.runId), (partial) => ({
+    Effect.map(Effect.andThen(OpenCalls.close(request), runner.partialText(request.runId)), (partial) => ({
       request,
       startedAt,
       partial: partial ?? nothingSaid
