@@ -32,7 +32,7 @@ export interface Next {
   readonly quietMs: number
 }
 
-interface Row {
+export interface Row {
   readonly seq: number
   readonly run_id: RunId
   readonly request: string
