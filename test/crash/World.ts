@@ -80,7 +80,7 @@ export const make = Effect.fnUntraced(function* (options: WorldOptions) {
   const lives = new Map<Victim, Child.Life>()
   const restarts: Array<Restart> = []
   const survived = new Map<number, number>()
-  const unseen = new Map<number, UserText>()
+  const unseen = new Map<number, { readonly text: UserText; readonly to: Child.Life }>()
   let nextId = 1
   let quiet = false
 
@@ -103,11 +103,18 @@ export const make = Effect.fnUntraced(function* (options: WorldOptions) {
     for (const id of record.open) survived.set(id, (survived.get(id) ?? 0) + 1)
   })
 
-  /** What was handed to a Bot API that died before it took it in. */
+  const handOver = (id: number, text: UserText) =>
+    Effect.suspend(() => {
+      const to = life("botApi")
+      unseen.set(id, { text, to })
+      return to.order({ text })
+    })
+
+  /** What was handed to a Bot API that died before it took it in. One that just begins keeps what it is handed. */
   const writeAgain = Effect.gen(function* () {
     yield* record.follow
     for (const { id } of record.asked) unseen.delete(id)
-    for (const text of unseen.values()) yield* life("botApi").order({ text })
+    for (const [id, { text, to }] of unseen) if (to !== life("botApi")) yield* handOver(id, text)
   })
 
   const restart = Effect.fnUntraced(function* (victim: Victim) {
@@ -139,8 +146,7 @@ export const make = Effect.fnUntraced(function* (options: WorldOptions) {
     write: Effect.fnUntraced(function* (kind, chatId) {
       const id = nextId++
       const text: UserText = { from: { id: chatId, firstName: `Chat ${chatId}` }, text: textOf(id, kind) }
-      unseen.set(id, text)
-      yield* life("botApi").order({ text })
+      yield* handOver(id, text)
     }),
     api,
     hush: (next) => void (quiet = next),

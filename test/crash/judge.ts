@@ -98,6 +98,13 @@ export const judge = (dir: string, record: Record, happened: ReadonlyArray<Happe
     }
   }
 
+  const written = new Set<number>()
+  for (const { at, id } of record.asked) {
+    if (!written.has(id)) written.add(id)
+    // What follows from this is no fault of the Gateway's.
+    else problems.push({ kind: "inside", id, detail: "the world itself wrote this twice", blamed: blame(at) })
+  }
+
   const answered = new Set<number>()
   for (const chatId of record.chats()) {
     const chat = record.chat(chatId)

@@ -26,12 +26,16 @@ export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const store = yield* DeadLetterStore.make
 
-  /** The steps that were begun, and those of them that came to no end, as far as the engine's rows tell. */
+  /**
+   * The steps that were begun, and those of them that came to no end, as far as the engine's rows tell. A step that a dead
+   * process had begun is answered with `Suspended` when the engine comes to it before its turn does.
+   */
   const steps = Effect.fnUntraced(
     function* (workflow: string) {
       const rows = yield* sql<{ readonly message_id: string; readonly is_open: number }>`
         SELECT message_id, NOT EXISTS (
           SELECT 1 FROM cluster_replies WHERE cluster_replies.request_id = cluster_messages.request_id
+            AND json_extract(cluster_replies.payload, '$.value._tag') IS NOT 'Suspended'
         ) AS is_open
         FROM cluster_messages
         WHERE message_id > ${`${workflow}/activity/`} AND message_id < ${`${workflow}/activity0`}`
