@@ -62,7 +62,7 @@ export const runMain = <A, E>(
       })
     })
   })
-  run(program, { disableErrorReporting: true, teardown: teardown(lifetime) })
+  run(Effect.withTracerEnabled(program, false), { disableErrorReporting: true, teardown: teardown(lifetime) })
 }
 
 /**

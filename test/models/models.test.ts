@@ -4,9 +4,13 @@
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import * as ModelsLive from "../../src/layers/models/Models.ts"
 import { targetOf } from "../../src/layers/models/providers.ts"
+import { Config } from "../../src/services/Config.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 import { Models } from "../../src/services/Models.ts"
 import * as Server from "../../src/testing/ProviderServer.ts"
@@ -83,6 +87,26 @@ describe("resolve", () => {
         assert.match(error.message, words)
         assert.notInclude(error.message, "\n")
       }
+    })
+  )
+
+  it.effect("makes a model once for a configuration, and anew for an edited one", () =>
+    Effect.gen(function* () {
+      const at = (port: number): OpenClawConfig => ({
+        agents: { defaults: { model: "local/m" } },
+        models: { providers: { local: { baseUrl: `http://127.0.0.1:${port}/v1` } } }
+      })
+      let current = at(1)
+      const models = yield* Models.pipe(
+        Effect.provide(ModelsLive.layer),
+        Effect.provide(Layer.mock(Config, { file: "openclaw.json", get: Effect.sync(() => current) })),
+        Effect.provide(NodeHttpClient.layerNodeHttp)
+      )
+      const first = yield* models.resolve()
+      assert.strictEqual((yield* models.resolve()).service, first.service)
+      assert.notStrictEqual((yield* models.resolve("local/other")).service, first.service)
+      current = at(2)
+      assert.notStrictEqual((yield* models.resolve()).service, first.service)
     })
   )
 

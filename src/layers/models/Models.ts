@@ -106,6 +106,19 @@ const make = (policy: RetryPolicy) =>
         })
       })
 
+    /** What was made for a configuration, for as long as that is the one in force. */
+    const made = new WeakMap<OpenClawConfig, Map<string, LanguageModel.LanguageModel>>()
+    const loadOnce = (ref: Reference.ModelRef, current: OpenClawConfig) =>
+      Effect.suspend(() => {
+        const models = made.get(current) ?? new Map<string, LanguageModel.LanguageModel>()
+        made.set(current, models)
+        const known = models.get(`${ref.provider}/${ref.model}`)
+        if (known !== undefined) return Effect.succeed(known)
+        return Effect.tap(load(ref, current), (model) =>
+          Effect.sync(() => models.set(`${ref.provider}/${ref.model}`, model))
+        )
+      })
+
     const resolveOne = (ref: string, current: OpenClawConfig): Effect.Effect<ResolvedModel, ModelUnavailable> =>
       Effect.gen(function* () {
         const parsed = Reference.parse(ref, current)
@@ -117,7 +130,7 @@ const make = (policy: RetryPolicy) =>
           )
         }
         const full = `${parsed.provider}/${parsed.model}`
-        const service: LanguageModel.LanguageModel = full === OFFLINE_REF ? offline : yield* load(parsed, current)
+        const service: LanguageModel.LanguageModel = full === OFFLINE_REF ? offline : yield* loadOnce(parsed, current)
         return { ref: full, ...parsed, service }
       })
 

@@ -104,7 +104,7 @@ const message = (input: Prompt.Message): LanguageModelV4Message => {
   }
 }
 
-const tool = (input: Tool.Any): LanguageModelV4FunctionTool => {
+const describeTool = (input: Tool.Any): LanguageModelV4FunctionTool => {
   const description = Tool.getDescription(input)
   return {
     type: "function",
@@ -112,6 +112,17 @@ const tool = (input: Tool.Any): LanguageModelV4FunctionTool => {
     ...(description === undefined ? undefined : { description }),
     inputSchema: Tool.getJsonSchema(input) as LanguageModelV4FunctionTool["inputSchema"]
   }
+}
+
+/** A tool is the same for every call, and its schema takes longer to write out than all else of a request. */
+const described = new WeakMap<Tool.Any, LanguageModelV4FunctionTool>()
+
+const tool = (input: Tool.Any): LanguageModelV4FunctionTool => {
+  const known = described.get(input)
+  if (known !== undefined) return known
+  const made = describeTool(input)
+  described.set(input, made)
+  return made
 }
 
 const toolChoice = (choice: LanguageModel.ToolChoice<string>): LanguageModelV4ToolChoice => {

@@ -79,11 +79,16 @@ export const make = Effect.fnUntraced(function* (ledger: Ledger) {
         stored(
           "taking messages into a running turn",
           Effect.gen(function* () {
-            yield* queue.hand(runId, step, yield* aimed)
-            const requests = yield* queue.taken(sessionKey, runId, step)
-            if (requests.length > 0) yield* record(requests, { how: "steered", into: runId })
-            return requests.map(messageOf)
-          }).pipe(sql.withTransaction)
+            const taken = queue.taken(sessionKey, runId, step)
+            // Almost always there is nothing, and only to write costs a wait for the disk.
+            if ((yield* aimed).length === 0 && (yield* taken).length === 0) return []
+            return yield* Effect.gen(function* () {
+              yield* queue.hand(runId, step, yield* aimed)
+              const requests = yield* taken
+              if (requests.length > 0) yield* record(requests, { how: "steered", into: runId })
+              return requests.map(messageOf)
+            }).pipe(sql.withTransaction)
+          })
         )
     }
   }
