@@ -97,11 +97,9 @@ describe("resolve", () => {
         models: { providers: { local: { baseUrl: `http://127.0.0.1:${port}/v1` } } }
       })
       let current = at(1)
-      const models = yield* Models.pipe(
-        Effect.provide(ModelsLive.layer),
-        Effect.provide(Layer.mock(Config, { file: "openclaw.json", get: Effect.sync(() => current) })),
-        Effect.provide(NodeHttpClient.layerNodeHttp)
-      )
+      const config = Layer.mock(Config, { file: "openclaw.json", get: Effect.sync(() => current) })
+      const live = ModelsLive.layer.pipe(Layer.provide([config, NodeHttpClient.layerNodeHttp]))
+      const models = yield* Effect.provide(Models, live)
       const first = yield* models.resolve()
       assert.strictEqual((yield* models.resolve()).service, first.service)
       assert.notStrictEqual((yield* models.resolve("local/other")).service, first.service)
