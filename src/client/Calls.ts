@@ -8,7 +8,7 @@ import type * as Rpc from "effect/rpc/Rpc"
 import * as RpcSchema from "effect/rpc/RpcSchema"
 import * as Stream from "effect/Stream"
 import type { GatewayError } from "../protocol/GatewayError.ts"
-import { accessOf, type Method, MethodTable } from "../protocol/MethodTable.ts"
+import { type Method, MethodTable, repeatOf } from "../protocol/MethodTable.ts"
 import { type CallError, RequestTimeout } from "./errors.ts"
 
 export interface CallOptions {
@@ -105,19 +105,17 @@ export const bounded = <A, E, R>(
     )
   })
 
-/** Methods that a Gateway carries out once per idempotency key, however often it is asked. */
-const ONCE_PER_KEY: ReadonlySet<string> = new Set(["agent", "chat.send", "send"])
-
 /**
  * Asking twice does no more than asking once: the method only reads, or the Gateway knows the request by its key.
  * `node.invoke` is not among them: not every node remembers keys.
  */
 export const repeatable = (method: string, params: unknown): boolean => {
-  if (ONCE_PER_KEY.has(method)) {
-    return Predicate.hasProperty(params, "idempotencyKey") && Predicate.isString(params.idempotencyKey)
+  switch (repeatOf(method)) {
+    case "safe":
+      return true
+    case "keyed":
+      return Predicate.hasProperty(params, "idempotencyKey") && Predicate.isString(params.idempotencyKey)
+    case "never":
+      return false
   }
-  const access = accessOf(method)
-  return (
-    access === "any" || access === "operator.read" || (MethodTable.requests.has(method) && method.endsWith(".list"))
-  )
 }

@@ -10,7 +10,7 @@ import { DeviceMethods } from "./methods/devices.ts"
 import { NodeMethods } from "./methods/nodes.ts"
 import { SystemMethods } from "./methods/system.ts"
 import type { ErrorShape } from "./GatewayError.ts"
-import { FailedAnswer } from "./methods/method.ts"
+import { FailedAnswer, type Repeat, Repeating } from "./methods/method.ts"
 import { type MethodAccess, RequiredScope } from "./Role.ts"
 
 export const MethodTable = SystemMethods.merge(NodeMethods, DeviceMethods, ChatMethods, DeadLetterMethods)
@@ -25,6 +25,12 @@ export const methodNames: ReadonlyArray<string> = Array.from(MethodTable.request
 export const accessOf = (name: string): MethodAccess => {
   const row = MethodTable.requests.get(name)
   return row === undefined ? "operator.admin" : Context.get(row.annotations, RequiredScope)
+}
+
+/** Whether a method may be asked once more when its answer was lost. */
+export const repeatOf = (name: string): Repeat => {
+  const row = MethodTable.requests.get(name)
+  return row === undefined ? "never" : Context.get(row.annotations, Repeating)
 }
 
 /** The error that an answer's payload stands for: such an answer is sent `ok: false` with both. */

@@ -206,6 +206,7 @@ const failedTurn = (payload: unknown): ErrorShape | undefined =>
 export const ChatMethods = RpcGroup.make(
   method("chat.send", {
     access: "operator.write",
+    repeat: "keyed",
     params: ChatSendParams,
     result: Sent
   }),
@@ -248,6 +249,7 @@ export const ChatMethods = RpcGroup.make(
   /** Two answers: accepted at once, finished when the turn is over. */
   streamMethod("agent", {
     access: "operator.write",
+    repeat: "keyed",
     params: AgentParams,
     result: Schema.Union([Accepted, Finished])
   }).annotate(FailedAnswer, failedTurn),
@@ -288,6 +290,7 @@ export const ChatMethods = RpcGroup.make(
   }),
   method("send", {
     access: "operator.write",
+    repeat: "keyed",
     params: Schema.Struct({
       to: Address,
       message: optionalText,
