@@ -55,6 +55,7 @@ import * as StorageHealthLayer from "./storage/Health.ts"
 import * as Storage from "./storage/Storage.ts"
 import type { DatabaseUnusable } from "./storage/Sqlite.ts"
 import * as SupervisorLayer from "./Supervisor.ts"
+import * as SystemEventsLayer from "./SystemEvents.ts"
 import * as TelegramFromConfig from "./telegram/fromConfig.ts"
 import * as TurnsLayer from "./turns/Turns.ts"
 
@@ -139,7 +140,12 @@ export type GatewayLayerError =
   | SettingInvalid
   | RegistryStorageFailed
 
-const ground = Layer.mergeAll(SupervisorLayer.layer, EventBusLayer.layer, GatewayIdentityLayer.layer)
+const ground = Layer.mergeAll(
+  SupervisorLayer.layer,
+  EventBusLayer.layer,
+  GatewayIdentityLayer.layer,
+  SystemEventsLayer.layer
+)
 const registries = Layer.mergeAll(
   SessionsLayer.layer,
   ChannelAccessLayer.layer,

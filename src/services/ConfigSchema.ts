@@ -89,6 +89,8 @@ const TelegramSection = Schema.Struct({
 /** `systemPrompt` and `maxSteps` are this Gateway's own keys. */
 const agent = {
   name: text,
+  /** What people see of the agent. */
+  identity: Schema.optional(Schema.Struct({ name: text, theme: text, emoji: text })),
   model: ModelChoice,
   systemPrompt: text,
   default: flag
@@ -120,7 +122,9 @@ const Provider = Schema.Struct({
     Schema.Array(
       Schema.Struct({
         id: Schema.NonEmptyString,
+        name: text,
         api: text,
+        contextWindow: positive,
         maxTokens: positive,
         headers: record(Schema.String)
       })

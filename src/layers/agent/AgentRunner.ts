@@ -5,6 +5,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { AgentRunner, type PartialText } from "../../services/AgentRunner.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
@@ -12,6 +13,7 @@ import { EventBus } from "../../services/EventBus.ts"
 import { Models } from "../../services/Models.ts"
 import { NodeRegistry } from "../../services/NodeRegistry.ts"
 import { Sessions } from "../../services/Sessions.ts"
+import { SystemEvents } from "../../services/SystemEvents.ts"
 import { makeMessageHandler } from "./messageTool.ts"
 import { makeNodesHandler } from "./nodesTool.ts"
 import { makeRunEvents } from "./runEvents.ts"
@@ -32,7 +34,14 @@ export const layer: Layer.Layer<AgentRunner, never, Models | Sessions | NodeRegi
         nodes: makeNodesHandler(yield* NodeRegistry, config, startedAt),
         message: makeMessageHandler(yield* Channels, startedAt)
       })
-      const services: TurnServices = { models: yield* Models, sessions: yield* Sessions, config, answer }
+      const systemEvents = yield* Effect.serviceOption(SystemEvents)
+      const services: TurnServices = {
+        models: yield* Models,
+        sessions: yield* Sessions,
+        config,
+        noticed: Option.match(systemEvents, { onNone: () => () => Effect.succeed([]), onSome: ({ take }) => take }),
+        answer
+      }
       const running = new Map<string, () => PartialText>()
       const cut = new Map<string, PartialText>()
 

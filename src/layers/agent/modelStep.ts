@@ -12,6 +12,7 @@ import type { ResolvedModel } from "../../services/Models.ts"
 import { TurnMessage } from "../../services/Turns.ts"
 import { oneLine, UNKNOWN_MODEL } from "../models/errors.ts"
 import { explain, failure, TurnFailure } from "./explain.ts"
+import { Told } from "./told.ts"
 import { AgentTools } from "./tools.ts"
 
 const Metadata = Response.ProviderMetadata
@@ -44,6 +45,8 @@ export const ModelReply = Schema.Struct({
   failure: Schema.optional(TurnFailure),
   /** Messages that came for the turn and were put to the model with this call. */
   took: Schema.optional(Schema.Array(TurnMessage)),
+  /** What the Gateway had noticed, put to the model with this call. */
+  told: Schema.optional(Told),
   /** Nothing was said, and the fault is the model's or its provider's: another model may do better. */
   elsewhere: Schema.optional(Schema.Boolean)
 })

@@ -17,11 +17,12 @@ Answer in the user's language, briefly, in Markdown that reads well in a chat.`
 /** The system prompt of a turn. The same request gets the same text. */
 export const systemPrompt = (config: OpenClawConfig, request: TurnRequest): string => {
   const agent = agentsOf(config).find((entry) => entry.id === request.agentId)
+  const name = agent?.identity?.name ?? agent?.name
   const peer = request.replyTo?.peer
   const { sender } = request
   const lines = [
     agent?.systemPrompt ?? config.agents?.defaults?.systemPrompt ?? base,
-    agent?.name === undefined ? undefined : `Your name is ${quoted(agent.name)}.`,
+    name === undefined ? undefined : `Your name is ${quoted(name)}.`,
     `The message arrived at ${DateTime.formatIso(DateTime.makeUnsafe(request.receivedAt))}.`,
     peer === undefined ? undefined : `This is a ${peer.chatType} chat on ${peer.channel}.`,
     sender === undefined

@@ -8,12 +8,14 @@ import type * as Prompt from "effect/ai/Prompt"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { isBlank } from "../../domain/blank.ts"
+import type { SessionKey } from "../../domain/SessionKey.ts"
 import type { TranscriptMessage } from "../../protocol/methods/chat.ts"
 import type { TurnSteps } from "../../services/AgentRunner.ts"
 import type { Config } from "../../services/Config.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import type { Models, ResolvedModel } from "../../services/Models.ts"
 import type { Sessions } from "../../services/Sessions.ts"
+import type { SystemEvent } from "../../services/SystemEvents.ts"
 import type { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import { stopwatch } from "../awake.ts"
 import * as Time from "../now.ts"
@@ -23,6 +25,7 @@ import { HISTORY_MESSAGES, promptOf, resultsMessage, toolResultEntry } from "./h
 import { callModel, callsOf, ModelReply, replyMessage, type ReplyCall, withCallIds } from "./modelStep.ts"
 import type { RunEvents } from "./runEvents.ts"
 import { systemPrompt } from "./systemPrompt.ts"
+import { linesOf, tell } from "./told.ts"
 import { ToolOutcome, type makeAnswerer } from "./tools.ts"
 
 /** Model calls of a turn when `agents.defaults.maxSteps` says nothing. */
@@ -38,6 +41,8 @@ export interface TurnServices {
   readonly models: Models["Service"]
   readonly sessions: Sessions["Service"]
   readonly config: Config["Service"]
+  /** What waits to be told to a session's next turn. */
+  readonly noticed: (sessionKey: SessionKey) => Effect.Effect<ReadonlyArray<SystemEvent>>
   readonly answer: Effect.Success<ReturnType<typeof makeAnswerer>>
 }
 
@@ -102,7 +107,7 @@ const loop = Effect.fnUntraced(function* (
   events: RunEvents,
   progress: Progress
 ) {
-  const { answer, config, models, sessions } = services
+  const { answer, config, models, noticed, sessions } = services
   const settings = yield* Effect.mapError(config.get, () => unusableConfig)
   const timeoutMs = timeoutOf(request, settings)
   const elapsed = yield* stopwatch
@@ -169,7 +174,8 @@ const loop = Effect.fnUntraced(function* (
       success: ModelReply,
       execute: Effect.gen(function* () {
         const took = yield* steps.incoming.take(`model-${step}`)
-        const prompt = [...messages, ...say(took)]
+        const told = step === 1 ? linesOf(yield* noticed(request.sessionKey)) : []
+        const prompt = [...messages, ...say(took), ...tell(told)]
         const ask = (asked: ResolvedModel) =>
           Effect.flatMap(remaining, (left) => {
             remembered = false
@@ -179,10 +185,14 @@ const loop = Effect.fnUntraced(function* (
             })
           })
         const reply = yield* askInTurn(first, ask, announce)
-        return took.length === 0 ? reply : { ...reply, took }
+        return {
+          ...reply,
+          ...(took.length === 0 ? undefined : { took }),
+          ...(told.length === 0 ? undefined : { told })
+        }
       })
     })
-    messages.push(...say(answered.took ?? []))
+    messages.push(...say(answered.took ?? []), ...tell(answered.told ?? []))
     // Whoever answered goes on with the turn.
     model = yield* answering(model, answered.ref)
     progress.model = model
