@@ -78,6 +78,15 @@ export class ReconnectingClient extends Context.Service<
     readonly state: SubscriptionRef.SubscriptionRef<ConnectionState>
     /** The next hello-ok (or the present one); fails when the client stopped for good. */
     readonly ready: Effect.Effect<HelloOk, ConnectError>
+    /**
+     * What `fetch` gives, now and again whenever events may have been missed: after each new connection, and after a gap
+     * in the events' numbers. A fetch that is overtaken is given up, and one whose connection ends waits for the next.
+     * Fails as `fetch` does, or when the client stopped for good.
+     *
+     * When to use: to show state that events keep up to date, and to subscribe, which a Gateway forgets with the
+     * connection: `client.resynced(client.call["node.list"]({}))`.
+     */
+    readonly resynced: <A, E, R>(fetch: Effect.Effect<A, E, R>) => Stream.Stream<A, E | ConnectError, R>
   }
 >()("openclaw/client/ReconnectingClient") {
   /**
@@ -238,8 +247,22 @@ const make = Effect.fnUntraced(function* (
       })
     })
 
+  const resynced = <A, E, R>(fetch: Effect.Effect<A, E, R>): Stream.Stream<A, E | ConnectError, R> =>
+    SubscriptionRef.changes(state).pipe(
+      Stream.mapEffect((now) => (now._tag === "Stopped" ? Effect.fail(now.error) : Effect.succeed(now))),
+      Stream.filter((now) => now._tag === "Connected"),
+      Stream.switchMap(() =>
+        Stream.catchIf(
+          Stream.fromEffect(fetch),
+          (error) => error instanceof ConnectionClosed,
+          () => Stream.empty
+        )
+      )
+    )
+
   return {
     state,
+    resynced,
     ready: Effect.map(connected(undefined), (connection) => connection.client.hello),
     call: Calls.make(
       (method, params, callOptions) =>
