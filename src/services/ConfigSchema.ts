@@ -48,7 +48,29 @@ const GatewaySection = Schema.Struct({
       password: secret
     })
   ),
-  controlUi: Schema.optional(Schema.Struct({ allowedOrigins: strings })),
+  controlUi: Schema.optional(
+    Schema.Struct({
+      enabled: flag,
+      /** Folder of the page's files; a relative one begins at the configuration's folder. Without it there is no page. */
+      root: text,
+      /** Path prefix of the page, for example `/openclaw`. */
+      basePath: Schema.optional(
+        Schema.String.pipe(
+          Schema.check(
+            Schema.isPattern(/^(?:\/?[A-Za-z0-9_~-][A-Za-z0-9._~-]*(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)?\/?$/)
+          )
+        )
+      ),
+      allowedOrigins: strings
+    })
+  ),
+  http: Schema.optional(
+    Schema.Struct({
+      endpoints: Schema.optional(Schema.Struct({ chatCompletions: Schema.optional(Schema.Struct({ enabled: flag })) }))
+    })
+  ),
+  /** Tools that `POST /tools/invoke` gives or does not give, besides its defaults. */
+  tools: Schema.optional(Schema.Struct({ allow: strings, deny: strings })),
   nodes: Schema.optional(
     Schema.Struct({
       /** `false`: a device on this machine is paired by a person too, like any other. */

@@ -50,6 +50,14 @@ export const defaultLimits: GatewayLimits = {
   closeGraceMs: 2_000
 }
 
+/** The web page that this Gateway serves. */
+export interface ControlUiOptions {
+  /** Absolute path of the folder with `index.html`. */
+  readonly root: string
+  /** Empty, or a path such as `/openclaw` without a slash at its end. */
+  readonly basePath: string
+}
+
 export interface GatewayOptions {
   /** The address to listen on: `127.0.0.1`, `::1`, `0.0.0.0`, an interface's address. */
   readonly host: string
@@ -67,6 +75,8 @@ export interface GatewayOptions {
   /** Absolute paths shown to operators in the snapshot of `hello-ok`. */
   readonly configPath?: string
   readonly stateDir?: string
+  /** Without it no page is served. */
+  readonly controlUi?: ControlUiOptions
   readonly limits?: Partial<GatewayLimits>
   /** What `gateway.restart.request` does. Without it the Gateway refuses. */
   readonly restart?: Restart

@@ -1,8 +1,10 @@
 /**
  * Where a Gateway listens and how it knows its friends, as flags, environment and file say together.
  */
+import { dirname, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import { Config, ConfigInvalid } from "../../services/Config.ts"
+import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import {
   gatewayCredential,
   type GatewayCredential,
@@ -11,6 +13,7 @@ import {
   settingError
 } from "../config/gatewayAuth.ts"
 import { type Bind, reachedBy, resolveHost } from "./bind.ts"
+import type { ControlUiOptions } from "./options.ts"
 
 export interface GatewaySettings {
   /** Goes before the environment and the file. */
@@ -29,6 +32,18 @@ const serverAuth = (credential: GatewayCredential, file: string) =>
       )
     : Effect.succeed(credential)
 
+/** The page of `gateway.controlUi`, unless it is switched off or has no files. */
+const controlUiOf = (section: NonNullable<OpenClawConfig["gateway"]>["controlUi"], file: string) => {
+  const root = section?.root?.trim() ?? ""
+  if (section?.enabled === false || root === "") return undefined
+  const parts = (section?.basePath ?? "").split("/").filter((part) => part !== "")
+  const found: ControlUiOptions = {
+    root: resolve(dirname(file), root),
+    basePath: parts.map((part) => `/${part}`).join("")
+  }
+  return { controlUi: found }
+}
+
 /** Reads the configuration as it is now. A token that had to be made is not stored yet. */
 export const settings = Effect.fnUntraced(function* (options: GatewaySettings) {
   const config = yield* Config
@@ -40,5 +55,12 @@ export const settings = Effect.fnUntraced(function* (options: GatewaySettings) {
     (problem) => settingError(config.file, problem)
   )
   const host = yield* resolveHost(options.flags?.bind ?? gateway?.bind ?? "loopback", gateway?.customBindHost)
-  return { host, port, auth, configPath: config.file, ...reachedBy(gateway) }
+  return {
+    host,
+    port,
+    auth,
+    configPath: config.file,
+    ...reachedBy(gateway),
+    ...controlUiOf(gateway?.controlUi, config.file)
+  }
 })
