@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import { resolveTarget, RUNNING, type Target } from "../client/credentials.ts"
 import * as DeviceIdentity from "../client/DeviceIdentity.ts"
@@ -21,6 +22,7 @@ import { Config } from "../services/Config.ts"
 import { StateDir } from "../services/StateDir.ts"
 import { Environment } from "./Environment.ts"
 import { Password, Token, Url } from "./globals.ts"
+import { plain } from "./output.ts"
 import { waiting } from "./progress.ts"
 import * as State from "./state.ts"
 
@@ -100,27 +102,40 @@ export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
 
 type Opened = Effect.Success<ReturnType<typeof open>>
 
+/** Why a connection that stands may still lack a scope, where more is known than that it does. */
+const reasonOf = ({ client, target }: Opened, error: GatewayError): string | undefined => {
+  const { auth, server } = client.hello
+  if (auth.scopes.length === 0) {
+    return isLoopback(target.endpoint)
+      ? `the Gateway counts this connection as remote, although ${target.endpoint} is on this machine. A proxy in between that adds forwarding headers (X-Forwarded-For and the like) does that.\nFix: connect to the Gateway's own port instead of the proxy's.`
+      : undefined
+  }
+  return Predicate.hasProperty(error.details, "missingScope") && error.details.missingScope === "operator.admin"
+    ? `a Gateway asks for that scope for every method that it does not have, and the one at ${target.endpoint} has version ${plain(server.version)}.\nFix: look whether that Gateway can do this (\`openclaw gateway call <method>\` says "unknown method" when it cannot); a Gateway of this program, version ${VERSION}, can.`
+    : undefined
+}
+
 /**
  * On this machine the Gateway's secret alone gives the scopes that are asked for. A Gateway that let us in and gave none
- * takes us for somebody from afar, and its "missing scope" alone would send people looking for another secret.
+ * takes us for somebody from afar, and one of another version may ask for more than a command does: "missing scope"
+ * alone would send people looking for another secret.
  */
 export const explainRemote =
-  ({ client, target }: Opened) =>
+  (opened: Opened) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.mapError(effect, (error) =>
-      error instanceof GatewayError &&
-      error.code === "FORBIDDEN" &&
-      isLoopback(target.endpoint) &&
-      client.hello.auth.scopes.length === 0
-        ? new GatewayError({
+    Effect.mapError(effect, (error) => {
+      if (!(error instanceof GatewayError) || error.code !== "FORBIDDEN") return error
+      const reason = reasonOf(opened, error)
+      return reason === undefined
+        ? error
+        : new GatewayError({
             code: error.code,
             details: error.details,
             retryable: error.retryable,
             retryAfterMs: error.retryAfterMs,
-            message: `${error.message}: the Gateway counts this connection as remote, although ${target.endpoint} is on this machine. A proxy in between that adds forwarding headers (X-Forwarded-For and the like) does that.\nFix: connect to the Gateway's own port instead of the proxy's.`
+            message: `${error.message}: ${reason}`
           })
-        : error
-    )
+    })
 
 /** One connection for one exchange. A terminal shows that it waits. */
 export const ask = <A, E, R>(

@@ -70,9 +70,11 @@ export const run = Effect.fn("cli.status")(function* (flags: { readonly deep: bo
         )
   const now = yield* Clock.currentTimeMillis
   const reached = found.ok ? found : undefined
-  const model = reached?.answer.status.model ?? modelOf(file.config)
+  const isOurs = reached === undefined || reached.answer.status.supervisor !== undefined
+  const model = reached?.answer.status.model ?? (isOurs ? modelOf(file.config) : undefined)
   const endpoint = to._tag === "Success" ? { url: to.success.endpoint, urlSource: to.success.source } : {}
-  const supervisor = reached?.answer.status.supervisor ?? []
+  // Another Gateway than ours has no such tree to show, and its model is its own affair.
+  const supervisor = reached?.answer.status.supervisor
   yield* print(
     {
       ...reached?.answer.status,
@@ -94,12 +96,12 @@ export const run = Effect.fn("cli.status")(function* (flags: { readonly deep: bo
         fields([
           ["Config", `${tilde(file.path, home)} (${fileState(file)})`],
           ["State", tilde(root, home)],
-          ["Model", model ?? "none configured; set agents.defaults.model"],
+          ["Model", model ?? (isOurs ? "none configured; set agents.defaults.model" : undefined)],
           ["Gateway", to._tag === "Success" ? `${to.success.endpoint} (${to.success.source})` : undefined],
           ...(reached === undefined ? [["Reachable", "no"] as const] : running(reached))
         ]),
-        ...(reached !== undefined && flags.deep ? ["", supervisionTree(supervisor, now)] : []),
-        ...(reached !== undefined && !flags.deep
+        ...(supervisor !== undefined && flags.deep ? ["", supervisionTree(supervisor, now)] : []),
+        ...(supervisor !== undefined && !flags.deep
           ? ["", `${count(supervisor.length, "supervised fiber")}; \`openclaw status --deep\` shows them.`]
           : [])
       ].join("\n")
