@@ -28,6 +28,29 @@ export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigIn
   }
 }
 
+/**
+ * The file as it stands, whether or not it can be used. Secrets are not redacted.
+ */
+export interface ConfigSnapshot {
+  /** Its text; `undefined` when there is no file. */
+  readonly text: string | undefined
+  /** Its own value tree: unknown keys included; `{}` while there is none. */
+  readonly raw: unknown
+  /** The same with its includes put in and its variables not. */
+  readonly composed: unknown
+  /** What is wrong with it; empty when it can be used. */
+  readonly problems: ReadonlyArray<ConfigProblem>
+  /** Dotted paths that this Gateway keeps but does not use. */
+  readonly unusedKeys: ReadonlyArray<string>
+}
+
+/** Another program wrote the file in the moment in which it was to be written. Nothing was written. */
+export class ConfigChanged extends Schema.TaggedError<ConfigChanged>()("ConfigChanged", { file: Schema.String }) {
+  override get message() {
+    return `${this.file} was changed by another program in the meantime; look at it again.`
+  }
+}
+
 /** The file could not be read or written. */
 export class ConfigUnreadable extends Schema.TaggedError<ConfigUnreadable>()("ConfigUnreadable", {
   file: Schema.String,
@@ -75,6 +98,15 @@ export class Config extends Context.Service<
     readonly set: (path: string, value: unknown) => Effect.Effect<void, ConfigInvalid | ConfigUnreadable>
     /** Removes one dotted path, by the same rule; `false` when it was not there. */
     readonly unset: (path: string) => Effect.Effect<boolean, ConfigInvalid | ConfigUnreadable>
+    /** The file as it stands now. A broken file is no failure. */
+    readonly inspect: Effect.Effect<ConfigSnapshot, ConfigUnreadable>
+    /**
+     * Replaces the file's tree by what `change` makes of the present one; `undefined` leaves it as it is. The whole result is
+     * checked first. Of writers in this process each sees what the one before it wrote. Gives the file as it is afterwards.
+     */
+    readonly edit: <E, R>(
+      change: (before: ConfigSnapshot) => Effect.Effect<unknown, E, R>
+    ) => Effect.Effect<ConfigSnapshot, E | ConfigChanged | ConfigInvalid | ConfigUnreadable, R>
     /** Dotted paths in the file that this Gateway keeps but does not use. */
     readonly unusedKeys: Effect.Effect<ReadonlyArray<string>, ConfigInvalid | ConfigUnreadable>
     /** Every later valid configuration after the file changed. */

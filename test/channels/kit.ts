@@ -61,6 +61,8 @@ export const makeConfig = (initial: OpenClawConfig) => {
       raw: Effect.sync(() => current),
       set: () => Effect.die("not used"),
       unset: () => Effect.die("not used"),
+      inspect: Effect.die("not used"),
+      edit: () => Effect.die("not used"),
       unusedKeys: Effect.succeed([]),
       changes: Stream.fromPubSub(hub)
     })

@@ -43,6 +43,8 @@ export const configured = (content: OpenClawConfig) =>
       raw: Effect.succeed({}),
       set: () => Effect.void,
       unset: () => Effect.succeed(false),
+      inspect: Effect.succeed({ text: undefined, raw: {}, composed: {}, problems: [], unusedKeys: [] }),
+      edit: () => Effect.die("unused"),
       unusedKeys: Effect.succeed([]),
       changes: Stream.empty
     })
@@ -130,6 +132,7 @@ const turns = Layer.effect(
             durationMs: 1
           })
         }),
+      find: () => Effect.undefined,
       knows: (runId) => Effect.map(Ref.get(seen), (known) => known.has(runId)),
       requestAbort: (_, { runId }) =>
         Effect.succeed({ runIds: runId === undefined ? [] : [runId], carryOut: Effect.void }),

@@ -29,6 +29,8 @@ const config = Layer.effect(
       raw: Effect.die("unused"),
       set: () => Effect.die("unused"),
       unset: () => Effect.die("unused"),
+      inspect: Effect.die("unused"),
+      edit: () => Effect.die("unused"),
       unusedKeys: Effect.die("unused"),
       changes: undefined as never
     })

@@ -14,7 +14,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { Config } from "../../services/Config.ts"
+import { Config, ConfigChanged, type ConfigInvalid, type ConfigSnapshot } from "../../services/Config.ts"
 import { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { Redactor } from "../logging/Redactor.ts"
 import { explain, madeBy, showValue } from "./explain.ts"
@@ -147,6 +147,39 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
         return true
       }, writing.withPermit)
 
+      const unusedIn = (composed: unknown) => unusedPaths(composed, OpenClawConfig.ast)
+
+      const snapshotOf = (loaded: Loaded): ConfigSnapshot => ({
+        text: loaded.text,
+        raw: loaded.raw,
+        composed: loaded.composed,
+        problems: problemsIn(loaded.tree, loaded.composed),
+        unusedKeys: unusedIn(loaded.composed)
+      })
+
+      /** A file whose text or includes cannot be used has problems and no tree. */
+      const broken = ({ problems }: ConfigInvalid) =>
+        Effect.map(
+          readText(source, file),
+          (text): ConfigSnapshot => ({ text, raw: {}, composed: {}, problems, unusedKeys: [] })
+        )
+
+      const inspect = Effect.suspend(load).pipe(Effect.map(snapshotOf), Effect.catchTag("ConfigInvalid", broken))
+
+      const edit = <E, R>(change: (before: ConfigSnapshot) => Effect.Effect<unknown, E, R>) =>
+        Effect.gen(function* () {
+          const before = yield* inspect
+          const tree = yield* change(before)
+          if (tree === undefined) return before
+          const composed = yield* resolveIncludes(source, tree)
+          const problems = problemsIn(substitute(composed, env).tree, composed)
+          if (problems.length > 0) return yield* invalid(file, ...problems)
+          // Other processes write it too, the CLI for one.
+          if ((yield* readText(source, file)) !== before.text) return yield* new ConfigChanged({ file })
+          yield* writeTree(source, tree, before)
+          return yield* inspect
+        }).pipe(writing.withPermit, Effect.withSpan("Config.edit"))
+
       const announced = fs.watch(path.dirname(file)).pipe(
         Stream.filter((event) => path.basename(event.path) === path.basename(file)),
         Stream.catchCause((cause) =>
@@ -185,7 +218,9 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
         raw: Effect.map(Effect.suspend(load), ({ raw }) => raw),
         set,
         unset,
-        unusedKeys: Effect.map(Effect.suspend(load), ({ composed }) => unusedPaths(composed, OpenClawConfig.ast)),
+        inspect: Effect.withSpan(inspect, "Config.inspect"),
+        edit,
+        unusedKeys: Effect.map(Effect.suspend(load), ({ composed }) => unusedIn(composed)),
         changes
       }
     })

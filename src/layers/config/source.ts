@@ -138,7 +138,7 @@ const hasNonFinite = (value: unknown): boolean =>
     : typeof value === "object" && value !== null && Object.values(value).some(hasNonFinite)
 
 /** Two-space JSON; JSON5 only where a value needs it (`Infinity`, `NaN`). */
-const print = (value: unknown): string =>
+export const print = (value: unknown): string =>
   hasNonFinite(value) ? JSON5.stringify(value, null, 2) : JSON.stringify(value, null, 2)
 
 /** Replaces the file. What its author wrote by hand stays beside it as `.bak`, since comments do not survive. */
@@ -149,6 +149,10 @@ export const writeTree = Effect.fnUntraced(
     before: { readonly text: string | undefined; readonly raw: unknown }
   ) {
     const { file, fs, path } = options
+    const text = `${print(tree)}\n`
+    if (Buffer.byteLength(text) > MAX_BYTES) {
+      return yield* invalid(file, { path: "", value: "a larger text", expected: `at most ${MAX_BYTES / 1e6} MB` })
+    }
     const found = yield* inspect(fs, file)
     if (Option.isSome(found) && found.value.type === "SymbolicLink") {
       return yield* refuse(
@@ -162,7 +166,7 @@ export const writeTree = Effect.fnUntraced(
       yield* replacePrivateFile(fs, `${file}.bak`, before.text)
       yield* Effect.logWarning(`${file} is written anew, without its comments; ${file}.bak keeps the file as it was.`)
     }
-    yield* replacePrivateFile(fs, file, `${print(tree)}\n`)
+    yield* replacePrivateFile(fs, file, text)
   },
   (effect, { file }) =>
     Effect.catchTag(effect, "StateDirUnusable", (error) =>
