@@ -6,9 +6,11 @@
  */
 import * as Schema from "effect/Schema"
 import { Challenge } from "./Connect.ts"
+import { ApprovalResolved, PendingApproval } from "./methods/approvals.ts"
 import { TranscriptMessage } from "./methods/chat.ts"
 import { PendingNode } from "./methods/nodes.ts"
-import { PendingDevice } from "./methods/devices.ts"
+import { PendingDevice, SetupOutcome } from "./methods/devices.ts"
+import { NoParams } from "./methods/method.ts"
 import { HealthSummary } from "./methods/system.ts"
 import { PresenceEntry } from "./Presence.ts"
 import type { OperatorScope } from "./Role.ts"
@@ -144,6 +146,12 @@ export const EventTable = {
   "node.pair.resolved": broadcast("operator.pairing", NodeResolved),
   "device.pair.requested": broadcast("operator.pairing", PendingDevice),
   "device.pair.resolved": broadcast("operator.pairing", DeviceResolved),
+  "exec.approval.requested": broadcast("operator.approvals", PendingApproval),
+  "exec.approval.resolved": broadcast("operator.approvals", ApprovalResolved),
+  /** A device was renamed. */
+  "device.pair.changed": broadcast("operator.pairing", NoParams),
+  "device.pair.setup.completed": broadcast("operator.pairing", SetupOutcome),
+  "device.pair.setup.deliveryUncertain": broadcast("operator.pairing", SetupOutcome),
   shutdown: broadcast(
     "everyone",
     Schema.Struct({ reason: Schema.NonEmptyString, restartExpectedMs: Schema.optional(Schema.Natural) })

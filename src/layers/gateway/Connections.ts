@@ -27,6 +27,8 @@ export interface Connection {
   readonly role: Role
   readonly scopes: ReadonlyArray<string>
   readonly client: ClientInfo
+  /** What the client says it can do. */
+  readonly caps: ReadonlyArray<string>
   readonly deviceId: DeviceId | undefined
   /** Unix milliseconds of the device token that it stands on. */
   readonly issuedAtMs: number | undefined
@@ -72,8 +74,20 @@ export const retireUnsafe = (connection: Connection, reason: string): void => {
   closeRetiredUnsafe(connection)
 }
 
-const admits = (connection: Connection, audience: Audience): boolean =>
-  audience === "everyone" || (connection.role === "operator" && satisfies(connection.scopes, audience))
+/** What a client that shows approvals declares. Others are not told of any, as in OpenClaw. */
+const APPROVALS_CAP = "approvals"
+
+/** Whether somebody at this connection is told of approvals and may decide them. */
+export const showsApprovals = (connection: Connection): boolean =>
+  connection.role === "operator" &&
+  satisfies(connection.scopes, "operator.approvals") &&
+  connection.caps.includes(APPROVALS_CAP)
+
+const admits = (connection: Connection, audience: Audience): boolean => {
+  if (audience === "everyone") return true
+  if (audience === "operator.approvals") return showsApprovals(connection)
+  return connection.role === "operator" && satisfies(connection.scopes, audience)
+}
 
 export class Connections extends Context.Service<
   Connections,

@@ -37,6 +37,7 @@ const makeConnection = Effect.fnUntraced(function* (
     role: grant.role,
     scopes: grant.scopes,
     client: params.client,
+    caps: params.caps ?? [],
     deviceId: grant.deviceId,
     issuedAtMs: grant.issuedAtMs,
     address: peer.address,

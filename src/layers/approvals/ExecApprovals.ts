@@ -1,0 +1,227 @@
+/**
+ * `ExecApprovals` over the state database. What waits in this process waits on a `Deferred`; everything else is in the rows.
+ */
+import { randomUUID } from "node:crypto"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import * as Queue from "effect/Queue"
+import type * as SqlClient from "effect/sql/SqlClient"
+import { EventBus } from "../../services/EventBus.ts"
+import {
+  type Approval,
+  ApprovalAmbiguous,
+  ApprovalIdTaken,
+  ApprovalNotFound,
+  ApprovalsUnavailable,
+  DecisionUnavailable,
+  ExecApprovals,
+  type NewApproval,
+  type Route
+} from "../../services/ExecApprovals.ts"
+import { Supervisor } from "../../services/Supervisor.ts"
+import { now } from "../now.ts"
+import { check, required } from "./binding.ts"
+import { shown } from "./display.ts"
+import * as Rows from "./rows.ts"
+
+/** The longest that the expiry sleeps, should the clock be set meanwhile. */
+const longestSleepMs = 30_000
+
+const orUnavailable = Effect.mapError(
+  (error: { readonly message: string }) =>
+    new ApprovalsUnavailable({ message: `approvals cannot be read or written: ${error.message}` })
+)
+
+const isOver = (approval: Approval) => approval.status !== "pending"
+
+export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlClient | Supervisor> = Layer.effect(
+  ExecApprovals,
+  Effect.gen(function* () {
+    const rows = yield* Rows.make
+    const bus = yield* EventBus
+    const supervisor = yield* Supervisor
+    const routes = new Set<Route>()
+    const waiting = new Map<string, Deferred.Deferred<Approval>>()
+    const changed = yield* Queue.sliding<void>(1)
+
+    const waiter = (id: string) => {
+      const found = waiting.get(id) ?? Deferred.makeUnsafe<Approval>()
+      waiting.set(id, found)
+      return found
+    }
+
+    const announce = (approval: Approval) =>
+      bus.publish("exec.approval.requested", {
+        id: approval.id,
+        approvalKind: "exec",
+        request: approval.request,
+        createdAtMs: approval.createdAtMs,
+        expiresAtMs: approval.expiresAtMs
+      })
+
+    /** Ends one that waits, and tells everybody. `undefined` when somebody else did. */
+    const end = (id: string, ending: Rows.Ending, silent = false) =>
+      Effect.uninterruptible(
+        Effect.gen(function* () {
+          const ended = yield* rows.end(id, ending)
+          if (ended === undefined) return undefined
+          yield* Deferred.succeed(waiter(id), ended)
+          waiting.delete(id)
+          yield* Effect.logInfo(`approval ${id} is ${ended.status} (${ending.reason})`)
+          if (!silent) {
+            yield* bus.publish("exec.approval.resolved", {
+              id,
+              decision: ended.decision ?? "deny",
+              resolvedBy: ended.resolver?.kind === "system" ? null : (ended.resolver?.id ?? null),
+              ts: ended.resolvedAtMs ?? (yield* now),
+              request: ended.request
+            })
+          }
+          return ended
+        })
+      )
+
+    const system = (id?: string) => ({ kind: "system", ...(id === undefined ? undefined : { id }) }) as const
+
+    const expire = Effect.gen(function* () {
+      for (const id of yield* rows.due()) yield* end(id, { status: "expired", reason: "timeout", resolver: system() })
+      const next = yield* rows.nextExpiry
+      const left = next === undefined ? longestSleepMs : Math.max(1, next - (yield* now))
+      yield* Effect.raceFirst(Queue.take(changed), Effect.sleep(Math.min(left, longestSleepMs)))
+    })
+    yield* supervisor.supervise("approvals/expiry", Effect.forever(expire), { restart: "always" })
+
+    const cancel = (ids: ReadonlyArray<string>, reason: "run-aborted" | "gateway-restart") =>
+      Effect.forEach(ids, (id) => end(id, { status: "cancelled", reason, resolver: system() }), { discard: true })
+    // Who asked over a connection of the last process is not there any more.
+    yield* Effect.catch(
+      Effect.flatMap(rows.orphans, (ids) => cancel(ids, "gateway-restart")),
+      (error) => Effect.logWarning(`approvals that nobody waits for were not cancelled: ${error.message}`)
+    )
+
+    const subscription = yield* bus.subscribe
+    const endings = Effect.gen(function* () {
+      const { event, payload } = yield* PubSub.take(subscription)
+      if (event !== "chat" || payload.state === "delta") return
+      yield* cancel(yield* rows.ofRun(payload.runId), "run-aborted")
+    })
+    yield* supervisor.supervise("approvals/turns", Effect.forever(endings), { restart: "always" })
+
+    const routeOf = Effect.fnUntraced(function* (options: NewApproval) {
+      if (options.silent === true) return undefined
+      for (const route of routes) {
+        const name = yield* route(options)
+        if (name !== undefined) return name
+      }
+      return undefined
+    })
+
+    const request = Effect.fn("ExecApprovals.request")(function* (options: NewApproval) {
+      const id = options.id ?? randomUUID()
+      const full = shown({ ...options.request, allowedDecisions: options.allowedDecisions })
+      const route = yield* routeOf(options)
+      const approval = yield* orUnavailable(
+        rows.add({
+          id,
+          request: full,
+          timeoutMs: options.timeoutMs,
+          asker: options.asker,
+          runId: options.runId
+        })
+      )
+      if (approval === undefined) return yield* new ApprovalIdTaken({ id })
+      if (route === undefined) {
+        const ending = {
+          status: "denied",
+          reason: "no-route",
+          decision: "deny",
+          resolver: system("no-approval-route")
+        } as const
+        const ended = yield* orUnavailable(end(id, ending, true))
+        return { approval: ended ?? approval, route }
+      }
+      yield* Queue.offer(changed, undefined)
+      yield* announce(approval)
+      return { approval, route }
+    })
+
+    const find = Effect.fnUntraced(function* (id: string) {
+      return (yield* orUnavailable(rows.find(id))) ?? (yield* new ApprovalNotFound({ id }))
+    })
+
+    const wait = Effect.fn("ExecApprovals.await")(function* (id: string) {
+      // Before the row is read: it may end in between.
+      const ended = waiter(id)
+      const approval = yield* Effect.tapError(find(id), () => Effect.sync(() => waiting.delete(id)))
+      if (!isOver(approval)) return yield* Deferred.await(ended)
+      waiting.delete(id)
+      return approval
+    })
+
+    const pick = Effect.fn("ExecApprovals.pick")(function* (id: string) {
+      const pending = yield* orUnavailable(rows.pending)
+      const exact = pending.find((approval) => approval.id === id)
+      if (exact !== undefined) return exact
+      const [found, another] = pending.filter((approval) => approval.id.startsWith(id))
+      if (another !== undefined) return yield* new ApprovalAmbiguous({ id })
+      return found ?? (yield* new ApprovalNotFound({ id }))
+    })
+
+    const resolve: ExecApprovals["Service"]["resolve"] = Effect.fn("ExecApprovals.resolve")(function* (
+      id,
+      decision,
+      by,
+      reason = "user"
+    ) {
+      const approval = yield* find(id)
+      if (isOver(approval)) return { applied: false, approval }
+      if (approval.request.allowedDecisions?.includes(decision) === false) {
+        return yield* new DecisionUnavailable({ id, decision })
+      }
+      const status = decision === "deny" ? "denied" : "allowed"
+      // Its time may be over while nobody has noted it yet.
+      const isLate = approval.expiresAtMs <= (yield* now)
+      const ended = yield* orUnavailable(
+        end(
+          id,
+          isLate
+            ? { status: "expired", reason: "timeout", resolver: system() }
+            : { status, reason, decision, resolver: by }
+        )
+      )
+      return ended === undefined || isLate
+        ? { applied: false, approval: ended ?? (yield* find(id)) }
+        : { applied: true, approval: ended }
+    })
+
+    const spend: ExecApprovals["Service"]["spend"] = Effect.fn("ExecApprovals.spend")(function* (claim) {
+      const approval = yield* orUnavailable(rows.find(claim.approvalId))
+      const granted = check(approval, claim, yield* now)
+      if ("code" in granted) return yield* granted
+      if (granted.decision === "allow-once" && !(yield* orUnavailable(rows.spend(claim.approvalId, claim.key)))) {
+        return yield* required
+      }
+      return granted
+    })
+
+    return ExecApprovals.of({
+      request,
+      await: wait,
+      find: Effect.fn("ExecApprovals.find")(find),
+      pick,
+      pending: orUnavailable(rows.pending),
+      history: Effect.fn("ExecApprovals.history")(({ before, limit }) => orUnavailable(rows.history(limit, before))),
+      resolve,
+      spend,
+      addRoute: (route) =>
+        Effect.asVoid(
+          Effect.acquireRelease(
+            Effect.sync(() => routes.add(route)),
+            () => Effect.sync(() => routes.delete(route))
+          )
+        )
+    })
+  })
+)
