@@ -81,6 +81,16 @@ export const TurnOutcome = Schema.Struct({
 })
 export type TurnOutcome = typeof TurnOutcome.Type
 
+/** A turn that was stored. Times are Unix milliseconds; `endedAt` and `outcome` are missing until it has ended. */
+export interface KnownTurn {
+  readonly sessionKey: SessionKey
+  readonly startedAt?: number
+  readonly endedAt?: number
+  readonly outcome?: TurnOutcome
+  /** Who wanted it to end. */
+  readonly abort?: AbortOrigin
+}
+
 /** Who ended a turn: a program by `chat.abort`, a person by `/stop` and `/new`, or a newer message in mode `interrupt`. */
 export type AbortOrigin = "rpc" | "stop" | "interrupt"
 
@@ -110,6 +120,8 @@ export class Turns extends Context.Service<
     ) => Effect.Effect<boolean, TurnNotAccepted | RunIdConflict>
     /** Waits for a turn's end; answers from storage when it ended before. */
     readonly await: (runId: RunId, sessionKey: SessionKey) => Effect.Effect<TurnOutcome, TurnNotAccepted>
+    /** What is known of a run, whichever session it is in; `undefined` when nothing is, or no longer. */
+    readonly find: (runId: RunId) => Effect.Effect<KnownTurn | undefined, TurnNotAccepted>
     /** Whether this `runId` was stored before. */
     readonly knows: (runId: RunId) => Effect.Effect<boolean, TurnNotAccepted>
     /**

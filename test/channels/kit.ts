@@ -110,6 +110,7 @@ export const makeTurns = () => {
           return Effect.succeed(isNew)
         }),
       await: () => Effect.never,
+      find: () => Effect.undefined,
       knows: (runId) => Effect.sync(() => turns.submitted.some((each) => each.runId === runId)),
       requestAbort: (sessionKey) =>
         Effect.sync(() => {

@@ -112,7 +112,10 @@ export const make = Effect.gen(function* () {
         sessionKey: row.session_key,
         request: yield* Effect.orDie(decodeRequest(row.request)),
         outcome: yield* outcomeOf(row.outcome),
-        finished: row.finished_at !== null
+        finished: row.finished_at !== null,
+        startedAt: row.started_at,
+        endedAt: row.finished_at,
+        abort: abortOf(row)
       }
     }),
 

@@ -129,6 +129,21 @@ const make = Effect.fnUntraced(function* (
     Effect.mapError(notAccepted("looking up the turn"))
   )
 
+  const find: Turns["Service"]["find"] = Effect.fn("Turns.find")(
+    function* (runId) {
+      const entry = yield* ledger.find(runId)
+      if (entry === undefined) return undefined
+      const { abort, endedAt, outcome, sessionKey, startedAt } = entry
+      return {
+        sessionKey,
+        ...(startedAt === null ? undefined : { startedAt }),
+        ...(endedAt === null ? undefined : { endedAt, ...(outcome === undefined ? undefined : { outcome }) }),
+        ...(abort === undefined ? undefined : { abort })
+      }
+    },
+    Effect.mapError(notAccepted("looking up the turn"))
+  )
+
   const endRunning = Effect.fnUntraced(function* (runId: RunId, origin: AbortOrigin) {
     const turn = running.get(runId)
     if (turn === undefined) return
@@ -229,6 +244,7 @@ const make = Effect.fnUntraced(function* (
   return {
     submit,
     await: awaitTurn,
+    find,
     knows,
     requestAbort,
     abort,
