@@ -132,6 +132,18 @@ export interface ConnectAttempt {
   readonly browser: boolean
 }
 
+/** What an HTTP request brings along instead of a `connect`. */
+export interface HttpAttempt {
+  /** The Bearer credential. */
+  readonly credential: string | undefined
+  /** The socket's peer address. */
+  readonly address: string
+  /** The peer is this machine and nothing says that it speaks for another. */
+  readonly local: boolean
+  /** The device token of a paired operator does too. */
+  readonly deviceTokens: boolean
+}
+
 /** What a connection may do. */
 export interface Grant {
   readonly role: Role
@@ -153,5 +165,13 @@ export class Authenticator extends Context.Service<
      * late instead of locked out; from elsewhere ten within a minute lock the address for five minutes.
      */
     readonly authenticate: (attempt: ConnectAttempt) => Effect.Effect<Grant, AuthError | RegistryStorageFailed>
+    /**
+     * Judges an HTTP request and gives its operator scopes: all of them to the shared secret, a device's own to its token.
+     * Wrong credentials count as those of a `connect` do. A Gateway without a secret gives every scope to this machine and none
+     * to others.
+     */
+    readonly authorize: (
+      attempt: HttpAttempt
+    ) => Effect.Effect<ReadonlyArray<string>, AuthRequired | TokenMismatch | LockedOut | RegistryStorageFailed>
   }
 >()("openclaw/services/Authenticator") {}

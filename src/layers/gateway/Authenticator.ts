@@ -6,13 +6,16 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { DeviceId } from "../../domain/Ids.ts"
 import type { ConnectParams } from "../../protocol/Connect.ts"
+import { OperatorScope } from "../../protocol/Role.ts"
 import {
   Authenticator,
   AuthRequired,
   type ConnectAttempt,
   DeviceIdentityRequired,
   type Grant,
+  type HttpAttempt,
   LockedOut,
   OriginNotAllowed,
   PairingRequired,
@@ -147,12 +150,22 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     onFailure: () => false
   })
 
+  /** The account of the peer's failures, unless it is locked. One that speaks for others shares none with this machine's own. */
+  const account = Effect.fnUntraced(function* ({
+    address,
+    local
+  }: {
+    readonly address: string
+    readonly local: boolean
+  }) {
+    const key = local ? "local" : lockoutKey(address)
+    const wait = yield* lockout.remaining(key)
+    return wait > 0 ? yield* new LockedOut({ retryAfterMs: wait }) : key
+  })
+
   const authenticate = Effect.fn("Authenticator.authenticate")(function* (attempt: ConnectAttempt) {
     const { params } = attempt
-    // A peer that speaks for others shares no account with this machine's own programs.
-    const key = attempt.local ? "local" : lockoutKey(attempt.address)
-    const wait = yield* lockout.remaining(key)
-    if (wait > 0) return yield* new LockedOut({ retryAfterMs: wait })
+    const key = yield* account(attempt)
     if (browserClients.has(params.client.id) && !attempt.browser) {
       return yield* new OriginNotAllowed({ reason: "origin missing or invalid" })
     }
@@ -169,7 +182,31 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     return yield* paired(attempt, device, proof._tag === "Shared" && attempt.local && (yield* approvesLocal))
   })
 
-  return Authenticator.of({ mode: auth.mode, authenticate })
+  /** The scopes of the operator's device whose token this is. */
+  const deviceScopes = Effect.fnUntraced(function* (token: string) {
+    for (const { deviceId } of (yield* devices.list).paired) {
+      const found = yield* devices.verifyToken(DeviceId.make(deviceId), "operator", token)
+      if (found !== undefined) return found.scopes
+    }
+    return undefined
+  })
+
+  const authorize = Effect.fn("Authenticator.authorize")(function* (attempt: HttpAttempt) {
+    const key = yield* account(attempt)
+    if (auth.mode === "none") return attempt.local ? OperatorScope.literals : []
+    const { credential } = attempt
+    if (credential === undefined) return yield* new AuthRequired({ mode: auth.mode })
+    if (matches([credential])) {
+      yield* lockout.forgive(key)
+      return OperatorScope.literals
+    }
+    const scopes = attempt.deviceTokens ? yield* deviceScopes(credential) : undefined
+    if (scopes !== undefined) return scopes
+    yield* lockout.failed(key, attempt.local)
+    return yield* new TokenMismatch({ kind: auth.mode, device: false })
+  })
+
+  return Authenticator.of({ mode: auth.mode, authenticate, authorize })
 })
 
 export const layer = (auth: GatewayAuth): Layer.Layer<Authenticator, never, DeviceRegistry | Config> =>
