@@ -112,36 +112,41 @@ interface Call {
   readonly params: unknown
 }
 
-/** Answers calls with the given handlers. Never fails; a defect is logged and told as an error. */
-export const makeAnswerer = (handlers: ToolHandlers) =>
+/** Runs calls with the given handlers, and gives what a model reads; `undefined` when there is no such tool. */
+export const makeCaller = (handlers: ToolHandlers) =>
   Effect.map(AgentTools.toHandlers(handlers), (services) => {
-    const answer = Effect.fn("AgentTools.answer")(function* (call: Call) {
-      const { name, params } = call
-      if (!isToolName(name)) {
-        return failed(`There is no tool "${name}". Available: ${Object.keys(AgentTools.tools).join(", ")}.`)
-      }
+    const run = Effect.fn("AgentTools.answer")(function* (name: keyof typeof AgentTools.tools, call: Call) {
       const toolkit = yield* AgentTools
       // The handler decodes the params itself, so their type here is only a promise to the compiler.
-      const results = yield* toolkit.handle(name, params as never, call.id)
+      const results = yield* toolkit.handle(name, call.params as never, call.id)
       const last = yield* Stream.runLast(results)
-      return Option.match(last, {
-        onNone: () => failed("The tool gave no answer."),
-        onSome: (result): ToolOutcome => ({
-          text: cutText(String(result.encodedResult), MAX_RESULT_CHARS),
-          isError: false
-        })
+      return yield* Option.match(last, {
+        onNone: () => Effect.fail(new ToolFailed({ message: "The tool gave no answer." })),
+        onSome: (result) => Effect.succeed(cutText(String(result.encodedResult), MAX_RESULT_CHARS))
       })
     })
-    return (call: Call, current: ToolCall): Effect.Effect<ToolOutcome> =>
-      answer(call).pipe(
-        Effect.catch((error) => Effect.succeed(failed(problem(error)))),
-        Effect.catchDefect((defect) =>
-          Effect.as(
-            Effect.logError(`tool ${call.name} died`, defect),
-            failed("The tool failed inside the Gateway; its log has the cause.")
-          )
-        ),
-        Effect.provide(services),
-        Effect.provideService(CurrentToolCall, current)
+    return (call: Call, current: ToolCall): Effect.Effect<string, ToolFailed | AiError.AiError> | undefined =>
+      isToolName(call.name)
+        ? run(call.name, call).pipe(Effect.provide(services), Effect.provideService(CurrentToolCall, current))
+        : undefined
+  })
+
+/** Answers calls with the given handlers. Never fails; a defect is logged and told as an error. */
+export const makeAnswerer = (handlers: ToolHandlers) =>
+  Effect.map(makeCaller(handlers), (run) => (call: Call, current: ToolCall): Effect.Effect<ToolOutcome> => {
+    const running = run(call, current)
+    if (running === undefined) {
+      const names = Object.keys(AgentTools.tools).join(", ")
+      return Effect.succeed(failed(`There is no tool "${call.name}". Available: ${names}.`))
+    }
+    return running.pipe(
+      Effect.map((text): ToolOutcome => ({ text, isError: false })),
+      Effect.catch((error) => Effect.succeed(failed(problem(error)))),
+      Effect.catchDefect((defect) =>
+        Effect.as(
+          Effect.logError(`tool ${call.name} died`, defect),
+          failed("The tool failed inside the Gateway; its log has the cause.")
+        )
       )
+    )
   })

@@ -1,0 +1,52 @@
+/**
+ * `Tools` over the same handlers that a turn's calls have.
+ */
+import * as AiError from "effect/ai/AiError"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { RunId } from "../../domain/Ids.ts"
+import { Channels } from "../../services/ChannelRouter.ts"
+import { Config } from "../../services/Config.ts"
+import { NodeRegistry } from "../../services/NodeRegistry.ts"
+import { ToolCallFailed, ToolInputInvalid, ToolNotFound, Tools } from "../../services/Tools.ts"
+import * as Time from "../now.ts"
+import { makeMessageHandler } from "./messageTool.ts"
+import { makeNodesHandler } from "./nodesTool.ts"
+import { AgentTools, makeCaller, type ToolFailed } from "./tools.ts"
+
+const problem = (error: ToolFailed | AiError.AiError): ToolInputInvalid | ToolCallFailed => {
+  if (!AiError.isAiError(error)) return new ToolCallFailed({ message: error.message })
+  return error.reason._tag === "ToolParameterValidationError"
+    ? new ToolInputInvalid({ message: error.reason.description })
+    : new ToolCallFailed({ message: error.reason.message })
+}
+
+const make = Effect.gen(function* () {
+  const startedAt = yield* Clock.currentTimeMillis
+  const call = yield* makeCaller({
+    nodes: makeNodesHandler(yield* NodeRegistry, yield* Config, startedAt),
+    message: makeMessageHandler(yield* Channels, startedAt)
+  })
+  return Tools.of({
+    takes: (tool, argument) => {
+      const known: Readonly<Record<string, { readonly parametersSchema: unknown }>> = AgentTools.tools
+      const fields = (known[tool]?.parametersSchema as { readonly fields?: object } | undefined)?.fields
+      return Object.hasOwn(known, tool) && fields !== undefined && Object.hasOwn(fields, argument)
+    },
+    invoke: Effect.fn("Tools.invoke")(function* ({ agentId, args, idempotencyKey, name, sessionKey }) {
+      const running = call(
+        { id: idempotencyKey, name, params: args },
+        {
+          request: { runId: RunId.make(idempotencyKey), sessionKey, agentId, text: "", receivedAt: yield* Time.now },
+          idempotencyKey,
+          again: false
+        }
+      )
+      if (running === undefined) return yield* new ToolNotFound({ name })
+      return yield* Effect.mapError(running, problem)
+    })
+  })
+})
+
+export const layer: Layer.Layer<Tools, never, NodeRegistry | Channels | Config> = Layer.effect(Tools, make)
