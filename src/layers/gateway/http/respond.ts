@@ -1,0 +1,82 @@
+/**
+ * One HTTP request and its answer, and the shapes that answers have.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http"
+import * as Effect from "effect/Effect"
+
+/** A request whose `Host` and `Origin` were judged. */
+export interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** The socket's peer. */
+  readonly address: string
+  /** The peer is this machine and nothing says that it speaks for another. */
+  readonly local: boolean
+  /** As it was sent, still encoded, without the query. */
+  readonly path: string
+}
+
+export type Headers = Readonly<Record<string, string | number>>
+
+const always: Headers = { "x-content-type-options": "nosniff", "referrer-policy": "no-referrer" }
+
+export const send = (response: ServerResponse, status: number, body: string | Uint8Array, headers: Headers): void => {
+  response.writeHead(status, { ...always, "content-length": Buffer.byteLength(body), ...headers })
+  response.end(body)
+}
+
+export const json = (response: ServerResponse, status: number, body: unknown, headers: Headers = {}): void =>
+  send(response, status, JSON.stringify(body), {
+    "content-type": "application/json; charset=utf-8",
+    "cache-control": "no-store",
+    ...headers
+  })
+
+export const text = (response: ServerResponse, status: number, body: string, headers: Headers = {}): void =>
+  send(response, status, body, { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store", ...headers })
+
+export const notFound = ({ response }: Exchange, headers: Headers = {}): void =>
+  text(response, 404, "Not Found", headers)
+
+export const methodNotAllowed = ({ response }: Exchange, allow: string): void =>
+  text(response, 405, "Method Not Allowed", { allow })
+
+/** The error of every HTTP API but `/tools/invoke`, in OpenAI's shape. */
+export const failed = (
+  { response }: Exchange,
+  status: number,
+  type: string,
+  message: string,
+  headers: Headers = {}
+): void => json(response, status, { error: { message, type } }, headers)
+
+/** Begins an answer whose body is written piece by piece. */
+export const begin = (response: ServerResponse, status: number, headers: Headers): void => {
+  response.writeHead(status, { ...always, ...headers })
+}
+
+/** Writes a piece and waits until there is room for the next. Waits for ever when the client is gone: see `gone`. */
+export const write = (response: ServerResponse, piece: string | Uint8Array): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    if (response.write(piece)) return resume(Effect.void)
+    const drained = () => resume(Effect.void)
+    response.once("drain", drained)
+    return Effect.sync(() => response.off("drain", drained))
+  })
+
+/** Completes when the client closed the connection before it had its answer. */
+export const gone = ({ response }: Exchange): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    if (response.destroyed) return resume(Effect.void)
+    const closed = () => resume(Effect.void)
+    response.once("close", closed)
+    return Effect.sync(() => response.off("close", closed))
+  })
+
+/** One header; of several with this name the first. */
+export const header = ({ request }: Exchange, name: string): string | undefined => {
+  const value = request.headers[name]
+  const first = Array.isArray(value) ? value[0] : value
+  const trimmed = first?.trim()
+  return trimmed === "" ? undefined : trimmed
+}
