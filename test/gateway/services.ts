@@ -4,6 +4,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -11,6 +12,7 @@ import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
 import { NodeId, RunId } from "../../src/domain/Ids.ts"
 import * as EventBusLayer from "../../src/layers/EventBus.ts"
+import * as SystemEventsLayer from "../../src/layers/SystemEvents.ts"
 import * as Storage from "../../src/layers/storage/Storage.ts"
 import * as SupervisorLayer from "../../src/layers/Supervisor.ts"
 import * as DeviceRegistryLayer from "../../src/layers/devices/DeviceRegistry.ts"
@@ -18,6 +20,7 @@ import type { NodeInvokeResultParams } from "../../src/protocol/methods/nodes.ts
 import { ChannelRouter, Channels, DeliveryNotFound, InvalidDestination } from "../../src/services/ChannelRouter.ts"
 import { DeadLetterNotFound, DeadLetters } from "../../src/services/DeadLetters.ts"
 import { Config } from "../../src/services/Config.ts"
+import { Models, ModelUnavailable } from "../../src/services/Models.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 import {
   CommandNotAllowed,
@@ -233,6 +236,12 @@ const storage = Layer.unwrap(
   )
 )
 
+const models = Layer.mock(Models, {
+  resolve: (ref = "") =>
+    Effect.fail(new ModelUnavailable({ model: ref, reason: "not-configured", message: "there is no model" })),
+  defaultRef: Effect.undefined
+})
+
 const infrastructure = Layer.mergeAll(EventBusLayer.layer, SupervisorLayer.layer, memoryStateDir, storage)
 
 /** The device registry over a database in memory, and what it stands on. */
@@ -240,4 +249,16 @@ export const devices = DeviceRegistryLayer.layer.pipe(Layer.provideMerge(infrast
 
 /** Everything that `GatewayServer.layer` asks for; also what tests publish through. */
 export const services = (log: NodeLog) =>
-  Layer.mergeAll(config, channels, router, deadLetters, sessions, turns, nodes(log), devices)
+  Layer.mergeAll(
+    config,
+    channels,
+    router,
+    deadLetters,
+    sessions,
+    turns,
+    nodes(log),
+    devices,
+    models,
+    SystemEventsLayer.layer,
+    NodeServices.layer
+  )

@@ -4,6 +4,7 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
@@ -15,9 +16,12 @@ import type { DeadLetters } from "../../services/DeadLetters.ts"
 import { DeviceRegistry } from "../../services/DeviceRegistry.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Gateway, type GatewayStartError } from "../../services/Gateway.ts"
+import type { Models } from "../../services/Models.ts"
 import type { NodeRegistry } from "../../services/NodeRegistry.ts"
 import type { Sessions } from "../../services/Sessions.ts"
+import type { StateDir } from "../../services/StateDir.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
+import type { SystemEvents } from "../../services/SystemEvents.ts"
 import { Turns } from "../../services/Turns.ts"
 import * as Access from "./Access.ts"
 import * as AuthenticatorLayer from "./Authenticator.ts"
@@ -192,9 +196,13 @@ export type GatewayRequirements =
   | DeadLetters
   | DeviceRegistry
   | EventBus
+  | FileSystem.FileSystem
+  | Models
   | NodeRegistry
   | Sessions
+  | StateDir
   | Supervisor
+  | SystemEvents
   | Turns
 
 /** A running Gateway. What it serves (nodes, sessions, turns, channels) and where it stores is left to the caller. */

@@ -4,11 +4,24 @@
 import * as Layer from "effect/Layer"
 import type { GatewayOptions } from "../options.ts"
 import * as Agent from "./agent.ts"
+import * as Agents from "./agents.ts"
 import * as Chat from "./chat.ts"
 import * as DeadLetters from "./deadLetters.ts"
 import * as Devices from "./devices.ts"
+import * as Host from "./host.ts"
+import * as Models from "./models.ts"
 import * as Nodes from "./nodes.ts"
 import * as System from "./system.ts"
 
 export const layer = (options: GatewayOptions) =>
-  Layer.mergeAll(Agent.layer, Chat.layer, DeadLetters.layer, Devices.layer, Nodes.layer, System.layer(options))
+  Layer.mergeAll(
+    Agent.layer,
+    Agents.layer,
+    Host.layer(options),
+    Models.layer,
+    Chat.layer,
+    DeadLetters.layer,
+    Devices.layer,
+    Nodes.layer,
+    System.layer(options)
+  )
