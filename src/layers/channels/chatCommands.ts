@@ -19,6 +19,9 @@ export const chatCommands: ReadonlyArray<ChatCommand> = [
   { command: "reset", description: "Forget this session" }
 ]
 
+/** Those that are answered in a channel's chat alone; for `chat.send` they are text like any other. */
+export const onlyInChannels: ReadonlySet<ChatCommand["command"]> = new Set(["help", "status"])
+
 /** A command and what was written after it. */
 export interface ParsedCommand {
   readonly command: ChatCommand["command"]

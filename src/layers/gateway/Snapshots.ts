@@ -21,6 +21,7 @@ import { Sessions } from "../../services/Sessions.ts"
 import { StorageHealth } from "../../services/StorageHealth.ts"
 import { Authenticator } from "../../services/Authenticator.ts"
 import * as Agents from "./Agents.ts"
+import * as Beacons from "./beacons.ts"
 import { type Connection, Connections } from "./Connections.ts"
 import type { GatewayOptions } from "./options.ts"
 
@@ -37,6 +38,8 @@ export class Snapshots extends Context.Service<
     readonly stateVersion: () => StateVersion
     /** Tells everyone who may know that somebody came or went. */
     readonly presenceChanged: (connection: Connection) => Effect.Effect<void>
+    /** Shows a machine that has no connection; `true` when it is new, or something about it is. */
+    readonly sighted: (beacon: Beacons.Beacon) => Effect.Effect<boolean>
     /** Looks at channels and sessions now. Who may not read is told neither conversations nor accounts nor paths. */
     readonly healthFor: (connection: Connection) => Effect.Effect<HealthSummary>
     /** Looks, remembers for new connections, and tells everyone who may know. */
@@ -82,7 +85,7 @@ const reduced = <A extends object>(
 }
 
 /** OpenClaw's agents may wake by themselves; these do not. */
-const noHeartbeat = { enabled: false, every: "0m", everyMs: null, prompt: "", target: "none", ackMaxChars: 0 }
+const noHeartbeat = { enabled: false, every: "disabled", everyMs: null, prompt: "", target: "none", ackMaxChars: 0 }
 
 const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const connections = yield* Connections
@@ -97,6 +100,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const startedAt = yield* Clock.currentTimeMillis
   const instanceId = randomUUID()
   const host = hostname()
+  const beacons = Beacons.make()
   let presenceVersion = 1
   let healthVersion = 1
 
@@ -115,7 +119,8 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     { ...self, ts },
     ...Array.from(connections.all())
       .filter((connection) => !passing.has(connection.client.mode))
-      .map(entryOf)
+      .map(entryOf),
+    ...beacons.all(ts)
   ])
 
   const recent = Effect.fnUntraced(function* (agentId?: string) {
@@ -198,6 +203,12 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
             presenceVersion++
             return events.publish("presence", { presence: entries })
           }),
+    sighted: Effect.fnUntraced(function* (beacon) {
+      const isNews = beacons.put(beacon, yield* Clock.currentTimeMillis)
+      presenceVersion++
+      yield* events.publish("presence", { presence: yield* presence })
+      return isNews
+    }),
     healthFor: (connection) =>
       Effect.map(health, (summary): HealthSummary => ({
         ...(mayRead(connection) ? summary : reduced(summary)),

@@ -5,12 +5,10 @@
  * configuration or, through Effect's `ConfigProvider`, from the environment.
  */
 import type * as LanguageModel from "effect/ai/LanguageModel"
-import * as EnvConfig from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Config } from "../../services/Config.ts"
@@ -18,8 +16,9 @@ import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { Models, ModelUnavailable, type ResolvedModel } from "../../services/Models.ts"
 import { adapt } from "./adapt.ts"
 import { fetchOver } from "./fetchOver.ts"
+import { keyOf } from "./keys.ts"
 import * as Offline from "./offline.ts"
-import { loadModel, targetOf, type ProviderTarget } from "./providers.ts"
+import { loadModel, targetOf } from "./providers.ts"
 import * as Reference from "./reference.ts"
 import { defaultPolicy, type RetryPolicy } from "./retry.ts"
 
@@ -55,18 +54,6 @@ const make = (policy: RetryPolicy) =>
       )
     )
 
-    /** The key of the configuration, else of the environment. An empty one is none. */
-    const keyOf = (target: ProviderTarget, current: OpenClawConfig) =>
-      Effect.gen(function* () {
-        const own = current.models?.providers?.[target.name]?.apiKey
-        if (own !== undefined && own !== "") return Redacted.make(own)
-        const found = yield* EnvConfig.option(EnvConfig.Redacted(target.keyVariable)).pipe(
-          Effect.provideService(ConfigProvider.ConfigProvider, environment),
-          Effect.orElseSucceed(() => Option.none<Redacted.Redacted>())
-        )
-        return Option.getOrUndefined(Option.filter(found, (key) => Redacted.value(key) !== ""))
-      })
-
     const load = (ref: Reference.ModelRef, current: OpenClawConfig) =>
       Effect.gen(function* () {
         const name = `${ref.provider}/${ref.model}`
@@ -74,7 +61,7 @@ const make = (policy: RetryPolicy) =>
         const entry = provider?.models?.find((model) => model.id === ref.model)
         const target = targetOf(ref.provider, provider, entry)
         if ("reason" in target) return yield* unavailable(name, target.reason, target.message)
-        const key = yield* keyOf(target, current)
+        const key = (yield* keyOf(target, current, environment))?.value
         if (target.needsKey && key === undefined) {
           return yield* unavailable(
             name,

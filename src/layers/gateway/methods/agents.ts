@@ -1,0 +1,249 @@
+/**
+ * `agents.list`, `agent.identity.get`, `agent.wait`, `commands.list`, `tools.*`.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Tool from "effect/ai/Tool"
+import { RunId } from "../../../domain/Ids.ts"
+import { invalidRequest } from "../../../protocol/GatewayError.ts"
+import {
+  type AgentIdentity,
+  AgentsMethods,
+  type AgentSummary,
+  type AgentWaitResult,
+  type CommandEntry
+} from "../../../protocol/methods/agents.ts"
+import { Config } from "../../../services/Config.ts"
+import { type AgentConfig, agentsOf, type OpenClawConfig } from "../../../services/ConfigSchema.ts"
+import { QueueMode } from "../../../services/Queue.ts"
+import { type KnownTurn, Turns } from "../../../services/Turns.ts"
+import { AgentTools } from "../../agent/tools.ts"
+import { type ChatCommand, chatCommands, onlyInChannels } from "../../channels/chatCommands.ts"
+import { configured } from "../../models/reference.ts"
+import { Access } from "../Access.ts"
+import * as Agents from "../Agents.ts"
+import { turnNotAccepted } from "./errors.ts"
+
+/** How long `agent.wait` waits when it is not told. */
+const WAIT_MS = 30_000
+/** How often it looks whether a run has begun that nobody knew of. */
+const LOOK_EVERY = "200 millis"
+
+const given = (text: string | undefined): string | undefined =>
+  text === undefined || text.trim() === "" ? undefined : text.trim()
+
+const entry = <K extends string>(key: K, value: string | undefined): { readonly [P in K]?: string } =>
+  value === undefined ? {} : ({ [key]: value } as { readonly [P in K]: string })
+
+const nameOf = (agent: Omit<AgentConfig, "id"> | undefined): string | undefined =>
+  given(agent?.identity?.name) ?? given(agent?.name)
+
+/** A reply here is never preceded by thinking that somebody could turn up or down. */
+const thinking = { thinkingLevels: [{ id: "off", label: "off" }], thinkingOptions: ["off"], thinkingDefault: "off" }
+
+const summaryOf = (config: OpenClawConfig, id: string): AgentSummary => {
+  const agent = agentsOf(config).find((candidate) => candidate.id === id)
+  const { emoji, name, theme } = agent?.identity ?? {}
+  const identity = {
+    ...entry("name", given(name)),
+    ...entry("theme", given(theme)),
+    ...entry("emoji", given(emoji))
+  }
+  const [primary, ...fallbacks] = configured(config, id).filter((ref) => ref !== "")
+  return {
+    id,
+    ...entry("name", nameOf(agent)),
+    ...(Object.keys(identity).length === 0 ? undefined : { identity }),
+    ...(primary === undefined
+      ? undefined
+      : { model: { primary, ...(fallbacks.length === 0 ? undefined : { fallbacks }) } }),
+    ...thinking
+  }
+}
+
+const identityOf = (config: OpenClawConfig, agentId: string): AgentIdentity => {
+  const agent = agentsOf(config).find(({ id }) => id === agentId)
+  const own = nameOf(agent)
+  const name = own ?? "Assistant"
+  const emoji = given(agent?.identity?.emoji)
+  return {
+    agentId,
+    name,
+    nameSource: own === undefined ? "default" : "config",
+    avatar: emoji ?? [...name][0]!.toUpperCase(),
+    ...entry("emoji", emoji)
+  }
+}
+
+const modes = QueueMode.literals.map((value) => ({ value, label: value }))
+
+const facets: Readonly<Record<ChatCommand["command"], Pick<CommandEntry, "args" | "category">>> = {
+  help: { category: "status" },
+  status: { category: "status" },
+  stop: { category: "session" },
+  new: { category: "session" },
+  reset: { category: "session" },
+  steer: {
+    category: "session",
+    args: [
+      { name: "message", description: "What to say to the reply that is being made", type: "string", required: true }
+    ]
+  },
+  queue: {
+    category: "options",
+    args: [
+      { name: "mode", description: "What becomes of a message that comes meanwhile", type: "string", choices: modes }
+    ]
+  }
+}
+
+const commandEntry = ({ command, description }: ChatCommand, withArgs: boolean): CommandEntry => {
+  const { args, category } = facets[command]
+  return {
+    name: command,
+    nativeName: command,
+    textAliases: [`/${command}`],
+    description,
+    ...(category === undefined ? undefined : { category }),
+    source: "native",
+    scope: "both",
+    acceptsArgs: args !== undefined,
+    ...(args !== undefined && withArgs ? { args } : undefined)
+  }
+}
+
+/** Tools by what they are for. One that is not named here stands in a group of its own name. */
+const groups: Readonly<Record<string, string>> = { nodes: "Nodes", message: "Messaging" }
+
+const waited = (runId: string, { abort, endedAt, outcome, startedAt }: KnownTurn): AgentWaitResult => {
+  const times = {
+    ...(startedAt === undefined ? undefined : { startedAt }),
+    ...(endedAt === undefined ? undefined : { endedAt })
+  }
+  if (outcome === undefined) return { runId, status: "timeout" }
+  switch (outcome.status) {
+    case "ok":
+      return {
+        runId,
+        status: "ok",
+        ...times,
+        stopReason: "stop",
+        terminalReply: outcome.text === "" ? { disposition: "silent" } : { disposition: "visible", text: outcome.text }
+      }
+    case "aborted":
+      return { runId, status: "error", ...times, stopReason: abort ?? "rpc" }
+    case "error":
+      return { runId, status: "error", ...times, error: outcome.text }
+  }
+}
+
+export const layer = AgentsMethods.middleware(Access).toLayer(
+  Effect.gen(function* () {
+    const config = yield* Config
+    const turns = yield* Turns
+    const settings = Effect.orDie(config.get)
+
+    const known = Effect.fnUntraced(function* (agentId: string | undefined) {
+      const { defaultAgentId, ids } = yield* Agents.current
+      const id = agentId ?? defaultAgentId
+      return ids.includes(id) ? id : yield* invalidRequest(`unknown agent id "${id}"`)
+    })
+
+    const wait = Effect.fn("Gateway.agent.wait")(function* (params: {
+      readonly runId: string
+      readonly timeoutMs?: number | undefined
+    }) {
+      const runId = RunId.make(params.runId)
+      const find = Effect.mapError(turns.find(runId), turnNotAccepted)
+      const begun = find.pipe(
+        Effect.tap((turn) => (turn === undefined ? Effect.sleep(LOOK_EVERY) : Effect.void)),
+        Effect.repeat({ until: (turn) => turn !== undefined })
+      )
+      const ended = Effect.gen(function* () {
+        const turn = (yield* begun)!
+        if (turn.outcome !== undefined) return turn
+        const outcome = yield* Effect.mapError(turns.await(runId, turn.sessionKey), turnNotAccepted)
+        // The book has the times as well.
+        return { ...(yield* find), sessionKey: turn.sessionKey, outcome }
+      })
+      const found = yield* Effect.timeoutOption(ended, params.timeoutMs ?? WAIT_MS)
+      return Option.match(found, {
+        onNone: (): AgentWaitResult => ({ runId, status: "timeout" }),
+        onSome: (turn) => waited(runId, turn)
+      })
+    })
+
+    return {
+      "agents.list": () =>
+        Effect.gen(function* () {
+          const { defaultAgentId, ids, mainKey } = yield* Agents.current
+          const current = yield* settings
+          return {
+            defaultId: defaultAgentId,
+            ownership: ids.length > 1 ? "legacy" : "sole",
+            selectionRequired: false,
+            mainKey,
+            scope: "per-sender",
+            agents: ids.map((id) => summaryOf(current, id))
+          } as const
+        }),
+      "agent.identity.get": ({ agentId, sessionKey }) =>
+        Effect.gen(function* () {
+          const current = yield* settings
+          if (sessionKey === undefined || sessionKey === "") {
+            return identityOf(current, agentId ?? (yield* Agents.current).defaultAgentId)
+          }
+          return identityOf(current, (yield* Agents.sessionKey(sessionKey, agentId)).agentId)
+        }),
+      "agent.wait": wait,
+      "commands.list": ({ agentId, includeArgs, provider, sessionKey }) =>
+        Effect.gen(function* () {
+          if (sessionKey === undefined) yield* known(agentId)
+          else yield* Agents.liveSessionKey(sessionKey, agentId)
+          const offered = chatCommands.filter(({ command }) => provider === "telegram" || !onlyInChannels.has(command))
+          return { commands: offered.map((command) => commandEntry(command, includeArgs !== false)) }
+        }),
+      "tools.catalog": ({ agentId }) =>
+        Effect.map(known(agentId), (id) => ({
+          agentId: id,
+          profiles: [{ id: "full" as const, label: "Full" }],
+          groups: Object.values(AgentTools.tools).map((tool) => ({
+            id: tool.name,
+            label: groups[tool.name] ?? tool.name,
+            source: "core" as const,
+            tools: [
+              {
+                id: tool.name,
+                label: tool.name,
+                description: Tool.getDescription(tool) ?? "",
+                source: "core" as const,
+                defaultProfiles: ["full" as const]
+              }
+            ]
+          }))
+        })),
+      "tools.effective": ({ agentId, sessionKey }) =>
+        Effect.map(Agents.liveSessionKey(sessionKey, agentId), ({ agentId: id }) => ({
+          agentId: id,
+          profile: "full",
+          groups: [
+            {
+              id: "core" as const,
+              label: "Built-in tools",
+              source: "core" as const,
+              tools: Object.values(AgentTools.tools).map((tool) => {
+                const description = Tool.getDescription(tool) ?? ""
+                return {
+                  id: tool.name,
+                  label: tool.name,
+                  description,
+                  rawDescription: description,
+                  source: "core" as const
+                }
+              })
+            }
+          ]
+        }))
+    }
+  })
+)
