@@ -15,6 +15,7 @@ import type { Config } from "../../services/Config.ts"
 import type { DeadLetters } from "../../services/DeadLetters.ts"
 import { DeviceRegistry } from "../../services/DeviceRegistry.ts"
 import { EventBus } from "../../services/EventBus.ts"
+import type { ExecApprovals } from "../../services/ExecApprovals.ts"
 import { Gateway, type GatewayStartError } from "../../services/Gateway.ts"
 import type { Models } from "../../services/Models.ts"
 import type { NodeRegistry } from "../../services/NodeRegistry.ts"
@@ -23,15 +24,17 @@ import type { StateDir } from "../../services/StateDir.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
 import type { SystemEvents } from "../../services/SystemEvents.ts"
 import { Turns } from "../../services/Turns.ts"
+import * as DirectTools from "../agent/DirectTools.ts"
 import * as Access from "./Access.ts"
 import * as AuthenticatorLayer from "./Authenticator.ts"
 import * as Broadcaster from "./Broadcaster.ts"
 import * as Connections from "./Connections.ts"
 import * as FrameProtocol from "./FrameProtocol.ts"
 import * as HttpListener from "./HttpListener.ts"
+import * as Routes from "./http/routes.ts"
 import * as Methods from "./methods/index.ts"
 import { type GatewayOptions, limitsOf } from "./options.ts"
-import { CREDENTIALS_CHANGED, serve, type ServeRequirements } from "./serveConnection.ts"
+import { CREDENTIALS_CHANGED, DEVICE_REMOVED, serve, type ServeRequirements } from "./serveConnection.ts"
 import * as Snapshots from "./Snapshots.ts"
 
 export type { GatewayAuth, GatewayLimits, GatewayOptions } from "./options.ts"
@@ -72,7 +75,8 @@ const makeDrain = Effect.fnUntraced(function* (options: GatewayOptions, listener
 const stop = Effect.fnUntraced(function* (
   options: GatewayOptions,
   { drain, left }: Effect.Success<ReturnType<typeof makeDrain>>,
-  fibers: FiberSet.FiberSet
+  fibers: FiberSet.FiberSet,
+  answers: FiberSet.FiberSet
 ) {
   const limits = limitsOf(options)
   const connections = yield* Connections.Connections
@@ -84,6 +88,7 @@ const stop = Effect.fnUntraced(function* (
       orElse: () => Effect.logWarning(`stopping with ${connections.running()} requests unfinished`)
     })
   )
+  yield* FiberSet.clear(answers)
   connections.closeAllUnsafe(1012, "service restart")
   yield* FiberSet.awaitEmpty(fibers).pipe(Effect.timeoutOption(limits.closeGraceMs))
   yield* FiberSet.clear(fibers)
@@ -119,10 +124,11 @@ const watchTokens = Effect.gen(function* () {
   const connections = yield* Connections.Connections
   const supervisor = yield* Supervisor
   const replacements = yield* (yield* DeviceRegistry).replacements
-  const retire = Effect.map(PubSub.take(replacements), ({ deviceId, issuedAtMs, role }) => {
+  const retire = Effect.map(PubSub.take(replacements), ({ deviceId, issuedAtMs, reason, role }) => {
+    const how = reason === "taken" ? DEVICE_REMOVED : CREDENTIALS_CHANGED
     for (const connection of connections.all()) {
       const same = connection.deviceId === deviceId && connection.role === role
-      if (same && (connection.issuedAtMs ?? 0) < issuedAtMs) Connections.retireUnsafe(connection, CREDENTIALS_CHANGED)
+      if (same && (connection.issuedAtMs ?? 0) < issuedAtMs) Connections.retireUnsafe(connection, how)
     }
   })
   yield* supervisor.supervise("gateway/devices", Effect.forever(retire), { restart: "always" })
@@ -144,6 +150,8 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   yield* watchTokens
   const fibers = yield* FiberSet.make()
   const run = yield* FiberSet.runtime(fibers)<ServeRequirements>()
+  const answers = yield* FiberSet.make()
+  const answer = yield* FiberSet.runtime(answers)<Routes.HttpRequirements>()
   const listener = yield* HttpListener.listen(
     options,
     { version: options.version, uptimeMs: () => clock.currentTimeMillisUnsafe() - snapshots.startedAt },
@@ -157,10 +165,11 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
           )
         )
       )
-    }
+    },
+    (exchange) => void answer(Routes.handle(options, exchange))
   )
   const draining = yield* makeDrain(options, listener)
-  yield* Effect.addFinalizer(() => stop(options, draining, fibers))
+  yield* Effect.addFinalizer(() => stop(options, draining, fibers, answers))
   yield* heartbeat(options)
   yield* listener.started
   const url = urlOf(options.host, listener.port)
@@ -196,6 +205,7 @@ export type GatewayRequirements =
   | DeadLetters
   | DeviceRegistry
   | EventBus
+  | ExecApprovals
   | FileSystem.FileSystem
   | Models
   | NodeRegistry
@@ -209,7 +219,7 @@ export type GatewayRequirements =
 export const layer = (options: GatewayOptions): Layer.Layer<Gateway, GatewayStartError, GatewayRequirements> =>
   Layer.effect(Gateway, make(options)).pipe(
     Layer.provide(requests),
-    Layer.provide([Methods.layer(options), Access.layer]),
+    Layer.provide([Methods.layer(options), Access.layer, DirectTools.layer]),
     Layer.provideMerge(FrameProtocol.layer(limitsOf(options))),
     Layer.provideMerge(Snapshots.layer(options)),
     Layer.provideMerge([Connections.layer, AuthenticatorLayer.layer(options.auth)])

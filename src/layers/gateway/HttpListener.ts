@@ -22,11 +22,14 @@ import {
 } from "./Addresses.ts"
 import * as Caps from "./Caps.ts"
 import type { SocketPeer } from "./handshake/handshake.ts"
+import { type Exchange, type Headers, json } from "./http/respond.ts"
 import { bind, checkBind } from "./listening.ts"
 import { type GatewayOptions, limitsOf } from "./options.ts"
 
 /** Milliseconds and bytes that a peer has for its request line and headers. */
 const HEADERS_TIMEOUT_MS = 10_000
+/** Milliseconds that it has for the whole request; who reads the body sets a limit of its own. */
+const REQUEST_TIMEOUT_MS = 60_000
 const MAX_HEADER_BYTES = 16_384
 
 export interface Listener {
@@ -44,18 +47,7 @@ export interface Accepted {
   readonly handshakeDone: () => void
 }
 
-const json = (response: ServerResponse, status: number, body: Readonly<Record<string, unknown>>) => {
-  const text = JSON.stringify(body)
-  response.writeHead(status, {
-    "content-type": "application/json; charset=utf-8",
-    "content-length": Buffer.byteLength(text),
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    ...(status >= 400 ? { connection: "close" } : undefined)
-  })
-  response.end(text)
-}
+const closing: Headers = { connection: "close" }
 
 const reasons: Readonly<Record<number, string>> = {
   400: "Bad Request",
@@ -87,11 +79,18 @@ const policyOf = (options: GatewayOptions): HostPolicy => {
   }
 }
 
-/** Listens until the scope closes. `accept` receives every socket that may begin the handshake. */
+/** The page connects to where it is served. */
+const isSocketPath = (path: string, basePath: string): boolean =>
+  path === "/" || path === `${basePath}/` || (basePath !== "" && path === basePath)
+
+const isProbe = (path: string): boolean => path === "/healthz" || path === "/readyz" || path === "/startupz"
+
+/** Listens until the scope closes. `accept` receives every socket that may begin the handshake, `answer` every other request. */
 export const listen = Effect.fn("HttpListener.listen")(function* (
   options: GatewayOptions,
   probe: { readonly uptimeMs: () => number; readonly version: string },
-  accept: (accepted: Accepted) => void
+  accept: (accepted: Accepted) => void,
+  answer: (exchange: Exchange) => void
 ): Effect.fn.Return<Listener, GatewayStartError, Scope.Scope> {
   yield* checkBind(options)
   const limits = limitsOf(options)
@@ -102,30 +101,34 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
 
   const serve = (request: IncomingMessage, response: ServerResponse) => {
     const refusal = judge(policy, request.headers, request.rawHeaders)
-    if (refusal !== undefined) return json(response, refusal.status, { ok: false, error: refusal.reason })
+    if (refusal !== undefined) return json(response, refusal.status, { ok: false, error: refusal.reason }, closing)
     const path = pathOf(request)
-    const known = path === "/healthz" || path === "/readyz" || path === "/startupz"
-    if (!known) return json(response, 404, { ok: false, error: "not found" })
+    if (!isProbe(path)) {
+      if (state !== "started") return json(response, 503, { ok: false, status: state }, closing)
+      const address = normalizeAddress(request.socket.remoteAddress ?? "unknown")
+      const local = isLoopbackAddress(address) && !isForwarded(request.headers)
+      return answer({ request, response, address, local, path })
+    }
     if (request.method !== "GET" && request.method !== "HEAD") {
-      return json(response, 405, { ok: false, error: "method not allowed" })
+      return json(response, 405, { ok: false, error: "method not allowed" }, { ...closing, allow: "GET, HEAD" })
     }
     if (path === "/healthz") return json(response, 200, { ok: true, status: "live" })
-    if (state === "starting") return json(response, 503, { ok: false, status: "starting" })
+    if (state === "starting") return json(response, 503, { ok: false, status: "starting" }, closing)
     if (path === "/startupz") {
       return json(response, 200, { ok: true, status: "started", version: probe.version, uptimeMs: probe.uptimeMs() })
     }
-    if (state === "stopping") return json(response, 503, { ok: false, status: "stopping" })
+    if (state === "stopping") return json(response, 503, { ok: false, status: "stopping" }, closing)
     const condition = Option.match(storage, { onNone: () => "ok", onSome: (health) => health.statusUnsafe().condition })
     return condition === "ok"
       ? json(response, 200, { ok: true, status: "ready" })
-      : json(response, 503, { ok: false, status: "storage", storage: condition })
+      : json(response, 503, { ok: false, status: "storage", storage: condition }, closing)
   }
 
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: 5_000,
       connectionsCheckingInterval: 1_000
     },
@@ -153,7 +156,8 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
     const refusal = judge(policy, request.headers, request.rawHeaders)
     if (refusal !== undefined) return refuseUpgrade(socket, refusal.status, refusal.reason)
     if (request.httpVersion !== "1.1") return refuseUpgrade(socket, 400, "HTTP/1.1 is needed")
-    if (pathOf(request) !== "/") return refuseUpgrade(socket, 404, "no WebSocket here")
+    if (!isSocketPath(pathOf(request), options.controlUi?.basePath ?? ""))
+      return refuseUpgrade(socket, 404, "no WebSocket here")
     const address = normalizeAddress(request.socket.remoteAddress ?? "unknown")
     const key = lockoutKey(address)
     if (state === "stopping" || caps.refuses(key)) return refuseUpgrade(socket, 503, "no capacity; retry shortly")
@@ -175,7 +179,8 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
         peer: {
           address,
           local: isLoopbackAddress(address) && !isForwarded(request.headers),
-          browser: request.headers.origin !== undefined
+          browser: request.headers.origin !== undefined,
+          port: request.socket.localPort
         }
       })
     })

@@ -74,9 +74,13 @@ const sessionOf = Effect.fnUntraced(function* (exchange: Exchange, asked: ChatRe
  * Puts what was said before into a conversation that has nothing yet, so that the model reads it as said. One that goes on has
  * its own memory of it.
  */
-const remember = Effect.fnUntraced(function* (sessionKey: SessionKey, runId: RunId, asked: ChatRequested) {
+const remember = Effect.fnUntraced(function* (
+  sessions: Sessions["Service"],
+  sessionKey: SessionKey,
+  runId: RunId,
+  asked: ChatRequested
+) {
   if (asked.earlier.length === 0) return
-  const sessions = yield* Sessions
   const { messages } = yield* sessions.history(sessionKey, { limit: 1 })
   if (messages.length > 0) return
   const timestamp = yield* Time.now
@@ -109,12 +113,13 @@ const storageFailed = (exchange: Exchange, error: { readonly message: string }) 
 
 const run = Effect.fnUntraced(function* (exchange: Exchange, asked: ChatRequested, request: TurnRequest) {
   const turns = yield* Turns
+  const sessions = yield* Sessions
   const completion: Completion = {
     id: `chatcmpl_${request.runId}`,
     created: Math.floor(request.receivedAt / 1000),
     model: asked.model
   }
-  const begun = Effect.andThen(remember(request.sessionKey, request.runId, asked), turns.submit(request))
+  const begun = Effect.andThen(remember(sessions, request.sessionKey, request.runId, asked), turns.submit(request))
   if (asked.stream) return yield* stream(exchange, { asked, begun, completion, request })
   const outcome = yield* Effect.andThen(begun, turns.await(request.runId, request.sessionKey))
   if (outcome.status !== "ok") {
