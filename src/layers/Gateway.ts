@@ -19,6 +19,7 @@ import type { Config, ConfigInvalid, ConfigUnreadable, SettingInvalid } from "..
 import type { DeadLetters } from "../services/DeadLetters.ts"
 import type { DeviceRegistry } from "../services/DeviceRegistry.ts"
 import type { EventBus } from "../services/EventBus.ts"
+import type { ExecApprovals } from "../services/ExecApprovals.ts"
 import {
   type BindAddressMissing,
   Gateway,
@@ -33,6 +34,7 @@ import { StateDir, type GatewayAlreadyRunning, type StateDirUnusable } from "../
 import type { Supervisor } from "../services/Supervisor.ts"
 import type { Turns } from "../services/Turns.ts"
 import * as AgentRunnerLayer from "./agent/AgentRunner.ts"
+import * as ExecApprovalsLayer from "./approvals/ExecApprovals.ts"
 import * as ChannelAccessLayer from "./channels/ChannelAccess.ts"
 import * as ChannelRouterLayer from "./channels/ChannelRouter.ts"
 import * as ChannelsLayer from "./channels/Channels.ts"
@@ -71,6 +73,7 @@ export type GatewayServices =
   | DeadLetters
   | DeviceRegistry
   | EventBus
+  | ExecApprovals
   | Gateway
   | Models
   | NodeRegistry
@@ -151,6 +154,7 @@ const registries = Layer.mergeAll(
   ChannelAccessLayer.layer,
   DeviceRegistryLayer.layer,
   NodeRegistryLayer.layer,
+  ExecApprovalsLayer.layer,
   Layer.provide(ChannelsLayer.layer, OutboundFilesLayer.layer)
 )
 

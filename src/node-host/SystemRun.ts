@@ -2,13 +2,15 @@
  * `system.run.prepare` and `system.run`: a program and its arguments, no shell in between.
  */
 import { randomUUID } from "node:crypto"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as SessionKey from "../domain/SessionKey.ts"
-import { type Asked, DISABLED, isListed, refusal } from "./allowlist.ts"
+import { type Asked, DISABLED, exactPattern, isListed, refusal } from "./allowlist.ts"
 import { bind, type Command, type Prepared } from "./binding.ts"
+import { isCarrier } from "./carriers.ts"
 import { CommandError, denied, invalid, undecodable } from "./CommandError.ts"
 import { commandText, sameCommand } from "./display.ts"
 import { inherited, refused } from "./environment.ts"
@@ -32,6 +34,8 @@ const Params = Schema.Struct({
   runId: text,
   /** A person agreed, says the Gateway; counts only for a command that was prepared here and is still the same. */
   approved: Schema.optional(Schema.NullOr(Schema.Boolean)),
+  /** What that person decided; `allow-always` puts the command on the list. */
+  approvalDecision: text,
   suppressNotifyOnExit: Schema.optional(Schema.NullOr(Schema.Boolean))
 })
 type Params = typeof Params.Type
@@ -121,9 +125,30 @@ export const make = Effect.fnUntraced(function* (prepared: Prepared, options: Sy
   })
 
   const listed = (policy: Policy, command: Command) => {
-    const asked: Asked = { argv: command.argv, executable: command.executable, homeDir: host.homeDir }
+    const { argv, cwd, executable } = command
+    const asked: Asked = { argv, executable, cwd, homeDir: host.homeDir }
     return isListed(policy.allowlist, asked)
   }
+
+  /**
+   * What goes on the list when a person allows a command for ever: these arguments in this folder. Nothing for a program that
+   * runs what files and variables say, because those may say something else the next time.
+   */
+  const lasting = ({ argv, cwd, env, executable }: Command) =>
+    isCarrier(argv[0] ?? "", executable) || Object.keys(env).length > 0
+      ? undefined
+      : { pattern: executable.path, argPattern: exactPattern([executable.path, ...argv.slice(1)], cwd) }
+
+  /** The command runs also when its place on the list could not be written: a person agreed. */
+  const keep = Effect.fnUntraced(function* (request: Params, command: Command) {
+    const entry = lasting(command)
+    if (request.approvalDecision !== "allow-always" || entry === undefined) return
+    const kept = { ...entry, source: "allow-always" as const, lastResolvedPath: command.executable.realPath }
+    yield* approvals.allow(agentOf(request), { ...kept, lastUsedAt: yield* Clock.currentTimeMillis }).pipe(
+      Effect.andThen(Effect.logInfo(`${command.executable.path} was put on the list of what runs unasked`)),
+      Effect.catch((error) => Effect.logError(`an allowed command was not put on the list: ${error.message}`))
+    )
+  })
 
   const prepare = Effect.fn("system.run.prepare")(function* (params: unknown) {
     const request = yield* parse(params)
@@ -136,6 +161,7 @@ export const make = Effect.fnUntraced(function* (prepared: Prepared, options: Sy
     const { digest, operands } = yield* bind(command)
     yield* prepared.remember(digest)
     const argv = [command.executable.path, ...command.argv.slice(1)]
+    const always = lasting(command)
     return {
       plan: {
         argv,
@@ -156,8 +182,7 @@ export const make = Effect.fnUntraced(function* (prepared: Prepared, options: Sy
         }
       },
       execPolicy: { security: policy.security, ask: policy.ask },
-      // An approval counts for one run; nothing is put on the list for it.
-      allowAlwaysCoverage: { complete: false, patterns: [] }
+      allowAlwaysCoverage: { complete: always !== undefined, patterns: always === undefined ? [] : [always] }
     }
   })
 
@@ -167,7 +192,7 @@ export const make = Effect.fnUntraced(function* (prepared: Prepared, options: Sy
     if (reason === undefined) return
     if (request.approved === true && policy.security !== "deny" && command !== undefined) {
       const { digest } = yield* bind(command)
-      if (yield* prepared.consume(digest)) return
+      if (yield* prepared.consume(digest)) return yield* keep(request, command)
       return yield* denied("the approval is not for this command as it is now; prepare it and ask again")
     }
     return yield* new CommandError({ code: "SYSTEM_RUN_DENIED", message: reason })

@@ -1,6 +1,8 @@
 /**
  * Whether a command is on the list, and what follows.
  */
+import { createHash } from "node:crypto"
+import { posix, win32 } from "node:path"
 import * as Result from "effect/Result"
 import type { Entry, Policy } from "./ExecApprovals.ts"
 import { isApplet, isCarrier } from "./carriers.ts"
@@ -33,12 +35,25 @@ const matchesProgram = (pattern: string, invokedAs: string, executable: Executab
   return glob.test(forward(executable.path)) || (!isApplet(executable) && glob.test(forward(executable.realPath)))
 }
 
+const EXACT = "sha256:cwd-argv:v1:"
+
+/**
+ * An `argPattern` that stands for these very arguments in this very folder, as OpenClaw writes them: what a person allowed for
+ * ever is what that person saw.
+ */
+export const exactPattern = (argv: ReadonlyArray<string>, cwd: string): string => {
+  const folder = forward((/^[A-Za-z]:|\\/.test(cwd) ? win32 : posix).normalize(cwd))
+  const counted = [folder, ...argv.slice(1)].map((part) => `${Buffer.byteLength(part)}\0${part}\0`)
+  const subject = `${counted[0]}${argv.length - 1}\0${counted.slice(1).join("")}`
+  return `${EXACT}${createHash("sha256").update(subject).digest("hex")}`
+}
+
 /** An expression that does not compile allows nothing. */
 const compiled = (source: string) => Result.getOrUndefined(Result.try(() => new RegExp(source)))
 
 /** `whole`: the expression must account for the line from its first character to its last. */
 const matchesArguments = (argPattern: string, args: ReadonlyArray<string>, whole: boolean): boolean => {
-  // Written by an approval flow; it names an exact command in a notation of its own, never an expression.
+  // A notation that is not known here, and never an expression.
   if (argPattern.startsWith("sha256:")) return false
   const line = args.join(" ")
   // Compiled as it is first: an unbalanced one must not become balanced by what is put around it.
@@ -52,6 +67,7 @@ export interface Asked {
   readonly argv: ReadonlyArray<string>
   readonly executable: Executable
   readonly homeDir: string
+  readonly cwd: string
 }
 
 /**
@@ -60,12 +76,15 @@ export interface Asked {
  * for any other program needs no `argPattern`, and one that is there has to match anywhere. What a covered program does
  * with its arguments, its working directory and the files in it is not looked into.
  */
-export const isListed = (entries: ReadonlyArray<Entry>, { argv, executable, homeDir }: Asked): boolean => {
+export const isListed = (entries: ReadonlyArray<Entry>, { argv, cwd, executable, homeDir }: Asked): boolean => {
   const [invokedAs = "", ...args] = argv
   const carrier = isCarrier(invokedAs, executable)
   return entries.some((entry) => {
     if (!matchesProgram(entry.pattern, invokedAs, executable, homeDir)) return false
     if (entry.argPattern === undefined) return !carrier && entry.source === undefined
+    if (entry.argPattern.startsWith(EXACT)) {
+      return !isGlob(entry.pattern) && entry.argPattern === exactPattern(argv, cwd)
+    }
     return !(carrier && isGlob(entry.pattern)) && matchesArguments(entry.argPattern, args, carrier)
   })
 }

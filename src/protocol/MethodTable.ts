@@ -5,26 +5,22 @@
 import * as Context from "effect/Context"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import { AgentsMethods } from "./methods/agents.ts"
+import { ApprovalMethods } from "./methods/approvals.ts"
 import { ChatMethods } from "./methods/chat.ts"
+import { ConfigMethods } from "./methods/config.ts"
 import { DeadLetterMethods } from "./methods/deadLetters.ts"
 import { DeviceMethods } from "./methods/devices.ts"
+import { HistoryMethods } from "./methods/history.ts"
 import { HostMethods } from "./methods/host.ts"
 import { ModelsMethods } from "./methods/models.ts"
 import { NodeMethods } from "./methods/nodes.ts"
+import { SessionMethods } from "./methods/sessions.ts"
 import { SystemMethods } from "./methods/system.ts"
 import type { ErrorShape } from "./GatewayError.ts"
 import { FailedAnswer, type Repeat, Repeating } from "./methods/method.ts"
 import { type MethodAccess, RequiredScope } from "./Role.ts"
 
-export const MethodTable = SystemMethods.merge(
-  AgentsMethods,
-  HostMethods,
-  ModelsMethods,
-  NodeMethods,
-  DeviceMethods,
-  ChatMethods,
-  DeadLetterMethods
-)
+export const MethodTable = SystemMethods.merge(AgentsMethods, HostMethods, ModelsMethods, NodeMethods, DeviceMethods, ChatMethods, HistoryMethods, SessionMethods, DeadLetterMethods, ApprovalMethods, ConfigMethods)
 
 /** Any row of the table. */
 export type Method = RpcGroup.Rpcs<typeof MethodTable>

@@ -136,6 +136,8 @@ export interface NodeIdentity {
   readonly caps: ReadonlyArray<string>
   readonly commands: ReadonlyArray<string>
   readonly permissions?: Readonly<Record<string, boolean>>
+  /** It was let in by a code that an administrator made for it: the first surface that it declares counts as approved. */
+  readonly trusted?: boolean
 }
 
 /** The way to a node that is connected. */
@@ -162,6 +164,11 @@ export interface InvokeOptions {
   readonly timeoutMs?: number
   readonly idempotencyKey: string
   readonly sessionKey?: string
+  /**
+   * For `system.run`: the approval behind it, as `ExecApprovals.spend` gave it. What `params` say of one themselves is never
+   * passed on.
+   */
+  readonly approved?: { readonly id: string; readonly decision: "allow-once" | "allow-always" }
   /**
    * Asks what became of an earlier request with this key. For nodes that have `RECALL_CAP`; one that knows nothing of it
    * answers `NOT_REMEMBERED`.

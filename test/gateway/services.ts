@@ -15,6 +15,7 @@ import * as EventBusLayer from "../../src/layers/EventBus.ts"
 import * as SystemEventsLayer from "../../src/layers/SystemEvents.ts"
 import * as Storage from "../../src/layers/storage/Storage.ts"
 import * as SupervisorLayer from "../../src/layers/Supervisor.ts"
+import * as ExecApprovalsLayer from "../../src/layers/approvals/ExecApprovals.ts"
 import * as DeviceRegistryLayer from "../../src/layers/devices/DeviceRegistry.ts"
 import type { NodeInvokeResultParams } from "../../src/protocol/methods/nodes.ts"
 import { ChannelRouter, Channels, DeliveryNotFound, InvalidDestination } from "../../src/services/ChannelRouter.ts"
@@ -145,6 +146,7 @@ const turns = Layer.effect(
           const running = Array.from(known).find(([, text]) => text === "wait")
           return running === undefined ? undefined : { runId: RunId.make(running[0]), text: "so far" }
         }),
+      waiting: () => Effect.succeed([]),
       active: Effect.succeed(0),
       settle: () => Effect.succeed(0),
       suspend: Effect.void
@@ -247,6 +249,8 @@ const infrastructure = Layer.mergeAll(EventBusLayer.layer, SupervisorLayer.layer
 /** The device registry over a database in memory, and what it stands on. */
 export const devices = DeviceRegistryLayer.layer.pipe(Layer.provideMerge(infrastructure))
 
+const approvals = ExecApprovalsLayer.layer.pipe(Layer.provide(infrastructure))
+
 /** Everything that `GatewayServer.layer` asks for; also what tests publish through. */
 export const services = (log: NodeLog) =>
   Layer.mergeAll(
@@ -258,6 +262,7 @@ export const services = (log: NodeLog) =>
     turns,
     nodes(log),
     devices,
+    approvals,
     models,
     SystemEventsLayer.layer,
     NodeServices.layer

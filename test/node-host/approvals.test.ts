@@ -171,7 +171,8 @@ describe("programs that run programs", () => {
   const asked = (argv: ReadonlyArray<string>, path: string, realPath = path) => ({
     argv,
     executable: { path, realPath, identity: [] },
-    homeDir: "/home/ada"
+    homeDir: "/home/ada",
+    cwd: "/home/ada"
   })
 
   it("are known by any of their names, and need all of their arguments named", () => {

@@ -46,7 +46,8 @@ const forwarded = (options: InvokeOptions): unknown => {
   return {
     ...params,
     // From the key, so that the same request sent again is the same request.
-    runId: typeof params["runId"] === "string" ? params["runId"] : options.idempotencyKey,
+    runId: options.approved?.id ?? (typeof params["runId"] === "string" ? params["runId"] : options.idempotencyKey),
+    ...(options.approved === undefined ? undefined : { approved: true, approvalDecision: options.approved.decision }),
     ...(options.sessionKey === undefined ? undefined : { sessionKey: params["sessionKey"] ?? options.sessionKey })
   }
 }

@@ -278,6 +278,7 @@ export const ApprovalMethods = RpcGroup.make(
   /** Answers when it was decided, or when nobody did in time. */
   method("exec.approval.waitDecision", {
     access: "operator.approvals",
+    repeat: "safe",
     params: Id,
     result: Schema.Struct({ ...Decided.fields, terminalReason: Schema.optional(Schema.String) })
   }),
@@ -303,6 +304,7 @@ export const ApprovalMethods = RpcGroup.make(
   }),
   method("exec.approval.resolve", {
     access: "operator.approvals",
+    repeat: "safe",
     params: Schema.Struct({
       id: Name,
       decision: Schema.NonEmptyString,
@@ -319,6 +321,7 @@ export const ApprovalMethods = RpcGroup.make(
   /** `applied`: by this call. Otherwise it was decided before, and nothing changed. */
   method("approval.resolve", {
     access: "operator.approvals",
+    repeat: "safe",
     params: Schema.Struct({
       id: Name,
       kind: ApprovalKind,
@@ -331,6 +334,7 @@ export const ApprovalMethods = RpcGroup.make(
   /** Those that were decided or ran out, newest first; 50 when no limit is given. */
   method("approval.history", {
     access: "operator.approvals",
+    repeat: "safe",
     params: Schema.Struct({
       cursor: Schema.optional(Schema.NonEmptyString.pipe(Schema.check(Schema.isMaxLength(512)))),
       limit: Schema.optional(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 100 })))),

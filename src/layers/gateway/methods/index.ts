@@ -5,7 +5,9 @@ import * as Layer from "effect/Layer"
 import type { GatewayOptions } from "../options.ts"
 import * as Agent from "./agent.ts"
 import * as Agents from "./agents.ts"
+import * as Approvals from "./approvals.ts"
 import * as Chat from "./chat.ts"
+import * as Config from "./config.ts"
 import * as DeadLetters from "./deadLetters.ts"
 import * as Devices from "./devices.ts"
 import * as Host from "./host.ts"
@@ -17,11 +19,9 @@ export const layer = (options: GatewayOptions) =>
   Layer.mergeAll(
     Agent.layer,
     Agents.layer,
+    Approvals.layer,
+    Approvals.route,
     Host.layer(options),
     Models.layer,
-    Chat.layer,
-    DeadLetters.layer,
-    Devices.layer,
-    Nodes.layer,
-    System.layer(options)
-  )
+    Config.layer(options),
+    Chat.layer, DeadLetters.layer, Devices.layer, Nodes.layer, System.layer(options))

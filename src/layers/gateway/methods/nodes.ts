@@ -8,7 +8,9 @@ import * as Schema from "effect/Schema"
 import { NodeId } from "../../../domain/Ids.ts"
 import { type GatewayError, internal, invalidRequest, unavailable } from "../../../protocol/GatewayError.ts"
 import { type NodeInvokeParams, NodeMethods } from "../../../protocol/methods/nodes.ts"
+import { ExecApprovals } from "../../../services/ExecApprovals.ts"
 import { type InvokeOptions, type NodeApproval, NodeRegistry } from "../../../services/NodeRegistry.ts"
+import { type ApprovedRun, check as checkApproval } from "../../approvals/approvedRun.ts"
 import { Access } from "../Access.ts"
 import { CurrentConnection } from "../Connections.ts"
 import { excess } from "../parseJson.ts"
@@ -17,11 +19,11 @@ import { approverLacksScope, invokeFailed, storageFailed, unknownRequest } from 
 /** Commands that would let an operator with `operator.write` change what a node allows. */
 const RESERVED = "system.execApprovals."
 
-const invokeOptions = (params: NodeInvokeParams): InvokeOptions => ({
+const invokeOptions = (params: NodeInvokeParams, run: ApprovedRun | undefined): InvokeOptions => ({
   nodeId: NodeId.make(params.nodeId),
   command: params.command,
   idempotencyKey: params.idempotencyKey,
-  ...(params.params === undefined ? undefined : { params: params.params }),
+  ...(run ?? (params.params === undefined ? undefined : { params: params.params })),
   ...(params.timeoutMs === undefined ? undefined : { timeoutMs: params.timeoutMs }),
   ...(params.sessionKey === undefined ? undefined : { sessionKey: params.sessionKey })
 })
@@ -55,17 +57,20 @@ const unapproved = ({ requestId }: NodeApproval) =>
 export const layer = NodeMethods.middleware(Access).toLayer(
   Effect.gen(function* () {
     const nodes = yield* NodeRegistry
+    const approvals = yield* ExecApprovals
 
     const invoke = Effect.fn("Gateway.node.invoke")(function* (params: NodeInvokeParams) {
       if (params.command.startsWith(RESERVED)) {
         return yield* invalidRequest(
-          `node.invoke does not allow ${RESERVED}*; the node's operator sets them on the node`,
+          `node.invoke does not allow ${RESERVED}*; use exec.approvals.node.*`,
           {
             details: { command: params.command }
           }
         )
       }
-      const answer = yield* Effect.mapError(nodes.invoke(invokeOptions(params)), invokeFailed)
+      const { connId, deviceId } = yield* CurrentConnection
+      const run = yield* checkApproval(approvals, params, { connId, ...(deviceId && { deviceId }) })
+      const answer = yield* Effect.mapError(nodes.invoke(invokeOptions(params, run)), invokeFailed)
       const { command, nodeId } = answer
       return typeof answer.payloadJSON === "string"
         ? { ok: true, nodeId, command, payload: answer.payload, payloadJSON: answer.payloadJSON }

@@ -1,0 +1,89 @@
+/**
+ * What a client asks approval for, checked and settled as the request that those who decide see.
+ */
+import * as Effect from "effect/Effect"
+import { type GatewayError, invalidRequest } from "../../protocol/GatewayError.ts"
+import type { ApprovalDecision, ExecApprovalRequestParams } from "../../protocol/methods/approvals.ts"
+import type { Asker, NewApproval } from "../../services/ExecApprovals.ts"
+import { bindingOf, envKeysOf } from "./binding.ts"
+
+const DEFAULT_TIMEOUT_MS = 30 * 60_000
+const LONGEST_TIMEOUT_MS = 30 * 24 * 60 * 60_000
+
+/** OpenClaw keeps ids of this form for what plugins ask. */
+const RESERVED = "plugin:"
+
+/** Where every command needs a person, none can be allowed for ever. */
+export const decisionsFor = (options: {
+  readonly ask: string | null | undefined
+  readonly unavailable?: ReadonlyArray<string> | undefined
+}): ReadonlyArray<ApprovalDecision> =>
+  options.ask === "always" || options.unavailable?.includes("allow-always") === true
+    ? ["allow-once", "deny"]
+    : ["allow-once", "allow-always", "deny"]
+
+/** The words that differ from the plan's own, for people. */
+const previewOf = (command: string | undefined, text: string): string | null =>
+  command === undefined || command === text ? null : command
+
+const settle = (params: ExecApprovalRequestParams) => {
+  const { systemRunPlan: plan } = params
+  if (plan === undefined) return { command: params.command ?? "", plan: null, binding: null }
+  const commandPreview = plan.commandPreview ?? previewOf(params.command, plan.commandText)
+  return {
+    command: plan.commandText,
+    plan: { ...plan, commandPreview },
+    binding: bindingOf(plan, params.env)
+  }
+}
+
+const problemOf = ({ command, host, id, nodeId, systemRunPlan }: ExecApprovalRequestParams): string | undefined => {
+  if (id?.startsWith(RESERVED) === true) return `approval ids starting with ${RESERVED} are reserved`
+  if (host === "node") {
+    if (typeof nodeId !== "string") return "nodeId is required for host=node"
+    if (systemRunPlan === undefined) return "systemRunPlan is required for host=node"
+    if (systemRunPlan.argv.length === 0 || systemRunPlan.commandText === "") return "systemRunPlan is empty"
+    return undefined
+  }
+  return command === undefined && systemRunPlan === undefined ? "command is required" : undefined
+}
+
+export const newApproval = Effect.fnUntraced(function* (
+  params: ExecApprovalRequestParams,
+  asker: Asker
+): Effect.fn.Return<NewApproval, GatewayError> {
+  const problem = problemOf(params)
+  if (problem !== undefined) return yield* invalidRequest(problem)
+  const { binding, command, plan } = settle(params)
+  const envKeys = envKeysOf(params.env)
+  return {
+    id: params.id,
+    asker,
+    timeoutMs: Math.min(params.timeoutMs ?? DEFAULT_TIMEOUT_MS, LONGEST_TIMEOUT_MS),
+    allowedDecisions: decisionsFor({ ask: params.ask, unavailable: params.unavailableDecisions }),
+    silent: params.suppressDelivery === true,
+    request: {
+      command,
+      ...(envKeys === undefined ? undefined : { envKeys }),
+      systemRunBinding: binding,
+      systemRunPlan: plan,
+      cwd: plan?.cwd ?? params.cwd ?? null,
+      nodeId: params.nodeId ?? null,
+      host: params.host ?? null,
+      security: params.security ?? null,
+      ask: params.ask ?? null,
+      warningText: params.warningText ?? null,
+      scope: params.scope ?? null,
+      agentId: plan?.agentId ?? params.agentId ?? null,
+      resolvedPath: params.resolvedPath ?? null,
+      sessionKey: plan?.sessionKey ?? params.sessionKey ?? null,
+      sessionId: params.sessionId ?? null,
+      runId: params.runId ?? null,
+      toolCallId: params.toolCallId ?? null,
+      turnSourceChannel: params.turnSourceChannel ?? null,
+      turnSourceTo: params.turnSourceTo ?? null,
+      turnSourceAccountId: params.turnSourceAccountId ?? null,
+      turnSourceThreadId: params.turnSourceThreadId ?? null
+    }
+  }
+})

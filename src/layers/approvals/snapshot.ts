@@ -1,0 +1,57 @@
+/**
+ * Approvals as the wire shows them.
+ */
+import type { ApprovalDecision, ApprovalSnapshot, Decided, PendingApproval } from "../../protocol/methods/approvals.ts"
+import type { Approval } from "../../services/ExecApprovals.ts"
+
+export const decisionsOf = ({ request }: Approval): ReadonlyArray<ApprovalDecision> =>
+  request.allowedDecisions ?? ["allow-once", "allow-always", "deny"]
+
+export const pendingOf = ({ createdAtMs, expiresAtMs, id, request }: Approval): PendingApproval => ({
+  id,
+  request,
+  createdAtMs,
+  expiresAtMs,
+  approvalKind: "exec"
+})
+
+/** Only a person's word is a decision here; time that ran out, or nobody there to ask, is none. */
+export const decidedOf = ({ createdAtMs, decision, expiresAtMs, id, reason }: Approval): Decided => ({
+  id,
+  decision: reason === "user" || reason === "malformed-verdict" ? (decision ?? null) : null,
+  createdAtMs,
+  expiresAtMs
+})
+
+const source = ({ request: { agentId, sessionKey } }: Approval) => ({
+  ...(typeof agentId === "string" && agentId !== "" ? { agentId } : undefined),
+  ...(typeof sessionKey === "string" && sessionKey !== "" ? { sessionKey } : undefined)
+})
+
+/** Without working directory, variables and plan. */
+export const snapshotOf = (approval: Approval): ApprovalSnapshot => {
+  const { decision, id, reason, request, resolvedAtMs, resolver, status } = approval
+  return {
+    id,
+    status,
+    presentation: {
+      kind: "exec",
+      commandText: request.command,
+      commandPreview: request.systemRunPlan?.commandPreview ?? null,
+      warningText: request.warningText ?? null,
+      host: request.host ?? null,
+      nodeId: request.nodeId ?? null,
+      agentId: request.agentId ?? null,
+      allowedDecisions: decisionsOf(approval)
+    },
+    urlPath: `/approve/${encodeURIComponent(id)}`,
+    createdAtMs: approval.createdAtMs,
+    expiresAtMs: approval.expiresAtMs,
+    ...(status === "pending"
+      ? undefined
+      : { resolvedAtMs: resolvedAtMs ?? approval.expiresAtMs, source: source(approval) }),
+    ...(reason === undefined ? undefined : { reason }),
+    ...(decision === undefined ? undefined : { decision }),
+    ...(resolver === undefined ? undefined : { resolver })
+  }
+}
