@@ -8,6 +8,8 @@ import * as Schema from "effect/Schema"
 import { Challenge } from "./Connect.ts"
 import { ApprovalResolved, PendingApproval } from "./methods/approvals.ts"
 import { TranscriptMessage } from "./methods/chat.ts"
+import { SessionMessage } from "./methods/history.ts"
+import { SessionRow } from "./methods/sessions.ts"
 import { PendingNode } from "./methods/nodes.ts"
 import { PendingDevice, SetupOutcome } from "./methods/devices.ts"
 import { NoParams } from "./methods/method.ts"
@@ -20,7 +22,11 @@ export type Audience = "everyone" | OperatorScope
 
 interface Event<S extends Schema.Top> {
   readonly payload: S
-  readonly delivery: { readonly _tag: "broadcast"; readonly audience: Audience } | { readonly _tag: "targeted" }
+  readonly delivery:
+    | { readonly _tag: "broadcast"; readonly audience: Audience }
+    /** Of those in the audience, to whom asked for it. */
+    | { readonly _tag: "subscribed"; readonly audience: Audience }
+    | { readonly _tag: "targeted" }
   /** The frame carries `stateVersion`. */
   readonly versioned: boolean
 }
@@ -29,6 +35,11 @@ const broadcast = <S extends Schema.Top>(audience: Audience, payload: S, version
   payload,
   delivery: { _tag: "broadcast", audience },
   versioned
+})
+const subscribed = <S extends Schema.Top>(audience: Audience, payload: S): Event<S> => ({
+  payload,
+  delivery: { _tag: "subscribed", audience },
+  versioned: false
 })
 const targeted = <S extends Schema.Top>(payload: S): Event<S> => ({
   payload,
@@ -47,6 +58,8 @@ const usage = Schema.optional(Schema.Unknown)
 
 /** A turn as it happens. `deltaText` is the new text, `message` the whole text so far. */
 export const ChatEvent = Schema.Union([
+  /** Before the first word: what OpenClaw's Gateway prepares. Ours sends none. */
+  Schema.Struct({ ...run, state: Schema.Literal("status"), phase: Schema.String, message }),
   Schema.Struct({
     ...run,
     state: Schema.Literal("delta"),
@@ -133,6 +146,26 @@ const DeviceResolved = Schema.Struct({
   ts: Schema.Natural
 })
 
+/** The fields of the row are there once more beside `session`: OpenClaw's clients read them in either place. */
+const withRow = Schema.Record(Schema.String, Schema.Unknown)
+
+/** Something of a session changed. Without `session` it is gone. */
+const SessionsChanged = Schema.StructWithRest(
+  Schema.Struct({
+    sessionKey: Schema.NonEmptyString,
+    agentId: Schema.optional(Schema.String),
+    /** `create`, `patch`, `reset`, `delete`. */
+    reason: Schema.optional(Schema.String),
+    /** Of the turn `runId`: `start`, `end`, `error`. */
+    phase: Schema.optional(Schema.String),
+    runId: Schema.optional(Schema.String),
+    ts: Schema.Natural,
+    sessionId: Schema.optional(Schema.String),
+    session: Schema.optional(SessionRow)
+  }),
+  [withRow]
+)
+
 export const EventTable = {
   "connect.challenge": targeted(Challenge),
   tick: broadcast("everyone", Schema.Struct({ ts: Schema.Natural })),
@@ -140,6 +173,10 @@ export const EventTable = {
   health: broadcast("operator.read", HealthSummary, true),
   chat: broadcast("operator.read", ChatEvent),
   agent: broadcast("operator.read", AgentEvent),
+  /** To those who called `sessions.subscribe`. */
+  "sessions.changed": subscribed("operator.read", SessionsChanged),
+  /** To those, and to those who called `sessions.messages.subscribe` for the session. */
+  "session.message": subscribed("operator.read", Schema.StructWithRest(SessionMessage, [withRow])),
   "node.invoke.request": targeted(NodeInvokeRequest),
   "node.invoke.cancel": targeted(NodeInvokeCancel),
   "node.pair.requested": broadcast("operator.pairing", PendingNode),
@@ -152,6 +189,11 @@ export const EventTable = {
   "device.pair.changed": broadcast("operator.pairing", NoParams),
   "device.pair.setup.completed": broadcast("operator.pairing", SetupOutcome),
   "device.pair.setup.deliveryUncertain": broadcast("operator.pairing", SetupOutcome),
+  /** The configuration was written; `config.get` tells what it says. */
+  "config.changed": broadcast(
+    "operator.read",
+    Schema.Struct({ path: Schema.String, hash: Schema.String, ts: Schema.Natural })
+  ),
   shutdown: broadcast(
     "everyone",
     Schema.Struct({ reason: Schema.NonEmptyString, restartExpectedMs: Schema.optional(Schema.Natural) })

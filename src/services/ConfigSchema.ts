@@ -71,6 +71,8 @@ const GatewaySection = Schema.Struct({
   ),
   /** Tools that `POST /tools/invoke` gives or does not give, besides its defaults. */
   tools: Schema.optional(Schema.Struct({ allow: strings, deny: strings })),
+  /** `off`: a change that needs a restart waits until somebody restarts the Gateway. */
+  reload: Schema.optional(Schema.Struct({ mode: oneOf("off", "hybrid") })),
   nodes: Schema.optional(
     Schema.Struct({
       /** `false`: a device on this machine is paired by a person too, like any other. */

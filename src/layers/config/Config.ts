@@ -159,19 +159,23 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
 
       /** A file whose text or includes cannot be used has problems and no tree. */
       const broken = ({ problems }: ConfigInvalid) =>
-        Effect.map(
-          readText(source, file),
-          (text): ConfigSnapshot => ({ text, raw: {}, composed: {}, problems, unusedKeys: [] })
-        )
+        Effect.map(readText(source, file), (text): ConfigSnapshot => ({
+          text,
+          raw: {},
+          composed: {},
+          problems,
+          unusedKeys: []
+        }))
 
       const inspect = Effect.suspend(load).pipe(Effect.map(snapshotOf), Effect.catchTag("ConfigInvalid", broken))
 
-      const edit = <E, R>(change: (before: ConfigSnapshot) => Effect.Effect<unknown, E, R>) =>
+      const compose = (tree: unknown) => resolveIncludes(source, tree)
+      const edit: Config["Service"]["edit"] = (change) =>
         Effect.gen(function* () {
           const before = yield* inspect
-          const tree = yield* change(before)
+          const tree = yield* change(before, compose)
           if (tree === undefined) return before
-          const composed = yield* resolveIncludes(source, tree)
+          const composed = yield* compose(tree)
           const problems = problemsIn(substitute(composed, env).tree, composed)
           if (problems.length > 0) return yield* invalid(file, ...problems)
           // Other processes write it too, the CLI for one.

@@ -31,14 +31,18 @@ export const isSecretPath = (path: Path): boolean =>
 
 /** `"${NAME}"` and `{ source, provider, id }` say where a secret is, not what it is. */
 const isPlaceholder = (text: string): boolean => /^\$\{[A-Z_][A-Z0-9_]*\}$/.test(text)
-const isReference = (value: unknown): boolean =>
+export const isReference = (value: unknown): boolean =>
   isTree(value) && typeof value["source"] === "string" && typeof value["id"] === "string"
 
+/** Whether the value of one key is a secret, by where it stands. */
+export const isSecretValue = (value: unknown, path: Path): boolean =>
+  typeof value === "string"
+    ? value !== "" && !isPlaceholder(value) && isSecretPath(path)
+    : typeof value === "number" && isSecretByKey(path)
+
 const leaf = (path: Path, value: unknown): unknown => {
-  if (typeof value === "string" && !isPlaceholder(value)) {
-    return value !== "" && isSecretPath(path) ? REDACTED : redactShapes(value)
-  }
-  return typeof value === "number" && isSecretByKey(path) ? REDACTED : value
+  if (isSecretValue(value, path)) return REDACTED
+  return typeof value === "string" && !isPlaceholder(value) ? redactShapes(value) : value
 }
 
 /** The tree with every secret shown as `<redacted>`; `path` is where the tree stands. For printing, never for writing. */

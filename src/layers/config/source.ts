@@ -13,7 +13,7 @@ import { ConfigInvalid, ConfigUnreadable } from "../../services/Config.ts"
 import { inspect, kindOf, replacePrivateFile, securePrivateDirectory, unusable } from "../state-dir/privateFiles.ts"
 
 /** Bytes of one file and levels of nesting: far beyond what people write, well below what would hurt. */
-const MAX_BYTES = 2_000_000
+export const MAX_BYTES = 2_000_000
 const MAX_DEPTH = 100
 /** A file system's clock is coarse: what changed less than this long ago may change again under the same time. */
 const SETTLED_MS = 2_000
@@ -98,7 +98,7 @@ export const readText = Effect.fnUntraced(function* (options: SourceOptions, fil
 })
 
 /** Nesting is counted without recursion, so that a hostile file cannot exhaust the stack of whoever walks it later. */
-const isTooDeep = (root: unknown): boolean => {
+export const isTooDeep = (root: unknown): boolean => {
   const stack: Array<readonly [value: unknown, depth: number]> = [[root, 0]]
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
     const [value, depth] = next
