@@ -8,23 +8,16 @@ import * as Predicate from "effect/Predicate"
 import * as RpcClient from "effect/rpc/RpcClient"
 import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
 import { type FromServerEncoded, RequestId } from "effect/rpc/RpcMessage"
-import type { CodecFor } from "effect/rpc/RpcSerialization"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type GatewayError, invalidRequest } from "../protocol/GatewayError.ts"
 import { MethodTable } from "../protocol/MethodTable.ts"
+import { wireCodec } from "../protocol/wireCodec.ts"
 import * as Calls from "./Calls.ts"
 import { type CallError, ConnectionClosed, printable, ProtocolViolation, RequestTimeout } from "./errors.ts"
 import { randomId } from "./ids.ts"
 import type { Answer, Link } from "./Link.ts"
-
-/**
- * The table's schemas are JSON on their encoded side already, so only the declarations of `effect/rpc` itself (an Exit)
- * need a codec. Params of type `unknown` may then hold `undefined` members, which JSON leaves out.
- */
-const codecFor = ((schema: Schema.Top) =>
-  schema.ast._tag === "Declaration" ? Schema.toCodecJson(schema) : schema) as CodecFor
 
 const asRpcError = (error: CallError) =>
   new RpcClientError({ reason: new RpcClientDefect({ message: error.message, cause: error }) })
@@ -41,7 +34,7 @@ const messagesOf = (id: string, method: string, answer: Answer): ReadonlyArray<F
     case "Ok": {
       if (!Calls.streams(method)) return [exit(id, { _tag: "Success", value: answer.payload })]
       const chunk: FromServerEncoded = { _tag: "Chunk", requestId: id, values: [answer.payload] }
-      return answer.more ? [chunk] : [chunk, exit(id, { _tag: "Success", value: null })]
+      return answer.more ? [chunk] : [chunk, exit(id, { _tag: "Success", value: undefined })]
     }
     case "Refused":
       return [
@@ -65,7 +58,7 @@ export const protocol = (link: Link): Effect.Effect<RpcClient.Protocol["Service"
     Effect.succeed({
       supportsAck: false,
       supportsTransferables: false,
-      codecFor,
+      codecFor: wireCodec,
       send: (clientId, message) => {
         switch (message._tag) {
           case "Request": {

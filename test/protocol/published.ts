@@ -5,7 +5,11 @@ import { Ajv } from "ajv"
 
 const schema = JSON.parse(
   readFileSync(new URL("../../node_modules/@openclaw/gateway-protocol/protocol.schema.json", import.meta.url), "utf8")
-) as { readonly $id: string; readonly definitions: Readonly<Record<string, unknown>> }
+) as {
+  readonly $id: string
+  readonly definitions: Readonly<Record<string, unknown>>
+  readonly methods: Readonly<Record<string, { readonly since: string; readonly scope: string }>>
+}
 
 const ajv = new Ajv({ strict: false, allErrors: true })
 ajv.addSchema(schema)
@@ -27,3 +31,49 @@ export const definitionOf = (name: string): string =>
     .split(/[.-]/)
     .map((part) => part.slice(0, 1).toUpperCase() + part.slice(1))
     .join("")
+
+/** Results whose definitions are not named after their methods. */
+const resultNames: Readonly<Record<string, string>> = {
+  "agent.identity.get": "AgentIdentityResult",
+  "config.schema": "ConfigSchemaResponse",
+  "exec.approvals.get": "ExecApprovalsSnapshot",
+  "exec.approvals.set": "ExecApprovalsSnapshot",
+  "exec.approvals.node.get": "ExecApprovalsNodeSnapshot",
+  "exec.approvals.node.set": "ExecApprovalsNodeSnapshot"
+}
+
+/** The definition of a method's result, where the schema has one. */
+export const resultOf = (method: string): string | undefined => {
+  const name = resultNames[method] ?? `${definitionOf(method)}Result`
+  return isDefined(name) ? name : undefined
+}
+
+/** The scope that OpenClaw asks of a method's caller; `undefined` where it has no such method. */
+export const scopeOf = (method: string): string | undefined => schema.methods[method]?.scope
+
+/** Checks an event's payload where the schema has a definition; whether it has. What recorded Gateways add is taken off first. */
+export const checkEvent = (name: string, payload: Readonly<Record<string, unknown>>): boolean => {
+  switch (name) {
+    case "agent": {
+      const { agentId: _agent, sessionKey: _session, ...rest } = payload
+      conforms("AgentEvent", rest)
+      return true
+    }
+    case "presence": {
+      for (const entry of payload["presence"] as ReadonlyArray<unknown>) conforms("PresenceEntry", entry)
+      return true
+    }
+    case "node.invoke.request": {
+      // Recorded Gateways send `null` for params that are not there.
+      const paramsJSON = payload["paramsJSON"] === null ? "null" : payload["paramsJSON"]
+      conforms("NodeInvokeRequestEvent", { ...payload, paramsJSON })
+      return true
+    }
+    default: {
+      const definition = `${definitionOf(name)}Event`
+      if (!isDefined(definition)) return false
+      conforms(definition, payload)
+      return true
+    }
+  }
+}

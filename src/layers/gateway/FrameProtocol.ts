@@ -12,11 +12,11 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { FromClientEncoded, FromServerEncoded, ResponseExitEncoded } from "effect/rpc/RpcMessage"
-import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import { RequestFrame } from "../../protocol/Frame.ts"
 import { ErrorShape, internal, invalidRequest, unavailable } from "../../protocol/GatewayError.ts"
 import { accessOf, failedAnswer, MethodTable } from "../../protocol/MethodTable.ts"
+import { wireCodec } from "../../protocol/wireCodec.ts"
 import { closeOffenderUnsafe, denyUnsafe } from "./Access.ts"
 import { closeRetiredUnsafe, type Connection, Connections, respondUnsafe } from "./Connections.ts"
 import { decodeFrame, decodeParams } from "./decode.ts"
@@ -124,7 +124,7 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
       supportsTransferables: false,
       supportsSpanPropagation: false,
       supportsNotifications: false,
-      codecFor: RpcSerialization.json.codecFor
+      codecFor: wireCodec
     })
   })
 

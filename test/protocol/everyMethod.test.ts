@@ -1,0 +1,199 @@
+/**
+ * D9: every method that is advertised, with params from its own schema, with params that mean something, and with one thing
+ * wrong in them. What it answers is held against the table and against OpenClaw's published schema.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as RpcSchema from "effect/rpc/RpcSchema"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import { eventNames } from "../../src/protocol/EventTable.ts"
+import { accessOf, MethodTable, methodNames } from "../../src/protocol/MethodTable.ts"
+import { fieldsOf, type Json, mutations, travelling } from "./mutations.ts"
+import { checkEvent, conforms, resultOf, scopeOf } from "./published.ts"
+import * as World from "./world.ts"
+
+const RUNS = 20
+/** Whatever may take time gets this many milliseconds of it. */
+const PATIENCE_MS = 25
+
+/** Methods that are not called here, and why. */
+const untouched: Readonly<Record<string, string>> = {}
+
+/** Where we ask another scope than the published schema says, and why. */
+const otherScope: Readonly<Record<string, string>> = {
+  health: "the recorded Gateway answers it whatever the scopes"
+}
+
+/** A wait that a generated number may make a day long. */
+const soon = (params: Json): Json =>
+  typeof params["timeoutMs"] === "number"
+    ? { ...params, timeoutMs: Math.min(PATIENCE_MS, params["timeoutMs"]) }
+    : params
+
+type Answer = { readonly ok: true; readonly payload: unknown } | { readonly ok: false; readonly error: Json }
+
+const ask = (client: World.Client, method: string, params: Json): Effect.Effect<Answer> =>
+  client.request(method, soon(params), { expectFinal: true, timeout: "20 seconds" }).pipe(
+    Effect.map((payload): Answer => ({ ok: true, payload })),
+    Effect.catchTag("GatewayError", ({ wire }) => Effect.succeed<Answer>({ ok: false, error: { ...wire } })),
+    Effect.catch((error) =>
+      Effect.die(new Error(`${method} ${JSON.stringify(params).slice(0, 300)}: ${error.message}`))
+    )
+  )
+
+const ownSchema = (method: string) => {
+  const { successSchema } = MethodTable.requests.get(method)!
+  const schema = RpcSchema.isStreamSchema(successSchema) ? successSchema.success : successSchema
+  return Schema.decodeUnknownExit(schema as unknown as Schema.Codec<unknown>)
+}
+
+class Counts {
+  readonly called = new Set<string>()
+  readonly answered = new Set<string>()
+  readonly validated = new Set<string>()
+  answers = 0
+  refusals = 0
+
+  /** Holds one answer against everything that is known of it. */
+  judge(method: string, answer: Answer): void {
+    this.called.add(method)
+    if (!answer.ok) {
+      this.refusals++
+      conforms("ErrorShape", answer.error)
+      assert.notStrictEqual(answer.error["code"], "INTERNAL", method)
+      return
+    }
+    this.answers++
+    this.answered.add(method)
+    const fits = ownSchema(method)(answer.payload)
+    assert.isTrue(
+      Exit.isSuccess(fits),
+      `${method} answers what its row does not say: ${JSON.stringify(answer.payload)}`
+    )
+    const definition = resultOf(method)
+    if (definition === undefined) return
+    conforms(definition, answer.payload)
+    this.validated.add(method)
+  }
+}
+
+/** Params as a client would send them: what means something here, and of the rest what was drawn. */
+const grounded = (method: string, drawn: Json, meanings: Readonly<Record<string, unknown>>, all: boolean): Json => {
+  const fields = fieldsOf(method).filter(({ name, optional }) => !optional || (all && name in drawn))
+  return Object.fromEntries(
+    fields.map(({ accepts, name }) => [
+      name,
+      name in meanings && accepts(meanings[name]) ? meanings[name] : name in drawn ? drawn[name] : undefined
+    ])
+  )
+}
+
+const summary = (counts: Counts, seen: ReadonlyArray<World.Seen>, checked: ReadonlySet<string>) => {
+  const events = new Set(seen.map(({ name }) => name))
+  const without = (all: ReadonlyArray<string>, some: ReadonlySet<string>) => all.filter((name) => !some.has(name))
+  return [
+    `methods: ${methodNames.length} advertised, ${counts.called.size} called, ${counts.answered.size} answered, ${counts.validated.size} of these validated by the published schema, the others by our table`,
+    `answers: ${counts.answers} validated; refusals: ${counts.refusals} validated`,
+    `refused whatever was asked: ${without(methodNames, counts.answered).join(", ") || "none"}`,
+    `events: ${eventNames.length} advertised, ${events.size} seen (${seen.length} in all), ${checked.size} of these validated by the published schema, the others by our table`,
+    `events not seen: ${without(eventNames, events).join(", ") || "none"}`
+  ].join("\n")
+}
+
+describe("a method of the table", () => {
+  it.live(
+    "answers any params as its row and the published schema say, and names what is wrong in others",
+    () =>
+      Effect.gen(function* () {
+        const counts = new Counts()
+        const seen: Array<World.Seen> = []
+        let scope = yield* Scope.make()
+        const begin = Effect.suspend(() => Scope.provide(World.make(seen), scope))
+        let world = yield* begin
+        yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
+        assert.sameMembers([...world.operator.hello.features.methods], [...methodNames])
+        assert.sameMembers([...world.operator.hello.features.events], [...eventNames])
+        conforms("HelloOk", world.operator.hello)
+        conforms("HelloOk", world.node.hello)
+
+        for (const method of methodNames) {
+          if (method in untouched) continue
+          if (!world.isAlive()) {
+            yield* Scope.close(scope, Exit.void)
+            scope = yield* Scope.make()
+            world = yield* begin
+          }
+          const client = accessOf(method) === "node" ? world.node : world.operator
+          const call = (params: Json) =>
+            Effect.map(ask(client, method, params), (answer) => {
+              counts.judge(method, answer)
+              return answer
+            })
+          let mutated = false
+          const result = yield* Arbitrary.checkEffect(
+            Arbitrary.schema(MethodTable.requests.get(method)!.payloadSchema),
+            Effect.fnUntraced(function* (value: unknown) {
+              const params = travelling(value)
+              if (params === undefined) return true
+              if (!mutated) {
+                mutated = true
+                yield* call(grounded(method, params, world.meanings(method), false))
+                for (const [wrong, words] of mutations(method, params)) {
+                  const refused = yield* ask(client, method, wrong)
+                  counts.judge(method, refused)
+                  assert(!refused.ok, `${method} takes ${JSON.stringify(wrong).slice(0, 300)}`)
+                  assert.strictEqual(refused.error["code"], "INVALID_REQUEST", method)
+                  assert.include(refused.error["message"], words, method)
+                }
+              }
+              yield* call(grounded(method, params, world.meanings(method), true))
+              yield* call(params)
+              return true
+            }),
+            { runs: RUNS, size: 12 }
+          )
+          assert.isUndefined(Arbitrary.formatCheckFailure(result), method)
+        }
+        assert.strictEqual(counts.called.size + Object.keys(untouched).length, methodNames.length)
+
+        const checked = new Set<string>()
+        for (const { known, name, payload } of seen) {
+          assert.isTrue(known, `${name}, which the table does not have so: ${JSON.stringify(payload).slice(0, 300)}`)
+          if (checkEvent(name, payload)) checked.add(name)
+        }
+        yield* Console.log(summary(counts, seen, checked))
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it("asks the scope that the published schema says", () => {
+    const differ = methodNames.filter((method) => {
+      const theirs = scopeOf(method)
+      return theirs !== undefined && theirs !== "dynamic" && theirs !== accessOf(method)
+    })
+    assert.deepStrictEqual(
+      differ.filter((method) => !(method in otherScope)).map((method) => [method, accessOf(method), scopeOf(method)]),
+      []
+    )
+  })
+
+  it.live("is refused to who lacks its scope, before its params are looked at", () =>
+    Effect.gen(function* () {
+      const { kit } = yield* World.make([])
+      const nobody = yield* kit.connect({ scopes: [] })
+      for (const method of methodNames) {
+        const access = accessOf(method)
+        if (access === "any" || access === "node") continue
+        const answer = yield* ask(nobody, method, { noSuchProperty: 1 })
+        assert(!answer.ok, method)
+        conforms("ErrorShape", answer.error)
+        assert.strictEqual(answer.error["message"], `missing scope: ${access}`)
+        assert.deepInclude(answer.error["details"], { code: "MISSING_SCOPE", missingScope: access })
+      }
+    }).pipe(Effect.scoped)
+  )
+})
