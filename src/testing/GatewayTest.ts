@@ -20,7 +20,7 @@ import { VERSION } from "../domain/Version.ts"
 import * as GatewayLayer from "../layers/Gateway.ts"
 import type { OpenClawConfig } from "../services/ConfigSchema.ts"
 
-export interface GatewayTestOptions extends Pick<GatewayLayer.GatewayLayerOptions, "models" | "limits"> {
+export interface GatewayTestOptions extends Pick<GatewayLayer.GatewayLayerOptions, "models" | "limits" | "restart"> {
   /** The content of `openclaw.json`. Port and token are chosen by the kit. */
   readonly config?: OpenClawConfig
   /** An existing state directory instead of a temporary one: to start again on what an earlier Gateway left. */
@@ -84,6 +84,7 @@ export const layer = (options: GatewayTestOptions = {}) =>
           GatewayLayer.layerNode({
             stateDir,
             flags: { port: 0 },
+            ...(options.restart === undefined ? undefined : { restart: options.restart }),
             ...(options.models === undefined ? undefined : { models: options.models }),
             ...(options.limits === undefined ? undefined : { limits: options.limits })
           })
