@@ -39,6 +39,12 @@ const hiddenTexts = (value: unknown, path: Path = []): ReadonlyArray<string> => 
 
 const parsed = (text: string): unknown => Result.getOrUndefined(Result.try((): unknown => JSON5.parse(text)))
 
+/** Whether a text without its known secrets looks as if it told one, in a comment for example. */
+const tellsMore = (text: string): boolean => {
+  const plain = text.replace(/"(?:__OPENCLAW_REDACTED__|\$\{[A-Z_][A-Z0-9_]*\})?"/g, "null")
+  return redactShapes(plain) !== plain
+}
+
 /**
  * The file's text with its secrets replaced, as long as nothing else changes by it; `null` where that cannot be vouched for,
  * for example when a comment tells a secret.
@@ -59,7 +65,7 @@ export const redactText = (text: string, raw: unknown): string | null => {
     .reduce((current, quoted) => current.replaceAll(quoted, JSON.stringify(SENTINEL)), text)
   const isSafe =
     secrets.every((secret) => !replaced.includes(secret)) &&
-    redactShapes(replaced) === replaced &&
+    !tellsMore(replaced) &&
     isDeepStrictEqual(parsed(replaced), parsed(print(shown)))
   return isSafe ? replaced : null
 }
