@@ -43,6 +43,16 @@ const wireOf = (path: string): Wire | undefined => {
 const errorBody = (status: number, message: string) =>
   JSON.stringify({ type: "error", error: { type: "provider_error", message, code: String(status) } })
 
+/** Writes one event at a time. */
+const pace = (response: Http.ServerResponse, events: string, paceMs: number): void => {
+  const [event, ...rest] = events.split(/(?<=\n\n)/)
+  if (event === undefined || response.destroyed) return void response.end()
+  response.write(event)
+  // A plain server without a fiber per request.
+  // @effect-diagnostics-next-line globalTimers:off
+  setTimeout(() => pace(response, rest.join(""), paceMs), paceMs)
+}
+
 const answer = (response: Http.ServerResponse, wire: Wire, reply: ProviderReply): void => {
   if (reply.status !== undefined && reply.status >= 300) {
     response.writeHead(reply.status, {
@@ -60,6 +70,7 @@ const answer = (response: Http.ServerResponse, wire: Wire, reply: ProviderReply)
   }
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" })
   response.flushHeaders()
+  if (reply.paceMs !== undefined && reply.end === undefined) return pace(response, eventsOf(wire, reply), reply.paceMs)
   response.write(eventsOf(wire, reply))
   // A held answer stays open until the client goes or the server stops.
   if (reply.end === "hold") return

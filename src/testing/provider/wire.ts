@@ -18,6 +18,8 @@ export interface ProviderReply {
   /** `arguments` is JSON text, sent in two pieces. */
   readonly toolCalls?: ReadonlyArray<{ readonly id: string; readonly name: string; readonly arguments: string }>
   readonly usage?: { readonly input: number; readonly output: number }
+  /** Milliseconds between two events of a whole answer, so that a reader sees it grow. All at once when left out. */
+  readonly paceMs?: number
   /**
    * How the answer ends: whole when left out. `cut` closes the response before the closing events, `reset` breaks the
    * connection there, `hold` keeps it open, `error` sends the wire's own error event.
