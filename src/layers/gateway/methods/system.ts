@@ -12,6 +12,7 @@ import { NodeRegistry } from "../../../services/NodeRegistry.ts"
 import { Sessions } from "../../../services/Sessions.ts"
 import { StorageHealth } from "../../../services/StorageHealth.ts"
 import { Supervisor } from "../../../services/Supervisor.ts"
+import { SystemEvents } from "../../../services/SystemEvents.ts"
 import { Turns } from "../../../services/Turns.ts"
 import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
@@ -31,6 +32,7 @@ export const layer = (options: GatewayOptions) =>
       const supervisor = yield* Supervisor
       const turns = yield* Turns
       const letters = yield* DeadLetters
+      const systemEvents = yield* SystemEvents
       const storage = yield* Effect.serviceOption(StorageHealth)
 
       const status = Effect.fn("Gateway.status")(function* (params: {
@@ -41,6 +43,7 @@ export const layer = (options: GatewayOptions) =>
         const rows = yield* Effect.mapError(nodes.list, storageFailed)
         const { pending } = yield* Effect.mapError(nodes.pairing, storageFailed)
         const stored = yield* Effect.mapError(sessions.list({ limit: 10 }), storageFailed)
+        const told = yield* systemEvents.waiting((yield* Agents.sessionKey("main")).key)
         const state = params.includeChannelSummary === false ? undefined : yield* channels.status()
         return {
           runtimeVersion: options.version,
@@ -48,7 +51,7 @@ export const layer = (options: GatewayOptions) =>
           pid: process.pid,
           rssBytes: process.memoryUsage.rss(),
           channelSummary: (state?.channelOrder ?? []).map((id) => state?.channelLabels[id] ?? id),
-          queuedSystemEvents: [],
+          queuedSystemEvents: told.map(({ text }) => text),
           sessions: { count: stored.totalCount, recent: stored.rows, activeTurns: yield* turns.active },
           nodes: {
             connected: rows.filter((row) => row.connected === true).length,
