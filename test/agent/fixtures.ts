@@ -14,6 +14,7 @@ import type { DeliveryFailed } from "../../src/services/Channel.ts"
 import { Channels, type ChannelNotConfigured, type InvalidDestination } from "../../src/services/ChannelRouter.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 import { EventBus, type BusEvent } from "../../src/services/EventBus.ts"
+import { ApprovalNotFound, ExecApprovals } from "../../src/services/ExecApprovals.ts"
 import type { Models } from "../../src/services/Models.ts"
 import {
   NodeNotConnected,
@@ -118,8 +119,9 @@ export const makeWorld = (options: WorldOptions = {}) => {
         })
       })
   })
+  const approvals = Layer.mock(ExecApprovals)({ find: (id) => Effect.fail(new ApprovalNotFound({ id })) })
   const layer = AgentRunnerLayer.layer.pipe(
-    Layer.provide([sessions, bus, registry, channels, configLayer(options.config ?? {})])
+    Layer.provide([approvals, sessions, bus, registry, channels, configLayer(options.config ?? {})])
   )
   return {
     events,

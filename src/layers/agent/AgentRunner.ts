@@ -10,6 +10,7 @@ import { AgentRunner, type PartialText } from "../../services/AgentRunner.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import { EventBus } from "../../services/EventBus.ts"
+import { ExecApprovals } from "../../services/ExecApprovals.ts"
 import { Models } from "../../services/Models.ts"
 import { NodeRegistry } from "../../services/NodeRegistry.ts"
 import { Sessions } from "../../services/Sessions.ts"
@@ -23,54 +24,57 @@ import { runTurn, type TurnServices } from "./turn.ts"
 /** Turns that were cut whose text can still be asked for: whoever cut one wants to keep how far it came. */
 const KEPT_CUT = 64
 
-export const layer: Layer.Layer<AgentRunner, never, Models | Sessions | NodeRegistry | Channels | EventBus | Config> =
-  Layer.effect(
-    AgentRunner,
-    Effect.gen(function* () {
-      const bus = yield* EventBus
-      const config = yield* Config
-      const startedAt = yield* Clock.currentTimeMillis
-      const answer = yield* makeAnswerer({
-        nodes: makeNodesHandler(yield* NodeRegistry, config, startedAt),
-        message: makeMessageHandler(yield* Channels, startedAt)
-      })
-      const systemEvents = yield* Effect.serviceOption(SystemEvents)
-      const services: TurnServices = {
-        models: yield* Models,
-        sessions: yield* Sessions,
-        config,
-        noticed: Option.match(systemEvents, { onNone: () => () => Effect.succeed([]), onSome: ({ take }) => take }),
-        answer
-      }
-      const running = new Map<string, () => PartialText>()
-      const cut = new Map<string, PartialText>()
-
-      const keep = (runId: string, partial: PartialText) => {
-        cut.set(runId, partial)
-        const [oldest] = cut.keys()
-        if (cut.size > KEPT_CUT && oldest !== undefined) cut.delete(oldest)
-      }
-
-      return AgentRunner.of({
-        run: Effect.fn("AgentRunner.run")(function* (request, steps) {
-          const events = yield* makeRunEvents(bus, request)
-          cut.delete(request.runId)
-          running.set(request.runId, events.partial)
-          return yield* runTurn(services, request, steps, events).pipe(
-            Effect.onExit((exit) =>
-              Exit.isSuccess(exit)
-                ? Effect.void
-                : Effect.andThen(
-                    events.flush,
-                    Effect.sync(() => keep(request.runId, events.partial()))
-                  )
-            ),
-            Effect.ensuring(Effect.sync(() => void running.delete(request.runId)))
-          )
-        }, Effect.scoped),
-        partialText: Effect.fn("AgentRunner.partialText")((runId) =>
-          Effect.sync(() => running.get(runId)?.() ?? cut.get(runId))
-        )
-      })
+export const layer: Layer.Layer<
+  AgentRunner,
+  never,
+  Models | ExecApprovals | Sessions | NodeRegistry | Channels | EventBus | Config
+> = Layer.effect(
+  AgentRunner,
+  Effect.gen(function* () {
+    const bus = yield* EventBus
+    const config = yield* Config
+    const startedAt = yield* Clock.currentTimeMillis
+    const answer = yield* makeAnswerer({
+      nodes: makeNodesHandler(yield* NodeRegistry, yield* ExecApprovals, config, startedAt),
+      message: makeMessageHandler(yield* Channels, startedAt)
     })
-  )
+    const systemEvents = yield* Effect.serviceOption(SystemEvents)
+    const services: TurnServices = {
+      models: yield* Models,
+      sessions: yield* Sessions,
+      config,
+      noticed: Option.match(systemEvents, { onNone: () => () => Effect.succeed([]), onSome: ({ take }) => take }),
+      answer
+    }
+    const running = new Map<string, () => PartialText>()
+    const cut = new Map<string, PartialText>()
+
+    const keep = (runId: string, partial: PartialText) => {
+      cut.set(runId, partial)
+      const [oldest] = cut.keys()
+      if (cut.size > KEPT_CUT && oldest !== undefined) cut.delete(oldest)
+    }
+
+    return AgentRunner.of({
+      run: Effect.fn("AgentRunner.run")(function* (request, steps) {
+        const events = yield* makeRunEvents(bus, request)
+        cut.delete(request.runId)
+        running.set(request.runId, events.partial)
+        return yield* runTurn(services, request, steps, events).pipe(
+          Effect.onExit((exit) =>
+            Exit.isSuccess(exit)
+              ? Effect.void
+              : Effect.andThen(
+                  events.flush,
+                  Effect.sync(() => keep(request.runId, events.partial()))
+                )
+          ),
+          Effect.ensuring(Effect.sync(() => void running.delete(request.runId)))
+        )
+      }, Effect.scoped),
+      partialText: Effect.fn("AgentRunner.partialText")((runId) =>
+        Effect.sync(() => running.get(runId)?.() ?? cut.get(runId))
+      )
+    })
+  })
+)

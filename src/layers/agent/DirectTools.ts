@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import { RunId } from "../../domain/Ids.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
+import { ExecApprovals } from "../../services/ExecApprovals.ts"
 import { NodeRegistry } from "../../services/NodeRegistry.ts"
 import { ToolCallFailed, ToolInputInvalid, ToolNotFound, Tools } from "../../services/Tools.ts"
 import * as Time from "../now.ts"
@@ -25,7 +26,7 @@ const problem = (error: ToolFailed | AiError.AiError): ToolInputInvalid | ToolCa
 const make = Effect.gen(function* () {
   const startedAt = yield* Clock.currentTimeMillis
   const call = yield* makeCaller({
-    nodes: makeNodesHandler(yield* NodeRegistry, yield* Config, startedAt),
+    nodes: makeNodesHandler(yield* NodeRegistry, yield* ExecApprovals, yield* Config, startedAt),
     message: makeMessageHandler(yield* Channels, startedAt)
   })
   return Tools.of({
@@ -49,4 +50,7 @@ const make = Effect.gen(function* () {
   })
 })
 
-export const layer: Layer.Layer<Tools, never, NodeRegistry | Channels | Config> = Layer.effect(Tools, make)
+export const layer: Layer.Layer<Tools, never, ExecApprovals | NodeRegistry | Channels | Config> = Layer.effect(
+  Tools,
+  make
+)

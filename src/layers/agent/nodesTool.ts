@@ -8,7 +8,9 @@ import { NodeId } from "../../domain/Ids.ts"
 import { RECALL_CAP } from "../../protocol/EventTable.ts"
 import type { NodeRow } from "../../protocol/methods/nodes.ts"
 import type { Config } from "../../services/Config.ts"
-import type { NodeRegistry } from "../../services/NodeRegistry.ts"
+import type { ExecApprovals } from "../../services/ExecApprovals.ts"
+import type { InvokeError, InvokeSuccess, NodeRegistry } from "../../services/NodeRegistry.ts"
+import * as ApprovedCommand from "./approvedCommand.ts"
 import * as NodeCall from "./nodeCall.ts"
 import { afterRestart, nameOf } from "./nodeCall.ts"
 import { resultText } from "./output.ts"
@@ -80,11 +82,23 @@ const isSettled = (nodes: ReadonlyArray<NodeRow>, wanted: string | undefined): b
   return meant.length === 0 || meant.some((node) => node.connected === true)
 }
 
+/** The registry's `invoke`, with a look at why it fails. */
+const noting =
+  (registry: NodeRegistry["Service"], onError: (error: InvokeError) => void): NodeRegistry["Service"]["invoke"] =>
+  (options) =>
+    Effect.tapError(registry.invoke(options), (error) => Effect.sync(() => onError(error)))
+
 /** The handler of the `nodes` tool. `startedAt`: Unix milliseconds. */
-export const makeNodesHandler =
-  (registry: NodeRegistry["Service"], config: Config["Service"], startedAt: number) => (params: NodesParams) =>
+export const makeNodesHandler = (
+  registry: NodeRegistry["Service"],
+  approvals: ExecApprovals["Service"],
+  config: Config["Service"],
+  startedAt: number
+) => {
+  const runApproved = ApprovedCommand.make(registry, approvals)
+  return (params: NodesParams) =>
     Effect.gen(function* () {
-      const { again, idempotencyKey, request } = yield* CurrentToolCall
+      const { again, idempotencyKey, leftMs, request } = yield* CurrentToolCall
       const list = Effect.mapError(
         registry.list,
         () => new ToolFailed({ message: "the list of nodes could not be read" })
@@ -96,7 +110,13 @@ export const makeNodesHandler =
       )
       const exec = tools?.exec
       const acts = params.action === "invoke" || params.action === "run"
-      const wanted = params.node ?? (params.action === "run" ? exec?.node : undefined)
+      // A question that was asked before a restart says on which node, and that the command has not run without its answer.
+      const asked =
+        again && params.action === "run"
+          ? yield* Effect.option(approvals.find(ApprovedCommand.approvalIdOf(idempotencyKey)))
+          : Option.none()
+      const approvalNode = Option.isSome(asked) ? (asked.value.request.nodeId ?? undefined) : undefined
+      const wanted = approvalNode ?? params.node ?? (params.action === "run" ? exec?.node : undefined)
       const nodes = yield* acts ? whenSettled(startedAt, list, (seen) => isSettled(seen, wanted)) : list
       const picked = pick(nodes, wanted)
       const node = yield* acts && again ? Effect.mapError(picked, ({ message }) => afterRestart(message)) : picked
@@ -105,40 +125,66 @@ export const makeNodesHandler =
         return resultText({ ...rest, ...summary(node) })
       }
 
-      if (acts && again && node.caps?.includes(RECALL_CAP) !== true) {
+      if (acts && again && Option.isNone(asked) && node.caps?.includes(RECALL_CAP) !== true) {
         return yield* afterRestart(`${nameOf(node)} cannot tell what became of it`)
       }
 
       // The only node that is here now, or that the settings name now, may not be the one that was asked: that one may have
       // begun, and this one must not.
-      const since = params.node === undefined ? undefined : request.receivedAt
-      const invoke = (command: string, commandParams: unknown, timeoutMs: number | undefined) =>
-        NodeCall.make(registry, node, {
+      const since = params.node === undefined && approvalNode === undefined ? undefined : request.receivedAt
+      const answered = (command: string, answer: InvokeSuccess) =>
+        resultText({ node: nameOf(node), command, result: payloadOf(answer) })
+      const invoke = (
+        command: string,
+        commandParams: unknown,
+        timeoutMs: number | undefined,
+        onError: (error: InvokeError) => void = () => {}
+      ) =>
+        NodeCall.make({ ...registry, invoke: noting(registry, onError) }, node, {
           nodeId: NodeId.make(node.nodeId),
           command,
           params: commandParams,
           idempotencyKey,
           sessionKey: request.sessionKey,
           ...(timeoutMs === undefined ? undefined : { timeoutMs })
-        })(again ? { since } : undefined).pipe(
-          Effect.map((answer) => resultText({ node: nameOf(node), command, result: payloadOf(answer) }))
-        )
+        })(again ? { since } : undefined).pipe(Effect.map((answer) => answered(command, answer)))
 
       if (params.action === "run") {
         const [program] = params.argv ?? []
         if (program === undefined || program === "") return yield* failed("run needs argv: program and arguments")
         const seconds = exec?.timeoutSeconds ?? exec?.timeoutSec
         const timeoutMs = params.timeoutMs ?? (seconds === undefined ? undefined : seconds * 1000)
-        return yield* invoke(
-          RUN,
-          {
-            command: params.argv,
-            agentId: request.agentId,
-            sessionKey: request.sessionKey,
-            ...(params.cwd === undefined ? undefined : { cwd: params.cwd }),
-            ...(timeoutMs === undefined ? undefined : { timeoutMs })
-          },
-          timeoutMs === undefined ? undefined : Math.min(MAX_INVOKE_MS, timeoutMs + RUN_GRACE_MS)
+        const invokeTimeoutMs = timeoutMs === undefined ? undefined : Math.min(MAX_INVOKE_MS, timeoutMs + RUN_GRACE_MS)
+        const approved = Effect.map(
+          runApproved(
+            {
+              node,
+              argv: params.argv ?? [],
+              cwd: params.cwd,
+              request,
+              idempotencyKey,
+              leftMs,
+              timeoutMs,
+              invokeTimeoutMs,
+              since
+            },
+            Option.isSome(asked)
+          ),
+          (answer) => answered(RUN, answer)
+        )
+        if (Option.isSome(asked)) return yield* approved
+        let refused: InvokeError | undefined
+        const commandParams = {
+          command: params.argv,
+          agentId: request.agentId,
+          sessionKey: request.sessionKey,
+          ...(params.cwd === undefined ? undefined : { cwd: params.cwd }),
+          ...(timeoutMs === undefined ? undefined : { timeoutMs })
+        }
+        return yield* invoke(RUN, commandParams, invokeTimeoutMs, (error) => (refused = error)).pipe(
+          Effect.catch((error) =>
+            refused !== undefined && ApprovedCommand.needsApproval(refused) ? approved : Effect.fail(error)
+          )
         )
       }
 
@@ -152,3 +198,4 @@ export const makeNodesHandler =
       }
       return yield* invoke(params.command, params.params ?? {}, params.timeoutMs)
     })
+}

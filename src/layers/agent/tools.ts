@@ -22,6 +22,8 @@ export interface ToolCall {
   readonly idempotencyKey: string
   /** It may have been carried out already, in part or whole: the Gateway stopped before it had an answer. */
   readonly again: boolean
+  /** Milliseconds that the turn still has; no limit when left out. */
+  readonly leftMs?: number
 }
 export class CurrentToolCall extends Context.Service<CurrentToolCall, ToolCall>()(
   "openclaw/layers/agent/CurrentToolCall"

@@ -140,7 +140,8 @@ const loop = Effect.fnUntraced(function* (
       execute: Effect.gen(function* () {
         yield* events.agent("tool", { phase: "start", name: call.name, toolCallId: call.id, args: call.params })
         const left = yield* remaining
-        const current = { request, idempotencyKey: `${request.runId}:${step}:${index + 1}`, again }
+        const idempotencyKey = `${request.runId}:${step}:${index + 1}`
+        const current = { request, idempotencyKey, again, ...(left === undefined ? undefined : { leftMs: left }) }
         // What may have been carried out before is asked for; what has not begun makes way for what somebody says now.
         const skipped = !again && (yield* steps.incoming.waiting)
         const outcome = skipped

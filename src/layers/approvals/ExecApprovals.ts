@@ -198,12 +198,12 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
 
     const spend: ExecApprovals["Service"]["spend"] = Effect.fn("ExecApprovals.spend")(function* (claim) {
       const approval = yield* orUnavailable(rows.find(claim.approvalId))
-      const granted = check(approval, claim, yield* now)
+      // A run that began in time is the same run when it is asked for again.
+      const at = approval?.spentBy === claim.key ? approval.createdAtMs : yield* now
+      const granted = check(approval, claim, at)
       if ("code" in granted) return yield* granted
-      if (granted.decision === "allow-once" && !(yield* orUnavailable(rows.spend(claim.approvalId, claim.key)))) {
-        return yield* required
-      }
-      return granted
+      const isFirst = yield* orUnavailable(rows.spend(claim.approvalId, claim.key))
+      return isFirst || granted.decision === "allow-always" ? granted : yield* required
     })
 
     return ExecApprovals.of({

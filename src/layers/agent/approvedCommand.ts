@@ -1,0 +1,215 @@
+/**
+ * A command on a node whose list says that a person has to agree: asked for, waited for, and run as it was approved.
+ *
+ * The question has an id made of the call's key, so a turn that starts again after a crash finds it, decided or not, and asks
+ * nobody twice. The run has a key of its own, noted with the approval before the command leaves: one that may have left is asked
+ * after, one that has not is sent.
+ */
+import { createHash, randomUUID } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
+import { NodeId } from "../../domain/Ids.ts"
+import { SystemRunPlan } from "../../protocol/methods/approvals.ts"
+import type { NodeRow } from "../../protocol/methods/nodes.ts"
+import type { Approval, ExecApprovals } from "../../services/ExecApprovals.ts"
+import type { InvokeError, InvokeOptions, NodeRegistry } from "../../services/NodeRegistry.ts"
+import type { TurnRequest } from "../../services/Turns.ts"
+import { paramsOf } from "../approvals/approvedRun.ts"
+import { decisionsFor } from "../approvals/asked.ts"
+import { bindingOf } from "../approvals/binding.ts"
+import * as NodeCall from "./nodeCall.ts"
+import { nameOf } from "./nodeCall.ts"
+import { ToolFailed } from "./tools.ts"
+
+const PREPARE = "system.run.prepare"
+
+/** The longest that a person has, and what is left of the turn to run the command in. */
+const LONGEST_WAIT_MS = 30 * 60_000
+const KEPT_FOR_RUN_MS = 5_000
+
+const Prepared = Schema.Struct({
+  plan: SystemRunPlan,
+  execPolicy: Schema.optional(Schema.Struct({ ask: Schema.String, security: Schema.String })),
+  allowAlwaysCoverage: Schema.optional(Schema.Struct({ complete: Schema.Boolean }))
+})
+const decodePrepared = Schema.decodeUnknownExit(Prepared)
+const fallsBackToFull = Schema.is(Schema.Struct({ askFallback: Schema.Literal("full") }))
+
+/** The id of the question that a call may raise: the same whenever it is made. */
+export const approvalIdOf = (idempotencyKey: string): string => {
+  const hex = createHash("sha256").update(`approval of ${idempotencyKey}`).digest("hex")
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+}
+
+/** Whether a node refused a command only because nobody has agreed to it. It has not run. */
+export const needsApproval = (error: InvokeError): boolean =>
+  error._tag === "InvokeFailed" &&
+  error.code === "SYSTEM_RUN_DENIED" &&
+  /^(?:SYSTEM_RUN_DENIED: )*approval required/.test(error.message)
+
+export interface CommandToApprove {
+  readonly node: NodeRow
+  readonly argv: ReadonlyArray<string>
+  readonly cwd: string | undefined
+  readonly request: TurnRequest
+  /** The call's own; the question's and the run's are made of it. */
+  readonly idempotencyKey: string
+  /** Milliseconds that the turn still has; no limit when left out. */
+  readonly leftMs: number | undefined
+  /** For the command itself. */
+  readonly timeoutMs: number | undefined
+  readonly invokeTimeoutMs: number | undefined
+  /** When the call was made first at the earliest, in Unix milliseconds, if it certainly was for this node. */
+  readonly since: number | undefined
+}
+
+const failed = (message: string) => new ToolFailed({ message })
+
+const unreadable = (error: { readonly message: string }) => failed(`the command was not run: ${error.message}`)
+
+/** The same command, whatever the list says meanwhile. */
+const isSame = (a: SystemRunPlan, b: SystemRunPlan): boolean => {
+  const essence = ({ agentId, argv, commandText, cwd, mutableFileOperand, sessionKey }: SystemRunPlan) =>
+    JSON.stringify([argv, cwd, commandText, agentId, sessionKey, mutableFileOperand?.sha256 ?? null])
+  return essence(a) === essence(b)
+}
+
+const sourceOf = ({ replyTo }: TurnRequest) => ({
+  turnSourceChannel: replyTo?.peer.channel ?? null,
+  turnSourceTo: replyTo?.peer.chatId ?? null,
+  turnSourceAccountId: replyTo?.peer.accountId ?? null,
+  turnSourceThreadId: replyTo?.peer.threadId ?? null
+})
+
+/** Why it does not run, for the model. */
+const refusal = (approval: Approval, node: NodeRow): ToolFailed => {
+  const command = `"${approval.request.command}" on ${nameOf(node)}`
+  switch (approval.reason) {
+    case "timeout":
+      return failed(`not run: ${command} needs a person's approval, and nobody answered in time`)
+    case "no-route":
+      return failed(
+        `not run: ${command} needs a person's approval, and nobody can be asked: no client that shows approvals is connected and no channel has an owner who could decide`
+      )
+    case "run-aborted":
+    case "gateway-restart":
+      return failed(`not run: the question whether ${command} may run was taken back`)
+    default:
+      return failed(`not run: a person denied ${command}; do not try to reach the same in another way`)
+  }
+}
+
+export const make = (registry: NodeRegistry["Service"], approvals: ExecApprovals["Service"]) => {
+  const prepare = Effect.fnUntraced(function* ({ argv, cwd, node, request }: CommandToApprove) {
+    if (node.commands?.includes(PREPARE) !== true) {
+      return yield* failed(`not run: ${nameOf(node)} wants a person's approval and offers no ${PREPARE}`)
+    }
+    const { agentId, sessionKey } = request
+    const params = { command: argv, agentId, sessionKey, ...(cwd === undefined ? undefined : { cwd }) }
+    const { payload } = yield* registry
+      .invoke({ nodeId: NodeId.make(node.nodeId), command: PREPARE, params, idempotencyKey: randomUUID(), sessionKey })
+      .pipe(Effect.mapError((error) => failed(`not run: ${nameOf(node)} could not prepare it: ${error.message}`)))
+    const decoded = decodePrepared(payload)
+    return Exit.isSuccess(decoded)
+      ? decoded.value
+      : yield* failed(`not run: what ${nameOf(node)} prepared is not understood`)
+  })
+
+  /** Asks, unless it was asked before. */
+  const ask = Effect.fnUntraced(function* (call: CommandToApprove, id: string) {
+    const { allowAlwaysCoverage, execPolicy, plan } = yield* prepare(call)
+    const left = (call.leftMs ?? Number.POSITIVE_INFINITY) - KEPT_FOR_RUN_MS
+    return yield* approvals
+      .request({
+        id,
+        asker: {},
+        runId: call.request.runId,
+        timeoutMs: Math.max(1, Math.floor(Math.min(LONGEST_WAIT_MS, left))),
+        allowedDecisions: decisionsFor({
+          ask: execPolicy?.ask,
+          unavailable: allowAlwaysCoverage?.complete === true ? [] : ["allow-always"]
+        }),
+        request: {
+          command: plan.commandText,
+          systemRunPlan: plan,
+          systemRunBinding: bindingOf(plan, undefined),
+          cwd: plan.cwd,
+          nodeId: call.node.nodeId,
+          host: "node",
+          security: execPolicy?.security ?? null,
+          ask: execPolicy?.ask ?? null,
+          warningText: null,
+          scope: null,
+          agentId: plan.agentId,
+          resolvedPath: plan.argv[0] ?? null,
+          sessionKey: plan.sessionKey,
+          sessionId: null,
+          runId: call.request.runId,
+          toolCallId: null,
+          ...sourceOf(call.request)
+        }
+      })
+      .pipe(
+        Effect.asVoid,
+        // By this call, before a restart.
+        Effect.catchTag("ApprovalIdTaken", () => Effect.void),
+        Effect.mapError(unreadable)
+      )
+  })
+
+  /** What the run is allowed by: a person's word, or the node's own where nobody could be asked. */
+  const allowed = Effect.fnUntraced(function* (call: CommandToApprove, approval: Approval, key: string) {
+    const { reason, systemRunPlan: plan } = { ...approval.request, reason: approval.reason }
+    const unasked = reason === "no-route" || reason === "timeout"
+    if (unasked && plan !== null && plan !== undefined && fallsBackToFull(plan.policySnapshot)) {
+      yield* Effect.logInfo(`${approval.id}: nobody could be asked, and the node's askFallback is full`)
+      return { plan, decision: "allow-once" } as const
+    }
+    if (approval.status !== "allowed") return yield* refusal(approval, call.node)
+    return yield* approvals
+      .spend({
+        approvalId: approval.id,
+        decision: undefined,
+        nodeId: call.node.nodeId,
+        asker: {},
+        argv: plan?.argv ?? [],
+        rawCommand: undefined,
+        cwd: undefined,
+        agentId: undefined,
+        sessionKey: undefined,
+        env: undefined,
+        key
+      })
+      .pipe(Effect.mapError(unreadable))
+  })
+
+  return Effect.fn("ApprovedCommand.run")(function* (call: CommandToApprove, asked: boolean) {
+    const { node, request } = call
+    const id = approvalIdOf(call.idempotencyKey)
+    if (!asked) yield* ask(call, id)
+    const approval = yield* Effect.mapError(approvals.await(id), unreadable)
+    const key = `${call.idempotencyKey}:approved`
+    // Without a person's word nothing was noted before it left.
+    const mayHaveLeft = approval.spentBy === key || (asked && approval.status !== "allowed")
+    const granted = yield* allowed(call, approval, key)
+    // The node knows for a while only what it prepared, and only until it restarts; and what was approved may have changed.
+    const now = yield* Effect.result(prepare(call))
+    if (!mayHaveLeft) {
+      if (now._tag === "Failure") return yield* now.failure
+      if (!isSame(now.success.plan, granted.plan)) {
+        return yield* failed(`not run: "${approval.request.command}" is not what was approved any more`)
+      }
+    }
+    const options: InvokeOptions = {
+      nodeId: NodeId.make(node.nodeId),
+      command: "system.run",
+      params: paramsOf(granted, { timeoutMs: call.timeoutMs }),
+      approved: { id, decision: granted.decision },
+      idempotencyKey: key,
+      sessionKey: request.sessionKey,
+      ...(call.invokeTimeoutMs === undefined ? undefined : { timeoutMs: call.invokeTimeoutMs })
+    }
+    return yield* NodeCall.make(registry, node, options)(mayHaveLeft ? { since: call.since } : undefined)
+  })
+}
