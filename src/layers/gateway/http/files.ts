@@ -16,9 +16,9 @@ export const partsOf = (path: string): ReadonlyArray<string> | undefined => {
   if (path.length > MAX_PATH_LENGTH || !path.startsWith("/")) return undefined
   const decoded = Result.getOrUndefined(Result.try(() => decodeURIComponent(path)))
   // eslint-disable-next-line no-control-regex
-  if (decoded === undefined || /[\u0000-\u001f\u007f\\:]/.test(decoded)) return undefined
+  if (decoded === undefined || /[\u0000-\u001f\u007f\\]/.test(decoded)) return undefined
   const parts = decoded.slice(1).split("/")
-  // The last may be empty, as in `/chat/`; a drive, a hidden file and a way up are none.
+  // The last may be empty, as in `/chat/`; a hidden file and a way up are none.
   const wrong = parts.some((part, index) => part.startsWith(".") || (part === "" && index < parts.length - 1))
   return wrong ? undefined : parts.filter((part) => part !== "")
 }
@@ -70,6 +70,8 @@ export interface Found {
 /** The regular file at these parts under `root`, unless it is elsewhere. */
 export const find = Effect.fnUntraced(function* (root: string, parts: ReadonlyArray<string>) {
   const fs = yield* FileSystem.FileSystem
+  // A view's address may have one; in a file's it would be a drive or a stream of Windows.
+  if (parts.some((part) => part.includes(":"))) return undefined
   const look = Effect.gen(function* () {
     const home = yield* fs.realPath(root)
     const path = yield* fs.realPath(`${home}/${parts.join("/")}`)
