@@ -19,7 +19,7 @@ import { build, machine, machineLine } from "./build.ts"
 import { memory, startup } from "./idle.ts"
 import { baseline, load } from "./load.ts"
 import { summarize, table } from "./report.ts"
-import { ours, type Subject } from "./subject.ts"
+import { ours, peers } from "./subject.ts"
 
 const { values: flags } = parseArgs({
   options: {
@@ -34,11 +34,7 @@ const { values: flags } = parseArgs({
   }
 })
 
-const peers = (command: string | undefined): ReadonlyArray<Subject> => {
-  const [executable, ...rest] = command?.trim().split(/\s+/) ?? []
-  return executable === undefined ? [] : [{ name: flags["peer-name"], command: [executable, ...rest] }]
-}
-const subjects = [ours, ...peers(flags.peer)]
+const subjects = [ours, ...peers(flags.peer, flags["peer-name"])]
 const runs = Number(flags.runs)
 const options = {
   turns: Number(flags.turns),

@@ -5,7 +5,7 @@ export interface Row {
   readonly measure: string
   /** Who was measured: a Gateway, or the baseline beside it. */
   readonly subject: string
-  readonly unit: "ms" | "MiB" | "1/s"
+  readonly unit: "ms" | "MiB" | "1/s" | "%" | "times"
   readonly samples: ReadonlyArray<number>
 }
 

@@ -31,6 +31,12 @@ export const ours: Subject = {
   command: [process.execPath, fileURLToPath(new URL("../bin/openclaw.js", import.meta.url)), "gateway", "run"]
 }
 
+/** Another Gateway, by its start command; none when there is no command. */
+export const peers = (command: string | undefined, name: string): ReadonlyArray<Subject> => {
+  const [executable, ...rest] = command?.trim().split(/\s+/) ?? []
+  return executable === undefined ? [] : [{ name, command: [executable, ...rest] }]
+}
+
 class DidNotStart extends Schema.TaggedError<DidNotStart>()("DidNotStart", { message: Schema.String }) {}
 
 const PATIENCE = "90 seconds"

@@ -1,6 +1,7 @@
 /**
  * D9: every method that is advertised, with params from its own schema, with params that mean something, and with one thing
- * wrong in them. What it answers is held against the table and against OpenClaw's published schema.
+ * wrong in them. What it answers is held against the table and against OpenClaw's published schema. `--silent=false` shows
+ * the counts.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
