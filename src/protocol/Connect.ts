@@ -133,7 +133,18 @@ export const HelloOk = Schema.Struct({
     deviceToken: Schema.optional(Schema.NonEmptyString),
     role: Schema.NonEmptyString,
     scopes: Schema.Array(Schema.NonEmptyString),
-    issuedAtMs: Schema.optional(Schema.Natural)
+    issuedAtMs: Schema.optional(Schema.Natural),
+    /** Tokens for other roles, handed over by a setup code; the first connect's answer only. */
+    deviceTokens: Schema.optional(
+      Schema.Array(
+        Schema.Struct({
+          deviceToken: Schema.NonEmptyString,
+          role: Schema.NonEmptyString,
+          scopes: Schema.Array(Schema.NonEmptyString),
+          issuedAtMs: Schema.Natural
+        })
+      )
+    )
   }),
   policy: Schema.Struct({ maxPayload: PositiveInt, maxBufferedBytes: PositiveInt, tickIntervalMs: PositiveInt })
 })

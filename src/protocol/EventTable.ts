@@ -10,7 +10,7 @@ import { ApprovalResolved, PendingApproval } from "./methods/approvals.ts"
 import { TranscriptMessage } from "./methods/chat.ts"
 import { SessionMessage } from "./methods/history.ts"
 import { SessionRow } from "./methods/sessions.ts"
-import { PendingNode } from "./methods/nodes.ts"
+import { NodeHostStats, PendingNode } from "./methods/nodes.ts"
 import { PendingDevice, SetupOutcome } from "./methods/devices.ts"
 import { NoParams } from "./methods/method.ts"
 import { HealthSummary } from "./methods/system.ts"
@@ -134,9 +134,10 @@ export const NodeInvokeCancel = Schema.Struct({ invokeId: Schema.NonEmptyString,
 export type NodeInvokeCancel = typeof NodeInvokeCancel.Type
 
 const NodeResolved = Schema.Struct({
-  requestId: Schema.NonEmptyString,
+  /** Empty for a node that was removed. */
+  requestId: Schema.String,
   nodeId: Schema.NonEmptyString,
-  decision: Schema.Literals(["approved", "rejected"]),
+  decision: Schema.Literals(["approved", "rejected", "removed"]),
   ts: Schema.Natural
 })
 const DeviceResolved = Schema.Struct({
@@ -179,6 +180,11 @@ export const EventTable = {
   "session.message": subscribed("operator.read", Schema.StructWithRest(SessionMessage, [withRow])),
   "node.invoke.request": targeted(NodeInvokeRequest),
   "node.invoke.cancel": targeted(NodeInvokeCancel),
+  /** What a node reported of its machine. */
+  "node.hostStats": broadcast(
+    "operator.read",
+    Schema.Struct({ nodeId: Schema.NonEmptyString, hostStats: NodeHostStats })
+  ),
   "node.pair.requested": broadcast("operator.pairing", PendingNode),
   "node.pair.resolved": broadcast("operator.pairing", NodeResolved),
   "device.pair.requested": broadcast("operator.pairing", PendingDevice),

@@ -33,3 +33,9 @@ export const satisfies = (granted: ReadonlyArray<string>, required: OperatorScop
   granted.includes("operator.admin") ||
   granted.includes(required) ||
   (required === "operator.read" && granted.includes("operator.write"))
+
+const isOperatorScope = Schema.is(OperatorScope)
+
+/** A scope that we know is covered by a stronger one; an unknown scope only by itself. */
+export const covers = (granted: ReadonlyArray<string>, scope: string): boolean =>
+  isOperatorScope(scope) ? satisfies(granted, scope) : granted.includes(scope)

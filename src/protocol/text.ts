@@ -29,3 +29,5 @@ export const SearchText = atMost(1024)
 /** A destination on a channel. */
 export const Address = some(1024)
 export const AddressOrNone = atMost(1024)
+/** What a program says of itself for people or models to read; it may have lines. */
+export const Text = Schema.NonEmptyString.pipe(Schema.check(Schema.isMaxLength(4096)))

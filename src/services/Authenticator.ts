@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import type { DeviceId } from "../domain/Ids.ts"
 import type { ConnectParams } from "../protocol/Connect.ts"
 import type { Role } from "../protocol/Role.ts"
+import type { HandedToken } from "./DeviceRegistry.ts"
 import type { RegistryStorageFailed } from "./NodeRegistry.ts"
 
 /** No credential was sent and one is needed. */
@@ -35,8 +36,15 @@ export class TokenMismatch extends Schema.TaggedError<TokenMismatch>()("TokenMis
       case "device-token":
         return "unauthorized: device token mismatch (rotate/reissue device token)"
       case "bootstrap-token":
-        return "unauthorized: setup code invalid, expired, or not offered by this Gateway (connect with the gateway token)"
+        return "unauthorized: setup code invalid, expired, revoked, or already used (create a new code; review `openclaw devices list`)"
     }
+  }
+}
+
+/** The device token is good, but not for the scopes that are asked for. No request is made of it. */
+export class ScopeMismatch extends Schema.TaggedError<ScopeMismatch>()("ScopeMismatch", {}) {
+  override get message() {
+    return "unauthorized: device token scope mismatch (re-pair or approve scope upgrade)"
   }
 }
 
@@ -102,7 +110,9 @@ export class PairingRequired extends Schema.TaggedError<PairingRequired>()("Pair
   requestedRole: Schema.String,
   requestedScopes: Schema.Array(Schema.String),
   approvedRoles: Schema.Array(Schema.String),
-  approvedScopes: Schema.Array(Schema.String)
+  approvedScopes: Schema.Array(Schema.String),
+  /** The client may go on asking: it is let in once the request is approved. */
+  waits: Schema.Boolean
 }) {
   override get message() {
     return `pairing required: ${requirements[this.reason]}`
@@ -112,6 +122,7 @@ export class PairingRequired extends Schema.TaggedError<PairingRequired>()("Pair
 export type AuthError =
   | AuthRequired
   | TokenMismatch
+  | ScopeMismatch
   | LockedOut
   | OriginNotAllowed
   | DeviceIdentityRequired
@@ -144,8 +155,12 @@ export interface HttpAttempt {
   readonly deviceTokens: boolean
 }
 
+/** What a connection showed to be let in. */
+export type AuthMethod = "none" | "token" | "password" | "device-token" | "bootstrap-token"
+
 /** What a connection may do. */
 export interface Grant {
+  readonly method: AuthMethod
   readonly role: Role
   readonly scopes: ReadonlyArray<string>
   readonly deviceId?: DeviceId
@@ -153,6 +168,10 @@ export interface Grant {
   readonly deviceToken?: string
   /** Unix milliseconds. */
   readonly issuedAtMs?: number
+  /** The setup code that let the device in. `trusted`: its first declared commands count as approved. */
+  readonly setup?: { readonly setupId: string; readonly trusted: boolean }
+  /** Tokens for other roles, handed over by that code. */
+  readonly deviceTokens?: ReadonlyArray<HandedToken>
 }
 
 export class Authenticator extends Context.Service<

@@ -11,7 +11,15 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { ConnId, NodeId } from "../domain/Ids.ts"
 import type { NodeInvokeRequest } from "../protocol/EventTable.ts"
-import type { NodeInvokeResultParams, NodeRow, PairedNode, PendingNode } from "../protocol/methods/nodes.ts"
+import type {
+  NodeInvokeResultParams,
+  NodePluginTool,
+  NodeRow,
+  NodeSkill,
+  PairedNode,
+  PendingNode,
+  PendingWork
+} from "../protocol/methods/nodes.ts"
 
 export class NodeNotConnected extends Schema.TaggedError<NodeNotConnected>()("NodeNotConnected", {
   nodeId: Schema.String,
@@ -179,6 +187,10 @@ export interface InvokeOptions {
    * now. Without it the command is not run.
    */
   readonly askedAgoMs?: number
+  /**
+   * The call goes on to its deadline when the caller leaves, and its answer waits in memory for who asks under the same key.
+   */
+  readonly detached?: boolean
 }
 
 export interface InvokeSuccess {
@@ -219,6 +231,17 @@ export class NodeRegistry extends Context.Service<
      * one from a retired connection; it is dropped and logged.
      */
     readonly complete: (connId: ConnId, result: NodeInvokeResultParams) => Effect.Effect<boolean>
+    /** Replaces the plugin tools of this connection's node. Gives those that can be called: what has no approved command is left out. */
+    readonly publishTools: (
+      connId: ConnId,
+      tools: ReadonlyArray<NodePluginTool>
+    ) => Effect.Effect<ReadonlyArray<NodePluginTool>>
+    /** Replaces the skills of this connection's node. */
+    readonly publishSkills: (connId: ConnId, skills: ReadonlyArray<NodeSkill>) => Effect.Effect<void>
+    /** Skills of connected nodes whose surface was approved, with their text. */
+    readonly skills: (nodeId: string) => Effect.Effect<ReadonlyArray<NodeSkill>>
+    /** Replaces what this connection's node says of its runner. */
+    readonly publishFeatures: (connId: ConnId, features: ReadonlyArray<string>) => Effect.Effect<void>
     /** Takes `node.event`. `false` when the event is not one that the Gateway uses. */
     readonly event: (connId: ConnId, event: string, payload: unknown) => Effect.Effect<boolean>
     /** How it stands with the surface of this connection's node. */
@@ -235,5 +258,31 @@ export class NodeRegistry extends Context.Service<
       approverScopes: ReadonlyArray<string>
     ) => Effect.Effect<PairedNode, PairingRequestNotFound | ApproverLacksScope | RegistryStorageFailed>
     readonly reject: (requestId: string) => Effect.Effect<NodeId, PairingRequestNotFound | RegistryStorageFailed>
+    /** Gives a node a name of the operator's. `false`: no such node. */
+    readonly rename: (nodeId: string, displayName: string) => Effect.Effect<boolean, RegistryStorageFailed>
+    /** Forgets what a node was approved for, its request, its name and its waiting work. `false`: nothing was known of it. */
+    readonly remove: (nodeId: string) => Effect.Effect<boolean, RegistryStorageFailed>
+    /**
+     * Leaves work until the node asks for it, also over a restart. One of a kind: asking again is the same work. Fails where the
+     * node was never approved.
+     */
+    readonly enqueueWork: (work: {
+      readonly nodeId: string
+      readonly type: PendingWork["type"]
+      readonly priority: "normal" | "high"
+      /** Milliseconds; a day when left out. */
+      readonly expiresInMs?: number | undefined
+    }) => Effect.Effect<
+      { readonly revision: number; readonly queued: PendingWork },
+      NodeNotConnected | RegistryStorageFailed
+    >
+    /** Hands the oldest of the most urgent work over, and forgets it. */
+    readonly drainWork: (
+      nodeId: string,
+      maxItems: number
+    ) => Effect.Effect<
+      { readonly revision: number; readonly items: ReadonlyArray<PendingWork>; readonly hasMore: boolean },
+      RegistryStorageFailed
+    >
   }
 >()("openclaw/services/NodeRegistry") {}

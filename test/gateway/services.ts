@@ -8,6 +8,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
 import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
 import { NodeId, RunId } from "../../src/domain/Ids.ts"
@@ -33,7 +34,7 @@ import {
   RegistryStorageFailed,
   type NodeWire
 } from "../../src/services/NodeRegistry.ts"
-import { Sessions } from "../../src/services/Sessions.ts"
+import { type SessionChange, Sessions } from "../../src/services/Sessions.ts"
 import { StateDir } from "../../src/services/StateDir.ts"
 import { RunIdConflict, Turns } from "../../src/services/Turns.ts"
 
@@ -96,17 +97,35 @@ const deadLetters = Layer.mock(DeadLetters, {
   drop: (id) => Effect.fail(new DeadLetterNotFound({ id }))
 })
 
-const sessions = Layer.succeed(
+const page = {
+  sessionId: "s1",
+  messages: [{ role: "user", content: "hello", __openclaw: { id: "m1", seq: 1 } }],
+  total: 1,
+  resetSeq: 0,
+  lastSeq: 1
+}
+const row = { key: "agent:main:main", kind: "direct" } as const
+
+const sessions = Layer.mock(
   Sessions,
-  Sessions.of({
+  {
     append: () => Effect.succeed(1),
     history: () => Effect.succeed({ sessionId: "s1", messages: [{ role: "user", content: "hello" }] }),
-    list: () => Effect.succeed({ rows: [{ key: "agent:main:main", kind: "direct" }], totalCount: 1 }),
+    page: () => Effect.succeed(page),
+    find: () => Effect.undefined,
+    describe: () => Effect.succeed(row),
+    byId: () => Effect.succeed([]),
+    model: () => Effect.undefined,
+    patch: () => Effect.succeed(row),
+    remove: () => Effect.succeed(true),
+    changes: Effect.flatMap(PubSub.unbounded<SessionChange>(), PubSub.subscribe),
+    stored: Effect.void,
+    list: () => Effect.succeed({ rows: [row], totalCount: 1 }),
     touch: () => Effect.void,
     queue: () => Effect.undefined,
     setQueue: () => Effect.void,
     reset: () => Effect.void
-  })
+  }
 )
 
 /** Turns that end at once; one whose text is `wait` runs until aborted, one whose text is `crash` is a defect. */
@@ -205,6 +224,14 @@ const nodes = (log: NodeLog) =>
       list: Effect.sync(() => Array.from(live.keys(), (nodeId) => ({ nodeId, connected: true, paired: true }))),
       describe: (nodeId) =>
         live.has(nodeId) ? Effect.succeed({ nodeId }) : Effect.fail(new NodeNotConnected({ nodeId, known: false })),
+      rename: (nodeId) => Effect.succeed(live.has(nodeId)),
+      remove: (nodeId) => Effect.succeed(live.has(nodeId)),
+      publishTools: (_, tools) => Effect.succeed(tools),
+      publishSkills: () => Effect.void,
+      skills: () => Effect.succeed([]),
+      publishFeatures: () => Effect.void,
+      enqueueWork: ({ nodeId }) => Effect.fail(new NodeNotConnected({ nodeId, known: false })),
+      drainWork: () => Effect.succeed({ revision: 0, items: [], hasMore: false }),
       pairing: Effect.succeed({ pending: [], paired: [] }),
       approve: (requestId) => Effect.fail(new PairingRequestNotFound({ requestId })),
       reject: (requestId) =>

@@ -18,7 +18,9 @@ export const DeviceRow = Schema.Struct({
   remote_ip: text,
   approved_via: Schema.String,
   created_at: Schema.Natural,
-  approved_at: Schema.Natural
+  approved_at: Schema.Natural,
+  operator_label: text,
+  last_seen_at: Schema.NullOr(Schema.Natural)
 })
 export type DeviceRow = typeof DeviceRow.Type
 
@@ -28,9 +30,17 @@ export const RoleRow = Schema.Struct({
   scopes: Scopes,
   token_id: Schema.String,
   created_at: Schema.Natural,
-  last_used_at: Schema.NullOr(Schema.Natural)
+  last_used_at: Schema.NullOr(Schema.Natural),
+  token_scopes: Schema.NullOr(Scopes),
+  rotated_at: Schema.NullOr(Schema.Natural),
+  revoked_at: Schema.NullOr(Schema.Natural)
 })
 export type RoleRow = typeof RoleRow.Type
+
+/** What the role's token carries. */
+export const tokenScopesOf = (row: RoleRow): ReadonlyArray<string> => row.token_scopes ?? row.scopes
+/** Unix milliseconds of the token that holds now. */
+export const issuedAtOf = (row: RoleRow): number => row.rotated_at ?? row.created_at
 
 /** What a device asked for, kept exactly as it was when an operator looks at it. */
 export const StoredClaim = Schema.Struct({
@@ -82,6 +92,7 @@ export const pairedOf = (device: DeviceRow, roles: ReadonlyArray<RoleRow>): Pair
     deviceId: device.device_id,
     publicKey: device.public_key,
     ...named("displayName", device.display_name),
+    ...named("operatorLabel", device.operator_label),
     ...named("platform", device.platform),
     ...named("deviceFamily", device.device_family),
     clientId: device.client_id,
@@ -90,14 +101,20 @@ export const pairedOf = (device: DeviceRow, roles: ReadonlyArray<RoleRow>): Pair
     roles: roles.map((role) => role.role),
     scopes,
     approvedScopes: scopes,
+    approvedVia: device.approved_via,
     ...named("remoteIp", device.remote_ip),
     tokens: roles.map((role) => ({
       role: role.role,
-      scopes: role.scopes,
+      scopes: tokenScopesOf(role),
       createdAtMs: role.created_at,
+      ...(role.rotated_at === null ? undefined : { rotatedAtMs: role.rotated_at }),
+      ...(role.revoked_at === null ? undefined : { revokedAtMs: role.revoked_at }),
       ...(role.last_used_at === null ? undefined : { lastUsedAtMs: role.last_used_at })
     })),
     createdAtMs: device.created_at,
-    approvedAtMs: device.approved_at
+    approvedAtMs: device.approved_at,
+    ...(device.last_seen_at === null
+      ? undefined
+      : { lastSeenAtMs: device.last_seen_at, lastSeenReason: "connect" as const })
   }
 }

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { DeviceId } from "../../domain/Ids.ts"
 import type { ConnectParams } from "../../protocol/Connect.ts"
+import { covers } from "../../protocol/Role.ts"
 import { OperatorScope } from "../../protocol/Role.ts"
 import {
   Authenticator,
@@ -18,11 +19,13 @@ import {
   type HttpAttempt,
   LockedOut,
   OriginNotAllowed,
+  type AuthMethod,
   PairingRequired,
+  ScopeMismatch,
   TokenMismatch
 } from "../../services/Authenticator.ts"
 import { Config } from "../../services/Config.ts"
-import { DeviceRegistry } from "../../services/DeviceRegistry.ts"
+import { type DeviceClaim, type DeviceDecision, DeviceRegistry } from "../../services/DeviceRegistry.ts"
 import { lockoutKey } from "./Addresses.ts"
 import * as DeviceProof from "./DeviceProof.ts"
 import * as Lockout from "./Lockout.ts"
@@ -43,7 +46,12 @@ const digest = (text: string) => createHash("sha256").update(text, "utf8").diges
 const offeredSecrets = (auth: ConnectParams["auth"]): ReadonlyArray<string> =>
   [auth?.token, auth?.password].filter((secret): secret is string => secret !== undefined && secret !== "")
 
-type Credential = { readonly _tag: "Shared" } | { readonly _tag: "Device" } | { readonly _tag: "None" }
+type Credential =
+  | { readonly _tag: "Shared" }
+  /** `scopes`: what the token carries. */
+  | { readonly _tag: "Device"; readonly scopes: ReadonlyArray<string> }
+  | { readonly _tag: "Setup"; readonly token: string }
+  | { readonly _tag: "None" }
 
 const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
   const devices = yield* DeviceRegistry
@@ -52,15 +60,17 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
   const secret =
     auth.mode === "none" ? undefined : digest(Redacted.value(auth.mode === "token" ? auth.token : auth.password))
 
+  const sharedMethod: AuthMethod = auth.mode
+
   const matches = (offered: ReadonlyArray<string>): boolean =>
     secret !== undefined && offered.filter((text) => timingSafeEqual(digest(text), secret)).length > 0
 
   /** The device's token, in its own field or, as older clients send it, in `token`. */
-  const deviceTokenHolds = (attempt: ConnectAttempt, device: DeviceProof.ProvenDevice) => {
+  const deviceTokenOf = (attempt: ConnectAttempt, device: DeviceProof.ProvenDevice) => {
     const token = attempt.params.auth?.deviceToken ?? attempt.params.auth?.token
     return token === undefined || token === ""
-      ? Effect.succeed(false)
-      : Effect.map(devices.verifyToken(device.deviceId, attempt.role, token), (found) => found !== undefined)
+      ? Effect.undefined
+      : devices.verifyToken(device.deviceId, attempt.role, token)
   }
 
   const mismatch = (attempt: ConnectAttempt, device: boolean) => {
@@ -86,7 +96,15 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
       yield* lockout.forgive(key)
       return { _tag: "Shared" } as Credential
     }
-    if (device !== undefined && (yield* deviceTokenHolds(attempt, device))) return { _tag: "Device" } as Credential
+    if (device !== undefined) {
+      const found = yield* deviceTokenOf(attempt, device)
+      if (found !== undefined) return { _tag: "Device", scopes: found.scopes } as Credential
+    }
+    // Only what is shown alone is looked at, and only of who proved a key that it can be bound to.
+    const code = sent?.bootstrapToken ?? ""
+    if (offered.length === 0 && sent?.deviceToken === undefined && code !== "") {
+      return (device === undefined ? { _tag: "None" } : { _tag: "Setup", token: code }) as Credential
+    }
     const tried = offered.length > 0 || sent?.deviceToken !== undefined || sent?.bootstrapToken !== undefined
     if (!tried) return { _tag: "None" } as Credential
     yield* lockout.failed(key, attempt.local)
@@ -99,49 +117,69 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     if (uiClients.has(client.id)) return yield* new DeviceIdentityRequired({ controlUi: true })
     if (!shared || attempt.role === "node") return yield* new DeviceIdentityRequired({ controlUi: false })
     const kept = attempt.local && !attempt.browser && keepsScopes(client)
-    return { role: attempt.role, scopes: kept ? (scopes ?? []) : [] } satisfies Grant as Grant
+    return { role: attempt.role, scopes: kept ? (scopes ?? []) : [], method: sharedMethod } satisfies Grant as Grant
   })
 
-  const paired = Effect.fnUntraced(function* (
+  const claimOf = (attempt: ConnectAttempt, device: DeviceProof.ProvenDevice): DeviceClaim => {
+    const { client, scopes } = attempt.params
+    return {
+      deviceId: device.deviceId,
+      publicKey: device.publicKey,
+      role: attempt.role,
+      scopes: attempt.role === "node" ? [] : (scopes ?? []),
+      clientId: client.id,
+      clientMode: client.mode,
+      platform: client.platform,
+      remoteIp: attempt.address,
+      ...(client.displayName === undefined ? undefined : { displayName: client.displayName }),
+      ...(client.deviceFamily === undefined ? undefined : { deviceFamily: client.deviceFamily })
+    }
+  }
+
+  /** `waits`: the client may go on asking until the request is answered. */
+  const decided = (claim: DeviceClaim, decision: DeviceDecision, method: AuthMethod) =>
+    decision._tag === "PairingRequired"
+      ? Effect.fail(
+          new PairingRequired({
+            reason: decision.reason,
+            requestId: decision.requestId,
+            deviceId: claim.deviceId,
+            requestedRole: claim.role,
+            requestedScopes: claim.scopes,
+            approvedRoles: decision.approvedRoles,
+            approvedScopes: decision.approvedScopes,
+            waits: claim.role === "operator" || method === "bootstrap-token"
+          })
+        )
+      : Effect.succeed({
+          role: claim.role,
+          scopes: claim.scopes,
+          method,
+          deviceId: claim.deviceId,
+          deviceToken: decision.token,
+          issuedAtMs: decision.issuedAtMs
+        } satisfies Grant as Grant)
+
+  const paired = Effect.fnUntraced(function* (claim: DeviceClaim, silent: boolean, method: AuthMethod) {
+    return yield* decided(claim, yield* devices.admit(claim, { silent }), method)
+  })
+
+  /** A device that shows a setup code: let in for it, or put before an operator like any other. */
+  const redeemed = Effect.fnUntraced(function* (
     attempt: ConnectAttempt,
-    device: DeviceProof.ProvenDevice,
+    key: string,
+    claim: DeviceClaim,
+    token: string,
     silent: boolean
   ) {
-    const { client, scopes: asked } = attempt.params
-    const scopes = attempt.role === "node" ? [] : (asked ?? [])
-    const decision = yield* devices.admit(
-      {
-        deviceId: device.deviceId,
-        publicKey: device.publicKey,
-        role: attempt.role,
-        scopes,
-        clientId: client.id,
-        clientMode: client.mode,
-        platform: client.platform,
-        remoteIp: attempt.address,
-        ...(client.displayName === undefined ? undefined : { displayName: client.displayName }),
-        ...(client.deviceFamily === undefined ? undefined : { deviceFamily: client.deviceFamily })
-      },
-      { silent }
-    )
-    if (decision._tag === "PairingRequired") {
-      return yield* new PairingRequired({
-        reason: decision.reason,
-        requestId: decision.requestId,
-        deviceId: device.deviceId,
-        requestedRole: attempt.role,
-        requestedScopes: scopes,
-        approvedRoles: decision.approvedRoles,
-        approvedScopes: decision.approvedScopes
-      })
+    const found = yield* devices.setups.redeem(claim, token, { silent })
+    if (found._tag === "Invalid") {
+      yield* lockout.failed(key, attempt.local)
+      return yield* mismatch(attempt, true)
     }
-    return {
-      role: attempt.role,
-      scopes,
-      deviceId: device.deviceId,
-      deviceToken: decision.token,
-      issuedAtMs: decision.issuedAtMs
-    } satisfies Grant as Grant
+    const grant = yield* decided(claim, found.decision, "bootstrap-token")
+    const { handed, setupId, trusted } = found
+    return { ...grant, setup: { setupId, trusted }, deviceTokens: handed } satisfies Grant as Grant
   })
 
   /** `gateway.nodes.pairing.autoApproveLocal`, as the file says it now. */
@@ -179,7 +217,17 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     const proof = yield* credential(attempt, key, device)
     if (device === undefined) return yield* deviceless(attempt, proof._tag === "Shared")
     if (proof._tag === "None") return yield* new AuthRequired({ mode: auth.mode === "password" ? "password" : "token" })
-    return yield* paired(attempt, device, proof._tag === "Shared" && attempt.local && (yield* approvesLocal))
+    const claim = claimOf(attempt, device)
+    const silent = proof._tag !== "Device" && attempt.local && (yield* approvesLocal)
+    switch (proof._tag) {
+      case "Setup":
+        return yield* redeemed(attempt, key, claim, proof.token, silent)
+      case "Device":
+        if (!claim.scopes.every((scope) => covers(proof.scopes, scope))) return yield* new ScopeMismatch()
+        return yield* paired(claim, false, "device-token")
+      case "Shared":
+        return yield* paired(claim, silent, sharedMethod)
+    }
   })
 
   /** The scopes of the operator's device whose token this is. */

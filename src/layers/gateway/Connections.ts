@@ -10,6 +10,8 @@ import type { ClientInfo } from "../../protocol/Connect.ts"
 import type { Audience } from "../../protocol/EventTable.ts"
 import type { ErrorShape } from "../../protocol/GatewayError.ts"
 import { type Role, satisfies } from "../../protocol/Role.ts"
+import type { AuthMethod } from "../../services/Authenticator.ts"
+import type { Subscriptions } from "./Subscriptions.ts"
 import type { WireSocket } from "./WireSocket.ts"
 
 /** A request that runs: the id that the client gave it. */
@@ -17,6 +19,11 @@ export interface InFlight {
   readonly id: string
   readonly method: string
   readonly bytes: number
+}
+
+export interface Retirement {
+  readonly code: number
+  readonly reason: string
 }
 
 export interface Connection {
@@ -33,6 +40,10 @@ export interface Connection {
   /** Unix milliseconds of the device token that it stands on. */
   readonly issuedAtMs: number | undefined
   readonly address: string
+  /** The port of this Gateway that it came to. */
+  readonly port: number | undefined
+  /** What it showed to be let in. */
+  readonly method: AuthMethod
   /** Unix milliseconds. */
   readonly connectedAt: number
   /** By internal id: the same client id twice is two requests, each with its answer. */
@@ -42,8 +53,9 @@ export interface Connection {
   seq: number
   /** Calls of the other role's methods in a row. */
   roleViolations: number
-  /** Why it is to be closed once its last approval is answered. Nothing that it asks after that is heard. */
-  retired: string | undefined
+  readonly subscriptions: Subscriptions
+  /** How it is to be closed once what retired it is answered. Nothing that it asks after that is heard. */
+  retired: Retirement | undefined
 }
 
 /** The connection that a handler serves. */
@@ -61,16 +73,26 @@ export const respondUnsafe = (
     JSON.stringify({ type: "res", id, ok: answer.error === undefined, payload: answer.payload, error: answer.error })
   )
 
-/** Closes a retired connection, unless it still waits for the answer to the approval by which it retired itself. */
+/** Calls by which a connection may take its own ground away, or is told of a new one. */
+const lastWords: ReadonlySet<string> = new Set([
+  "device.pair.approve",
+  "device.pair.remove",
+  "device.scopes.waitUpgrade",
+  "device.token.revoke",
+  "device.token.rotate",
+  "node.pair.remove"
+])
+
+/** Closes a retired connection, unless it still waits for the answer to the call by which it retired itself. */
 export const closeRetiredUnsafe = (connection: Connection): void => {
   if (connection.retired === undefined) return
-  for (const { method } of connection.inFlight.values()) if (method === "device.pair.approve") return
-  connection.socket.closeUnsafe(1008, connection.retired)
+  for (const { method } of connection.inFlight.values()) if (lastWords.has(method)) return
+  connection.socket.closeUnsafe(connection.retired.code, connection.retired.reason)
 }
 
 /** Ends a connection whose ground is gone. */
-export const retireUnsafe = (connection: Connection, reason: string): void => {
-  connection.retired = reason
+export const retireUnsafe = (connection: Connection, how: Retirement): void => {
+  connection.retired = how
   closeRetiredUnsafe(connection)
 }
 
@@ -107,10 +129,15 @@ export class Connections extends Context.Service<
     /** Requests that run, over all connections. */
     readonly running: () => number
     /**
-     * Writes a broadcast to everyone in its audience. `head` is the frame up to its `seq` and `tail` what follows, so that
+     * Writes a broadcast to everyone in its audience that `isMeant`, if that is given. `head` is the frame up to its `seq` and `tail` what follows, so that
      * the payload is encoded once.
      */
-    readonly broadcastUnsafe: (audience: Audience, head: string, tail: string) => void
+    readonly broadcastUnsafe: (
+      audience: Audience,
+      head: string,
+      tail: string,
+      isMeant?: (connection: Connection) => boolean
+    ) => void
   }
 >()("openclaw/layers/gateway/Connections") {}
 
@@ -146,9 +173,9 @@ export const layer: Layer.Layer<Connections> = Layer.sync(Connections, () => {
       for (const connection of connections.values()) sum += connection.inFlight.size
       return sum
     },
-    broadcastUnsafe: (audience, head, tail) => {
+    broadcastUnsafe: (audience, head, tail, isMeant) => {
       for (const connection of connections.values()) {
-        if (admits(connection, audience)) {
+        if (admits(connection, audience) && (isMeant === undefined || isMeant(connection))) {
           // A frame that did not leave takes no number: what the client sees has no gaps.
           if (connection.socket.sendUnsafe(`${head}${connection.seq + 1}${tail}`)) connection.seq++
         }

@@ -35,6 +35,7 @@ import * as Routes from "./http/routes.ts"
 import * as Methods from "./methods/index.ts"
 import { type GatewayOptions, limitsOf } from "./options.ts"
 import { CREDENTIALS_CHANGED, DEVICE_REMOVED, serve, type ServeRequirements } from "./serveConnection.ts"
+import * as SessionEvents from "./SessionEvents.ts"
 import * as Snapshots from "./Snapshots.ts"
 
 export type { GatewayAuth, GatewayLimits, GatewayOptions } from "./options.ts"
@@ -147,6 +148,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const connections = yield* Connections.Connections
   const clock = yield* Clock.Clock
   yield* Broadcaster.run
+  yield* SessionEvents.run
   yield* watchTokens
   const fibers = yield* FiberSet.make()
   const run = yield* FiberSet.runtime(fibers)<ServeRequirements>()

@@ -22,6 +22,7 @@ import { type HandshakeRefused, silent } from "./handshake/refusal.ts"
 import type { Accepted } from "./HttpListener.ts"
 import { type GatewayOptions, limitsOf } from "./options.ts"
 import { Snapshots } from "./Snapshots.ts"
+import * as Subscriptions from "./Subscriptions.ts"
 import * as WireSocket from "./WireSocket.ts"
 
 const makeConnection = Effect.fnUntraced(function* (
@@ -41,11 +42,14 @@ const makeConnection = Effect.fnUntraced(function* (
     deviceId: grant.deviceId,
     issuedAtMs: grant.issuedAtMs,
     address: peer.address,
+    port: peer.port,
+    method: grant.method,
     connectedAt: yield* Clock.currentTimeMillis,
     inFlight: new Map(),
     inFlightBytes: 0,
     seq: 0,
     roleViolations: 0,
+    subscriptions: Subscriptions.none(),
     retired: undefined
   } satisfies Connection as Connection
 })
@@ -57,7 +61,7 @@ const hello = Effect.fnUntraced(function* (
 ) {
   const snapshots = yield* Snapshots
   const limits = limitsOf(options)
-  const { deviceToken, issuedAtMs } = admitted.grant
+  const { deviceToken, deviceTokens = [], issuedAtMs } = admitted.grant
   return {
     type: "hello-ok",
     protocol: PROTOCOL_VERSION,
@@ -68,7 +72,8 @@ const hello = Effect.fnUntraced(function* (
       role: connection.role,
       scopes: connection.scopes,
       ...(deviceToken === undefined ? undefined : { deviceToken }),
-      ...(issuedAtMs === undefined ? undefined : { issuedAtMs })
+      ...(issuedAtMs === undefined ? undefined : { issuedAtMs }),
+      ...(deviceTokens.length === 0 ? undefined : { deviceTokens })
     },
     policy: {
       maxPayload: MAX_PAYLOAD,
@@ -88,7 +93,7 @@ const turnAway = (socket: WireSocket.WireSocket, refused: HandshakeRefused): Eff
     return socket.closed
   })
 
-const identityOf = (connection: Connection, { params }: Handshake.Admitted, nodeId: NodeId): NodeIdentity => {
+const identityOf = (connection: Connection, { grant, params }: Handshake.Admitted, nodeId: NodeId): NodeIdentity => {
   const { caps, client, commands, pathEnv, permissions } = params
   return {
     nodeId,
@@ -98,6 +103,7 @@ const identityOf = (connection: Connection, { params }: Handshake.Admitted, node
     platform: client.platform,
     version: client.version,
     remoteIp: connection.address,
+    trusted: grant.setup?.trusted === true,
     caps: caps ?? [],
     commands: commands ?? [],
     ...(client.displayName === undefined ? undefined : { displayName: client.displayName }),
@@ -147,8 +153,9 @@ const enter = (connection: Connection, greeting: { readonly id: string; readonly
   Effect.acquireRelease(
     Effect.map(Connections, (connections) => {
       connection.socket.admitUnsafe(MAX_PAYLOAD)
-      respondUnsafe(connection, greeting.id, { payload: greeting.payload })
+      const greeted = respondUnsafe(connection, greeting.id, { payload: greeting.payload })
       connections.add(connection)
+      return greeted
     }),
     () =>
       Effect.gen(function* () {
@@ -161,7 +168,15 @@ const enter = (connection: Connection, greeting: { readonly id: string; readonly
 
 export type ServeRequirements = Authenticator | Connections | DeviceRegistry | Dispatcher | NodeRegistry | Snapshots
 
-export const CREDENTIALS_CHANGED = "device credentials changed"
+export const CREDENTIALS_CHANGED = { code: 1008, reason: "device credentials changed" }
+/** OpenClaw's close code and word for it, also when only the token is gone. */
+export const DEVICE_REMOVED = { code: 4001, reason: "device removed" }
+
+/** A setup code is spent; whether what it handed over has left is told to whoever made the code. */
+const setupDone = Effect.fnUntraced(function* ({ grant }: Handshake.Admitted, greeted: boolean) {
+  if (grant.setup === undefined) return
+  yield* (yield* DeviceRegistry).setups.delivered(grant.setup.setupId, greeted)
+})
 
 /** Looks again whether its token holds: one that was replaced during the handshake was announced before we listened. */
 const checkToken = Effect.fnUntraced(function* (connection: Connection, { grant }: Handshake.Admitted) {
@@ -192,9 +207,9 @@ export const serve = Effect.fnUntraced(function* (
   const connection = yield* makeConnection(socket, peer, admitted)
   yield* Effect.annotateLogsScoped({ connId: connection.connId })
   const payload = yield* hello(options, connection, admitted)
-  yield* enter(connection, { id: admitted.id, payload })
+  const greeted = yield* enter(connection, { id: admitted.id, payload })
   const registered = yield* Effect.result(
-    Effect.andThen(checkToken(connection, admitted), () =>
+    Effect.andThen(Effect.andThen(setupDone(admitted, greeted), checkToken(connection, admitted)), () =>
       connection.retired === undefined ? registerNode(connection, admitted) : Effect.void
     )
   )

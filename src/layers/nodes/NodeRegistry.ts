@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as SqlClient from "effect/sql/SqlClient"
 import { ConnId } from "../../domain/Ids.ts"
-import { NodeHostStats, type NodeInvokeResultParams } from "../../protocol/methods/nodes.ts"
+import { NodeHostStats, type NodeInvokeResultParams, NodePresenceAlive } from "../../protocol/methods/nodes.ts"
 import { Config, type ConfigInvalid, type ConfigUnreadable } from "../../services/Config.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { type NodeIdentity, NodeNotConnected, NodeRegistry } from "../../services/NodeRegistry.ts"
@@ -17,15 +17,19 @@ import * as Connections from "./connections.ts"
 import * as Invoke from "./invoke.ts"
 import * as Local from "./local.ts"
 import * as Pairing from "./pairing.ts"
-import { platformOf, rulesOf } from "./policy.ts"
-import { nodeRow, pairedNode, pendingNode } from "./rows.ts"
+import { isAllowed, platformOf, rulesOf } from "./policy.ts"
+import { callable, nodeRow, pairedNode, pendingNode } from "./rows.ts"
 import * as Store from "./store.ts"
-import { clean } from "./surface.ts"
+import { clean, usable } from "./surface.ts"
+import * as Work from "./work.ts"
 
 /** Events of a node that need no answer but the acknowledgement. */
 const acknowledged: ReadonlySet<string> = new Set(["exec.started", "exec.finished", "exec.denied"])
 
+const decodeAlive = Schema.decodeUnknownExit(NodePresenceAlive)
 const decodeStats = Schema.decodeUnknownExit(NodeHostStats)
+
+const nothingPublished = { tools: [], skills: [], features: [] }
 
 /** A peer's own text in a log line: short, and without a way to forge one. */
 const quoted = (text: string) => JSON.stringify(text.slice(0, 64))
@@ -44,6 +48,7 @@ export const layer: Layer.Layer<
     const config = yield* Config
     const bus = yield* EventBus
     const store = yield* Store.make
+    const work = yield* Work.make
     const connections = Connections.make()
     const pairing = yield* Pairing.make(store, connections, bus)
 
@@ -73,7 +78,7 @@ export const layer: Layer.Layer<
       Effect.gen(function* () {
         connections.remove(connection)
         yield* Effect.logInfo("node disconnected")
-        yield* Effect.ignore(store.seen(connection.node.nodeId, yield* Time.now))
+        yield* Effect.ignore(store.seen(connection.node.nodeId, yield* Time.now, "connect"))
       })
 
     const connect: NodeRegistry["Service"]["connect"] = Effect.fn("NodeRegistry.connect")(function* (node, wire) {
@@ -85,6 +90,7 @@ export const layer: Layer.Layer<
         approved: undefined,
         requestId: undefined,
         hostStats: undefined,
+        ...nothingPublished,
         connectedAt: yield* Time.now,
         wire,
         waiting: new Map()
@@ -124,6 +130,7 @@ export const layer: Layer.Layer<
         approved: surface,
         requestId: undefined,
         hostStats: undefined,
+        ...nothingPublished,
         connectedAt: yield* Time.now,
         wire,
         waiting: new Map()
@@ -136,6 +143,12 @@ export const layer: Layer.Layer<
     const event: NodeRegistry["Service"]["event"] = Effect.fn("NodeRegistry.event")(function* (connId, name, payload) {
       const connection = connections.by(connId)
       if (connection === undefined) return false
+      if (name === "node.presence.alive") {
+        const alive = decodeAlive(payload)
+        if (Exit.isFailure(alive)) return false
+        yield* Effect.ignore(store.seen(connection.node.nodeId, yield* Time.now, alive.value.trigger))
+        return true
+      }
       if (name !== "node.host.stats") return acknowledged.has(name)
       const stats = decodeStats(payload)
       if (Exit.isFailure(stats)) {
@@ -147,6 +160,7 @@ export const layer: Layer.Layer<
       const received = { ...stats.value, updatedAtMs: yield* Time.now }
       connection.hostStats = received
       yield* Effect.ignore(store.stats(connection.node.nodeId, received))
+      yield* bus.publish("node.hostStats", { nodeId: connection.node.nodeId, hostStats: received })
       return true
     })
 
@@ -154,17 +168,21 @@ export const layer: Layer.Layer<
       const current = yield* rules
       const approved = new Map((yield* store.approved).map((row) => [row.nodeId as string, row]))
       const requests = new Map((yield* store.requests).map((row) => [row.nodeId as string, row]))
+      const labels = yield* store.labels
       const live = new Map(connections.all().map((connection) => [connection.node.nodeId as string, connection]))
       const ids = new Set([...live.keys(), ...approved.keys(), ...requests.keys()])
-      return [...ids]
-        .toSorted()
-        .map((nodeId) =>
-          nodeRow(
-            nodeId,
-            { approved: approved.get(nodeId), request: requests.get(nodeId), connection: live.get(nodeId) },
-            current
-          )
+      return [...ids].toSorted().map((nodeId) =>
+        nodeRow(
+          nodeId,
+          {
+            approved: approved.get(nodeId),
+            request: requests.get(nodeId),
+            connection: live.get(nodeId),
+            label: labels.get(nodeId)
+          },
+          current
         )
+      )
     }).pipe(Effect.withSpan("NodeRegistry.list"))
 
     return NodeRegistry.of({
@@ -185,13 +203,51 @@ export const layer: Layer.Layer<
         return row ?? (yield* new NodeNotConnected({ nodeId, known: false }))
       }),
       pairing: Effect.gen(function* () {
+        const labels = yield* store.labels
         return {
           pending: (yield* store.requests).map(pendingNode),
-          paired: (yield* store.approved).map(pairedNode)
+          paired: (yield* store.approved).map((row) => pairedNode(row, labels.get(row.nodeId)))
         }
       }).pipe(Effect.withSpan("NodeRegistry.pairing")),
       approve: Effect.fn("NodeRegistry.approve")(pairing.approve),
-      reject: Effect.fn("NodeRegistry.reject")(pairing.reject)
+      reject: Effect.fn("NodeRegistry.reject")(pairing.reject),
+      rename: Effect.fn("NodeRegistry.rename")(function* (nodeId, displayName) {
+        if (!(yield* list).some((row) => row.nodeId === nodeId)) return false
+        yield* store.putLabel(nodeId, displayName)
+        return true
+      }),
+      remove: Effect.fn("NodeRegistry.remove")(pairing.remove),
+      publishTools: Effect.fn("NodeRegistry.publishTools")(function* (connId, tools) {
+        const connection = connections.by(connId)
+        if (connection === undefined) return []
+        connection.tools = tools
+        const current = yield* rules
+        const approved = connection.approved?.commands ?? []
+        return callable(
+          tools,
+          usable(connection.declared.commands, approved).filter((command) =>
+            isAllowed(current, connection.subject, command)
+          )
+        )
+      }),
+      publishSkills: (connId, skills) =>
+        Effect.sync(() => {
+          const connection = connections.by(connId)
+          if (connection !== undefined) connection.skills = skills
+        }),
+      skills: (nodeId) =>
+        Effect.sync(() => {
+          const connection = connections.of(nodeId)
+          return connection?.approved === undefined ? [] : connection.skills
+        }),
+      publishFeatures: (connId, features) =>
+        Effect.sync(() => {
+          const connection = connections.by(connId)
+          if (connection !== undefined) connection.features = features
+        }),
+      enqueueWork: (asked) =>
+        Effect.flatMap(store.approvedOf(asked.nodeId), (row) => work.enqueue(asked, row !== undefined)),
+      drainWork: work.drain
     })
   })
 )

@@ -9,7 +9,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { ConnId, NodeId } from "../../domain/Ids.ts"
 import type { NodeInvokeRequest } from "../../protocol/EventTable.ts"
-import type { NodeHostStats, NodeInvokeResultParams } from "../../protocol/methods/nodes.ts"
+import type { NodeHostStats, NodeInvokeResultParams, NodePluginTool, NodeSkill } from "../../protocol/methods/nodes.ts"
 import { NodeDisconnected, type NodeIdentity, type NodeWire } from "../../services/NodeRegistry.ts"
 import type { PolicySubject } from "./policy.ts"
 import type { Surface } from "./store.ts"
@@ -29,6 +29,10 @@ export interface Connection {
   /** The request that waits for an operator. */
   requestId: string | undefined
   hostStats: NodeHostStats | undefined
+  /** What the node published since it connected. */
+  tools: ReadonlyArray<NodePluginTool>
+  skills: ReadonlyArray<NodeSkill>
+  features: ReadonlyArray<string>
   readonly connectedAt: number
   readonly wire: NodeWire
   readonly waiting: Map<string, Waiting>

@@ -4,6 +4,7 @@
 import { createHash, randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -157,7 +158,7 @@ export const make = (options: {
     return yield* outcome(request, result)
   })
 
-  return Effect.fn("NodeRegistry.invoke")(function* (request: InvokeOptions) {
+  const waited = Effect.fn("NodeRegistry.invoke")(function* (request: InvokeOptions) {
     const { command, nodeId } = request
     const timeoutMs = resolveTimeout(request.timeoutMs)
     yield* Effect.annotateCurrentSpan({ nodeId, command, timeoutMs })
@@ -170,4 +171,10 @@ export const make = (options: {
       })
     )
   })
+
+  /** Waits in the name of a caller that may leave: the work stays, up to the caller's own deadline. */
+  return (request: InvokeOptions) =>
+    request.detached === true
+      ? Effect.flatMap(Effect.forkIn(waited(request), options.scope), Fiber.join)
+      : waited(request)
 }

@@ -45,17 +45,24 @@ export const make = Effect.fnUntraced(function* (store: Store, connections: Conn
     const waiting = yield* store.requestOf(nodeId)
     const identity = identityOf(connection.node)
     const verdict = judge(declared, approved?.surface, waiting?.surface)
-    const asks: Request | undefined =
-      verdict === "ask" ? { nodeId, requestId: randomUUID(), identity, surface: declared, requestedAt: now } : undefined
+    const found: Request = { nodeId, requestId: randomUUID(), identity, surface: declared, requestedAt: now }
+    // Only the first: an administrator let this device in with what it is, not with what it may become.
+    const trusted = verdict === "ask" && approved === undefined && connection.node.trusted === true
+    if (trusted) yield* store.approve(found, now)
+    const asks = verdict === "ask" && !trusted ? found : undefined
     if (asks !== undefined) yield* store.putRequest(asks)
     else if (verdict === "waiting" && waiting !== undefined) yield* store.putRequest({ ...waiting, identity })
     else if (waiting !== undefined) yield* store.removeRequest(waiting.requestId)
     yield* store.connected(nodeId, identity, now)
-    connection.approved = approved?.surface ?? (verdict === "covered" ? declared : undefined)
+    connection.approved = approved?.surface ?? (verdict === "covered" || trusted ? declared : undefined)
     connection.requestId = asks?.requestId ?? (verdict === "waiting" ? waiting?.requestId : undefined)
     connection.hostStats = approved?.hostStats ?? undefined
     yield* register
     if (waiting !== undefined && verdict !== "waiting") yield* resolved(waiting, "rejected", now)
+    if (trusted) {
+      yield* Effect.logInfo("node approved by its setup code")
+      yield* resolved(found, "approved", now)
+    }
     if (asks !== undefined) {
       yield* Effect.logInfo(`node asks for approval; run \`openclaw nodes approve ${asks.requestId}\``)
       yield* bus.publish("node.pair.requested", pendingNode(asks))
@@ -83,7 +90,8 @@ export const make = Effect.fnUntraced(function* (store: Store, connections: Conn
     yield* Effect.logInfo("node approved")
     yield* resolved(request, "approved", now, connection?.node)
     const stored = yield* store.approvedOf(request.nodeId)
-    return stored === undefined ? yield* new PairingRequestNotFound({ requestId }) : pairedNode(stored)
+    if (stored === undefined) return yield* new PairingRequestNotFound({ requestId })
+    return pairedNode(stored, (yield* store.labels).get(request.nodeId))
   })
 
   const reject = Effect.fnUntraced(function* (requestId: string) {
@@ -96,7 +104,20 @@ export const make = Effect.fnUntraced(function* (store: Store, connections: Conn
     return request.nodeId
   })
 
+  const remove = Effect.fnUntraced(function* (nodeId: string) {
+    if (!(yield* store.forget(nodeId))) return false
+    const connection = connections.of(nodeId)
+    if (connection !== undefined && connection.subject.own === undefined) {
+      connection.approved = undefined
+      connection.requestId = undefined
+    }
+    yield* Effect.logInfo("node removed").pipe(Effect.annotateLogs({ nodeId }))
+    yield* bus.publish("node.pair.resolved", { requestId: "", nodeId, decision: "removed", ts: yield* Time.now })
+    return true
+  })
+
   return {
+    remove: (nodeId: string) => Effect.uninterruptible(lock.withPermit(remove(nodeId))),
     declare: (...args: Parameters<typeof declare>) => lock.withPermit(declare(...args)),
     // Uninterruptible: what was stored is also announced.
     approve: (...args: Parameters<typeof approve>) => Effect.uninterruptible(lock.withPermit(approve(...args))),

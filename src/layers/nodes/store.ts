@@ -38,6 +38,7 @@ const Approved = Schema.Struct({
   approvedAt: Schema.Natural,
   lastSeenAt: Time,
   lastConnectedAt: Time,
+  lastSeenReason: Schema.NullOr(Schema.String),
   hostStats: Schema.NullOr(Schema.fromJsonString(NodeHostStats))
 })
 export type Approved = typeof Approved.Type
@@ -52,12 +53,15 @@ const Request = Schema.Struct({
 export type Request = typeof Request.Type
 
 const decodeApproved = Schema.decodeUnknownEffect(Schema.Array(Approved))
+const decodeLabels = Schema.decodeUnknownEffect(
+  Schema.Array(Schema.Struct({ nodeId: Schema.String, label: Schema.String }))
+)
 const decodeRequests = Schema.decodeUnknownEffect(Schema.Array(Request))
 const encodeIdentity = Schema.encodeSync(Schema.fromJsonString(Identity))
 const encodeSurface = Schema.encodeSync(Schema.fromJsonString(Surface))
 const encodeStats = Schema.encodeSync(Schema.fromJsonString(NodeHostStats))
 
-const storage = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+export const storage = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   effect.pipe(
     Effect.tapError((error) => Effect.logError("the node tables could not be used", error)),
     Effect.mapError(
@@ -70,7 +74,7 @@ const storage = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 export const make = Effect.map(SqlClient.SqlClient, (sql) => {
   const approvedColumns = sql.literal(
-    `node_id AS "nodeId", identity, surface, created_at AS "createdAt", approved_at AS "approvedAt", last_seen_at AS "lastSeenAt", last_connected_at AS "lastConnectedAt", host_stats AS "hostStats"`
+    `node_id AS "nodeId", identity, surface, created_at AS "createdAt", approved_at AS "approvedAt", last_seen_at AS "lastSeenAt", last_connected_at AS "lastConnectedAt", last_seen_reason AS "lastSeenReason", host_stats AS "hostStats"`
   )
   const requestColumns = sql.literal(
     `node_id AS "nodeId", request_id AS "requestId", identity, surface, requested_at AS "requestedAt"`
@@ -134,10 +138,36 @@ export const make = Effect.map(SqlClient.SqlClient, (sql) => {
     /** Keeps a known node's latest words about itself; no row appears for a node that was never approved. */
     connected: (nodeId: string, identity: Identity, now: number) =>
       storage(
-        sql`UPDATE node_surfaces SET identity = ${encodeIdentity(identity)}, last_seen_at = ${now}, last_connected_at = ${now} WHERE node_id = ${nodeId}`
+        sql`UPDATE node_surfaces SET identity = ${encodeIdentity(identity)}, last_seen_at = ${now}, last_seen_reason = 'connect', last_connected_at = ${now} WHERE node_id = ${nodeId}`
       ),
-    seen: (nodeId: string, now: number) =>
-      storage(sql`UPDATE node_surfaces SET last_seen_at = ${now} WHERE node_id = ${nodeId}`),
+    seen: (nodeId: string, now: number, reason: string) =>
+      storage(
+        sql`UPDATE node_surfaces SET last_seen_at = ${now}, last_seen_reason = ${reason} WHERE node_id = ${nodeId}`
+      ),
+    labels: storage(
+      Effect.map(
+        Effect.flatMap(sql`SELECT node_id AS "nodeId", label FROM node_labels`, decodeLabels),
+        (rows) => new Map(rows.map((row) => [row.nodeId, row.label]))
+      )
+    ),
+    putLabel: (nodeId: string, label: string) =>
+      storage(sql`
+        INSERT INTO node_labels (node_id, label) VALUES (${nodeId}, ${label})
+        ON CONFLICT (node_id) DO UPDATE SET label = excluded.label`),
+    /** Everything that is kept of a node. `false`: there was no approval and no request. */
+    forget: (nodeId: string) =>
+      storage(
+        sql.withTransaction(
+          Effect.gen(function* () {
+            const surfaces = yield* sql`DELETE FROM node_surfaces WHERE node_id = ${nodeId} RETURNING node_id`
+            const requests = yield* sql`DELETE FROM node_surface_requests WHERE node_id = ${nodeId} RETURNING node_id`
+            yield* sql`DELETE FROM node_labels WHERE node_id = ${nodeId}`
+            yield* sql`DELETE FROM node_pending WHERE node_id = ${nodeId}`
+            yield* sql`DELETE FROM node_pending_revisions WHERE node_id = ${nodeId}`
+            return surfaces.length + requests.length > 0
+          })
+        )
+      ),
     stats: (nodeId: string, stats: NodeHostStats) =>
       storage(sql`UPDATE node_surfaces SET host_stats = ${encodeStats(stats)} WHERE node_id = ${nodeId}`)
   }

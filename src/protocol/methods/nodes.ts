@@ -5,7 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as RpcGroup from "effect/rpc/RpcGroup"
-import { AddressOrNone, Name, NameOrNone, SessionKeyText } from "../text.ts"
+import { AddressOrNone, Name, NameOrNone, SessionKeyText, Text } from "../text.ts"
 import { method, NoParams } from "./method.ts"
 
 const Strings = Schema.Array(Schema.String)
@@ -23,6 +23,44 @@ export const NodeHostStats = Schema.Struct({
   updatedAtMs: Schema.optional(Schema.Natural)
 })
 export type NodeHostStats = typeof NodeHostStats.Type
+
+/** What an app that sleeps most of the time says when it woke: the event `node.presence.alive`. */
+export const NodePresenceAlive = Schema.Struct({
+  trigger: Schema.Literals(["background", "silent_push", "bg_app_refresh", "significant_location", "manual", "connect"])
+})
+
+/** A tool of a plugin on the node: called by a node command, or by the MCP server and tool that it names. */
+export const NodePluginTool = Schema.Struct({
+  pluginId: Name,
+  name: Schema.String.pipe(Schema.check(Schema.isPattern(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/))),
+  description: Text,
+  parameters: Schema.optional(Schema.Record(Schema.String, Schema.Unknown)),
+  command: Schema.optional(Name),
+  mcp: Schema.optional(Schema.Struct({ server: Name, tool: Name }))
+})
+export type NodePluginTool = typeof NodePluginTool.Type
+
+export const NodeSkill = Schema.Struct({
+  name: Schema.String.pipe(
+    Schema.check(Schema.isPattern(/^(?!.*--)[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/), Schema.isMaxLength(64))
+  ),
+  description: Schema.NonEmptyString.pipe(Schema.check(Schema.isMaxLength(1024))),
+  content: Schema.NonEmptyString.pipe(Schema.check(Schema.isMaxLength(65_536)))
+})
+export type NodeSkill = typeof NodeSkill.Type
+
+export const WorkType = Schema.Literals(["status.request", "location.request"])
+
+/** Work that waits until a node asks for it. */
+export const PendingWork = Schema.Struct({
+  id: Schema.NonEmptyString,
+  type: WorkType,
+  priority: Schema.Literals(["default", "normal", "high"]),
+  createdAtMs: Schema.Natural,
+  expiresAtMs: Schema.optional(Schema.NullOr(Schema.Natural)),
+  payload: Schema.optional(Schema.Record(Schema.String, Schema.Unknown))
+})
+export type PendingWork = typeof PendingWork.Type
 
 /** A node as `node.list` and `node.describe` show it: paired, connected, or both. */
 export const NodeRow = Schema.Struct({
@@ -52,6 +90,12 @@ export const NodeRow = Schema.Struct({
   pendingDeclaredCommands: Schema.optional(Strings),
   /** The last `node.host.stats` that the node sent. */
   hostStats: Schema.optional(NodeHostStats),
+  /** Tools that plugins of the node offer, each called by a command that may be invoked now. */
+  nodePluginTools: Schema.optional(Schema.Array(NodePluginTool)),
+  /** Skills that the node offers, without their text. */
+  nodeSkills: Schema.optional(Schema.Array(Schema.Struct({ name: Schema.String, description: Schema.String }))),
+  /** What the node says that its runner can do. */
+  runnerProtocolFeatures: Schema.optional(Strings),
   paired: Schema.optional(Schema.Boolean),
   connected: Schema.optional(Schema.Boolean)
 })
@@ -138,6 +182,9 @@ export const NodeInvokeResultParams = Schema.Struct({
 export type NodeInvokeResultParams = typeof NodeInvokeResultParams.Type
 
 const RequestId = Schema.Struct({ requestId: Name })
+const NodeOfId = Schema.Struct({ nodeId: Name })
+const nodeId = Schema.NonEmptyString
+const Received = Schema.Struct({ ok: Schema.Literal(true), ignored: Schema.optional(Schema.Boolean) })
 
 export const NodeMethods = RpcGroup.make(
   method("node.list", {
@@ -151,11 +198,7 @@ export const NodeMethods = RpcGroup.make(
     result: Schema.Struct({ ts: Schema.optional(Schema.Natural), ...NodeRow.fields })
   }),
   method("node.invoke", { access: "operator.write", params: NodeInvokeParams, result: NodeInvokeAnswer }),
-  method("node.invoke.result", {
-    access: "node",
-    params: NodeInvokeResultParams,
-    result: Schema.Struct({ ok: Schema.Literal(true), ignored: Schema.optional(Schema.Boolean) })
-  }),
+  method("node.invoke.result", { access: "node", params: NodeInvokeResultParams, result: Received }),
   method("node.event", {
     access: "node",
     params: Schema.Struct({
@@ -184,5 +227,69 @@ export const NodeMethods = RpcGroup.make(
     access: "operator.pairing",
     params: RequestId,
     result: Schema.Struct({ requestId: Schema.NonEmptyString, nodeId: Schema.NonEmptyString })
+  }),
+  method("node.pair.remove", {
+    access: "operator.pairing",
+    params: NodeOfId,
+    result: Schema.Struct({ nodeId })
+  }),
+  method("node.rename", {
+    access: "operator.pairing",
+    params: Schema.Struct({ nodeId: Name, displayName: Name }),
+    result: Schema.Struct({ nodeId, displayName: Schema.NonEmptyString }),
+    repeat: "safe"
+  }),
+  method("node.pending.enqueue", {
+    access: "operator.write",
+    params: Schema.Struct({
+      nodeId: Name,
+      type: WorkType,
+      priority: Schema.optional(Schema.Literals(["normal", "high"])),
+      expiresInMs: Schema.optional(
+        Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1_000, maximum: 86_400_000 })))
+      ),
+      /** Asks that the node be woken; this Gateway has no way to, and says so. */
+      wake: Schema.optional(Schema.Boolean)
+    }),
+    result: Schema.Struct({
+      nodeId,
+      revision: Schema.Natural,
+      queued: PendingWork,
+      wakeTriggered: Schema.Boolean
+    }),
+    repeat: "safe"
+  }),
+  method("node.pending.drain", {
+    access: "node",
+    params: Schema.Struct({
+      maxItems: Schema.optional(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 10 }))))
+    }),
+    result: Schema.Struct({
+      nodeId,
+      revision: Schema.Natural,
+      items: Schema.Array(PendingWork),
+      hasMore: Schema.Boolean
+    })
+  }),
+  method("node.pluginTools.update", {
+    access: "node",
+    params: Schema.Struct({ tools: Schema.Array(NodePluginTool) }),
+    result: Schema.Struct({ nodeId, tools: Schema.Array(NodePluginTool) }),
+    repeat: "safe"
+  }),
+  method("node.skills.update", {
+    access: "node",
+    params: Schema.Struct({ skills: Schema.Array(NodeSkill).pipe(Schema.check(Schema.isMaxLength(64))) }),
+    result: Schema.Struct({ nodeId, skills: Schema.Array(NodeSkill) }),
+    repeat: "safe"
+  }),
+  method("node.runnerInventory.update", {
+    access: "node",
+    params: Schema.Struct({
+      protocolFeatures: Schema.Array(Name).pipe(Schema.check(Schema.isMaxLength(64))),
+      workerHost: Schema.optional(Schema.Unknown)
+    }),
+    result: Schema.Struct({ nodeId }),
+    repeat: "safe"
   })
 )

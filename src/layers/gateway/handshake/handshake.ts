@@ -20,6 +20,8 @@ export interface SocketPeer {
   readonly address: string
   readonly local: boolean
   readonly browser: boolean
+  /** The port of this Gateway that it came to. */
+  readonly port?: number | undefined
 }
 
 /** A connection that was let in; `id` is the request to answer with `hello-ok`. */

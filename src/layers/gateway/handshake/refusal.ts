@@ -93,11 +93,27 @@ export const fromAuthError = (id: string, error: AuthError | RegistryStorageFail
             authReason:
               error.kind === "bootstrap-token" ? "bootstrap_token_invalid" : `${error.kind.replace("-", "_")}_mismatch`,
             canRetryWithDeviceToken: retry,
-            recommendedNextStep: retry ? "retry_with_device_token" : "update_auth_credentials"
+            recommendedNextStep: retry
+              ? "retry_with_device_token"
+              : error.kind === "bootstrap-token"
+                ? "review_auth_configuration"
+                : "update_auth_credentials"
           }
         })
       )
     }
+    case "ScopeMismatch":
+      return answered(
+        id,
+        GatewayError.invalidRequest(error.message, {
+          details: {
+            code: "AUTH_SCOPE_MISMATCH",
+            authReason: "scope_mismatch",
+            canRetryWithDeviceToken: false,
+            recommendedNextStep: "review_auth_configuration"
+          }
+        })
+      )
     case "LockedOut":
       return answered(
         id,
@@ -139,14 +155,10 @@ export const fromAuthError = (id: string, error: AuthError | RegistryStorageFail
             reason: error.reason,
             requestId: error.requestId,
             remediationHint: remediation[error.reason],
-            ...(error.requestedRole === "operator"
-              ? {
-                  recommendedNextStep: "wait_then_retry",
-                  retryable: true,
-                  pauseReconnect: false,
-                  requestedScopes: error.requestedScopes
-                }
+            ...(error.waits
+              ? { recommendedNextStep: "wait_then_retry", retryable: true, pauseReconnect: false }
               : undefined),
+            ...(error.requestedRole === "operator" ? { requestedScopes: error.requestedScopes } : undefined),
             ...(error.reason === "not-paired"
               ? undefined
               : { approvedRoles: error.approvedRoles, approvedScopes: error.approvedScopes }),

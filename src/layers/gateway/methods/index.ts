@@ -10,9 +10,12 @@ import * as Chat from "./chat.ts"
 import * as Config from "./config.ts"
 import * as DeadLetters from "./deadLetters.ts"
 import * as Devices from "./devices.ts"
+import * as History from "./history.ts"
 import * as Host from "./host.ts"
 import * as Models from "./models.ts"
 import * as Nodes from "./nodes.ts"
+import * as SessionChanges from "./sessionChanges.ts"
+import * as Sessions from "./sessions.ts"
 import * as System from "./system.ts"
 
 export const layer = (options: GatewayOptions) =>
@@ -24,4 +27,12 @@ export const layer = (options: GatewayOptions) =>
     Host.layer(options),
     Models.layer,
     Config.layer(options),
-    Chat.layer, DeadLetters.layer, Devices.layer, Nodes.layer, System.layer(options))
+    Chat.layer,
+    DeadLetters.layer,
+    Devices.layer(options),
+    History.layer,
+    Nodes.layer,
+    SessionChanges.layer,
+    Sessions.layer,
+    System.layer(options)
+  )

@@ -6,8 +6,15 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { NodeId } from "../../../domain/Ids.ts"
-import { type GatewayError, internal, invalidRequest, unavailable } from "../../../protocol/GatewayError.ts"
+import {
+  type GatewayError,
+  internal,
+  invalidRequest,
+  missingScope,
+  unavailable
+} from "../../../protocol/GatewayError.ts"
 import { type NodeInvokeParams, NodeMethods } from "../../../protocol/methods/nodes.ts"
+import { DeviceRegistry } from "../../../services/DeviceRegistry.ts"
 import { ExecApprovals } from "../../../services/ExecApprovals.ts"
 import { type InvokeOptions, type NodeApproval, NodeRegistry } from "../../../services/NodeRegistry.ts"
 import { type ApprovedRun, check as checkApproval } from "../../approvals/approvedRun.ts"
@@ -23,6 +30,8 @@ const invokeOptions = (params: NodeInvokeParams, run: ApprovedRun | undefined): 
   nodeId: NodeId.make(params.nodeId),
   command: params.command,
   idempotencyKey: params.idempotencyKey,
+  // Whoever asked may come back for the answer under the same key.
+  detached: true,
   ...(run ?? (params.params === undefined ? undefined : { params: params.params })),
   ...(params.timeoutMs === undefined ? undefined : { timeoutMs: params.timeoutMs }),
   ...(params.sessionKey === undefined ? undefined : { sessionKey: params.sessionKey })
@@ -57,16 +66,14 @@ const unapproved = ({ requestId }: NodeApproval) =>
 export const layer = NodeMethods.middleware(Access).toLayer(
   Effect.gen(function* () {
     const nodes = yield* NodeRegistry
+    const devices = yield* DeviceRegistry
     const approvals = yield* ExecApprovals
 
     const invoke = Effect.fn("Gateway.node.invoke")(function* (params: NodeInvokeParams) {
       if (params.command.startsWith(RESERVED)) {
-        return yield* invalidRequest(
-          `node.invoke does not allow ${RESERVED}*; use exec.approvals.node.*`,
-          {
-            details: { command: params.command }
-          }
-        )
+        return yield* invalidRequest(`node.invoke does not allow ${RESERVED}*; use exec.approvals.node.*`, {
+          details: { command: params.command }
+        })
       }
       const { connId, deviceId } = yield* CurrentConnection
       const run = yield* checkApproval(approvals, params, { connId, ...(deviceId && { deviceId }) })
@@ -89,7 +96,7 @@ export const layer = NodeMethods.middleware(Access).toLayer(
       const json = typeof params.payloadJSON === "string" ? readJson(params.payloadJSON) : Option.some(params.payload)
       if (Option.isNone(json)) return yield* invalidRequest("invalid node.event params: at /payloadJSON: must be JSON")
       const handled = yield* nodes.event(connId, params.event, json.value)
-      return { ok: true, event: params.event, handled, ...(handled ? undefined : { reason: "unused" }) }
+      return { ok: true, event: params.event, handled, reason: handled ? "updated" : "unsupported_event" }
     })
 
     const approve = Effect.fn("Gateway.node.pair.approve")(function* ({ requestId }: { readonly requestId: string }) {
@@ -114,7 +121,76 @@ export const layer = NodeMethods.middleware(Access).toLayer(
       return { requestId, nodeId }
     })
 
+    const remove = Effect.fn("Gateway.node.pair.remove")(function* ({ nodeId }: { readonly nodeId: string }) {
+      const caller = yield* CurrentConnection
+      const admin = caller.scopes.includes("operator.admin")
+      // A device must not shed its node's role to slip out of what was approved for it.
+      if (!admin && caller.method === "device-token" && caller.deviceId === nodeId) {
+        return yield* missingScope("operator.admin")
+      }
+      const surface = yield* Effect.mapError(nodes.remove(nodeId), storageFailed)
+      const role = yield* Effect.mapError(devices.removeRole(nodeId, "node"), storageFailed)
+      if (!surface && !role) return yield* invalidRequest("unknown nodeId")
+      return { nodeId }
+    })
+
+    const rename = Effect.fn("Gateway.node.rename")(function* (params: {
+      readonly nodeId: string
+      readonly displayName: string
+    }) {
+      const displayName = params.displayName.trim()
+      if (displayName === "") return yield* invalidRequest("displayName required")
+      if (!(yield* Effect.mapError(nodes.rename(params.nodeId, displayName), storageFailed))) {
+        return yield* invalidRequest("unknown nodeId")
+      }
+      return { nodeId: params.nodeId, displayName }
+    })
+
+    /** The node that calls, once an operator approved it. */
+    const approvedNode = Effect.gen(function* () {
+      const { connId, deviceId } = yield* CurrentConnection
+      const approval = yield* nodes.approval(connId)
+      return approval.approved && deviceId !== undefined ? { connId, nodeId: deviceId } : yield* unapproved(approval)
+    })
+    const callingNode = Effect.gen(function* () {
+      const { connId, deviceId } = yield* CurrentConnection
+      return deviceId === undefined ? yield* internal() : { connId, nodeId: deviceId }
+    })
+
     return {
+      "node.pair.remove": remove,
+      "node.rename": rename,
+      "node.pending.enqueue": ({ expiresInMs, nodeId, priority = "normal", type }) =>
+        nodes.enqueueWork({ nodeId, type, priority, expiresInMs }).pipe(
+          Effect.map((answer) => ({ nodeId, ...answer, wakeTriggered: false })),
+          Effect.catchTags({
+            NodeNotConnected: (error) =>
+              Effect.fail(unavailable(error.message, { retryable: true, details: { code: "PAIRING_CHANGED" } })),
+            RegistryStorageFailed: (error) => Effect.fail(storageFailed(error))
+          })
+        ),
+      "node.pending.drain": ({ maxItems = 4 }) =>
+        Effect.gen(function* () {
+          const { nodeId } = yield* approvedNode
+          return { nodeId, ...(yield* Effect.mapError(nodes.drainWork(nodeId, maxItems), storageFailed)) }
+        }),
+      "node.pluginTools.update": ({ tools }) =>
+        Effect.gen(function* () {
+          const { connId, nodeId } = yield* callingNode
+          return { nodeId, tools: yield* nodes.publishTools(connId, tools) }
+        }),
+      "node.skills.update": ({ skills }) =>
+        Effect.gen(function* () {
+          const { connId, nodeId } = yield* callingNode
+          yield* nodes.publishSkills(connId, skills)
+          return { nodeId, skills }
+        }),
+      "node.runnerInventory.update": ({ protocolFeatures }) =>
+        Effect.gen(function* () {
+          const { connId, nodeId } = yield* approvedNode
+          yield* nodes.publishFeatures(connId, protocolFeatures)
+          return { nodeId }
+        }),
       "node.list": () =>
         Effect.gen(function* () {
           return { ts: yield* Clock.currentTimeMillis, nodes: yield* Effect.mapError(nodes.list, storageFailed) }

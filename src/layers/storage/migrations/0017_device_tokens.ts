@@ -23,7 +23,12 @@ export default Effect.gen(function* () {
       outcome TEXT,
       outcome_at INTEGER
     ) STRICT, WITHOUT ROWID`
-  yield* sql`ALTER TABLE node_surfaces ADD COLUMN label TEXT`
+  // What operators call nodes, approved or not.
+  yield* sql`
+    CREATE TABLE node_labels (
+      node_id TEXT PRIMARY KEY NOT NULL,
+      label TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID`
   yield* sql`ALTER TABLE node_surfaces ADD COLUMN last_seen_reason TEXT`
   // At most one of a kind a node: asking for the same again is the same work.
   yield* sql`

@@ -1,0 +1,86 @@
+/**
+ * Under which address a device that is set up now will reach this Gateway.
+ */
+import { networkInterfaces } from "node:os"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { isEncrypted, isLoopback, parse, type Endpoint } from "../../domain/Endpoint.ts"
+import { type GatewayError, invalidRequest } from "../../protocol/GatewayError.ts"
+import type { SetupAccess } from "../../protocol/methods/devices.ts"
+import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
+import { isLoopbackAddress } from "./Addresses.ts"
+
+export interface SetupUrl {
+  readonly url: Endpoint
+  /** Which setting it came from. */
+  readonly source: string
+}
+
+interface Asked {
+  readonly publicUrl?: string | undefined
+  readonly preferRemoteUrl?: boolean | undefined
+}
+
+const UNREACHABLE =
+  "Gateway is only bound to loopback. Set gateway.bind=lan or gateway.publicOrigin, or give a publicUrl that leads to it."
+const INSECURE =
+  "Pairing over Tailscale or a public address needs a secure gateway URL (wss://). ws:// is only for localhost, private LAN addresses and .local hosts."
+
+/** 100.64.0.0/10: apps refuse plain connections to a tailnet's addresses and names. */
+const isTailnet = (url: URL): boolean => {
+  const [a, b] = url.hostname.split(".").map(Number)
+  return url.hostname.endsWith(".ts.net") || (a === 100 && b !== undefined && b >= 64 && b <= 127)
+}
+
+const lanAddress = (): string | undefined =>
+  Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(
+      ({ address, family, internal }) =>
+        family === "IPv4" && !internal && /^(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.)/.test(address)
+    )?.address
+
+const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host)
+
+const check = (text: string, source: string): Result.Result<SetupUrl, GatewayError> => {
+  const trimmed = text.trim()
+  if (!URL.canParse(trimmed)) return Result.fail(invalidRequest(`Configured ${source.split(".").at(-1)} is invalid.`))
+  const wanted = trimmed.replace(/^http(s?):/i, "ws$1:")
+  const parsed = parse(wanted, source)
+  if (Result.isFailure(parsed)) {
+    return Result.fail(
+      invalidRequest(
+        parsed.failure._tag === "InsecureEndpoint" ? INSECURE : `Configured ${source.split(".").at(-1)} is invalid.`
+      )
+    )
+  }
+  return isTailnet(new URL(wanted)) && !isEncrypted(parsed.success)
+    ? Result.fail(invalidRequest(INSECURE))
+    : Result.succeed({ url: parsed.success, source })
+}
+
+/** `listening`: the address and the port of this Gateway. */
+export const resolveSetupUrl = (
+  asked: Asked,
+  gateway: OpenClawConfig["gateway"],
+  listening: { readonly host: string; readonly port: number }
+): Effect.Effect<SetupUrl, GatewayError> =>
+  Effect.suspend(() => {
+    const from = (text: string, source: string) => Effect.fromResult(check(text, source))
+    if (asked.publicUrl !== undefined) return from(asked.publicUrl, "request.publicUrl")
+    const remote = gateway?.remote?.url?.trim() ?? ""
+    if (asked.preferRemoteUrl === true && remote !== "") return from(remote, "gateway.remote.url")
+    const origin = gateway?.publicOrigin?.trim() ?? ""
+    if (origin !== "") return from(origin, "gateway.publicOrigin")
+    const { host, port } = listening
+    if (isLoopbackAddress(host) || host === "localhost") return Effect.fail(invalidRequest(UNREACHABLE))
+    const every = host === "0.0.0.0" || host === "::"
+    const reachable = every ? lanAddress() : host
+    return reachable === undefined
+      ? Effect.fail(invalidRequest("No private LAN address found. Set gateway.publicOrigin, or give a publicUrl."))
+      : from(`ws://${bracketed(reachable)}:${port}`, every ? "gateway.bind=lan" : "gateway.bind=custom")
+  })
+
+/** A network observer could take a full token on its way: over a plain connection a device gets less. */
+export const accessOver = (url: Endpoint, access: SetupAccess): SetupAccess =>
+  access === "full" && !isEncrypted(url) && !isLoopback(url) ? "limited" : access
