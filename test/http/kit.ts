@@ -81,8 +81,11 @@ export interface World {
   readonly ask: (path: string, ask?: Ask) => Effect.Effect<Answer>
 }
 
-export const start = Effect.fnUntraced(function* (config: OpenClawConfig, ...script: ScriptedModel.Script) {
-  const services = yield* Layer.build(GatewayTest.layer({ config, models: ScriptedModel.layer(script) }))
+export const startWith = Effect.fnUntraced(function* (
+  options: GatewayTest.GatewayTestOptions,
+  ...script: ScriptedModel.Script
+) {
+  const services = yield* Layer.build(GatewayTest.layer({ ...options, models: ScriptedModel.layer(script) }))
   const kit = Context.get(services, GatewayTest.GatewayTest)
   const { port, token } = kit
   const world: World = {
@@ -94,6 +97,8 @@ export const start = Effect.fnUntraced(function* (config: OpenClawConfig, ...scr
   }
   return world
 })
+
+export const start = (config: OpenClawConfig, ...script: ScriptedModel.Script) => startWith({ config }, ...script)
 
 const inline = "document.documentElement.dataset.inline = 'ran'"
 

@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as RpcServer from "effect/rpc/RpcServer"
 import { MethodTable } from "../../protocol/MethodTable.ts"
-import { ChannelRouter, type Channels } from "../../services/ChannelRouter.ts"
+import { type ChannelAccess, ChannelRouter, type Channels } from "../../services/ChannelRouter.ts"
 import type { Config } from "../../services/Config.ts"
 import type { DeadLetters } from "../../services/DeadLetters.ts"
 import { DeviceRegistry } from "../../services/DeviceRegistry.ts"
@@ -89,6 +89,7 @@ const stop = Effect.fnUntraced(function* (
       orElse: () => Effect.logWarning(`stopping with ${connections.running()} requests unfinished`)
     })
   )
+  yield* FiberSet.awaitEmpty(answers).pipe(Effect.timeoutOption(Math.max(answerMs, left())))
   yield* FiberSet.clear(answers)
   connections.closeAllUnsafe(1012, "service restart")
   yield* FiberSet.awaitEmpty(fibers).pipe(Effect.timeoutOption(limits.closeGraceMs))
@@ -201,6 +202,7 @@ const requests = Layer.effectDiscard(
 )
 
 export type GatewayRequirements =
+  | ChannelAccess
   | ChannelRouter
   | Channels
   | Config
