@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import { AgentsMethods } from "./methods/agents.ts"
 import { ApprovalMethods } from "./methods/approvals.ts"
+import { ChannelsMethods } from "./methods/channels.ts"
 import { ChatMethods } from "./methods/chat.ts"
 import { ConfigMethods } from "./methods/config.ts"
 import { DeadLetterMethods } from "./methods/deadLetters.ts"
@@ -20,7 +21,7 @@ import type { ErrorShape } from "./GatewayError.ts"
 import { FailedAnswer, type Repeat, Repeating } from "./methods/method.ts"
 import { type MethodAccess, RequiredScope } from "./Role.ts"
 
-export const MethodTable = SystemMethods.merge(AgentsMethods, HostMethods, ModelsMethods, NodeMethods, DeviceMethods, ChatMethods, HistoryMethods, SessionMethods, DeadLetterMethods, ApprovalMethods, ConfigMethods)
+export const MethodTable = SystemMethods.merge(AgentsMethods, HostMethods, ModelsMethods, NodeMethods, DeviceMethods, ChatMethods, HistoryMethods, SessionMethods, DeadLetterMethods, ApprovalMethods, ConfigMethods, ChannelsMethods)
 
 /** Any row of the table. */
 export type Method = RpcGroup.Rpcs<typeof MethodTable>

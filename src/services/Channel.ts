@@ -22,6 +22,20 @@ export class ChannelInterrupted extends Schema.TaggedError<ChannelInterrupted>()
   retryAfterMs: Schema.optional(Schema.Finite)
 }) {}
 
+/** The credentials are still where they were. */
+export class ChannelLogoutFailed extends Schema.TaggedError<ChannelLogoutFailed>()("ChannelLogoutFailed", {
+  channel: Schema.String,
+  accountId: Schema.String,
+  message: Schema.String
+}) {}
+
+/** `cleared`: some credentials were forgotten. `loggedOut`: none are left. `envToken`: one is in the environment. */
+export interface LogoutResult {
+  readonly cleared: boolean
+  readonly loggedOut: boolean
+  readonly envToken: boolean
+}
+
 /**
  * How far a message came that takes several on its channel. The outbox keeps it across restarts; only the channel that
  * wrote it reads it.
@@ -203,6 +217,8 @@ export interface Channel {
   /** Reads a destination as people write it (`123`, `telegram:123`, `-100…:topic:7`); `undefined` when it is none. */
   readonly parsePeer: (to: string, threadId?: string) => Peer | undefined
   readonly status: Effect.Effect<ChannelAccountStatus>
+  /** Forgets the account's credentials, where the channel keeps them itself. */
+  readonly logout?: Effect.Effect<LogoutResult, ChannelLogoutFailed>
   /** Asks the channel whether the credentials work; for `channels.status` with `probe`. */
   readonly probe: Effect.Effect<unknown>
 }

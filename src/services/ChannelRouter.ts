@@ -7,7 +7,15 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { ChannelsStatusResult } from "../protocol/methods/system.ts"
-import type { Channel, DeliveryFailed, DeliveryReceipt, OutboundMessage, Peer } from "./Channel.ts"
+import type {
+  Channel,
+  ChannelLogoutFailed,
+  DeliveryFailed,
+  DeliveryReceipt,
+  LogoutResult,
+  OutboundMessage,
+  Peer
+} from "./Channel.ts"
 
 export class ChannelNotConfigured extends Schema.TaggedError<ChannelNotConfigured>()("ChannelNotConfigured", {
   channel: Schema.String
@@ -49,6 +57,8 @@ export const AccessRequest = Schema.Struct({
   username: Schema.optional(Schema.String),
   code: Schema.String,
   createdAt: Schema.Natural,
+  /** When they wrote last. */
+  lastSeenAt: Schema.Natural,
   expiresAt: Schema.Natural
 })
 export type AccessRequest = typeof AccessRequest.Type
@@ -177,6 +187,24 @@ export class ChannelRouter extends Context.Service<
     /** Runs a channel until the scope closes: receive, commit, policy, session, turn. Registers it with `Channels`. */
     readonly add: (channel: Channel) => Effect.Effect<void, never, Scope.Scope>
     /**
+     * Lets an account receive again that was stopped or whose credentials were refused. `undefined` when there is no such
+     * account, `running` when it receives already or tries to.
+     */
+    readonly start: (channel: string, accountId: string) => Effect.Effect<"started" | "running" | undefined>
+    /**
+     * Nothing is received for an account any more until it is started, also when it is added anew; the next process of this
+     * Gateway starts it. Messages leave as before. `false` when there is no such account.
+     */
+    readonly stop: (channel: string, accountId: string) => Effect.Effect<boolean>
+    /**
+     * Stops an account and has it forget its credentials. It stays stopped as long as some are left. `undefined` when there is
+     * no such account, or its channel knows no logout.
+     */
+    readonly logout: (
+      channel: string,
+      accountId: string
+    ) => Effect.Effect<LogoutResult | undefined, ChannelLogoutFailed>
+    /**
      * Takes nothing in any more, for the end of the process: no channel receives, and what waits in the inbox waits for the next
      * start. What was handed over and is not stored is not confirmed. Messages leave as before.
      */
@@ -198,7 +226,7 @@ export class ChannelAccess extends Context.Service<
      * whether the sender has the code. `undefined` when too many wait already.
      */
     readonly request: (
-      sender: Omit<AccessRequest, "code" | "createdAt" | "expiresAt">
+      sender: Omit<AccessRequest, "code" | "createdAt" | "lastSeenAt" | "expiresAt">
     ) => Effect.Effect<
       { readonly request: AccessRequest; readonly created: boolean; readonly delivered: boolean } | undefined,
       AccessStorageFailed
@@ -207,6 +235,11 @@ export class ChannelAccess extends Context.Service<
     readonly delivered: (channel: string, code: string) => Effect.Effect<void, AccessStorageFailed>
     readonly pending: (channel?: string) => Effect.Effect<ReadonlyArray<AccessRequest>, AccessStorageFailed>
     readonly approve: (
+      channel: string,
+      code: string
+    ) => Effect.Effect<AccessRequest, AccessCodeNotFound | AccessStorageFailed>
+    /** Forgets a request without letting its sender in, who may ask again. */
+    readonly dismiss: (
       channel: string,
       code: string
     ) => Effect.Effect<AccessRequest, AccessCodeNotFound | AccessStorageFailed>

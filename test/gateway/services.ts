@@ -19,7 +19,13 @@ import * as SupervisorLayer from "../../src/layers/Supervisor.ts"
 import * as ExecApprovalsLayer from "../../src/layers/approvals/ExecApprovals.ts"
 import * as DeviceRegistryLayer from "../../src/layers/devices/DeviceRegistry.ts"
 import type { NodeInvokeResultParams } from "../../src/protocol/methods/nodes.ts"
-import { ChannelRouter, Channels, DeliveryNotFound, InvalidDestination } from "../../src/services/ChannelRouter.ts"
+import {
+  ChannelAccess,
+  ChannelRouter,
+  Channels,
+  DeliveryNotFound,
+  InvalidDestination
+} from "../../src/services/ChannelRouter.ts"
 import { DeadLetterNotFound, DeadLetters } from "../../src/services/DeadLetters.ts"
 import { Config } from "../../src/services/Config.ts"
 import { Models, ModelUnavailable } from "../../src/services/Models.ts"
@@ -86,7 +92,7 @@ const channels = Layer.succeed(
   })
 )
 
-const router = Layer.mock(ChannelRouter, { pause: Effect.void })
+const router = Layer.mergeAll(Layer.mock(ChannelRouter, { pause: Effect.void }), Layer.mock(ChannelAccess, {}))
 
 const deadLetters = Layer.mock(DeadLetters, {
   list: () => Effect.succeed([]),
@@ -106,27 +112,24 @@ const page = {
 }
 const row = { key: "agent:main:main", kind: "direct" } as const
 
-const sessions = Layer.mock(
-  Sessions,
-  {
-    append: () => Effect.succeed(1),
-    history: () => Effect.succeed({ sessionId: "s1", messages: [{ role: "user", content: "hello" }] }),
-    page: () => Effect.succeed(page),
-    find: () => Effect.undefined,
-    describe: () => Effect.succeed(row),
-    byId: () => Effect.succeed([]),
-    model: () => Effect.undefined,
-    patch: () => Effect.succeed(row),
-    remove: () => Effect.succeed(true),
-    changes: Effect.flatMap(PubSub.unbounded<SessionChange>(), PubSub.subscribe),
-    stored: Effect.void,
-    list: () => Effect.succeed({ rows: [row], totalCount: 1 }),
-    touch: () => Effect.void,
-    queue: () => Effect.undefined,
-    setQueue: () => Effect.void,
-    reset: () => Effect.void
-  }
-)
+const sessions = Layer.mock(Sessions, {
+  append: () => Effect.succeed(1),
+  history: () => Effect.succeed({ sessionId: "s1", messages: [{ role: "user", content: "hello" }] }),
+  page: () => Effect.succeed(page),
+  find: () => Effect.undefined,
+  describe: () => Effect.succeed(row),
+  byId: () => Effect.succeed([]),
+  model: () => Effect.undefined,
+  patch: () => Effect.succeed(row),
+  remove: () => Effect.succeed(true),
+  changes: Effect.flatMap(PubSub.unbounded<SessionChange>(), PubSub.subscribe),
+  stored: Effect.void,
+  list: () => Effect.succeed({ rows: [row], totalCount: 1 }),
+  touch: () => Effect.void,
+  queue: () => Effect.undefined,
+  setQueue: () => Effect.void,
+  reset: () => Effect.void
+})
 
 /** Turns that end at once; one whose text is `wait` runs until aborted, one whose text is `crash` is a defect. */
 const turns = Layer.effect(

@@ -37,6 +37,13 @@ const tempFolder = Effect.acquireRelease(
   (folder) => Effect.sync(() => Fs.rmSync(folder, { recursive: true, force: true }))
 )
 
+/** What these tests ask nothing of. */
+const unused = {
+  start: () => Effect.die("not used"),
+  stop: () => Effect.die("not used"),
+  logout: () => Effect.die("not used")
+}
+
 describe("Telegram accounts of the configuration", () => {
   it.effect("nothing configured is no account; a token in the environment alone is one", () =>
     Effect.gen(function* () {
@@ -137,7 +144,8 @@ describe("accounts that follow the file", () => {
             added.push(channel)
             signal.notify()
           }),
-        pause: Effect.void
+        pause: Effect.void,
+        ...unused
       })
       const clock = yield* TestClock.make()
       yield* Layer.build(
@@ -170,7 +178,8 @@ describe("accounts that follow the file", () => {
       const router = Layer.succeed(ChannelRouter, {
         add: (channel: Channel) =>
           Effect.asVoid(Effect.acquireRelease(say(`+${channel.accountId}`), () => say(`-${channel.accountId}`))),
-        pause: Effect.void
+        pause: Effect.void,
+        ...unused
       })
       const both = { a: { botToken: "1:a" }, b: { botToken: "2:b" } }
       const config = makeConfig(telegram({ accounts: both }))

@@ -30,7 +30,9 @@ const Row = Schema.Struct({
   username: Schema.NullOr(Schema.String),
   created_at: Schema.Natural,
   expires_at: Schema.Natural,
-  delivered_at: Schema.NullOr(Schema.Natural)
+  delivered_at: Schema.NullOr(Schema.Natural),
+  /** Missing in requests of earlier versions. */
+  last_seen_at: Schema.NullOr(Schema.Natural)
 })
 const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
 const decodeIds = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ sender_id: Schema.String })))
@@ -41,6 +43,7 @@ const requestOf = (row: typeof Row.Type): AccessRequest => ({
   senderId: row.sender_id,
   code: row.code,
   createdAt: row.created_at,
+  lastSeenAt: row.last_seen_at ?? row.created_at,
   expiresAt: row.expires_at,
   ...(row.display_name === null ? undefined : { displayName: row.display_name }),
   ...(row.username === null ? undefined : { username: row.username })
@@ -74,7 +77,7 @@ export const layer: Layer.Layer<ChannelAccess, never, SqlClient.SqlClient> = Lay
     }, orStorageFailed)
 
     const request = Effect.fn("ChannelAccess.request")(
-      function* (sender: Omit<AccessRequest, "code" | "createdAt" | "expiresAt">) {
+      function* (sender: Omit<AccessRequest, "code" | "createdAt" | "lastSeenAt" | "expiresAt">) {
         const createdAt = yield* now
         yield* sql`DELETE FROM channel_pairing_requests WHERE expires_at <= ${createdAt}`
         const waiting = (yield* pendingRows(createdAt, sender.channel)).filter(
@@ -82,10 +85,20 @@ export const layer: Layer.Layer<ChannelAccess, never, SqlClient.SqlClient> = Lay
         )
         const known = waiting.find((row) => row.sender_id === sender.senderId)
         if (known !== undefined) {
-          return { request: requestOf(known), created: false, delivered: known.delivered_at !== null }
+          yield* sql`
+            UPDATE channel_pairing_requests SET last_seen_at = ${createdAt}
+            WHERE channel = ${sender.channel} AND account_id = ${sender.accountId} AND sender_id = ${sender.senderId}`
+          const request = { ...requestOf(known), lastSeenAt: createdAt }
+          return { request, created: false, delivered: known.delivered_at !== null }
         }
         if (waiting.length >= maxPending) return undefined
-        const made: AccessRequest = { ...sender, code: yield* makeCode, createdAt, expiresAt: createdAt + codeTtlMs }
+        const made: AccessRequest = {
+          ...sender,
+          code: yield* makeCode,
+          createdAt,
+          lastSeenAt: createdAt,
+          expiresAt: createdAt + codeTtlMs
+        }
         yield* sql`INSERT INTO channel_pairing_requests ${sql.insert({
           channel: made.channel,
           account_id: made.accountId,
@@ -94,6 +107,7 @@ export const layer: Layer.Layer<ChannelAccess, never, SqlClient.SqlClient> = Lay
           display_name: made.displayName ?? null,
           username: made.username ?? null,
           created_at: made.createdAt,
+          last_seen_at: made.lastSeenAt,
           expires_at: made.expiresAt
         })}`
         return { request: made, created: true, delivered: false }
@@ -107,25 +121,39 @@ export const layer: Layer.Layer<ChannelAccess, never, SqlClient.SqlClient> = Lay
         UPDATE channel_pairing_requests SET delivered_at = ${yield* now} WHERE channel = ${channel} AND code = ${code}`
     }, orStorageFailed)
 
+    /** Takes a request out of those that wait. */
+    const take = Effect.fnUntraced(function* (channel: string, code: string, at: number) {
+      const wanted = code.trim().toUpperCase()
+      const row = (yield* pendingRows(at, channel)).find((candidate) => candidate.code === wanted)
+      if (row === undefined) return yield* new AccessCodeNotFound({ code })
+      yield* sql`
+        DELETE FROM channel_pairing_requests
+        WHERE channel = ${channel} AND account_id = ${row.account_id} AND sender_id = ${row.sender_id}`
+      return requestOf(row)
+    })
+
     const approve = Effect.fn("ChannelAccess.approve")(
       function* (channel: string, code: string) {
         const at = yield* now
-        const wanted = code.trim().toUpperCase()
-        const row = (yield* pendingRows(at, channel)).find((candidate) => candidate.code === wanted)
-        if (row === undefined) return yield* new AccessCodeNotFound({ code })
-        yield* sql`
-          DELETE FROM channel_pairing_requests
-          WHERE channel = ${channel} AND account_id = ${row.account_id} AND sender_id = ${row.sender_id}`
+        const approved = yield* take(channel, code, at)
         yield* sql`
           INSERT INTO channel_pairing_allowed (channel, account_id, sender_id, approved_at)
-          VALUES (${channel}, ${row.account_id}, ${row.sender_id}, ${at})
+          VALUES (${channel}, ${approved.accountId}, ${approved.senderId}, ${at})
           ON CONFLICT DO NOTHING`
-        return requestOf(row)
+        return approved
       },
       (effect) => sql.withTransaction(effect),
       Effect.mapError((error) => (error instanceof AccessCodeNotFound ? error : storageFailed(error)))
     )
 
-    return { allowed, request, delivered, pending, approve }
+    const dismiss = Effect.fn("ChannelAccess.dismiss")(
+      function* (channel: string, code: string) {
+        return yield* take(channel, code, yield* now)
+      },
+      (effect) => sql.withTransaction(effect),
+      Effect.mapError((error) => (error instanceof AccessCodeNotFound ? error : storageFailed(error)))
+    )
+
+    return { allowed, request, delivered, pending, approve, dismiss }
   })
 )

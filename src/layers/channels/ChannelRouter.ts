@@ -21,6 +21,7 @@ import { SetAside } from "../../services/SetAside.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
 import type { Turns } from "../../services/Turns.ts"
 import { troubleOf } from "../storage/trouble.ts"
+import * as Accounts from "./Accounts.ts"
 import * as Admission from "./Admission.ts"
 import * as Emptying from "./Emptying.ts"
 import { prune } from "./inboxPruning.ts"
@@ -116,8 +117,8 @@ export const layer: Layer.Layer<
       yield* intake(receiving)
     })
 
-    const add = Effect.fn("ChannelRouter.add")(function* (channel: Channel) {
-      yield* channels.register(channel)
+    /** The same, while this Gateway may. */
+    const receiveIn = Effect.fnUntraced(function* (channel: Channel) {
       const { source, standby } = channel
       if (standby === undefined || source === undefined) return yield* start(channel, Effect.void)
       const whileHeld = yield* Effect.provideContext(Lease.make(channel, source, standby), context)
@@ -128,7 +129,16 @@ export const layer: Layer.Layer<
       )
     })
 
+    const accounts = yield* Accounts.make(receiveIn)
+    const add = Effect.fn("ChannelRouter.add")(function* (channel: Channel) {
+      yield* channels.register(channel)
+      yield* accounts.add(channel)
+    })
+
+    const { logout, start: restart, stop } = accounts
     const setAside = yield* SetAsideLayer.make(running)
-    return Context.make(ChannelRouter, { add, pause }).pipe(Context.add(SetAside, setAside))
+    return Context.make(ChannelRouter, { add, pause, start: restart, stop, logout }).pipe(
+      Context.add(SetAside, setAside)
+    )
   })
 )

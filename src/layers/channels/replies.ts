@@ -17,6 +17,8 @@ export const pairing = (request: AccessRequest): string =>
     "```"
   ].join("\n")
 
+export const approved = "You are on this bot's list now. Write to me and I answer."
+
 export const help = [
   "Write to me and I answer.",
   "",

@@ -13,11 +13,12 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import type { Channel } from "../../services/Channel.ts"
+import { type Channel, ChannelLogoutFailed } from "../../services/Channel.ts"
 import { ChannelRouter } from "../../services/ChannelRouter.ts"
 import { Config, type ConfigInvalid, type ConfigUnreadable } from "../../services/Config.ts"
 import type { OpenClawConfig, TelegramAccountConfig } from "../../services/ConfigSchema.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
+import { unsetAt } from "../config/path.ts"
 import type { TelegramAccount, TokenSource } from "./Account.ts"
 import { defaultApiRoot } from "./Api.ts"
 import * as TelegramChannel from "./TelegramChannel.ts"
@@ -118,6 +119,26 @@ export const readAccounts = Effect.fn("Telegram.readAccounts")(function* (
   )
 })
 
+/** Where the file has an account's token, or the name of a file with one. */
+const tokenPaths = (accountId: string): ReadonlyArray<ReadonlyArray<string>> =>
+  ["botToken", "tokenFile"].flatMap((key) => [
+    ["channels", "telegram", "accounts", accountId, key],
+    ...(accountId === defaultAccountId ? [["channels", "telegram", key]] : [])
+  ])
+
+/** Says whether there was one. */
+const forgetToken = Effect.fnUntraced(function* (config: Config["Service"], accountId: string) {
+  let cleared = false
+  yield* config.edit(({ raw }) =>
+    Effect.sync(() => {
+      const left = tokenPaths(accountId).reduce((tree, path) => unsetAt(tree, path)?.tree ?? tree, raw)
+      cleared = left !== raw
+      return cleared ? left : undefined
+    })
+  )
+  return cleared
+})
+
 /** Equal for accounts that need not be started anew. */
 const fingerprint = (account: TelegramAccount): string =>
   JSON.stringify({ ...account, token: account.token === undefined ? null : Redacted.value(account.token) })
@@ -164,11 +185,25 @@ export const layer: Layer.Layer<
       }
     }
 
+    /** Takes the account's token out of the file, and goes by what is left. */
+    const logout = Effect.fn("Telegram.logout")(
+      function* (accountId: string) {
+        const cleared = yield* forgetToken(config, accountId)
+        yield* look
+        const left = (yield* readAccounts(yield* config.get)).find((account) => account.accountId === accountId)
+        return { cleared, loggedOut: left?.token === undefined, envToken: left?.tokenSource === "env" }
+      },
+      (effect, accountId) =>
+        Effect.mapError(effect, ({ message }) => new ChannelLogoutFailed({ channel: "telegram", accountId, message })),
+      Effect.provideContext(platform)
+    )
+
     const start = Effect.fnUntraced(function* (account: TelegramAccount) {
+      const { accountId } = account
       const scope = yield* Scope.fork(outer)
       const channel = yield* TelegramChannel.make(account)
-      running.set(account.accountId, { fingerprint: fingerprint(account), channel, scope })
-      yield* Scope.provide(router.add(refreshing(channel)), scope)
+      running.set(accountId, { fingerprint: fingerprint(account), channel, scope })
+      yield* Scope.provide(router.add({ ...refreshing(channel), logout: logout(accountId) }), scope)
     })
 
     /** One at a time, and not to be interrupted half way: an account would be neither stopped nor started. */

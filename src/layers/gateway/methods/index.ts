@@ -6,6 +6,7 @@ import type { GatewayOptions } from "../options.ts"
 import * as Agent from "./agent.ts"
 import * as Agents from "./agents.ts"
 import * as Approvals from "./approvals.ts"
+import * as Channels from "./channels.ts"
 import * as Chat from "./chat.ts"
 import * as Config from "./config.ts"
 import * as DeadLetters from "./deadLetters.ts"
@@ -26,6 +27,7 @@ export const layer = (options: GatewayOptions) =>
     Approvals.route,
     Host.layer(options),
     Models.layer,
+    Channels.layer,
     Config.layer(options),
     Chat.layer,
     DeadLetters.layer,
