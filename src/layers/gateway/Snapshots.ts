@@ -20,6 +20,7 @@ import { EventBus } from "../../services/EventBus.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { StorageHealth } from "../../services/StorageHealth.ts"
 import { Authenticator } from "../../services/Authenticator.ts"
+import * as Coalesced from "../coalesced.ts"
 import * as Agents from "./Agents.ts"
 import * as Beacons from "./beacons.ts"
 import { type Connection, Connections } from "./Connections.ts"
@@ -161,34 +162,37 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     Effect.catch((error) => Effect.as(Effect.logWarning(`health: ${error.message}`), undefined))
   )
 
-  const health = Effect.gen(function* () {
-    const ts = yield* Clock.currentTimeMillis
-    const state = yield* channels.status()
-    const stored = yield* recent()
-    const queues = yield* deliveryQueues
-    const { defaultAgentId, ids } = yield* agents
-    const perAgent = yield* Effect.forEach(ids, (agentId) =>
-      Effect.map(recent(agentId), (sessions) => ({
-        agentId,
-        isDefault: agentId === defaultAgentId,
-        heartbeat: noHeartbeat,
-        sessions
-      }))
-    )
-    return {
-      ok: true,
-      ts,
-      durationMs: (yield* Clock.currentTimeMillis) - ts,
-      channels: state.channels,
-      channelOrder: state.channelOrder,
-      channelLabels: state.channelLabels,
-      heartbeatSeconds: 0,
-      defaultAgentId,
-      agents: perAgent,
-      sessions: stored,
-      ...(queues === undefined ? undefined : { deliveryQueues: queues })
-    } satisfies HealthSummary
-  })
+  /** Many may ask at a time: all that come while it is looked are told what the next look finds. */
+  const health = yield* Coalesced.make(
+    Effect.gen(function* () {
+      const ts = yield* Clock.currentTimeMillis
+      const state = yield* channels.status()
+      const stored = yield* recent()
+      const queues = yield* deliveryQueues
+      const { defaultAgentId, ids } = yield* agents
+      const perAgent = yield* Effect.forEach(ids, (agentId) =>
+        Effect.map(recent(agentId), (sessions) => ({
+          agentId,
+          isDefault: agentId === defaultAgentId,
+          heartbeat: noHeartbeat,
+          sessions
+        }))
+      )
+      return {
+        ok: true,
+        ts,
+        durationMs: (yield* Clock.currentTimeMillis) - ts,
+        channels: state.channels,
+        channelOrder: state.channelOrder,
+        channelLabels: state.channelLabels,
+        heartbeatSeconds: 0,
+        defaultAgentId,
+        agents: perAgent,
+        sessions: stored,
+        ...(queues === undefined ? undefined : { deliveryQueues: queues })
+      } satisfies HealthSummary
+    })
+  )
   let lastHealth = yield* health
 
   return Snapshots.of({
