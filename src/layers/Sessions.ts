@@ -6,85 +6,52 @@
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
-import type { Fragment } from "effect/sql/Statement"
 import { agentIdOf, type SessionKey } from "../domain/SessionKey.ts"
-import { SessionRow, TranscriptMessage } from "../protocol/methods/chat.ts"
+import type { SessionRow } from "../protocol/methods/sessions.ts"
 import { QueueOverride } from "../services/Queue.ts"
-import { Sessions, SessionStorageFailed, type TranscriptEntry } from "../services/Sessions.ts"
+import { type SessionChange, Sessions, type TranscriptEntry } from "../services/Sessions.ts"
 import * as Time from "./now.ts"
+import * as Changing from "./sessions/changing.ts"
+import * as Reading from "./sessions/reading.ts"
+import * as Rows from "./sessions/rows.ts"
+import { decodeMessage, encodeMessage, failed, touchable } from "./sessions/rows.ts"
+import * as Usage from "./sessions/usage.ts"
 
-const MessageJson = Schema.fromJsonString(TranscriptMessage)
-const encodeMessage = Schema.encodeEffect(MessageJson)
-const decodeMessage = Schema.decodeUnknownEffect(MessageJson)
 const QueueJson = Schema.fromJsonString(QueueOverride)
 const encodeQueue = Schema.encodeEffect(QueueJson)
 const decodeQueue = Schema.decodeUnknownEffect(QueueJson)
-const decodeRow = Schema.decodeUnknownEffect(SessionRow)
 
 const defaultHistory = 200
-const defaultList = 100
-const previewLength = 160
+/** Changes that are held for whoever reads them slowest. */
+const changesHeld = 4_096
 
-/** Columns that `touch` may change, by the field of the row that they keep. */
-const touchable = {
-  channel: "channel",
-  accountId: "account_id",
-  chatType: "chat_type",
-  displayName: "display_name",
-  status: "status",
-  lastRunId: "last_run_id",
-  lastRunError: "last_run_error",
-  model: "model",
-  modelProvider: "model_provider",
-  inputTokens: "input_tokens",
-  outputTokens: "output_tokens",
-  totalTokens: "total_tokens"
-} as const
-
-interface Stored {
-  readonly key: SessionKey
-  readonly session_id: string
-  readonly agent_id: string | null
-  readonly created_at: number
-  readonly updated_at: number
-  readonly reset_seq: number
-  readonly last_message: string | null
-  readonly [column: string]: unknown
+const phaseOf = (status: NonNullable<SessionRow["status"]>): NonNullable<SessionChange["phase"]> => {
+  if (status === "running" || status === "queued") return "start"
+  return status === "done" || status === "killed" ? "end" : "error"
 }
-
-const kindOf = (row: Stored): SessionRow["kind"] => {
-  if (row.key === "global") return "global"
-  if (row.chat_type === "group" || row.chat_type === "channel") return "group"
-  return /:(group|channel):/.test(row.key) ? "group" : "direct"
-}
-
-/** The text of a message on one line, for a preview. */
-const textOf = (message: TranscriptMessage): string =>
-  (typeof message.content === "string"
-    ? message.content
-    : message.content.map((part) => (typeof part.text === "string" ? part.text : "")).join(" ")
-  )
-    .replaceAll(/\s+/g, " ")
-    .trim()
-
-const failed = (doing: string) => (error: SqlError | Schema.SchemaError) =>
-  new SessionStorageFailed({ message: `${doing} failed: ${error.message}` })
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
 
+  const told = yield* PubSub.sliding<SessionChange>(changesHeld)
+  yield* Effect.addFinalizer(() => PubSub.shutdown(told))
+  const tell = (change: SessionChange) => Effect.asVoid(PubSub.publish(told, change))
+
   const ensure = Effect.fnUntraced(function* (key: SessionKey, now: number) {
-    yield* sql`
+    const sessionId = randomUUID()
+    const rows = yield* sql<{ readonly created: number }>`
       INSERT INTO sessions ${sql.insert({
         key,
-        session_id: randomUUID(),
+        session_id: sessionId,
         agent_id: agentIdOf(key) ?? null,
         created_at: now,
         updated_at: now
-      })} ON CONFLICT (key) DO UPDATE SET updated_at = MAX(updated_at, excluded.updated_at)`
+      })} ON CONFLICT (key) DO UPDATE SET updated_at = MAX(updated_at, excluded.updated_at)
+      RETURNING session_id = ${sessionId} AS created`
+    if (rows[0]?.created === 1) yield* tell({ sessionKey: key, reason: "create" })
   })
 
   const appendOne = Effect.fnUntraced(function* (entry: TranscriptEntry, now: number) {
@@ -92,10 +59,15 @@ const make = Effect.gen(function* () {
       SELECT seq FROM transcript WHERE session_key = ${entry.sessionKey} AND dedupe_key = ${entry.dedupeKey}`
     if (known[0] !== undefined) return known[0].seq
     yield* ensure(entry.sessionKey, now)
-    const next = yield* sql<{ readonly seq: number }>`
-      UPDATE sessions SET last_seq = last_seq + 1 WHERE key = ${entry.sessionKey} RETURNING last_seq AS seq`
-    const seq = next[0]!.seq
     const { message } = entry
+    // Who writes to a session that was put away takes it out again.
+    const next = yield* sql<{ readonly seq: number }>`
+      UPDATE sessions SET
+        last_seq = last_seq + 1, last_activity_at = ${now},
+        last_interaction_at = CASE WHEN ${message.role} = 'user' THEN ${now} ELSE last_interaction_at END,
+        archived_at = CASE WHEN ${message.role} = 'user' THEN NULL ELSE archived_at END
+      WHERE key = ${entry.sessionKey} RETURNING last_seq AS seq`
+    const seq = next[0]!.seq
     yield* sql`
       INSERT INTO transcript ${sql.insert({
         session_key: entry.sessionKey,
@@ -110,6 +82,7 @@ const make = Effect.gen(function* () {
         }),
         created_at: now
       })}`
+    yield* tell({ sessionKey: entry.sessionKey, seq })
     return seq
   })
 
@@ -138,61 +111,20 @@ const make = Effect.gen(function* () {
     Effect.mapError(failed("reading the transcript"))
   )
 
-  const toRow = Effect.fnUntraced(function* (row: Stored) {
-    const fields: Record<string, unknown> = {}
-    for (const [field, column] of Object.entries(touchable)) {
-      if (row[column] !== null) fields[field] = row[column]
-    }
-    return yield* decodeRow({
-      ...fields,
-      key: row.key,
-      sessionId: row.session_id,
-      kind: kindOf(row),
-      isMain: row.key === `agent:${row.agent_id}:main`,
-      createdAt: row.created_at,
-      updatedAt: row.updated_at,
-      ...(row.agent_id === null ? {} : { agentId: row.agent_id }),
-      ...(row.last_message === null
-        ? {}
-        : { lastMessagePreview: textOf(yield* decodeMessage(row.last_message)).slice(0, previewLength) })
-    })
-  })
-
-  const list: Sessions["Service"]["list"] = Effect.fn("Sessions.list")(
-    function* (options = {}) {
-      const now = yield* Time.now
-      const filters: Array<Fragment> = []
-      if (options.agentId !== undefined) filters.push(sql`agent_id = ${options.agentId}`)
-      if (options.activeMinutes !== undefined) filters.push(sql`updated_at >= ${now - options.activeMinutes * 60_000}`)
-      if (options.search !== undefined && options.search !== "") {
-        const pattern = `%${options.search.replaceAll(/[\\%_]/g, (match) => `\\${match}`)}%`
-        filters.push(sql`(key LIKE ${pattern} ESCAPE '\\' OR display_name LIKE ${pattern} ESCAPE '\\')`)
-      }
-      const where = sql.and(filters)
-      // Without the last message asked for, its subquery is not run.
-      const rows = yield* sql<Stored>`
-        SELECT sessions.*, CASE WHEN ${options.includeLastMessage === true} THEN
-          (SELECT message FROM transcript WHERE session_key = key AND seq > reset_seq ORDER BY seq DESC LIMIT 1)
-        END AS last_message
-        FROM sessions WHERE ${where}
-        ORDER BY updated_at DESC, key LIMIT ${options.limit ?? defaultList} OFFSET ${options.offset ?? 0}`
-      const counted = yield* sql<{ readonly n: number }>`SELECT COUNT(*) AS n FROM sessions WHERE ${where}`
-      return { rows: yield* Effect.forEach(rows, toRow), totalCount: counted[0]?.n ?? 0 }
-    },
-    Effect.mapError(failed("listing sessions"))
-  )
-
   const touch: Sessions["Service"]["touch"] = Effect.fn("Sessions.touch")(
     function* (sessionKey, change) {
       const now = yield* Time.now
       const columns: Record<string, unknown> = { updated_at: now }
+      const { status } = change
+      if (status === "running") Object.assign(columns, { started_at: now, ended_at: null })
+      else if (status !== undefined) columns["ended_at"] = now
       for (const [field, column] of Object.entries(touchable)) {
         if (field in change) columns[column] = change[field as keyof typeof touchable] ?? null
       }
       yield* sql.withTransaction(
-        Effect.andThen(
-          ensure(sessionKey, now),
-          sql`UPDATE sessions SET ${sql.update(columns)} WHERE key = ${sessionKey}`
+        ensure(sessionKey, now).pipe(
+          Effect.andThen(sql`UPDATE sessions SET ${sql.update(columns)} WHERE key = ${sessionKey}`),
+          Effect.andThen(status === undefined ? Effect.void : tell({ sessionKey, phase: phaseOf(status) }))
         )
       )
     },
@@ -202,8 +134,14 @@ const make = Effect.gen(function* () {
   const reset: Sessions["Service"]["reset"] = Effect.fn("Sessions.reset")(
     function* (sessionKey) {
       const now = yield* Time.now
-      yield* sql`UPDATE sessions SET reset_seq = last_seq, updated_at = ${now} WHERE key = ${sessionKey}`
+      yield* ensure(sessionKey, now)
+      yield* sql`
+        UPDATE sessions SET
+          reset_seq = last_seq, updated_at = ${now}, input_tokens = NULL, output_tokens = NULL, total_tokens = NULL
+        WHERE key = ${sessionKey}`
+      yield* tell({ sessionKey, reason: "reset" })
     },
+    (effect) => sql.withTransaction(effect),
     Effect.mapError(failed("resetting the session"))
   )
 
@@ -229,7 +167,23 @@ const make = Effect.gen(function* () {
     Effect.mapError(failed("updating the session"))
   )
 
-  return Sessions.of({ append, history, list, touch, queue, setQueue, reset })
+  const rows = Rows.make(sql)
+  const changing = Changing.make({ sql, rows, ensure, tell })
+  return Sessions.of({
+    append,
+    history,
+    ...Reading.make(sql),
+    list: rows.list,
+    describe: rows.describe,
+    byId: rows.byId,
+    usage: Usage.make(sql),
+    touch,
+    queue,
+    setQueue,
+    reset,
+    ...changing,
+    changes: PubSub.subscribe(told)
+  })
 })
 
 export const layer: Layer.Layer<Sessions, never, SqlClient.SqlClient> = Layer.effect(Sessions, make)

@@ -61,6 +61,11 @@ export const Folded = Schema.Struct({
 })
 export type Folded = typeof Folded.Type
 
+/** A message that waits for its turn, or to be taken in by the one that runs. */
+export interface WaitingMessage extends Pick<TurnMessage, "runId" | "text" | "receivedAt"> {
+  readonly place: number
+}
+
 /** How a turn ended. A failed turn has told the user what went wrong in `text`, one plain sentence. */
 export const TurnOutcome = Schema.Struct({
   runId: RunId,
@@ -147,7 +152,9 @@ export class Turns extends Context.Service<
     /** The turn that runs in a session now and its text so far. */
     readonly inFlight: (
       sessionKey: SessionKey
-    ) => Effect.Effect<{ readonly runId: RunId; readonly text: string } | undefined>
+    ) => Effect.Effect<{ readonly runId: RunId; readonly text: string; readonly startedAt?: number } | undefined>
+    /** Messages of a session whose turn has not begun, oldest first. `place` grows with the order of arrival. */
+    readonly waiting: (sessionKey: SessionKey) => Effect.Effect<ReadonlyArray<WaitingMessage>>
     /** Number of turns that are queued or running. */
     readonly active: Effect.Effect<number>
     /**

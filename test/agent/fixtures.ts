@@ -75,6 +75,7 @@ export const makeWorld = (options: WorldOptions = {}) => {
         })
       ),
     history: () => storage(Effect.sync(() => ({ sessionId: "s", messages: transcript.map((entry) => entry.message) }))),
+    model: () => Effect.undefined,
     touch: (_, change) => storage(Effect.sync(() => void touched.push(change)))
   })
   const bus = Layer.mock(EventBus)({

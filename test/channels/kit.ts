@@ -92,7 +92,7 @@ export const makeTurns = () => {
   return Object.assign(turns, {
     asked: (count: number) => signal.until(() => (turns.calls >= count ? true : undefined)),
     has: (count: number) => signal.until(() => (turns.submitted.length >= count ? [...turns.submitted] : undefined)),
-    layer: Layer.succeed(Turns, {
+    layer: Layer.mock(Turns, {
       submit: (request, queue) =>
         Effect.suspend(() => {
           turns.calls += 1
@@ -140,7 +140,7 @@ export const makeSessions = () => {
     broken: false
   }
   return Object.assign(sessions, {
-    layer: Layer.succeed(Sessions, {
+    layer: Layer.mock(Sessions, {
       append: () => Effect.succeed(0),
       history: () => Effect.succeed({ sessionId: "s", messages: [] }),
       list: () => Effect.succeed({ rows: [], totalCount: 0 }),

@@ -37,8 +37,8 @@ const start = Effect.fnUntraced(function* (...script: ScriptedModel.Script) {
     )
   const send = (message: string, idempotencyKey: string, more: { readonly timeoutMs?: number } = {}) =>
     client.call["chat.send"]({ sessionKey, message, idempotencyKey, ...more })
-  const transcript = Effect.map(client.call["chat.history"]({ sessionKey }), ({ messages }) =>
-    messages.map(({ content, errorMessage, openclawAbort, role }) => ({
+  const transcript = Effect.map(client.call["chat.history"]({ sessionKey }), (page) =>
+    ("kind" in page ? [] : page.messages).map(({ content, errorMessage, openclawAbort, role }) => ({
       role,
       text:
         typeof content === "string"
@@ -68,7 +68,8 @@ describe("a turn that is ended in its second step", () => {
         yield* send("how is it?", "r1")
         yield* Fiber.join(half)
         const history = yield* client.call["chat.history"]({ sessionKey })
-        assert.deepStrictEqual(history.inFlightRun, { runId: "r1", text: "Looking.\n\nHalf an answer" })
+        assert("inFlightRun" in history)
+        assert.deepInclude(history.inFlightRun, { runId: "r1", text: "Looking.\n\nHalf an answer" })
 
         const answer = by === "/stop" ? yield* send("/stop", "s1") : yield* client.call["chat.abort"]({ sessionKey })
         assert.deepInclude(answer, { ok: true, aborted: true, runIds: ["r1"] })

@@ -57,8 +57,8 @@ describe("chat", () => {
         .request("agent", { message: "x", sessionKey: "main", idempotencyKey: "k2" }, { expectFinal: true })
         .pipe(Effect.exit)
       const history = (params: Json) =>
-        Effect.map(operator.call["chat.history"]({ sessionKey: "main", ...params }), ({ messages }) =>
-          messages.map(({ content }) => (typeof content === "string" ? content : content[0]?.["text"]))
+        Effect.map(operator.call["chat.history"]({ sessionKey: "main", ...params }), (page) =>
+          ("kind" in page ? [] : page.messages).map(({ content }) => (typeof content === "string" ? content : content[0]?.["text"]))
         )
       const all = yield* history({})
       assert.strictEqual(all[0], "hello")

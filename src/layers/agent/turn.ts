@@ -121,12 +121,13 @@ const loop = Effect.fnUntraced(function* (
       ])
       .pipe(Effect.catch(onStorageError), Effect.andThen(events.markStored), Effect.uninterruptible)
 
-  let model = yield* Effect.mapError(models.resolve(request.model, request.agentId), (error) =>
+  const chosen = request.model ?? (yield* Effect.catch(sessions.model(request.sessionKey), onStorageError))
+  let model = yield* Effect.mapError(models.resolve(chosen, request.agentId), (error) =>
     failure("ModelUnavailable", error.message)
   )
   progress.model = model
-  const announce = (chosen: ResolvedModel) =>
-    events.agent("lifecycle", { phase: "model", provider: chosen.provider, model: chosen.model })
+  const announce = ({ model: name, provider }: ResolvedModel) =>
+    events.agent("lifecycle", { phase: "model", provider, model: name })
   yield* announce(model)
 
   const history = yield* Effect.catch(sessions.history(request.sessionKey, { limit: HISTORY_MESSAGES }), onStorageError)

@@ -9,8 +9,9 @@ import * as Schema from "effect/Schema"
 import { EventTable, type EventName } from "../../protocol/EventTable.ts"
 import { type BusEvent, EventBus } from "../../services/EventBus.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
-import { Connections } from "./Connections.ts"
+import { type Connection, Connections } from "./Connections.ts"
 import { Snapshots } from "./Snapshots.ts"
+import * as Subscriptions from "./Subscriptions.ts"
 
 type Encode = (payload: unknown) => Exit.Exit<unknown, Schema.SchemaError>
 
@@ -55,7 +56,12 @@ export const run = Effect.gen(function* () {
     if (delivery._tag === "targeted") return Effect.logError(`event dropped: ${event} names no receiver`)
     const tail = versioned ? `,"stateVersion":${JSON.stringify(snapshots.stateVersion())}}` : "}"
     const head = `{"type":"event","event":${JSON.stringify(event)},"payload":${json.success},"seq":`
-    connections.broadcastUnsafe(delivery.audience, head, tail)
+    const about = delivery._tag === "subscribed" && "sessionKey" in payload ? payload.sessionKey : undefined
+    const isMeant =
+      about === undefined
+        ? undefined
+        : ({ subscriptions }: Connection) => Subscriptions.wants(subscriptions, event, String(about))
+    connections.broadcastUnsafe(delivery.audience, head, tail, isMeant)
     return Effect.void
   }
 

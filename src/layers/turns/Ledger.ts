@@ -201,10 +201,27 @@ export const make = Effect.gen(function* () {
 
     /** The turn of a session that has started and not ended. */
     running: Effect.fnUntraced(function* (sessionKey: SessionKey) {
-      const rows = yield* sql<{ readonly run_id: RunId }>`
-        SELECT run_id FROM turns
+      const rows = yield* sql<{ readonly run_id: RunId; readonly started_at: number }>`
+        SELECT run_id, started_at FROM turns
         WHERE session_key = ${sessionKey} AND finished_at IS NULL AND started_at IS NOT NULL ORDER BY seq LIMIT 1`
-      return rows[0]?.run_id
+      const row = rows[0]
+      return row === undefined ? undefined : { runId: row.run_id, startedAt: row.started_at }
+    }),
+
+    /** Those of a session that have not started and that no other turn has taken in, oldest first. */
+    waiting: Effect.fnUntraced(function* (sessionKey: SessionKey) {
+      const rows = yield* sql<Pick<Row, "seq" | "request">>`
+        SELECT seq, request FROM turns
+        WHERE session_key = ${sessionKey} AND finished_at IS NULL AND started_at IS NULL AND taken_by IS NULL
+        AND abort_requested_at IS NULL ORDER BY seq`
+      return yield* Effect.forEach(rows, ({ request, seq }) =>
+        Effect.map(Effect.orDie(decodeRequest(request)), ({ receivedAt, runId, text }) => ({
+          runId,
+          text,
+          receivedAt,
+          place: seq
+        }))
+      )
     }),
 
     countActive: Effect.map(

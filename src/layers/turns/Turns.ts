@@ -237,8 +237,8 @@ const make = Effect.fnUntraced(function* (
   })
 
   const inFlight: Turns["Service"]["inFlight"] = Effect.fn("Turns.inFlight")(function* (sessionKey) {
-    const runId: RunId | undefined = yield* Effect.orDie(ledger.running(sessionKey))
-    return runId === undefined ? undefined : { runId, text: (yield* runner.partialText(runId))?.text ?? "" }
+    const turn = yield* Effect.orDie(ledger.running(sessionKey))
+    return turn === undefined ? undefined : { ...turn, text: (yield* runner.partialText(turn.runId))?.text ?? "" }
   })
 
   return {
@@ -249,6 +249,7 @@ const make = Effect.fnUntraced(function* (
     requestAbort,
     abort,
     inFlight,
+    waiting: Effect.fn("Turns.waiting")((sessionKey) => Effect.orDie(ledger.waiting(sessionKey))),
     active: Effect.orDie(ledger.countActive),
     settle: Effect.fn("Turns.settle")(running.settle)
   }

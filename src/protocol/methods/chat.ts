@@ -1,21 +1,12 @@
 /**
- * `chat.*`, `agent`, `sessions.list` and `send`: conversations and the turns in them.
+ * `chat.send`, `chat.abort`, `agent` and `send`: what starts and ends turns, and the transcript that they write.
  *
  * Times are Unix milliseconds, timeouts milliseconds.
  */
 import * as Schema from "effect/Schema"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import type { ErrorShape } from "../GatewayError.ts"
-import {
-  Address,
-  AddressOrNone,
-  Label,
-  Name,
-  NameOrNone,
-  SearchText,
-  SessionKeyOrNone,
-  SessionKeyText
-} from "../text.ts"
+import { Address, AddressOrNone, Label, Name, NameOrNone, SessionKeyOrNone, SessionKeyText } from "../text.ts"
 import { FailedAnswer, method, streamMethod } from "./method.ts"
 
 const optionalText = Schema.optional(Schema.String)
@@ -46,9 +37,15 @@ export const TranscriptMessage = Schema.Struct({
   isError: Schema.optional(Schema.Boolean),
   runId: optionalText,
   idempotencyKey: optionalText,
-  /** Who wrote a user's message, where the channel says so, and what became of one that has no reply of its own. */
+  /** Where the entry stands, who wrote a user's message, and what became of one that has no reply of its own. */
   __openclaw: Schema.optional(
     Schema.Struct({
+      /** As `id` and `runId` beside it; here OpenClaw's clients look for them. */
+      id: optionalText,
+      runId: optionalText,
+      idempotencyKey: optionalText,
+      /** Its place in the session, from 1. */
+      seq: Schema.optional(Schema.Natural),
       senderId: optionalText,
       senderName: optionalText,
       folded: Schema.optional(Schema.Struct({ how: Schema.String, into: optionalText }))
@@ -60,32 +57,6 @@ export const TranscriptMessage = Schema.Struct({
   )
 })
 export type TranscriptMessage = typeof TranscriptMessage.Type
-
-export const SessionRow = Schema.Struct({
-  key: Schema.String,
-  sessionId: optionalText,
-  kind: Schema.Literals(["direct", "group", "global", "unknown"]),
-  label: optionalText,
-  displayName: optionalText,
-  derivedTitle: optionalText,
-  lastMessagePreview: optionalText,
-  channel: optionalText,
-  agentId: optionalText,
-  accountId: optionalText,
-  chatType: Schema.optional(Schema.Literals(["direct", "group", "channel"])),
-  isMain: Schema.optional(Schema.Boolean),
-  createdAt: Schema.optional(Schema.Finite),
-  updatedAt: Schema.optional(Schema.NullOr(Schema.Finite)),
-  status: Schema.optional(Schema.Literals(["queued", "running", "done", "failed", "killed", "timeout"])),
-  lastRunId: optionalText,
-  lastRunError: optionalText,
-  inputTokens: Schema.optional(Schema.Finite),
-  outputTokens: Schema.optional(Schema.Finite),
-  totalTokens: Schema.optional(Schema.Finite),
-  model: optionalText,
-  modelProvider: optionalText
-})
-export type SessionRow = typeof SessionRow.Type
 
 /**
  * A message to a session. `queueMode` says what becomes of it while a turn runs there; without it
@@ -210,32 +181,6 @@ export const ChatMethods = RpcGroup.make(
     params: ChatSendParams,
     result: Sent
   }),
-  method("chat.history", {
-    access: "operator.read",
-    params: Schema.Struct({
-      sessionKey: SessionKeyText,
-      agentId: optionalId,
-      cursor: Schema.optional(Schema.String.pipe(Schema.check(Schema.isMaxLength(4096)))),
-      limit: Schema.optional(
-        Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(1), Schema.isLessThanOrEqualTo(1000)))
-      ),
-      offset: Schema.optional(Schema.Natural),
-      pendingBefore: Schema.optional(Schema.Natural),
-      inputRunIds: Schema.optional(Schema.Array(Name).pipe(Schema.check(Schema.isMaxLength(50)))),
-      messageId: optionalId,
-      sessionId: optionalId,
-      maxChars: Schema.optional(
-        Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(1), Schema.isLessThanOrEqualTo(500_000)))
-      )
-    }),
-    result: Schema.Struct({
-      sessionKey: Schema.NonEmptyString,
-      sessionId: optionalText,
-      messages: Schema.Array(TranscriptMessage),
-      /** The turn that runs now, so that a client that was away can pick it up. */
-      inFlightRun: Schema.optional(Schema.Struct({ runId: Schema.NonEmptyString, text: optionalText }))
-    })
-  }),
   method("chat.abort", {
     access: "operator.write",
     params: Schema.Struct({
@@ -253,41 +198,6 @@ export const ChatMethods = RpcGroup.make(
     params: AgentParams,
     result: Schema.Union([Accepted, Finished])
   }).annotate(FailedAnswer, failedTurn),
-  method("sessions.list", {
-    access: "operator.read",
-    params: Schema.Struct({
-      limit: Schema.optional(Schema.Natural),
-      offset: Schema.optional(Schema.Natural),
-      activeMinutes: Schema.optional(Schema.Natural),
-      requireLastInteraction: Schema.optional(Schema.Boolean),
-      sortBy: Schema.optional(Schema.Literals(["updatedAt", "lastInteractionAt"])),
-      includeGlobal: Schema.optional(Schema.Boolean),
-      includeUnknown: Schema.optional(Schema.Boolean),
-      configuredAgentsOnly: Schema.optional(Schema.Boolean),
-      includeDerivedTitles: Schema.optional(Schema.Boolean),
-      includeLastMessage: Schema.optional(Schema.Boolean),
-      includePeople: Schema.optional(Schema.Boolean),
-      label: Schema.optional(Label),
-      boardFace: Schema.optional(Schema.Literals(["chat", "dashboard"])),
-      creatorId: optionalId,
-      ownerId: optionalId,
-      ownerFirst: Schema.optional(Schema.Boolean),
-      involvingMe: Schema.optional(Schema.Boolean),
-      involvingProfileId: optionalId,
-      spawnedBy: optionalId,
-      agentId: optionalId,
-      search: Schema.optional(SearchText),
-      archived: Schema.optional(Schema.Union([Schema.Boolean, Schema.Literal("all")]))
-    }),
-    result: Schema.Struct({
-      ts: Schema.Natural,
-      path: optionalText,
-      count: Schema.Natural,
-      totalCount: Schema.optional(Schema.Natural),
-      defaults: Schema.optional(Schema.Record(Schema.String, Schema.Unknown)),
-      sessions: Schema.Array(SessionRow)
-    })
-  }),
   method("send", {
     access: "operator.write",
     repeat: "keyed",

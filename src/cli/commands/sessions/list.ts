@@ -1,6 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { SessionRow } from "../../../protocol/methods/chat.ts"
+import type { SessionRow } from "../../../protocol/methods/sessions.ts"
 import { ask } from "../../gateway.ts"
 import { ago, print, table } from "../../output.ts"
 

@@ -1,5 +1,5 @@
 /**
- * `chat.*`, `sessions.list` and `send`.
+ * `chat.send`, `chat.abort` and `send`.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import { RunId } from "../../../domain/Ids.ts"
 import type { SessionKey } from "../../../domain/SessionKey.ts"
 import { invalidRequest } from "../../../protocol/GatewayError.ts"
-import { type ChatSendParams, ChatMethods, type TranscriptMessage } from "../../../protocol/methods/chat.ts"
+import { type ChatSendParams, ChatMethods } from "../../../protocol/methods/chat.ts"
 import { Channels, type MediaToSend } from "../../../services/ChannelRouter.ts"
 import { Config } from "../../../services/Config.ts"
 import { EventBus } from "../../../services/EventBus.ts"
@@ -20,12 +20,11 @@ import { type ParsedCommand, parseCommand } from "../../channels/chatCommands.ts
 import { overridden, parseQueue, queueShown, queueUsage } from "../../channels/queueCommand.ts"
 import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
+import * as SessionRows from "../SessionRows.ts"
 import { CurrentConnection } from "../Connections.ts"
 import * as Time from "../../now.ts"
 import { deliveryFailed, storageFailed, turnNotAccepted } from "./errors.ts"
 
-/** Messages of a history when the client names no limit. */
-const HISTORY_LIMIT = 200
 /** How long a repeated `chat.send` looks whether its turn has ended. */
 const ENDED_WITHIN = "250 millis"
 
@@ -51,22 +50,6 @@ const commandOf = (params: ChatSendParams): ParsedCommand | undefined => {
       return parsed
     default:
       return undefined
-  }
-}
-
-const cut = (message: TranscriptMessage, maxChars: number | undefined): TranscriptMessage => {
-  if (maxChars === undefined) return message
-  const shorten = (text: string) => (text.length > maxChars ? `${text.slice(0, maxChars)}…` : text)
-  return {
-    ...message,
-    content:
-      typeof message.content === "string"
-        ? shorten(message.content)
-        : message.content.map((part) =>
-            part["type"] === "text" && typeof part["text"] === "string"
-              ? { ...part, text: shorten(part["text"]) }
-              : part
-          )
   }
 }
 
@@ -117,6 +100,7 @@ const send = served.toLayerHandler(
     const start = Effect.fnUntraced(function* (params: ChatSendParams, steer?: string) {
       const { client } = yield* CurrentConnection
       const { agentId, key } = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
+      yield* SessionRows.notArchived(key)
       const runId = RunId.make(params.idempotencyKey)
       const request: TurnRequest = {
         runId,
@@ -166,28 +150,6 @@ const send = served.toLayerHandler(
   })
 )
 
-const history = served.toLayerHandler(
-  "chat.history",
-  Effect.gen(function* () {
-    const sessions = yield* Sessions
-    const turns = yield* Turns
-    return Effect.fn("Gateway.chat.history")(function* (params) {
-      const { key } = yield* Agents.sessionKey(params.sessionKey, params.agentId)
-      const { messages, sessionId } = yield* sessions
-        .history(key, { limit: params.limit ?? HISTORY_LIMIT, offset: params.offset ?? 0 })
-        .pipe(Effect.mapError(storageFailed))
-      const running = yield* turns.inFlight(key)
-      return {
-        // OpenClaw echoes the key as it was sent.
-        sessionKey: params.sessionKey,
-        ...(sessionId === "" ? undefined : { sessionId }),
-        messages: messages.map((message) => cut(message, params.maxChars)),
-        ...(running === undefined ? undefined : { inFlightRun: { runId: running.runId, text: running.text } })
-      }
-    })
-  })
-)
-
 const abort = served.toLayerHandler(
   "chat.abort",
   Effect.gen(function* () {
@@ -199,33 +161,6 @@ const abort = served.toLayerHandler(
         ...(params.runId === undefined ? undefined : { runId: RunId.make(params.runId) })
       })
       return { ok: true as const, aborted: runIds.length > 0, runIds }
-    })
-  })
-)
-
-const list = served.toLayerHandler(
-  "sessions.list",
-  Effect.gen(function* () {
-    const sessions = yield* Sessions
-    return Effect.fn("Gateway.sessions.list")(function* (params) {
-      const { rows, totalCount } = yield* sessions
-        .list({
-          ...(params.limit === undefined ? undefined : { limit: params.limit }),
-          ...(params.offset === undefined ? undefined : { offset: params.offset }),
-          ...(params.agentId === undefined ? undefined : { agentId: params.agentId }),
-          ...(params.search === undefined ? undefined : { search: params.search }),
-          ...(params.activeMinutes === undefined ? undefined : { activeMinutes: params.activeMinutes }),
-          ...(params.includeLastMessage === undefined ? undefined : { includeLastMessage: params.includeLastMessage })
-        })
-        .pipe(Effect.mapError(storageFailed))
-      const { model } = yield* Agents.current
-      return {
-        ts: yield* Time.now,
-        count: rows.length,
-        totalCount,
-        defaults: model === undefined ? {} : { model },
-        sessions: rows
-      }
     })
   })
 )
@@ -285,4 +220,4 @@ const out = served.toLayerHandler(
   })
 )
 
-export const layer = Layer.mergeAll(send, history, abort, list, out)
+export const layer = Layer.mergeAll(send, abort, out)

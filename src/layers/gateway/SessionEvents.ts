@@ -1,0 +1,91 @@
+/**
+ * From changes of sessions to `sessions.changed` and `session.message`, once they are stored, for those who asked.
+ *
+ * As long as nobody asks nothing is read. Who was away looks into `chat.history`: no event is sent twice or later.
+ */
+import * as Effect from "effect/Effect"
+import * as PubSub from "effect/PubSub"
+import { agentIdOf, type SessionKey } from "../../domain/SessionKey.ts"
+import type { EventPayload } from "../../protocol/EventTable.ts"
+import type { SessionRow } from "../../protocol/methods/sessions.ts"
+import { EventBus } from "../../services/EventBus.ts"
+import { type SessionChange, Sessions } from "../../services/Sessions.ts"
+import { Supervisor } from "../../services/Supervisor.ts"
+import * as Time from "../now.ts"
+import { Connections } from "./Connections.ts"
+import * as Subscriptions from "./Subscriptions.ts"
+
+/** Sessions of which is known what was announced last. */
+const REMEMBERED = 1_000
+
+const placeOf = (sessionKey: SessionKey, session: SessionRow | undefined) => {
+  const agentId = agentIdOf(sessionKey)
+  return {
+    ...session,
+    sessionKey,
+    ...(agentId === undefined ? undefined : { agentId }),
+    ...(session === undefined ? undefined : { session })
+  }
+}
+
+/** Announces until the scope closes. Subscribed when it returns. */
+export const run = Effect.gen(function* () {
+  const sessions = yield* Sessions
+  const events = yield* EventBus
+  const connections = yield* Connections
+  const supervisor = yield* Supervisor
+  const changes = yield* sessions.changes
+  /** The newest message of a session that was announced: one that is written again after its storage failed is told twice. */
+  const announced = new Map<SessionKey, number>()
+
+  const note = (sessionKey: SessionKey, seq: number): boolean => {
+    if ((announced.get(sessionKey) ?? 0) >= seq) return false
+    announced.delete(sessionKey)
+    announced.set(sessionKey, seq)
+    const oldest = announced.size > REMEMBERED ? announced.keys().next().value : undefined
+    if (oldest !== undefined) announced.delete(oldest)
+    return true
+  }
+
+  const tellMessage = Effect.fnUntraced(function* (sessionKey: SessionKey, seq: number, session: SessionRow) {
+    if (!note(sessionKey, seq)) return
+    const { messages } = yield* sessions.page(sessionKey, { limit: 1, after: seq - 1 })
+    const message = messages[0]
+    if (message?.__openclaw?.seq !== seq) return
+    const payload: EventPayload<"session.message"> = {
+      ...placeOf(sessionKey, session),
+      message,
+      messageSeq: seq,
+      ...(message.__openclaw.id === undefined ? undefined : { messageId: message.__openclaw.id })
+    }
+    yield* events.publish("session.message", payload)
+  })
+
+  const tell = Effect.fnUntraced(function* ({ phase, reason, seq, sessionKey }: SessionChange) {
+    const session = yield* sessions.describe(sessionKey)
+    if (session === undefined || reason === "delete") announced.delete(sessionKey)
+    if (seq !== undefined) return session === undefined ? undefined : yield* tellMessage(sessionKey, seq, session)
+    const runId = phase === undefined ? undefined : session?.lastRunId
+    yield* events.publish("sessions.changed", {
+      ...placeOf(sessionKey, reason === "delete" ? undefined : session),
+      ts: yield* Time.now,
+      ...(reason === undefined ? undefined : { reason }),
+      ...(phase === undefined ? undefined : { phase }),
+      ...(runId === undefined ? undefined : { runId })
+    })
+  })
+
+  const isHeard = () => {
+    for (const { subscriptions } of connections.all()) if (!Subscriptions.isNone(subscriptions)) return true
+    return false
+  }
+
+  const announce = Effect.flatMap(PubSub.takeAll(changes), (batch) =>
+    isHeard()
+      ? Effect.andThen(sessions.stored, Effect.forEach(batch, tell, { discard: true })).pipe(
+          Effect.catch((error) => Effect.logWarning(`changes of sessions were not announced: ${error.message}`))
+        )
+      : Effect.void
+  )
+  yield* supervisor.supervise("gateway/sessions", Effect.forever(announce), { restart: "always" })
+})

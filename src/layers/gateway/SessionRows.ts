@@ -1,0 +1,77 @@
+/** Sessions as clients are shown them: what the row does not say, the configuration does. */
+import * as Effect from "effect/Effect"
+import { agentIdOf, type SessionKey } from "../../domain/SessionKey.ts"
+import { invalidRequest } from "../../protocol/GatewayError.ts"
+import type { SessionRow } from "../../protocol/methods/sessions.ts"
+import { Config } from "../../services/Config.ts"
+import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
+import { queueSettingOf, WEBCHAT } from "../../services/Queue.ts"
+import { Sessions } from "../../services/Sessions.ts"
+import * as Reference from "../models/reference.ts"
+import { splitModel } from "../sessions/rows.ts"
+import { storageFailed } from "./methods/errors.ts"
+
+const settings = Effect.flatMap(Config, (config) => Effect.orDie(config.get))
+
+/** The model of an agent, when one is configured. */
+const modelOf = (config: OpenClawConfig, agentId: string) => {
+  const first = Reference.configured(config, agentId)[0]
+  if (first === undefined) return {}
+  const parsed = Reference.parse(first, config)
+  return splitModel(parsed === undefined ? first : `${parsed.provider}/${parsed.model}`)
+}
+
+export const defaultsOf = Effect.fnUntraced(function* (agentId: string) {
+  return modelOf(yield* settings, agentId)
+})
+
+const filled = (config: OpenClawConfig, row: SessionRow): SessionRow =>
+  row.model === undefined && row.agentId !== undefined ? { ...row, ...modelOf(config, row.agentId) } : row
+
+export const fill = Effect.fnUntraced(function* (rows: ReadonlyArray<SessionRow>) {
+  const config = yield* settings
+  return rows.map((row) => filled(config, row))
+})
+
+/** One session, with what becomes of messages that come while it is busy; `undefined`: there is none. */
+export const describe = Effect.fnUntraced(function* (
+  key: SessionKey,
+  options?: Parameters<Sessions["Service"]["describe"]>[1]
+) {
+  const sessions = yield* Sessions
+  const row = yield* Effect.mapError(sessions.describe(key, options), storageFailed)
+  if (row === undefined) return undefined
+  const config = yield* settings
+  const override = yield* Effect.mapError(sessions.queue(key), storageFailed)
+  return {
+    ...filled(config, row),
+    effectiveQueueMode: queueSettingOf(config, WEBCHAT, override).mode
+  } satisfies SessionRow
+})
+
+/** The same for one that has nothing yet. */
+export const describeAny = Effect.fnUntraced(function* (key: SessionKey) {
+  const found = yield* describe(key)
+  if (found !== undefined) return found
+  const agentId = agentIdOf(key)
+  const empty: SessionRow = {
+    key,
+    kind: "direct",
+    ...(agentId === undefined ? undefined : { agentId }),
+    updatedAt: null,
+    archived: false,
+    pinned: false,
+    unread: false,
+    hasActiveRun: false,
+    activeRunIds: [],
+    modelOverrideSource: null
+  }
+  return filled(yield* settings, empty)
+})
+
+/** A session that was put away takes no new message of a program's, until somebody takes it out again. */
+export const notArchived = Effect.fnUntraced(function* (key: SessionKey) {
+  const row = yield* Effect.mapError((yield* Sessions).describe(key), storageFailed)
+  if (row?.archived !== true) return
+  return yield* invalidRequest(`Session "${key}" is archived. Restore it before starting new work.`)
+})
