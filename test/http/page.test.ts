@@ -139,7 +139,7 @@ describe("the page", () => {
         "/%c0%ae%c0%ae/secret.txt",
         "/%zz",
         "//etc/passwd",
-        "/C:/windows/win.ini",
+        "/C:/secret.txt",
         `/${"a".repeat(2000)}`,
         "/assets/none.js",
         "/assets",
