@@ -193,10 +193,7 @@ describe("credentials", () => {
       assert.strictEqual(tag(yield* attempt({ auth: { deviceToken } })), "TokenMismatch")
       assert.strictEqual(tag(yield* attempt({ auth: { token: deviceToken } }, { device: mine })), "ok")
       const more = yield* attempt({ auth: { deviceToken }, scopes: ["operator.admin", "custom"] }, { device: mine })
-      assert.strictEqual(
-        Result.isFailure(more) && more.failure._tag === "PairingRequired" ? more.failure.reason : "",
-        "scope-upgrade"
-      )
+      assert.strictEqual(tag(more), "ScopeMismatch")
     }).pipe(Effect.provide(layer()))
   )
 })
@@ -295,6 +292,8 @@ describe("decoding what peers send", () => {
       const json = JSON.parse(JSON.stringify(value)) as Record<string, unknown>
       const taken = decodeMethodParams(method, json)
       assert.isTrue(Result.isSuccess(taken), Result.isFailure(taken) ? taken.failure : "")
+      // By its published schema this one takes whatever else somebody adds.
+      if (method === "wake") return
       const more = decodeMethodParams(method, { ...json, "~more": 1 })
       assert.strictEqual(Result.isFailure(more) ? more.failure : "", "at root: unexpected property '~more'")
     })

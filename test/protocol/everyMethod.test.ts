@@ -29,16 +29,18 @@ const otherScope: Readonly<Record<string, string>> = {
   health: "the recorded Gateway answers it whatever the scopes"
 }
 
-/** A wait that a generated number may make a day long. */
-const soon = (params: Json): Json =>
-  typeof params["timeoutMs"] === "number"
-    ? { ...params, timeoutMs: Math.min(PATIENCE_MS, params["timeoutMs"]) }
-    : params
+/** A wait that a generated number may make a day long, and one that is long when nobody says how long. */
+const soon = (method: string, params: Json): Json =>
+  method === "agent.wait" && params["timeoutMs"] === undefined
+    ? { ...params, timeoutMs: PATIENCE_MS }
+    : typeof params["timeoutMs"] === "number"
+      ? { ...params, timeoutMs: Math.min(PATIENCE_MS, params["timeoutMs"]) }
+      : params
 
 type Answer = { readonly ok: true; readonly payload: unknown } | { readonly ok: false; readonly error: Json }
 
 const ask = (client: World.Client, method: string, params: Json): Effect.Effect<Answer> =>
-  client.request(method, soon(params), { expectFinal: true, timeout: "20 seconds" }).pipe(
+  client.request(method, soon(method, params), { expectFinal: true, timeout: "20 seconds" }).pipe(
     Effect.map((payload): Answer => ({ ok: true, payload })),
     Effect.catchTag("GatewayError", ({ wire }) => Effect.succeed<Answer>({ ok: false, error: { ...wire } })),
     Effect.catch((error) =>

@@ -37,9 +37,12 @@ export const fieldsOf = (method: string): ReadonlyArray<Field> => {
 
 const wrongs: ReadonlyArray<unknown> = [{ x: 1 }, 7.5, -1, "", "no such thing", true, ["x"], null]
 
+/** Methods whose published params have room for what nobody foresaw. */
+const takesMore: ReadonlySet<string> = new Set(["wake"])
+
 /** Each with the words that the answer must have. */
 export const mutations = (method: string, params: Json): ReadonlyArray<readonly [Json, string]> => [
-  [{ ...params, noSuchProperty: 1 }, "noSuchProperty"],
+  ...(takesMore.has(method) ? [] : [[{ ...params, noSuchProperty: 1 }, "noSuchProperty"] as const]),
   ...fieldsOf(method).flatMap(({ accepts, name, optional }): Array<readonly [Json, string]> => {
     const wrong = wrongs.find((value) => !accepts(value))
     const { [name]: _gone, ...without } = params

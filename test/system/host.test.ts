@@ -39,7 +39,7 @@ layer(gateway({ config: { agents: { defaults: { model: "anthropic/none" } } } })
         assert.strictEqual(statSync(file).mode & 0o777, 0o600)
         const pem = readFileSync(file, "utf8")
         assert.strictEqual(createPublicKey(pem).export({ format: "jwk" }).x, identity.publicKey)
-        assert.notInclude(JSON.stringify(identity), pem.split("\n")[1])
+        assert.notInclude(JSON.stringify(identity), pem.split("\n")[1] ?? "?")
       })
     )
 

@@ -105,7 +105,7 @@ export const HostMethods = RpcGroup.make(
   /** The Ed25519 key of this Gateway, raw and in base64url, and the SHA-256 of it. */
   method("gateway.identity.get", {
     access: "operator.read",
-    params: Open,
+    params: NoParams,
     result: Schema.Struct({ deviceId: Schema.NonEmptyString, publicKey: Schema.NonEmptyString })
   }),
   /** This Gateway looks for no updates and installs none. */
@@ -117,11 +117,11 @@ export const HostMethods = RpcGroup.make(
   /** Reads the configuration and the token files anew. `warningCount`: accounts and providers that still lack a secret. */
   method("secrets.reload", {
     access: "operator.admin",
-    params: Open,
+    params: NoParams,
     result: Schema.Struct({ ok: Schema.Literal(true), warningCount: Schema.Natural })
   }),
   method("system-event", { access: "operator.admin", params: SystemEventParams, result: Done }),
   method("wake", { access: "operator.write", params: WakeParams, result: Done }),
   /** `null`: there was none, and with this Gateway there never is. */
-  method("last-heartbeat", { access: "operator.read", params: Open, result: Schema.NullOr(Open) })
+  method("last-heartbeat", { access: "operator.read", params: NoParams, result: Schema.NullOr(Open) })
 )
