@@ -16,6 +16,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { Config, ConfigChanged, type ConfigInvalid, type ConfigSnapshot } from "../../services/Config.ts"
 import { OpenClawConfig } from "../../services/ConfigSchema.ts"
+import * as Coalesced from "../coalesced.ts"
 import { Redactor } from "../logging/Redactor.ts"
 import { explain, madeBy, showValue } from "./explain.ts"
 import { hasIncludes, merge, resolveIncludes } from "./include.ts"
@@ -104,9 +105,12 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
       })
 
       /** A file that breaks while it is in use, for example in an editor, stops nobody. */
-      const get = Effect.suspend(current).pipe(
-        Effect.tap(() => report(undefined)),
-        Effect.catch((error) => (last === undefined ? Effect.fail(error) : Effect.as(report(error.message), last)))
+      const get = yield* Coalesced.make(
+        // Every request asks: those that come together read the file once.
+        Effect.suspend(current).pipe(
+          Effect.tap(() => report(undefined)),
+          Effect.catch((error) => (last === undefined ? Effect.fail(error) : Effect.as(report(error.message), last)))
+        )
       )
 
       const parsed = (text: string): Effect.Effect<ConfigPath, ReturnType<typeof invalid>> =>

@@ -13,7 +13,7 @@ import { ConfigInvalid, ConfigUnreadable } from "../../services/Config.ts"
 import { inspect, kindOf, replacePrivateFile, securePrivateDirectory, unusable } from "../state-dir/privateFiles.ts"
 
 /** Bytes of one file and levels of nesting: far beyond what people write, well below what would hurt. */
-export const MAX_BYTES = 2_000_000
+const MAX_BYTES = 2_000_000
 const MAX_DEPTH = 100
 /** A file system's clock is coarse: what changed less than this long ago may change again under the same time. */
 const SETTLED_MS = 2_000

@@ -7,7 +7,7 @@ import { GatewayError, invalidRequest, unavailable } from "../../../protocol/Gat
 import type { ConfigIssue } from "../../../protocol/methods/config.ts"
 import type { ConfigChanged, ConfigInvalid, ConfigProblem, ConfigUnreadable } from "../../../services/Config.ts"
 import { reservedKeyIn } from "../../config/wire/mergePatch.ts"
-import { isTooDeep, MAX_BYTES } from "../../config/source.ts"
+import { isTooDeep } from "../../config/source.ts"
 
 export const asIssue = ({ expected, path, value }: ConfigProblem): ConfigIssue => ({
   path,
@@ -39,10 +39,8 @@ export const editFailed = (error: GatewayError | ConfigChanged | ConfigInvalid |
 
 const refused = (value: string, expected: string, path = "") => Effect.fail(invalidConfig([{ path, value, expected }]))
 
-/** The value of a written text; nothing in it is believed yet. */
+/** The value of a written text, whose length the frame bounds; nothing in it is believed yet. */
 export const parseWritten = Effect.fnUntraced(function* (raw: string) {
-  // Before it is read, because reading a long one takes its time.
-  if (Buffer.byteLength(raw) > MAX_BYTES) return yield* refused("a larger text", `at most ${MAX_BYTES / 1e6} MB`)
   const given = yield* Effect.try({
     try: (): unknown => JSON5.parse(raw),
     // Names the place, and at most one character of the text.
