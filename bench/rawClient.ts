@@ -81,8 +81,13 @@ export const pump = (clients: ReadonlyArray<RawClient>, inFlight: number, method
       open++
       socket.send(`{"type":"req","id":"${++sent}","method":"${method}","params":{}}`)
     }
+    const onClose = (code: number) => end(Effect.fail(new Refused({ message: `closed with ${code}` })))
+    const end = (result: Effect.Effect<Pumped, Refused>) => {
+      for (const { socket } of clients) socket.off("close", onClose)
+      resume(result)
+    }
     for (const client of clients) {
-      client.socket.once("close", (code) => resume(Effect.fail(new Refused({ message: `closed with ${code}` }))))
+      client.socket.on("close", onClose)
       client.onFrame = (text) => {
         if (!text.startsWith('{"type":"res"')) return
         open--
@@ -91,9 +96,8 @@ export const pump = (clients: ReadonlyArray<RawClient>, inFlight: number, method
         else refused++
         const now = performance.now() - started
         if (now < ms) ask(client)
-        else if (open === 0) resume(Effect.succeed({ answered, refused, ms: now }))
+        else if (open === 0) end(Effect.succeed({ answered, refused, ms: now }))
       }
       for (let index = 0; index < inFlight; index++) ask(client)
     }
-    return Effect.sync(() => clients.forEach(({ socket }) => socket.removeAllListeners("close")))
   })
