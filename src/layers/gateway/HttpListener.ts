@@ -107,7 +107,7 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
       if (state !== "started") return json(response, 503, { ok: false, status: state }, closing)
       const address = normalizeAddress(request.socket.remoteAddress ?? "unknown")
       const local = isLoopbackAddress(address) && !isForwarded(request.headers)
-      return answer({ request, response, address, local, path })
+      return answer({ request, response, address, local, path, bodyTimeoutMs: limits.bodyTimeoutMs })
     }
     if (request.method !== "GET" && request.method !== "HEAD") {
       return json(response, 405, { ok: false, error: "method not allowed" }, { ...closing, allow: "GET, HEAD" })

@@ -29,6 +29,8 @@ export interface GatewayLimits {
    */
   readonly maxUnknownPerAddress: number
   readonly maxConnections: number
+  /** How long the body of an HTTP request may take. */
+  readonly bodyTimeoutMs: number
   /** How long running requests may go on once the Gateway stops. */
   readonly drainMs: number
   /** How long a socket that was told to close may take before it is cut. */
@@ -46,6 +48,7 @@ export const defaultLimits: GatewayLimits = {
   maxPreauthPerAddress: 128,
   maxUnknownPerAddress: 256,
   maxConnections: 4096,
+  bodyTimeoutMs: 30_000,
   drainMs: 5_000,
   closeGraceMs: 2_000
 }

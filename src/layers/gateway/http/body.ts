@@ -5,9 +5,7 @@ import type { IncomingMessage } from "node:http"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { parseJson } from "../parseJson.ts"
-
-/** Milliseconds that a client has for its whole body. */
-export const BODY_TIMEOUT_MS = 30_000
+import type { Exchange } from "./respond.ts"
 
 /** What was wrong with the body; `status` is the answer's. */
 export class BodyRefused extends Schema.TaggedError<BodyRefused>()("BodyRefused", {
@@ -46,7 +44,7 @@ const collect = (request: IncomingMessage, maxBytes: number): Effect.Effect<Buff
 
 /** Reads it. No body is the empty object, as OpenClaw has it. A compressed body is refused unread. */
 export const readJson = Effect.fnUntraced(function* (
-  request: IncomingMessage,
+  { bodyTimeoutMs, request }: Exchange,
   maxBytes: number
 ): Effect.fn.Return<unknown, BodyRefused> {
   const encoding = request.headers["content-encoding"]?.trim().toLowerCase() ?? "identity"
@@ -55,7 +53,7 @@ export const readJson = Effect.fnUntraced(function* (
   }
   if (Number(request.headers["content-length"] ?? 0) > maxBytes) return yield* tooLarge()
   const bytes = yield* Effect.timeoutOrElse(collect(request, maxBytes), {
-    duration: BODY_TIMEOUT_MS,
+    duration: bodyTimeoutMs,
     orElse: () => Effect.fail(new BodyRefused({ status: 408, message: "Request body timeout" }))
   })
   if (bytes.length === 0) return {}

@@ -139,7 +139,7 @@ export const chat = Effect.fn("Http.chatCompletions")(function* (exchange: Excha
   if (exchange.request.method !== "POST") return methodNotAllowed(exchange, "POST")
   const scopes = yield* authorize(exchange)
   if (scopes === undefined || !allowed(exchange, scopes, "operator.write")) return undefined
-  const body = yield* Effect.result(readJson(exchange.request, MAX_BODY_BYTES))
+  const body = yield* Effect.result(readJson(exchange, MAX_BODY_BYTES))
   if (Result.isFailure(body)) return failed(exchange, body.failure.status, INVALID, body.failure.message)
   const asked = parse(body.success)
   if (Result.isFailure(asked)) return failed(exchange, 400, INVALID, asked.failure)

@@ -14,6 +14,8 @@ export interface Exchange {
   readonly local: boolean
   /** As it was sent, still encoded, without the query. */
   readonly path: string
+  /** Milliseconds that the whole body may take. */
+  readonly bodyTimeoutMs: number
 }
 
 export type Headers = Readonly<Record<string, string | number>>

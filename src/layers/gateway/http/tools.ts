@@ -71,7 +71,7 @@ export const handle = Effect.fn("Http.toolsInvoke")(function* (exchange: Exchang
   if (exchange.request.method !== "POST") return methodNotAllowed(exchange, "POST")
   const scopes = yield* authorize(exchange)
   if (scopes === undefined || !allowed(exchange, scopes, "operator.write")) return undefined
-  const body = yield* Effect.result(readJson(exchange.request, MAX_BODY_BYTES))
+  const body = yield* Effect.result(readJson(exchange, MAX_BODY_BYTES))
   if (body._tag === "Failure") {
     return failed(exchange, body.failure.status, "invalid_request_error", body.failure.message)
   }
