@@ -227,8 +227,8 @@ describe("nodes", () => {
       assert.isTrue((yield* raw.request("health")).ok, "a call that is allowed starts the count over")
       for (let call = 0; call < 15; call++) {
         assert.strictEqual(
-          (yield* raw.request("node.skills.update", {})).error?.message,
-          "unknown method: node.skills.update"
+          (yield* raw.request("node.pluginSurface.refresh", {})).error?.message,
+          "unknown method: node.pluginSurface.refresh"
         )
       }
       for (let call = 0; call < 11; call++) yield* raw.request("status")

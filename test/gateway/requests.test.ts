@@ -1,7 +1,7 @@
 /** What a connection may send after `hello-ok`, and what it is answered. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { MethodTable } from "../../src/protocol/MethodTable.ts"
+import { accessOf, MethodTable } from "../../src/protocol/MethodTable.ts"
 import * as Rig from "./rig.ts"
 
 const device = Rig.makeDevice()
@@ -187,7 +187,7 @@ describe("requests", () => {
       const operator = yield* Rig.connect(url)
       const node = yield* Rig.connectNode(url, Rig.makeDevice())
       for (const [method] of MethodTable.requests) {
-        const raw = method === "node.event" || method === "node.invoke.result" ? node.raw : operator.raw
+        const raw = accessOf(method) === "node" ? node.raw : operator.raw
         const answer = yield* raw.request(method, { "not a param": 1 })
         assert.strictEqual(answer.error?.code, "INVALID_REQUEST", method)
         assert.match(answer.error?.message ?? "", new RegExp(`^invalid ${method} params: `))
@@ -282,7 +282,7 @@ describe("agent and chat", () => {
       )
       const history = yield* raw.request("chat.history", { sessionKey: "main", maxChars: 2 })
       assert.strictEqual(history.payload.sessionKey, "main")
-      assert.deepStrictEqual(history.payload.messages, [{ role: "user", content: "he…" }])
+      assert.deepInclude(history.payload.messages[0], { role: "user", content: "he…" })
       assert.deepStrictEqual(history.payload.inFlightRun, { runId: "c2", text: "so far" })
       assert.isTrue((yield* raw.request("chat.abort", { sessionKey: "main", runId: "c2" })).payload.aborted)
     }).pipe(Effect.scoped)

@@ -209,8 +209,9 @@ export const serve = Effect.fnUntraced(function* (
   const payload = yield* hello(options, connection, admitted)
   const greeted = yield* enter(connection, { id: admitted.id, payload })
   const registered = yield* Effect.result(
-    Effect.andThen(Effect.andThen(setupDone(admitted, greeted), checkToken(connection, admitted)), () =>
-      connection.retired === undefined ? registerNode(connection, admitted) : Effect.void
+    checkToken(connection, admitted).pipe(
+      Effect.andThen(() => (connection.retired === undefined ? registerNode(connection, admitted) : Effect.void)),
+      Effect.andThen(setupDone(admitted, greeted))
     )
   )
   if (Result.isFailure(registered)) {
