@@ -3,6 +3,8 @@
  */
 import * as Command from "effect/cli/Command"
 import { agent } from "./commands/agent.ts"
+import { agents } from "./commands/agents.ts"
+import { approvals } from "./commands/approvals.ts"
 import { backup } from "./commands/backup.ts"
 import { channels } from "./commands/channels.ts"
 import { completion } from "./commands/completion.ts"
@@ -11,12 +13,15 @@ import { demo } from "./commands/demo.ts"
 import { devices } from "./commands/devices.ts"
 import { gateway } from "./commands/gateway.ts"
 import { health } from "./commands/health.ts"
+import { logs } from "./commands/logs.ts"
 import { message } from "./commands/message.ts"
+import { models } from "./commands/models.ts"
 import { node } from "./commands/node.ts"
 import { nodes } from "./commands/nodes.ts"
 import { pairing } from "./commands/pairing.ts"
 import { sessions } from "./commands/sessions.ts"
 import { status } from "./commands/status.ts"
+import { system } from "./commands/system.ts"
 import * as globals from "./globals.ts"
 
 const tree: () => Command.Command.Any = () => root
@@ -28,13 +33,18 @@ export const root = Command.make("openclaw").pipe(
     status,
     health,
     agent,
+    agents,
     message,
     node,
     nodes,
     devices,
+    approvals,
     pairing,
     channels,
     sessions,
+    models,
+    logs,
+    system,
     config,
     backup,
     completion(tree),
