@@ -120,7 +120,7 @@ describe("frames and resources", () => {
 
   it.live("D4 and D5 caps before authentication hold, and free again", () =>
     Effect.gen(function* () {
-      const { url } = yield* Rig.start({ limits: { maxPreauthPerAddress: 2 } })
+      const { url } = yield* Rig.start({ limits: { maxPreauth: 2 } })
       const { raw: inside } = yield* Rig.connect(url)
       const first = yield* Rig.open(url)
       yield* first.challenge
@@ -140,6 +140,21 @@ describe("frames and resources", () => {
       yield* Effect.eventually(Effect.scoped(again))
     }).pipe(Effect.scoped)
   )
+
+  it("D5 handshakes of one address leave room for others, and this machine has three times as many", () => {
+    const caps = Caps.make({ ...defaultLimits, maxPreauth: 20, maxPreauthPerAddress: 4 })
+    const enters = (key: string, local: boolean) => {
+      let count = 0
+      for (; !caps.refuses(key, local); count++) caps.enter(key)
+      return count
+    }
+    assert.strictEqual(enters("192.0.2.1", false), 4)
+    assert.strictEqual(enters("127.0.0.1", true), 12)
+    assert.strictEqual(enters("192.0.2.2", false), 4)
+    assert.strictEqual(enters("192.0.2.3", false), 0)
+    caps.authenticated("127.0.0.1")
+    assert.strictEqual(enters("192.0.2.3", false), 1)
+  })
 
   it("D4 silent connections of one address take no place from another", () => {
     const caps = Caps.make({ ...defaultLimits, maxUnknownPerAddress: 2 })

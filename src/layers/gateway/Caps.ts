@@ -5,6 +5,8 @@
 import type { GatewayLimits } from "./options.ts"
 
 const LOCAL_FACTOR = 16
+/** And this many times the handshakes, which still leaves others a quarter of them by default. */
+const LOCAL_HANDSHAKES = 3
 
 export type CapLimits = Pick<
   GatewayLimits,
@@ -31,7 +33,7 @@ export interface Caps {
   /** The connection is authenticated, or gone. */
   readonly forget: (connection: object) => void
   /** Whether an upgrade from this address finds no place. */
-  readonly refuses: (key: string) => boolean
+  readonly refuses: (key: string, local: boolean) => boolean
   /** An upgrade; followed by one `authenticated` and one `leave`. */
   readonly enter: (key: string) => void
   /** The handshake is over, however it ended. */
@@ -57,10 +59,10 @@ export const make = (limits: CapLimits): Caps => {
       if (key !== undefined) unknown.down(key)
       keys.delete(connection)
     },
-    refuses: (key) =>
+    refuses: (key, local) =>
       open >= limits.maxConnections ||
       inHandshake >= limits.maxPreauth ||
-      pending.of(key) >= limits.maxPreauthPerAddress,
+      pending.of(key) >= limits.maxPreauthPerAddress * (local ? LOCAL_HANDSHAKES : 1),
     enter: (key) => {
       open++
       inHandshake++

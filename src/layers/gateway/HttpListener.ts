@@ -160,7 +160,8 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
       return refuseUpgrade(socket, 404, "no WebSocket here")
     const address = normalizeAddress(request.socket.remoteAddress ?? "unknown")
     const key = lockoutKey(address)
-    if (state === "stopping" || caps.refuses(key)) return refuseUpgrade(socket, 503, "no capacity; retry shortly")
+    if (state === "stopping" || caps.refuses(key, isLoopbackAddress(address)))
+      return refuseUpgrade(socket, 503, "no capacity; retry shortly")
     return sockets.handleUpgrade(request, socket, head, (client) => {
       let waiting = true
       const handshakeDone = () => {

@@ -20,7 +20,7 @@ export interface GatewayLimits {
   readonly maxInFlight: number
   /** Bytes of those requests together; a single one may have more. */
   readonly maxInFlightBytes: number
-  /** Sockets that have not finished the handshake, in all and per address. */
+  /** Sockets that have not finished the handshake, in all and per address; this machine's own has three times as many. */
   readonly maxPreauth: number
   readonly maxPreauthPerAddress: number
   /**
