@@ -12,7 +12,7 @@ import { decider } from "./kit.ts"
 const cli = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
   const { endpoint, token } = yield* GatewayTest.GatewayTest
   const folder = yield* home
-  return yield* run(["approvals", ...args, "--url", String(endpoint), "--token", token], { home: folder })
+  return yield* run({ home: folder }, "approvals", ...args, "--url", String(endpoint), "--token", token)
 })
 
 describe("openclaw approvals", () => {
@@ -55,7 +55,7 @@ describe("openclaw approvals", () => {
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* home
-      const here = (...args: ReadonlyArray<string>) => run(["approvals", ...args], { home: folder })
+      const here = (...args: ReadonlyArray<string>) => run({ home: folder }, "approvals", ...args)
       assert.include((yield* here("get")).stdout, "No program is on the list.")
       assert.include((yield* here("allowlist", "add", "uname")).stdout, "uname runs unasked for *")
       assert.include((yield* here("allowlist", "add", "uname")).stdout, "was on the list already")

@@ -93,7 +93,7 @@ describe("system.run with an operator's approval", () => {
           ),
           Stream.runCollect
         )
-        assert.deepInclude(asked[1], { id, decision })
+        assert.deepInclude(asked[1] as object, { id, decision })
         return plan
       })
       const plan = yield* approve("one", "allow-once")
@@ -133,7 +133,7 @@ describe("system.run with an operator's approval", () => {
       yield* approve("always", "allow-always")
       yield* run({ runId: "always", approvalDecision: "allow-always" })
       const [entry] = (yield* list).agents.main.allowlist
-      assert.deepInclude(entry, { source: "allow-always", pattern: plan.argv[0] })
+      assert.deepInclude(entry as object, { source: "allow-always", pattern: plan.argv[0] })
       assert.match(entry?.argPattern ?? "", /^sha256:cwd-argv:v1:[0-9a-f]{64}$/)
       const unasked = yield* invoke("system.run", { command: ["uname", "-s"], ...where })
       assert.deepInclude(unasked.payload, { success: true })
