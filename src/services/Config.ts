@@ -103,13 +103,14 @@ export class Config extends Context.Service<
     /**
      * Replaces the file's tree by what `change` makes of the present one; `undefined` leaves it as it is. The whole result is
      * checked first. Of writers in this process each sees what the one before it wrote. Gives the file as it is afterwards.
-     * `compose` puts the includes into a tree.
+     * `compose` puts the includes into a tree. With `dryRun` everything is checked and nothing is written.
      */
     readonly edit: <E, R>(
       change: (
         before: ConfigSnapshot,
         compose: (tree: unknown) => Effect.Effect<unknown, ConfigInvalid | ConfigUnreadable>
-      ) => Effect.Effect<unknown, E, R>
+      ) => Effect.Effect<unknown, E, R>,
+      options?: { readonly dryRun?: boolean }
     ) => Effect.Effect<ConfigSnapshot, E | ConfigChanged | ConfigInvalid | ConfigUnreadable, R>
     /** Dotted paths in the file that this Gateway keeps but does not use. */
     readonly unusedKeys: Effect.Effect<ReadonlyArray<string>, ConfigInvalid | ConfigUnreadable>

@@ -3,6 +3,7 @@
  */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import * as Option from "effect/Option"
 import * as flags from "../flags.ts"
 import { lazily } from "../lazily.ts"
@@ -48,6 +49,31 @@ const validate = Command.make(
   lazily(() => import("./config/validate.ts"))
 ).pipe(Command.withDescription("Say what is wrong with the file, and which keys are kept but not used"))
 
+const patch = Command.make(
+  "patch",
+  {
+    file: flags.text("file", "Read the patch, a JSON5 object, from this file"),
+    stdin: flags.on("stdin", "Read the patch from standard input"),
+    dryRun: flags.on("dry-run", "Check the result and write nothing"),
+    replacePath: Flag.String("replace-path").pipe(
+      Flag.withDescription("Replace what is at this path instead of merging into it; may be given several times"),
+      Flag.atLeast(0)
+    )
+  },
+  lazily(() => import("./config/patch.ts"))
+).pipe(
+  Command.withDescription("Merge an object into the file: objects merge, other values replace, null deletes"),
+  Command.withExamples([
+    { command: "openclaw config patch --file ./patch.json5 --dry-run", description: "What it would change" }
+  ])
+)
+
+const schema = Command.make(
+  "schema",
+  {},
+  lazily(() => import("./config/schema.ts"))
+).pipe(Command.withDescription("Print the JSON Schema of the file"))
+
 const file = Command.make(
   "file",
   {},
@@ -56,5 +82,5 @@ const file = Command.make(
 
 export const config = Command.make("config").pipe(
   Command.withDescription("The configuration file (openclaw.json)"),
-  Command.withSubcommands([get, set, unset, validate, file])
+  Command.withSubcommands([get, set, patch, unset, schema, validate, file])
 )

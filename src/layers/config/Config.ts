@@ -174,7 +174,7 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
       const inspect = Effect.suspend(load).pipe(Effect.map(snapshotOf), Effect.catchTag("ConfigInvalid", broken))
 
       const compose = (tree: unknown) => resolveIncludes(source, tree)
-      const edit: Config["Service"]["edit"] = (change) =>
+      const edit: Config["Service"]["edit"] = (change, { dryRun = false } = {}) =>
         Effect.gen(function* () {
           const before = yield* inspect
           const tree = yield* change(before, compose)
@@ -182,6 +182,7 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
           const composed = yield* compose(tree)
           const problems = problemsIn(substitute(composed, env).tree, composed)
           if (problems.length > 0) return yield* invalid(file, ...problems)
+          if (dryRun) return before
           // Other processes write it too, the CLI for one.
           if ((yield* readText(source, file)) !== before.text) return yield* new ConfigChanged({ file })
           yield* writeTree(source, tree, before)

@@ -5,6 +5,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { formatPath, isWithin, type Path, parsePath } from "../../../layers/config/path.ts"
+import { reloadKindOf } from "../../../layers/config/reload.ts"
 import { suggestPath } from "../../../layers/config/unused.ts"
 import { type Config, ConfigInvalid, type ConfigUnreadable } from "../../../services/Config.ts"
 import { OpenClawConfig } from "../../../services/ConfigSchema.ts"
@@ -12,15 +13,6 @@ import { CommandFailed } from "../../errors.ts"
 import { Json } from "../../globals.ts"
 import { count, plain, print } from "../../output.ts"
 
-/** A Gateway reads these once, when it starts; everything else it looks up when it needs it. */
-const READ_AT_START = [
-  "gateway.port",
-  "gateway.bind",
-  "gateway.customBindHost",
-  "gateway.auth",
-  "gateway.controlUi",
-  "logging"
-]
 /** What says which Gateway this machine uses. */
 const READ_BY_CLIENTS = ["gateway.mode", "gateway.remote"]
 
@@ -72,7 +64,7 @@ export const report = Effect.fnUntraced(function* (
   const at = formatPath(pathOf(given))
   const unused = unusedAt(yield* config.unusedKeys, at)
   const warnings = [unused, yield* stillWrong(config)].filter((warning) => warning !== undefined)
-  const needsRestart = unused === undefined && concerns(at, READ_AT_START)
+  const needsRestart = unused === undefined && reloadKindOf(at) === "restart"
   const isLive = unused === undefined && !needsRestart && !concerns(at, READ_BY_CLIENTS)
   const warning = warnings.length === 0 ? undefined : warnings.join("\n")
   yield* print(

@@ -26,6 +26,9 @@ const arraysIn = (value: unknown, path: Path): ReadonlyArray<Path> =>
       ? Object.entries(value).flatMap(([key, own]) => arraysIn(own, [...path, key]))
       : []
 
+/** All arrays that a patch gives, so that each replaces the one that is there. */
+export const namesOfArrays = (patch: unknown): ReadonlyArray<string> => arraysIn(patch, []).map(nameOf)
+
 /** Whether every item of `before` is in `after` too, as often. */
 const keepsAll = (before: ReadonlyArray<unknown>, after: ReadonlyArray<unknown>): boolean => {
   const left = [...after]

@@ -1,0 +1,1 @@
+export { logout as run } from "./account.ts"
