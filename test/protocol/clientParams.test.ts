@@ -58,7 +58,9 @@ describe("chat", () => {
         .pipe(Effect.exit)
       const history = (params: Json) =>
         Effect.map(operator.call["chat.history"]({ sessionKey: "main", ...params }), (page) =>
-          ("kind" in page ? [] : page.messages).map(({ content }) => (typeof content === "string" ? content : content[0]?.["text"]))
+          ("kind" in page ? [] : page.messages).map(({ content }) =>
+            typeof content === "string" ? content : content[0]?.["text"]
+          )
         )
       const all = yield* history({})
       assert.strictEqual(all[0], "hello")

@@ -5,9 +5,11 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
 import * as RpcSchema from "effect/rpc/RpcSchema"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -107,6 +109,38 @@ const summary = (counts: Counts, seen: ReadonlyArray<World.Seen>, checked: Reado
   ].join("\n")
 }
 
+type TheWorld = Effect.Success<ReturnType<typeof World.make>>
+
+/** One method, in all ways. Dies of the first thing that is not as it should be. */
+const examine = Effect.fnUntraced(function* (method: string, world: TheWorld, counts: Counts) {
+  const client = accessOf(method) === "node" ? world.node : world.operator
+  const call = (params: Json) => Effect.map(ask(client, method, params), (answer) => counts.judge(method, answer))
+  let mutated = false
+  const result = yield* Arbitrary.checkEffect(
+    Arbitrary.schema(MethodTable.requests.get(method)!.payloadSchema),
+    Effect.fnUntraced(function* (value: unknown) {
+      const params = travelling(value)
+      if (params === undefined) return true
+      if (!mutated) {
+        mutated = true
+        yield* call(grounded(method, params, world.meanings(method), false))
+        for (const [wrong, words] of mutations(method, params)) {
+          const refused = yield* ask(client, method, wrong)
+          counts.judge(method, refused)
+          assert(!refused.ok, `${method} takes ${JSON.stringify(wrong).slice(0, 300)}`)
+          assert.strictEqual(refused.error["code"], "INVALID_REQUEST", JSON.stringify(wrong).slice(0, 300))
+          assert.include(refused.error["message"], words)
+        }
+      }
+      yield* call(grounded(method, params, world.meanings(method), true))
+      yield* call(params)
+      return true
+    }),
+    { runs: RUNS, size: 12 }
+  )
+  assert.isUndefined(Arbitrary.formatCheckFailure(result), method)
+})
+
 describe("a method of the table", () => {
   it.live(
     "answers any params as its row and the published schema say, and names what is wrong in others",
@@ -123,6 +157,8 @@ describe("a method of the table", () => {
         conforms("HelloOk", world.operator.hello)
         conforms("HelloOk", world.node.hello)
 
+        // All that is wrong is told, not only the first.
+        const problems: Array<string> = []
         for (const method of methodNames) {
           if (method in untouched) continue
           if (!world.isAlive()) {
@@ -130,45 +166,21 @@ describe("a method of the table", () => {
             scope = yield* Scope.make()
             world = yield* begin
           }
-          const client = accessOf(method) === "node" ? world.node : world.operator
-          const call = (params: Json) =>
-            Effect.map(ask(client, method, params), (answer) => {
-              counts.judge(method, answer)
-              return answer
-            })
-          let mutated = false
-          const result = yield* Arbitrary.checkEffect(
-            Arbitrary.schema(MethodTable.requests.get(method)!.payloadSchema),
-            Effect.fnUntraced(function* (value: unknown) {
-              const params = travelling(value)
-              if (params === undefined) return true
-              if (!mutated) {
-                mutated = true
-                yield* call(grounded(method, params, world.meanings(method), false))
-                for (const [wrong, words] of mutations(method, params)) {
-                  const refused = yield* ask(client, method, wrong)
-                  counts.judge(method, refused)
-                  assert(!refused.ok, `${method} takes ${JSON.stringify(wrong).slice(0, 300)}`)
-                  assert.strictEqual(refused.error["code"], "INVALID_REQUEST", method)
-                  assert.include(refused.error["message"], words, method)
-                }
-              }
-              yield* call(grounded(method, params, world.meanings(method), true))
-              yield* call(params)
-              return true
-            }),
-            { runs: RUNS, size: 12 }
+          yield* Effect.catchCause(examine(method, world, counts), (cause) =>
+            Effect.sync(() => problems.push(`${method}: ${String(Cause.squash(cause)).slice(0, 1000)}`))
           )
-          assert.isUndefined(Arbitrary.formatCheckFailure(result), method)
         }
-        assert.strictEqual(counts.called.size + Object.keys(untouched).length, methodNames.length)
-
         const checked = new Set<string>()
         for (const { known, name, payload } of seen) {
-          assert.isTrue(known, `${name}, which the table does not have so: ${JSON.stringify(payload).slice(0, 300)}`)
-          if (checkEvent(name, payload)) checked.add(name)
+          const problem = Result.try(() => {
+            assert.isTrue(known, `the table does not have it so: ${JSON.stringify(payload).slice(0, 300)}`)
+            if (checkEvent(name, payload)) checked.add(name)
+          })
+          if (Result.isFailure(problem)) problems.push(`${name}: ${String(problem.failure).slice(0, 1000)}`)
         }
         yield* Console.log(summary(counts, seen, checked))
+        assert.deepStrictEqual(problems, [])
+        assert.strictEqual(counts.called.size + Object.keys(untouched).length, methodNames.length)
       }).pipe(Effect.scoped),
     120_000
   )
