@@ -79,13 +79,13 @@ describe("/tools/invoke", () => {
         ["a blank name", { tool: " " }, 400, "invalid_request", /requires name/],
         ["an array", [], 400, "invalid_request", /must be an object/],
         ["a number for a name", { tool: 1 }, 400, "invalid_request", /must be an object/],
-        ["an unknown agent", { tool: "nodes", agentId: "x" }, 400, "invalid_request", /unknown agent id "x"/],
+        ["an unknown agent", { tool: "nodes", agentId: "x" }, 400, "invalid_request", /^Unknown agent id "x"$/],
         [
           "another agent's session",
           { tool: "nodes", agentId: "main", sessionKey: "agent:other:x" },
           400,
           "invalid_request",
-          /not that of the session key/
+          /^agent "main" does not match session key agent "other"$/
         ],
         ["no action", { tool: "nodes" }, 400, "tool_error", /action/],
         ["a wrong action", { tool: "nodes", action: "explode" }, 400, "tool_error", /action/],

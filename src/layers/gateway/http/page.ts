@@ -1,8 +1,10 @@
 /**
  * The web page of `gateway.controlUi`: its files, its start page for every address that is no file, and its settings.
  */
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as HttpHeaders from "effect/http/Headers"
 import * as Option from "effect/Option"
 import { agentsOf, defaultAgentId } from "../../../services/ConfigSchema.ts"
 import { Config } from "../../../services/Config.ts"
@@ -90,7 +92,7 @@ const serveFile = Effect.fnUntraced(function* (
   const headers: Headers = {
     ...plain,
     etag,
-    "last-modified": new Date(found.modifiedMs).toUTCString(),
+    "last-modified": HttpHeaders.formatHttpDate(DateTime.makeUnsafe(found.modifiedMs)),
     "cache-control": hashed ? FOREVER : "no-cache",
     vary: "Accept-Encoding"
   }

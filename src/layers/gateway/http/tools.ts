@@ -67,6 +67,17 @@ const isGiven = Effect.fnUntraced(function* (name: string, admin: boolean) {
   return admin || !ADMIN_ONLY.has(name)
 })
 
+/** The conversation on whose behalf a tool is called, or why there is none, as OpenClaw says it. */
+const sessionOf = Effect.fnUntraced(function* (key: string, agentId: string | undefined) {
+  const { ids } = yield* Agents.current
+  if (agentId !== undefined && !ids.includes(agentId)) return yield* Effect.fail(`Unknown agent id "${agentId}"`)
+  const owner = /^agent:([^:]+):/.exec(key)?.[1]
+  if (agentId !== undefined && owner !== undefined && owner !== agentId) {
+    return yield* Effect.fail(`agent "${agentId}" does not match session key agent "${owner}"`)
+  }
+  return yield* Effect.mapError(Agents.liveSessionKey(key, agentId), ({ message }) => message)
+})
+
 export const handle = Effect.fn("Http.toolsInvoke")(function* (exchange: Exchange) {
   if (exchange.request.method !== "POST") return methodNotAllowed(exchange, "POST")
   const scopes = yield* authorize(exchange)
@@ -83,8 +94,8 @@ export const handle = Effect.fn("Http.toolsInvoke")(function* (exchange: Exchang
   const name = given(request.value.name) ?? given(request.value.tool)
   if (name === undefined) return refused(exchange, 400, "invalid_request", "tools.invoke requires name")
   const tools = yield* Tools
-  const session = yield* Effect.result(Agents.liveSessionKey(given(sessionKey) ?? "main", given(agentId)))
-  if (session._tag === "Failure") return refused(exchange, 400, "invalid_request", session.failure.message)
+  const session = yield* Effect.result(sessionOf(given(sessionKey) ?? "main", given(agentId)))
+  if (session._tag === "Failure") return refused(exchange, 400, "invalid_request", session.failure)
   if (!(yield* isGiven(name, scopes.includes("operator.admin")))) {
     return refused(exchange, 404, "not_found", `Tool not available: ${name}`)
   }
