@@ -126,7 +126,9 @@ export const HelloOk = Schema.Struct({
   }),
   features: Schema.Struct({
     methods: Schema.Array(Schema.NonEmptyString),
-    events: Schema.Array(Schema.NonEmptyString)
+    events: Schema.Array(Schema.NonEmptyString),
+    /** Agreements beyond the methods' names. */
+    capabilities: Schema.optional(Schema.Array(Schema.NonEmptyString))
   }),
   snapshot: Snapshot,
   auth: Schema.Struct({

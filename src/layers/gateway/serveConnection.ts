@@ -66,7 +66,7 @@ const hello = Effect.fnUntraced(function* (
     type: "hello-ok",
     protocol: PROTOCOL_VERSION,
     server: { version: options.version, bootId: snapshots.bootId, connId: connection.connId },
-    features: { methods: methodNames, events: eventNames },
+    features: { methods: methodNames, events: eventNames, capabilities },
     snapshot: yield* snapshots.forHello(connection),
     auth: {
       role: connection.role,
@@ -167,6 +167,9 @@ const enter = (connection: Connection, greeting: { readonly id: string; readonly
   )
 
 export type ServeRequirements = Authenticator | Connections | DeviceRegistry | Dispatcher | NodeRegistry | Snapshots
+
+/** `published-model-catalog`: `models.list` can be asked for one provider, for a session, and for details. */
+const capabilities = ["published-model-catalog"]
 
 export const CREDENTIALS_CHANGED = { code: 1008, reason: "device credentials changed" }
 /** OpenClaw's close code and word for it, also when only the token is gone. */

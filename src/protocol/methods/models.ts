@@ -3,7 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as RpcGroup from "effect/rpc/RpcGroup"
-import { Name, NameOrNone } from "../text.ts"
+import { Name, NameOrNone, SessionKeyText } from "../text.ts"
 import { method } from "./method.ts"
 
 export const ModelChoice = Schema.Struct({
@@ -14,7 +14,8 @@ export const ModelChoice = Schema.Struct({
   tags: Schema.optional(Schema.Array(Schema.NonEmptyString)),
   available: Schema.optional(Schema.Boolean),
   unavailableReason: Schema.optional(Schema.Literals(["missing-auth", "auth-failed", "cooldown"])),
-  contextWindow: Schema.optional(Schema.Natural)
+  contextWindow: Schema.optional(Schema.Natural),
+  input: Schema.optional(Schema.Array(Schema.String))
 })
 export type ModelChoice = typeof ModelChoice.Type
 
@@ -35,6 +36,12 @@ export const ModelsMethods = RpcGroup.make(
     access: "operator.read",
     params: Schema.Struct({
       agentId: Schema.optional(Name),
+      /** The agent of this session is meant. */
+      sessionKey: Schema.optional(SessionKeyText),
+      /** Only this provider's. */
+      provider: Schema.optional(Name),
+      /** Each with what it can be given. */
+      includeDetails: Schema.optional(Schema.Boolean),
       includeProviderCapabilities: Schema.optional(Schema.Boolean),
       preparedOnly: Schema.optional(Schema.Boolean),
       refresh: Schema.optional(Schema.Boolean),

@@ -80,7 +80,7 @@ export const run = Effect.fn("cli.logs")(function* (flags: Flags) {
     const answer = yield* look(cursor).pipe(
       Effect.tapError((error) => {
         gone = isPassing(error)
-        return gone ? Console.error(`${describe(error).message.split("\n", 1)[0]}; trying again`) : Effect.void
+        return gone ? Console.error(`${describe(error).message.split("\n", 1)[0]} It is tried again.`) : Effect.void
       }),
       Effect.retry({ ...retrying, while: isPassing })
     )

@@ -44,7 +44,8 @@ export const layer = ModelsMethods.middleware(Access).toLayer(
     const choiceOf = Effect.fnUntraced(function* (
       current: OpenClawConfig,
       chosen: ReadonlyArray<string>,
-      ref: string
+      ref: string,
+      withDetails: boolean
     ): Effect.fn.Return<ReadonlyArray<ModelChoice>> {
       const slash = ref.indexOf("/")
       const [provider, id] = [ref.slice(0, slash), ref.slice(slash + 1)]
@@ -58,6 +59,7 @@ export const layer = ModelsMethods.middleware(Access).toLayer(
           name: entry?.name === undefined || entry.name === "" ? id : entry.name,
           provider,
           ...(entry?.contextWindow === undefined ? undefined : { contextWindow: entry.contextWindow }),
+          ...(withDetails ? { input: ["text"] } : undefined),
           ...(tags.length === 0 ? undefined : { tags }),
           available: Result.isSuccess(usable),
           ...(missing ? { unavailableReason: "missing-auth" as const } : undefined)
@@ -65,8 +67,17 @@ export const layer = ModelsMethods.middleware(Access).toLayer(
       ]
     })
 
-    const list = Effect.fn("Gateway.models.list")(function* ({ agentId }: { readonly agentId?: string | undefined }) {
+    const list = Effect.fn("Gateway.models.list")(function* (params: {
+      readonly agentId?: string | undefined
+      readonly sessionKey?: string | undefined
+      readonly provider?: string | undefined
+      readonly includeDetails?: boolean | undefined
+    }) {
       const { defaultAgentId, ids } = yield* Agents.current
+      const agentId =
+        params.sessionKey === undefined
+          ? params.agentId
+          : (yield* Agents.liveSessionKey(params.sessionKey, params.agentId)).agentId
       if (agentId !== undefined && !ids.includes(agentId)) {
         return yield* invalidRequest(`unknown agent id "${agentId}"`)
       }
@@ -78,7 +89,18 @@ export const layer = ModelsMethods.middleware(Access).toLayer(
         entries.map(({ id }) => `${provider}/${id}`)
       )
       const refs = new Set([...chosen, ...listed].filter((ref) => !ref.startsWith("/") && !ref.endsWith("/")))
-      return { models: (yield* Effect.forEach(refs, (ref) => choiceOf(current, chosen, ref))).flat() }
+      const wanted = [...refs].filter((ref) => params.provider === undefined || ref.startsWith(`${params.provider}/`))
+      if (
+        params.provider !== undefined &&
+        wanted.length === 0 &&
+        !Object.hasOwn(providersOf(current), params.provider)
+      ) {
+        return yield* invalidRequest(`unknown model provider "${params.provider}"`)
+      }
+      const withDetails = params.includeDetails === true
+      return {
+        models: (yield* Effect.forEach(wanted, (ref) => choiceOf(current, chosen, ref, withDetails))).flat()
+      }
     })
 
     const authOf = Effect.fnUntraced(function* (
