@@ -10,6 +10,7 @@ const modelOf = ({ model, modelProvider }: SessionRow): string =>
 /** Prints `sessions.list`, each row with its `ageMs`. */
 export const run = Effect.fn("cli.sessions.list")(function* (flags: {
   readonly agent: string | undefined
+  readonly allAgents: boolean
   readonly active: number | undefined
   readonly limit: number | undefined
   readonly timeout: number
@@ -18,7 +19,7 @@ export const run = Effect.fn("cli.sessions.list")(function* (flags: {
   const answer = yield* ask({ scopes: ["operator.read"], timeoutMs: flags.timeout }, (client) =>
     client.call["sessions.list"]({
       limit,
-      ...(flags.agent === undefined ? undefined : { agentId: flags.agent }),
+      ...(flags.agent === undefined || flags.allAgents ? undefined : { agentId: flags.agent }),
       ...(flags.active === undefined ? undefined : { activeMinutes: flags.active })
     })
   )

@@ -12,6 +12,7 @@ import { type TurnOutcome, type TurnRequest, Turns } from "../../../services/Tur
 import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
 import { CurrentConnection } from "../Connections.ts"
+import * as SessionRows from "../SessionRows.ts"
 import * as Time from "../../now.ts"
 import { deliveryFailed, turnNotAccepted } from "./errors.ts"
 
@@ -96,6 +97,7 @@ export const layer = ChatMethods.middleware(Access).toLayerHandler(
       }
       const { client } = yield* CurrentConnection
       const { agentId, key } = yield* Agents.liveSessionKey(given(params.sessionKey) ?? "main", params.agentId)
+      yield* SessionRows.notArchived(key)
       const model = modelOf(params)
       const reply = yield* replyTo(params)
       return {
