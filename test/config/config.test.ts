@@ -55,8 +55,6 @@ describe("Config", () => {
         )
         assert.strictEqual(defaultAgentId(decoded), "main")
         assert.deepStrictEqual(yield* config.unusedKeys, [
-          "gateway.controlUi.enabled",
-          "gateway.controlUi.basePath",
           "gateway.nodes.pairing.autoApproveCidrs",
           "channels.telegram.streaming",
           "channels.telegram.groups.-100.topics",
@@ -64,10 +62,8 @@ describe("Config", () => {
           "channels.telegram.mediaMaxMb",
           "channels.whatsapp",
           "models.mode",
-          "models.providers.mock.models[0].name",
           "models.providers.mock.models[0].input",
           "models.providers.mock.models[0].cost",
-          "models.providers.mock.models[0].contextWindow",
           "agents.defaults.heartbeat",
           "bindings",
           "tools.exec.mode",

@@ -2,6 +2,9 @@
 import { writeFileSync } from "node:fs"
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import JSON5 from "json5"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 import { conforms } from "../protocol/published.ts"
@@ -45,6 +48,22 @@ describe("reading the configuration", () => {
       // The whole may be replaced all the same.
       yield* admin.call["config.set"]({ raw: "{ session: {} }", baseHash: wrong.hash! })
       assert.isTrue((yield* get).valid)
+    })
+  )
+
+  live("tells everyone who may read that somebody wrote the file", ({ file, get, kit, read }) =>
+    Effect.gen(function* () {
+      const reader = yield* kit.connect({ scopes: ["operator.read"] })
+      const keeper = yield* kit.connect({ scopes: ["operator.pairing"] })
+      const told = yield* Effect.forkScoped(Stream.runHead(reader.on("config.changed")), { startImmediately: true })
+      const untold = yield* Effect.forkScoped(Stream.runHead(keeper.on("config.changed")), { startImmediately: true })
+      writeFileSync(file, JSON.stringify({ ...read(), session: { mainKey: "by hand" } }))
+      const event = Option.getOrThrow(yield* Fiber.join(told))
+      assert.strictEqual(event.hash, (yield* get).hash)
+      assert.strictEqual(event.path, file)
+      // What this one hears next would have come after it.
+      yield* keeper.call["channels.pairing.list"]({})
+      assert.isUndefined(untold.pollUnsafe())
     })
   )
 
