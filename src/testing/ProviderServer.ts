@@ -43,14 +43,13 @@ const wireOf = (path: string): Wire | undefined => {
 const errorBody = (status: number, message: string) =>
   JSON.stringify({ type: "error", error: { type: "provider_error", message, code: String(status) } })
 
-/** Writes one event at a time. */
-const pace = (response: Http.ServerResponse, events: string, paceMs: number): void => {
-  const [event, ...rest] = events.split(/(?<=\n\n)/)
+/** Writes one event at a time, the first at once. */
+const pace = (response: Http.ServerResponse, [event, ...rest]: ReadonlyArray<string>, paceMs: number): void => {
   if (event === undefined || response.destroyed) return void response.end()
   response.write(event)
   // A plain server without a fiber per request.
   // @effect-diagnostics-next-line globalTimers:off
-  setTimeout(() => pace(response, rest.join(""), paceMs), paceMs)
+  setTimeout(() => pace(response, rest, paceMs), paceMs)
 }
 
 const answer = (response: Http.ServerResponse, wire: Wire, reply: ProviderReply): void => {
@@ -70,7 +69,9 @@ const answer = (response: Http.ServerResponse, wire: Wire, reply: ProviderReply)
   }
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" })
   response.flushHeaders()
-  if (reply.paceMs !== undefined && reply.end === undefined) return pace(response, eventsOf(wire, reply), reply.paceMs)
+  if (reply.paceMs !== undefined && reply.end === undefined) {
+    return pace(response, eventsOf(wire, reply).match(/[^]+?\n\n/g) ?? [], reply.paceMs)
+  }
   response.write(eventsOf(wire, reply))
   // A held answer stays open until the client goes or the server stops.
   if (reply.end === "hold") return

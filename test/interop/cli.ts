@@ -17,8 +17,8 @@ export interface Facts {
   readonly node: string
   readonly nodeRequest: string
   readonly strangeNodeRequest: string
+  /** Made anew for each command that asks for it: theirs forgets one after five minutes. */
   readonly deviceRequest: string
-  readonly otherDeviceRequest: string
   /** A paired device of an operator. */
   readonly deviceId: string
 }
@@ -56,8 +56,7 @@ const gather = Effect.fnUntraced(function* (ground: Ground, side: Side) {
   return {
     node,
     strangeNodeRequest: (yield* pendingOf(raw, "stranger")).requestId,
-    deviceRequest: yield* askForMore(side),
-    otherDeviceRequest: yield* askForMore(side),
+    deviceRequest: "",
     deviceId: device.id,
     nodeRequest: (yield* pendingOf(raw, node)).requestId
   } satisfies Facts
@@ -110,26 +109,21 @@ export const run = Effect.fnUntraced(function* (ground: Ground, results: Results
     { concurrency: 2 }
   )
   if (here === undefined || there === undefined) return
-  const runOn = (command: Commands, at: typeof here) =>
-    Command.run({
+  const runOn = Effect.fnUntraced(function* (command: Commands, at: typeof here) {
+    const facts = command.asks === "device" ? { ...at.facts, deviceRequest: yield* askForMore(at.side) } : at.facts
+    const ended = yield* Command.run({
       program: process.execPath,
       args: [
         ground.theirs.entry,
-        ...command.args(at.facts),
+        ...command.args(facts),
         ...(command.mode === "url" ? ["--url", at.side.url, "--token", SECRET] : [])
       ],
       env: environment(command.mode === "remote" ? at.homes.remote : at.homes.local)
-    }).pipe(
-      Effect.tap((ended) =>
-        Effect.sync(() =>
-          note(
-            ground,
-            `cli-${command.name}-${at.side.name}.txt`,
-            `exit code ${ended.code}\n${ended.stdout}\n--- stderr\n${ended.stderr}`
-          )
-        )
-      )
-    )
+    })
+    const text = `exit code ${ended.code}\n${ended.stdout}\n--- stderr\n${ended.stderr}`
+    note(ground, `cli-${command.name}-${at.side.name}.txt`, text)
+    return ended
+  })
   yield* Effect.forEach(commands, (command) =>
     results.step(
       "their CLI",

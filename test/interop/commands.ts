@@ -8,6 +8,8 @@ export interface Commands {
   readonly args: (facts: Facts) => ReadonlyArray<string>
   /** Where the CLI finds the Gateway: its configuration says local or remote, or the command line does. */
   readonly mode: "local" | "remote" | "url"
+  /** Somebody asks for something first. */
+  readonly asks?: "device"
 }
 
 const line = (text: string, mode: Commands["mode"] = "local"): Commands => ({
@@ -71,11 +73,11 @@ export const commands: ReadonlyArray<Commands> = [
   line("approvals get --node <node> --json"),
   line("approvals pending --json"),
   line("nodes rename --node <node> --name desk-two --json"),
-  line("devices list --json"),
+  { ...line("devices list --json"), asks: "device" },
   line("devices list", "url"),
-  line("devices approve <deviceRequest> --json"),
+  { ...line("devices approve <deviceRequest> --json"), asks: "device" },
   line("devices approve no-such-request"),
-  line("devices reject <otherDeviceRequest> --json"),
+  { ...line("devices reject <deviceRequest> --json"), asks: "device" },
   line("devices rotate --device <deviceId> --role operator --json"),
   line("devices revoke --device <deviceId> --role operator --json"),
   line("devices remove <deviceId> --json"),

@@ -3,7 +3,7 @@
  * with and without somebody's approval.
  */
 import * as Effect from "effect/Effect"
-import type * as Rig from "../gateway/rig.ts"
+import * as Rig from "../gateway/rig.ts"
 import type { Ground, Program } from "./ground.ts"
 import { differs, type Results } from "./Results.ts"
 import { answerTo, ask, operator, pendingOf, type Side, startNode, until } from "./Side.ts"
@@ -42,7 +42,9 @@ export const run = Effect.fnUntraced(function* (ground: Ground, results: Results
   const client =
     program.name === side.name ? `baseline node run` : `${program.name === "theirs" ? "their" : "our"} node run`
   const name = `porch-${program.name}-${side.name}`
-  const raw = yield* operator(side, { caps: ["approvals"] })
+  const raw = yield* operator(side)
+  // A request for approval needs somebody else who can be asked.
+  const approver = yield* operator(side, { caps: ["approvals"] }, Rig.makeDevice())
   let nodeId = ""
   const step = <E, R>(what: string, effect: Effect.Effect<unknown, E, R>) => results.step(client, what, effect)
   const row = Effect.map(ask(raw, "node.list"), (list) =>
@@ -121,13 +123,13 @@ export const run = Effect.fnUntraced(function* (ground: Ground, results: Results
       yield* until(
         "the event exec.approval.requested",
         Effect.sync(() =>
-          raw.frames.find(({ event, payload }) => event === "exec.approval.requested" && payload.id === asked.id)
+          approver.frames.find(({ event, payload }) => event === "exec.approval.requested" && payload.id === asked.id)
         ),
         10
       )
-      const list = yield* ask(raw, "exec.approval.list")
+      const list = yield* ask(approver, "exec.approval.list")
       yield* expect(Array.isArray(list) && list.some(({ id }) => id === asked.id), "not in exec.approval.list", list)
-      yield* ask(raw, "exec.approval.resolve", { id: asked.id, decision: "allow-once" })
+      yield* ask(approver, "exec.approval.resolve", { id: asked.id, decision: "allow-once" })
       const decided = yield* ask(raw, "exec.approval.waitDecision", { id: asked.id })
       yield* expect(decided.decision === "allow-once", "exec.approval.waitDecision", decided)
       const approved = {

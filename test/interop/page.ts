@@ -34,6 +34,14 @@ const COMPOSER = `(() => {
 const TROUBLE =
   /unknown method[^\n]*|missing scope[^\n]*|INVALID_REQUEST[^\n]*|invalid [\w.]+ params[^\n]*|Not sent|Connection (?:lost|failed)[^\n]*|Something went wrong[^\n]*/gi
 
+/** The answer as it grows. */
+const pieces = ANSWER.map((_, index) =>
+  ANSWER.slice(0, index + 1)
+    .join("")
+    .trim()
+)
+const countOf = (text: string, piece: string): number => text.split(piece).length - 1
+
 export const run = Effect.fnUntraced(function* (
   ground: Ground,
   results: Results,
@@ -94,25 +102,21 @@ export const run = Effect.fnUntraced(function* (
     "send, the reply grows",
     Effect.gen(function* () {
       const question = "What says the script on the page?"
+      const before = yield* text
+      const earlier = pieces.map((piece) => countOf(before, piece))
       yield* page.evaluate(`${COMPOSER}.focus()`)
       yield* page.command("Input.insertText", { text: question })
       const key = { key: "Enter", code: "Enter", windowsVirtualKeyCode: 13, text: "\r" }
       yield* page.command("Input.dispatchKeyEvent", { type: "keyDown", ...key })
       yield* page.command("Input.dispatchKeyEvent", { type: "keyUp", ...key })
       yield* sees("the question", 20, (shown) => shown.includes(question))
-      const lengths = new Set<number>()
-      const whole = ANSWER.join("")
+      const seen = new Set<number>()
       yield* text.pipe(
         Effect.map((shown) => {
-          const seen = ANSWER.findLastIndex((_, index) =>
-            shown.includes(
-              ANSWER.slice(0, index + 1)
-                .join("")
-                .trim()
-            )
-          )
-          if (seen >= 0) lengths.add(seen)
-          return shown.includes(whole)
+          // The last piece that is there once more than before the question.
+          const last = pieces.findLastIndex((piece, index) => countOf(shown, piece) > (earlier[index] ?? 0))
+          if (last >= 0) seen.add(last)
+          return last === pieces.length - 1
         }),
         Effect.repeat({ until: (done) => done, schedule: Schedule.spaced("20 millis") }),
         Effect.timeoutOrElse({
@@ -120,7 +124,7 @@ export const run = Effect.fnUntraced(function* (
           orElse: () => Effect.fail(differs("the reply: not within 60 s"))
         })
       )
-      if (lengths.size < 2) return yield* Effect.fail(differs("the reply was not seen growing"))
+      if (seen.size < 2) return yield* Effect.fail(differs("the reply was not seen growing"))
       yield* noTrouble
     })
   )
