@@ -182,6 +182,9 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
         ok: true,
         ts,
         durationMs: (yield* Clock.currentTimeMillis) - ts,
+        // There are no plugins, and the file is looked at whenever something is read of it.
+        plugins: { loaded: [], errors: [], unavailable: [] },
+        configReload: { hotReloadStatus: "active" },
         channels: state.channels,
         channelOrder: state.channelOrder,
         channelLabels: state.channelLabels,

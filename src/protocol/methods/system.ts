@@ -49,6 +49,8 @@ export const HealthSummary = Schema.Struct({
   ok: Schema.optional(Schema.Literal(true)),
   ts: Schema.optional(Schema.Natural),
   durationMs: Schema.optional(Schema.Natural),
+  plugins: Schema.optional(Json),
+  configReload: Schema.optional(Schema.Struct({ hotReloadStatus: Schema.String })),
   channels: Schema.optional(Json),
   channelOrder: Schema.optional(Schema.Array(Schema.String)),
   channelLabels: Schema.optional(Schema.Record(Schema.String, Schema.String)),
@@ -83,6 +85,13 @@ export const StatusSummary = Schema.Struct({
   rssBytes: Schema.optional(Schema.Natural),
   channelSummary: Schema.optional(Schema.Array(Schema.String)),
   queuedSystemEvents: Schema.optional(Schema.Array(Schema.String)),
+  heartbeat: Schema.optional(
+    Schema.Struct({ defaultAgentId: Schema.optional(Schema.String), agents: Schema.Array(Schema.Unknown) })
+  ),
+  degradedSecretOwners: Schema.optional(Schema.Array(Schema.Unknown)),
+  degradedPlugins: Schema.optional(Schema.Array(Schema.Unknown)),
+  /** Bytes. */
+  processMemory: Schema.optional(Schema.Record(Schema.String, Schema.Natural)),
   sessions: Schema.optional(Json),
   nodes: Schema.optional(Schema.Struct({ connected: Schema.Natural, paired: Schema.Natural, pending: Schema.Natural })),
   connections: Schema.optional(Schema.Natural),

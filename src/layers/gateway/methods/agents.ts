@@ -77,12 +77,33 @@ const identityOf = (config: OpenClawConfig, agentId: string): AgentIdentity => {
 
 const modes = QueueMode.literals.map((value) => ({ value, label: value }))
 
-const facets: Readonly<Record<ChatCommand["command"], Pick<CommandEntry, "args" | "category">>> = {
+/** A command that is not here takes no arguments and belongs to no category. */
+const facets: Readonly<Record<string, Pick<CommandEntry, "args" | "category">>> = {
+  approve: {
+    category: "management",
+    args: [
+      { name: "id", description: "The request, or the start of its id", type: "string", required: true },
+      { name: "decision", description: "What is decided", type: "string", required: true }
+    ]
+  },
   help: { category: "status" },
   status: { category: "status" },
   stop: { category: "session" },
   new: { category: "session" },
   reset: { category: "session" },
+  approve: {
+    category: "management",
+    args: [
+      { name: "id", description: "The question's id", type: "string", required: true },
+      {
+        name: "decision",
+        description: "Your word",
+        type: "string",
+        required: true,
+        choices: ["allow-once", "allow-always", "deny"].map((value) => ({ value, label: value }))
+      }
+    ]
+  },
   steer: {
     category: "session",
     args: [
@@ -98,7 +119,7 @@ const facets: Readonly<Record<ChatCommand["command"], Pick<CommandEntry, "args" 
 }
 
 const commandEntry = ({ command, description }: ChatCommand, withArgs: boolean): CommandEntry => {
-  const { args, category } = facets[command]
+  const { args, category } = facets[command] ?? {}
   return {
     name: command,
     nativeName: command,

@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import { SystemMethods } from "../../../protocol/methods/system.ts"
 import { unavailable } from "../../../protocol/GatewayError.ts"
 import { Channels } from "../../../services/ChannelRouter.ts"
+import { Config } from "../../../services/Config.ts"
 import { DeadLetters } from "../../../services/DeadLetters.ts"
 import { NodeRegistry } from "../../../services/NodeRegistry.ts"
 import { Sessions } from "../../../services/Sessions.ts"
@@ -14,6 +15,7 @@ import { StorageHealth } from "../../../services/StorageHealth.ts"
 import { Supervisor } from "../../../services/Supervisor.ts"
 import { SystemEvents } from "../../../services/SystemEvents.ts"
 import { Turns } from "../../../services/Turns.ts"
+import * as Reference from "../../models/reference.ts"
 import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
 import { Connections, CurrentConnection } from "../Connections.ts"
@@ -27,6 +29,7 @@ export const layer = (options: GatewayOptions) =>
       const snapshots = yield* Snapshots
       const connections = yield* Connections
       const channels = yield* Channels
+      const config = yield* Config
       const nodes = yield* NodeRegistry
       const sessions = yield* Sessions
       const supervisor = yield* Supervisor
@@ -35,24 +38,78 @@ export const layer = (options: GatewayOptions) =>
       const systemEvents = yield* SystemEvents
       const storage = yield* Effect.serviceOption(StorageHealth)
 
+      const recent = Effect.fnUntraced(function* (now: number, agentId?: string) {
+        const found = yield* Effect.mapError(
+          sessions.list({ limit: 10, ...(agentId === undefined ? undefined : { agentIds: [agentId] }) }),
+          storageFailed
+        )
+        return {
+          count: found.totalCount,
+          recent: found.rows.map((row) => ({
+            ...row,
+            age: typeof row.updatedAt === "number" ? Math.max(0, now - row.updatedAt) : null
+          }))
+        }
+      })
+
+      /** What a session begins with: the default agent's model, by its own name. */
+      const defaults = Effect.gen(function* () {
+        const current = yield* Effect.orDie(config.get)
+        const { model } = yield* Agents.current
+        const ref = model === undefined ? undefined : Reference.parse(model, current)
+        const entry = current.models?.providers?.[ref?.provider ?? ""]?.models?.find(({ id }) => id === ref?.model)
+        return { model: ref?.model ?? null, contextTokens: entry?.contextWindow ?? null }
+      })
+
       const status = Effect.fn("Gateway.status")(function* (params: {
         readonly includeChannelSummary?: boolean | undefined
       }) {
         const now = yield* Clock.currentTimeMillis
-        const { model } = yield* Agents.current
+        const { defaultAgentId, ids, model } = yield* Agents.current
+        const path = options.stateDir === undefined ? [] : [options.stateDir]
         const rows = yield* Effect.mapError(nodes.list, storageFailed)
         const { pending } = yield* Effect.mapError(nodes.pairing, storageFailed)
-        const stored = yield* Effect.mapError(sessions.list({ limit: 10 }), storageFailed)
+        const stored = yield* recent(now)
+        const byAgent = yield* Effect.forEach(ids, (agentId) =>
+          Effect.map(recent(now, agentId), (found) => ({ agentId, path: path[0] ?? "", ...found }))
+        )
+        const memory = process.memoryUsage()
         const told = yield* systemEvents.waiting((yield* Agents.sessionKey("main")).key)
         const state = params.includeChannelSummary === false ? undefined : yield* channels.status()
         return {
           runtimeVersion: options.version,
           uptimeMs: Math.max(0, now - snapshots.startedAt),
           pid: process.pid,
-          rssBytes: process.memoryUsage.rss(),
+          rssBytes: memory.rss,
           channelSummary: (state?.channelOrder ?? []).map((id) => state?.channelLabels[id] ?? id),
           queuedSystemEvents: told.map(({ text }) => text),
-          sessions: { count: stored.totalCount, recent: stored.rows, activeTurns: yield* turns.active },
+          // There is none, and nothing of the kind that could be degraded.
+          heartbeat: {
+            defaultAgentId,
+            agents: ids.map((agentId) => ({
+              agentId,
+              enabled: false,
+              every: "disabled",
+              everyMs: null,
+              waitingForRoute: false
+            }))
+          },
+          degradedSecretOwners: [],
+          degradedPlugins: [],
+          processMemory: {
+            rssBytes: memory.rss,
+            heapUsedBytes: memory.heapUsed,
+            heapTotalBytes: memory.heapTotal,
+            externalBytes: memory.external,
+            arrayBuffersBytes: memory.arrayBuffers
+          },
+          sessions: {
+            paths: path,
+            defaults: yield* defaults,
+            ...stored,
+            byAgent,
+            activeTurns: yield* turns.active
+          },
           nodes: {
             connected: rows.filter((row) => row.connected === true).length,
             paired: rows.filter((row) => row.paired === true).length,
