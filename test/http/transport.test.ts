@@ -1,8 +1,9 @@
 /** Connections that carry HTTP: kept, slow, cut. */
-import { Agent, request as httpRequest } from "node:http"
-import { connect as tcp } from "node:net"
+import { Agent, createServer, request as httpRequest } from "node:http"
+import { type AddressInfo, connect as tcp } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Respond from "../../src/layers/gateway/http/respond.ts"
 import * as Kit from "./kit.ts"
 import * as Rig from "../gateway/rig.ts"
 
@@ -93,6 +94,40 @@ describe("HTTP connections", () => {
       assert.strictEqual((yield* ask("/big.png")).bytes.length, 3 * 1024 * 1024)
       assert.strictEqual((yield* ask(TOOLS, { body: {} })).status, 400)
     }).pipe(Effect.scoped)
+  )
+
+  it.live("D6: end when a client reads nothing of its answer", () =>
+    Effect.gen(function* () {
+      const piece = Buffer.alloc(1024 * 1024)
+      const written = yield* Effect.callback<number>((resume) => {
+        const server = createServer((request, response) => {
+          const exchange = { request, response, address: "127.0.0.1", local: true, path: "/", bodyTimeoutMs: 50 }
+          const all = Effect.gen(function* () {
+            let pieces = 0
+            for (; !response.destroyed && pieces < 1000; pieces++) yield* Respond.write(exchange, piece)
+            return pieces
+          })
+          Effect.runCallback(all, {
+            onExit: (exit) => {
+              end()
+              resume(exit)
+            }
+          })
+        })
+        const end = () => {
+          server.close()
+          server.closeAllConnections()
+        }
+        server.listen(0, "127.0.0.1", () => {
+          const { port } = server.address() as AddressInfo
+          const socket = tcp(port, "127.0.0.1", () => socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+          socket.pause()
+          socket.on("error", () => undefined)
+        })
+        return Effect.sync(end)
+      })
+      assert.isBelow(written, 1000)
+    })
   )
 
   it.live("D3: refuse what could be read in two ways", () =>

@@ -29,7 +29,7 @@ export interface GatewayLimits {
    */
   readonly maxUnknownPerAddress: number
   readonly maxConnections: number
-  /** How long the body of an HTTP request may take. */
+  /** How long the body of an HTTP request may take, and how long a client may read nothing of its answer. */
   readonly bodyTimeoutMs: number
   /** How long running requests may go on once the Gateway stops. */
   readonly drainMs: number

@@ -4,6 +4,7 @@
  * A path is decoded once and then taken part by part; what a part may not be (`..`, hidden, with a backslash or a control
  * character) is nobody's file. Links are followed as long as they stay inside.
  */
+import { join, sep } from "node:path"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -74,8 +75,8 @@ export const find = Effect.fnUntraced(function* (root: string, parts: ReadonlyAr
   if (parts.some((part) => part.includes(":"))) return undefined
   const look = Effect.gen(function* () {
     const home = yield* fs.realPath(root)
-    const path = yield* fs.realPath(`${home}/${parts.join("/")}`)
-    if (!path.startsWith(home.endsWith("/") ? home : `${home}/`)) return undefined
+    const path = yield* fs.realPath(join(home, ...parts))
+    if (!path.startsWith(home.endsWith(sep) ? home : `${home}${sep}`)) return undefined
     const info = yield* fs.stat(path)
     if (info.type !== "File") return undefined
     const modified = Option.getOrUndefined(info.mtime)

@@ -85,7 +85,7 @@ export const stream = Effect.fnUntraced(function* (
     if (!text.startsWith(sent) || text.length === sent.length) return Effect.void
     const more = text.slice(sent.length)
     sent = text
-    return write(response, chunk({ content: more }))
+    return write(exchange, chunk({ content: more }))
   }
 
   yield* begun
@@ -96,7 +96,7 @@ export const stream = Effect.fnUntraced(function* (
   })
   yield* Effect.onInterrupt(
     Effect.gen(function* () {
-      yield* write(response, chunk({ role: "assistant" }))
+      yield* write(exchange, chunk({ role: "assistant" }))
       const showing = yield* PubSub.take(events).pipe(
         Effect.flatMap((event) => {
           const text = textIn(event, request)
@@ -107,7 +107,7 @@ export const stream = Effect.fnUntraced(function* (
         Effect.forkScoped
       )
       yield* Effect.sleep(KEEP_ALIVE).pipe(
-        Effect.andThen(Effect.suspend(() => write(response, ": waiting\n\n"))),
+        Effect.andThen(Effect.suspend(() => write(exchange, ": waiting\n\n"))),
         Effect.forever,
         Effect.tapDefect((defect) => Effect.logError("keeping a stream alive died", defect)),
         Effect.forkScoped

@@ -60,12 +60,12 @@ const writeFile = Effect.fnUntraced(function* (exchange: Exchange, { path, size 
   const fs = yield* FileSystem.FileSystem
   const file = yield* fs.open(path)
   let left = size
-  while (left > 0) {
+  while (left > 0 && !response.destroyed) {
     const piece = yield* file.readAlloc(Math.min(left, CHUNK_BYTES))
     // A file that shrank: the length was promised, so the answer must not look whole.
     if (Option.isNone(piece)) return void response.destroy()
     left -= piece.value.length
-    yield* write(response, piece.value)
+    yield* write(exchange, piece.value)
   }
   return void response.end()
 }, Effect.scoped)

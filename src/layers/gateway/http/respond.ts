@@ -14,7 +14,7 @@ export interface Exchange {
   readonly local: boolean
   /** As it was sent, still encoded, without the query. */
   readonly path: string
-  /** Milliseconds that the whole body may take. */
+  /** Milliseconds that the whole body may take, and that the client may read nothing of the answer. */
   readonly bodyTimeoutMs: number
 }
 
@@ -57,14 +57,17 @@ export const begin = (response: ServerResponse, status: number, headers: Headers
   response.writeHead(status, { ...always, ...headers })
 }
 
-/** Writes a piece and waits until there is room for the next. Waits for ever when the client is gone: see `gone`. */
-export const write = (response: ServerResponse, piece: string | Uint8Array): Effect.Effect<void> =>
+/**
+ * Writes a piece and waits until there is room for the next. A client that reads nothing for too long is cut. Whoever is gone
+ * reads nothing either: see `gone`.
+ */
+export const write = ({ bodyTimeoutMs, response }: Exchange, piece: string | Uint8Array): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     if (response.write(piece)) return resume(Effect.void)
     const drained = () => resume(Effect.void)
     response.once("drain", drained)
     return Effect.sync(() => response.off("drain", drained))
-  })
+  }).pipe(Effect.timeoutOrElse({ duration: bodyTimeoutMs, orElse: () => Effect.sync(() => void response.destroy()) }))
 
 /** Completes when the client closed the connection before it had its answer. */
 export const gone = ({ response }: Exchange): Effect.Effect<void> =>
