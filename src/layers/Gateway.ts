@@ -34,6 +34,7 @@ import { StateDir, type GatewayAlreadyRunning, type StateDirUnusable } from "../
 import type { Supervisor } from "../services/Supervisor.ts"
 import type { Turns } from "../services/Turns.ts"
 import * as AgentRunnerLayer from "./agent/AgentRunner.ts"
+import * as ApprovalNotices from "./approvals/notices.ts"
 import * as ExecApprovalsLayer from "./approvals/ExecApprovals.ts"
 import * as ChannelAccessLayer from "./channels/ChannelAccess.ts"
 import * as ChannelRouterLayer from "./channels/ChannelRouter.ts"
@@ -176,6 +177,7 @@ export const layer = (
   // What is built last ends first: turns that are nearly done still reach their channel.
   drained.pipe(
     // Channels come last, so that nothing is taken in before it can be answered.
+    Layer.provideMerge(ApprovalNotices.layer),
     Layer.provideMerge(TelegramFromConfig.layer),
     Layer.provideMerge(SessionMaintenance.layer(options.maintenance)),
     Layer.provideMerge(server(options)),

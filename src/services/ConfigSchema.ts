@@ -101,7 +101,11 @@ const telegramAccount = {
   groupPolicy,
   groupAllowFrom: Ids,
   groups: record(TelegramGroup),
-  timeoutSeconds: positive
+  timeoutSeconds: positive,
+  /** Who decides in a chat whether a command runs, and whether they are told of it there. */
+  execApprovals: Schema.optional(
+    Schema.Struct({ enabled: Schema.optional(Schema.Union([Schema.Boolean, Schema.Literal("auto")])), approvers: Ids })
+  )
 }
 
 const TelegramSection = Schema.Struct({
@@ -220,6 +224,8 @@ export const OpenClawConfig = Schema.Struct({
   agents: Schema.optional(AgentsSection),
   models: Schema.optional(Schema.Struct({ providers: record(Provider) })),
   tools: Schema.optional(Schema.Struct({ exec: Schema.optional(ExecSection) })),
+  /** The bot's owners, as `telegram:<id>`. */
+  commands: Schema.optional(Schema.Struct({ ownerAllowFrom: Ids })),
   session: Schema.optional(SessionSection),
   messages: Schema.optional(MessagesSection),
   logging: Schema.optional(LoggingSection),

@@ -16,6 +16,7 @@ import type { RunId } from "../../src/domain/Ids.ts"
 import type { SessionKey } from "../../src/domain/SessionKey.ts"
 import { type Channel, DeliveryFailed, type InboundMessage, type OutboundMessage } from "../../src/services/Channel.ts"
 import { Config, ConfigUnreadable } from "../../src/services/Config.ts"
+import { ExecApprovals } from "../../src/services/ExecApprovals.ts"
 import { GatewayIdentity } from "../../src/services/GatewayIdentity.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 import type { QueueOverride, QueueSetting } from "../../src/services/Queue.ts"
@@ -188,6 +189,8 @@ export const stackOf = (parts: {
           : Layer.succeed(SqlClient.SqlClient, parts.sql),
         Supervisor.layer,
         parts.config.layer,
+        // Nobody asks for approvals here.
+        Layer.mock(ExecApprovals)({}),
         parts.turns.layer,
         parts.sessions.layer,
         Layer.succeed(GatewayIdentity, parts.identity ?? { id: "gateway", process: "first" })

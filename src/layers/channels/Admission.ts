@@ -12,9 +12,11 @@ import type { InboundMessage } from "../../services/Channel.ts"
 import { ChannelAccess } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import { defaultAgentId, type OpenClawConfig } from "../../services/ConfigSchema.ts"
+import { ExecApprovals } from "../../services/ExecApprovals.ts"
 import { type QueueSetting, queueSettingOf, STEER } from "../../services/Queue.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { Turns } from "../../services/Turns.ts"
+import { approve } from "./approveCommand.ts"
 import { type ParsedCommand, parseCommand } from "./chatCommands.ts"
 import { type Inbox, keyOf } from "./Inbox.ts"
 import { type Decision, decide, policyOf } from "./policy.ts"
@@ -62,6 +64,7 @@ export const make = Effect.gen(function* () {
   const config = yield* Config
   const sessions = yield* Sessions
   const turns = yield* Turns
+  const approvals = yield* ExecApprovals
 
   const judge = Effect.fn("ChannelRouter.judge")(function* (message: InboundMessage, receivedAt: number) {
     const { peer } = message
@@ -180,6 +183,10 @@ export const make = Effect.gen(function* () {
         return yield* steer(accepted, rest)
       case "queue":
         return yield* queue(accepted, rest)
+      case "approve": {
+        const { carryOut, text } = yield* approve(approvals, accepted.config, accepted.message, rest)
+        return { reply: { text }, ...(carryOut === undefined ? undefined : { carryOut }) } satisfies Deed
+      }
       case "status": {
         const isRunning = (yield* turns.inFlight(sessionKey)) !== undefined
         const text = replies.status({ sessionKey, isRunning, active: yield* turns.active })

@@ -15,6 +15,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Channel, InboxFailed } from "../../services/Channel.ts"
 import { ChannelAccess, ChannelRouter, Channels } from "../../services/ChannelRouter.ts"
 import type { Config } from "../../services/Config.ts"
+import type { ExecApprovals } from "../../services/ExecApprovals.ts"
 import { GatewayIdentity } from "../../services/GatewayIdentity.ts"
 import type { Sessions } from "../../services/Sessions.ts"
 import { SetAside } from "../../services/SetAside.ts"
@@ -37,7 +38,15 @@ const pauseWithin = "500 millis"
 export const layer: Layer.Layer<
   ChannelRouter | SetAside,
   never,
-  SqlClient.SqlClient | Channels | ChannelAccess | Turns | Sessions | Config | Supervisor | GatewayIdentity
+  | SqlClient.SqlClient
+  | Channels
+  | ChannelAccess
+  | Turns
+  | Sessions
+  | Config
+  | ExecApprovals
+  | Supervisor
+  | GatewayIdentity
 > = Layer.effectContext(
   Effect.gen(function* () {
     const channels = yield* Channels

@@ -4,7 +4,7 @@
 
 export interface ChatCommand {
   /** Without the slash. */
-  readonly command: "help" | "status" | "stop" | "queue" | "steer" | "new" | "reset"
+  readonly command: "help" | "status" | "stop" | "queue" | "steer" | "new" | "reset" | "approve"
   readonly description: string
 }
 
@@ -16,11 +16,12 @@ export const chatCommands: ReadonlyArray<ChatCommand> = [
   { command: "steer", description: "Say something to the reply that is being made" },
   { command: "queue", description: "What happens to messages that come meanwhile" },
   { command: "new", description: "Start a new session" },
-  { command: "reset", description: "Forget this session" }
+  { command: "reset", description: "Forget this session" },
+  { command: "approve", description: "Decide whether a command may run" }
 ]
 
 /** Those that are answered in a channel's chat alone; for `chat.send` they are text like any other. */
-export const onlyInChannels: ReadonlySet<ChatCommand["command"]> = new Set(["help", "status"])
+export const onlyInChannels: ReadonlySet<ChatCommand["command"]> = new Set(["help", "status", "approve"])
 
 /** A command and what was written after it. */
 export interface ParsedCommand {

@@ -91,19 +91,6 @@ const facets: Readonly<Record<string, Pick<CommandEntry, "args" | "category">>> 
   stop: { category: "session" },
   new: { category: "session" },
   reset: { category: "session" },
-  approve: {
-    category: "management",
-    args: [
-      { name: "id", description: "The question's id", type: "string", required: true },
-      {
-        name: "decision",
-        description: "Your word",
-        type: "string",
-        required: true,
-        choices: ["allow-once", "allow-always", "deny"].map((value) => ({ value, label: value }))
-      }
-    ]
-  },
   steer: {
     category: "session",
     args: [
@@ -132,6 +119,12 @@ const commandEntry = ({ command, description }: ChatCommand, withArgs: boolean):
     ...(args !== undefined && withArgs ? { args } : undefined)
   }
 }
+
+/** The commands of a chat, or of a page when no channel is named. */
+export const commandsFor = (provider: string | undefined, withArgs: boolean): ReadonlyArray<CommandEntry> =>
+  chatCommands
+    .filter(({ command }) => provider === "telegram" || !onlyInChannels.has(command))
+    .map((command) => commandEntry(command, withArgs))
 
 /** Tools by what they are for. One that is not named here stands in a group of its own name. */
 const groups: Readonly<Record<string, string>> = { nodes: "Nodes", message: "Messaging" }
@@ -221,8 +214,7 @@ export const layer = AgentsMethods.middleware(Access).toLayer(
         Effect.gen(function* () {
           if (sessionKey === undefined) yield* known(agentId)
           else yield* Agents.liveSessionKey(sessionKey, agentId)
-          const offered = chatCommands.filter(({ command }) => provider === "telegram" || !onlyInChannels.has(command))
-          return { commands: offered.map((command) => commandEntry(command, includeArgs !== false)) }
+          return { commands: commandsFor(provider, includeArgs !== false) }
         }),
       "tools.catalog": ({ agentId }) =>
         Effect.map(known(agentId), (id) => ({
