@@ -1,0 +1,48 @@
+/**
+ * `/approve <id> allow-once|allow-always|deny`, by somebody whom the configuration names as an owner.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { ApprovalDecision } from "../../protocol/methods/approvals.ts"
+import type { InboundMessage } from "../../services/Channel.ts"
+import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
+import type { ExecApprovals } from "../../services/ExecApprovals.ts"
+import { approversOf } from "../approvals/approvers.ts"
+import { decisionsOf } from "../approvals/snapshot.ts"
+
+const decode = Schema.decodeUnknownOption(ApprovalDecision)
+
+export const usage = "Write `/approve <id> allow-once`, `allow-always` or `deny`."
+export const notAllowed =
+  "You may not decide this. The owner of the bot names who may in `commands.ownerAllowFrom` of openclaw.json."
+
+const words: Readonly<Record<string, string>> = { allow: "allow-once", once: "allow-once", always: "allow-always" }
+
+/** What is said at once, and what is done once the message is dealt with. */
+export const approve = Effect.fnUntraced(function* (
+  approvals: ExecApprovals["Service"],
+  config: OpenClawConfig,
+  { peer, sender }: InboundMessage,
+  rest: string
+): Effect.fn.Return<{ readonly text: string; readonly carryOut?: Effect.Effect<void> }> {
+  if (!approversOf(config, peer.channel, peer.accountId).includes(sender.id)) return { text: notAllowed }
+  const [id = "", word = "", ...more] = rest.split(/\s+/).filter((part) => part !== "")
+  const decision = decode(words[word.toLowerCase()] ?? word.toLowerCase())
+  if (id === "" || more.length > 0 || Option.isNone(decision)) return { text: usage }
+  const found = yield* Effect.result(approvals.pick(id))
+  if (found._tag === "Failure") return { text: `${found.failure.message}.` }
+  const approval = found.success
+  if (!decisionsOf(approval).includes(decision.value)) {
+    return { text: `${decision.value} is not possible for this command. ${usage}` }
+  }
+  const by = { kind: "channel", id: `${peer.channel}:${sender.id}` } as const
+  return {
+    text: `${decision.value}: \`${approval.id}\``,
+    carryOut: approvals
+      .resolve(approval.id, decision.value, by)
+      .pipe(
+        Effect.catch((error) => Effect.logWarning(`what was said of ${approval.id} did not count: ${error.message}`))
+      )
+  }
+})
