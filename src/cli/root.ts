@@ -19,6 +19,7 @@ import { models } from "./commands/models.ts"
 import { node } from "./commands/node.ts"
 import { nodes } from "./commands/nodes.ts"
 import { pairing } from "./commands/pairing.ts"
+import { qr } from "./commands/qr.ts"
 import { sessions } from "./commands/sessions.ts"
 import { status } from "./commands/status.ts"
 import { system } from "./commands/system.ts"
@@ -38,6 +39,7 @@ export const root = Command.make("openclaw").pipe(
     node,
     nodes,
     devices,
+    qr,
     approvals,
     pairing,
     channels,

@@ -112,8 +112,14 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
 
   const mayRetry = isLoopback(endpoint) || isEncrypted(endpoint)
   const connected =
-    explicit.length === 0 && stored !== undefined
-      ? yield* withStored(stored)
+    // A setup code is good once: a token that came of it goes before it.
+    explicit.every(({ kind }) => kind === "bootstrapToken") && stored !== undefined
+      ? yield* withStored(stored).pipe(
+          Effect.catchIf(
+            (error) => explicit.length > 0 && mismatch(error, "AUTH_DEVICE_TOKEN_MISMATCH"),
+            () => attempt(endpoint, introduce(explicit, undefined), timeout)
+          )
+        )
       : yield* attempt(endpoint, introduce(explicit, undefined), timeout).pipe(
           Effect.catchIf(
             (error) =>

@@ -15,6 +15,10 @@ const run = Command.make(
   "run",
   {
     host: flags.text("host", "The Gateway's host (default: the one that the configuration names, else this machine)"),
+    pair: flags.text(
+      "pair",
+      "A setup code (`openclaw qr --node` on the Gateway's machine): where it is, and the way in"
+    ),
     port: flags.whole("port", "The Gateway's port (default 18789)", 1, 65_535),
     displayName: flags.text("display-name", "What this node is called (default: the host name)").pipe(
       Flag.filter(

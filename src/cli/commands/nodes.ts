@@ -73,7 +73,19 @@ const reject = Command.make(
   lazily(() => import("./nodes/reject.ts"))
 ).pipe(Command.withDescription("Refuse the commands that a node asked for"))
 
+const rename = Command.make(
+  "rename",
+  { node, name: Flag.String("name").pipe(Flag.withDescription("What to call it")), timeout },
+  lazily(() => import("./nodes/rename.ts"))
+).pipe(Command.withDescription("Give a node a name of your own"))
+
+const remove = Command.make(
+  "remove",
+  { node, timeout },
+  lazily(() => import("./nodes/remove.ts"))
+).pipe(Command.withDescription("Take a node's approval and its role; it must pair anew"))
+
 export const nodes = Command.make("nodes").pipe(
   Command.withDescription("The phones and computers that run commands for the agent"),
-  Command.withSubcommands([list, status, describe, invoke, pending, approve, reject])
+  Command.withSubcommands([list, status, describe, invoke, pending, approve, reject, rename, remove])
 )

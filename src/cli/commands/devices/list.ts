@@ -34,7 +34,7 @@ export const run = Effect.fn("cli.devices.list")(function* (flags: { readonly ti
             table(
               ["Device", "Device id", "Roles", "Scopes", "Tokens", "Address", "Approved"],
               paired.map((device) => [
-                shortName(device.displayName ?? device.clientId ?? ""),
+                shortName(device.operatorLabel ?? device.displayName ?? device.clientId ?? ""),
                 device.deviceId,
                 (device.roles ?? (device.role === undefined ? [] : [device.role])).join(", "),
                 (device.scopes ?? []).join(", "),

@@ -3,17 +3,24 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import { resolveTarget, type Target, type TargetError } from "../../../client/credentials.ts"
+import { bootstrapToken } from "../../../domain/Credential.ts"
 import { DEFAULT_PORT, isLoopback, parse } from "../../../domain/Endpoint.ts"
+import { Redactor } from "../../../layers/logging/Redactor.ts"
 import { Config } from "../../../services/Config.ts"
 import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
 import { Environment } from "../../Environment.ts"
+import { CommandFailed } from "../../errors.ts"
 import { Password, Token, Url } from "../../globals.ts"
 import { target } from "../../gateway.ts"
 import * as State from "../../state.ts"
 
 export interface Address {
+  /** A setup code, bare or as `oc-pair://<code>`. */
+  readonly pair?: string | undefined
   readonly host: string | undefined
   readonly port: number | undefined
 }
@@ -43,8 +50,38 @@ export const atAddress = (address: Address, sources: Sources): Result.Result<Tar
   })
 }
 
-/** `--url` goes before `--host` and `--port`, and those before what environment and configuration say. */
+const SetupCode = Schema.fromJsonString(Schema.Struct({ url: Schema.String, bootstrapToken: Schema.NonEmptyString }))
+const decodeCode = Schema.decodeUnknownOption(SetupCode)
+
+/** Where a setup code leads, and the one-time secret in it. */
+export const atCode = (code: string): Result.Result<Target, TargetError | CommandFailed> => {
+  const text = Buffer.from(code.trim().replace(/^oc-pair:\/\//i, ""), "base64url").toString("utf8")
+  const content = decodeCode(text)
+  if (Option.isNone(content)) {
+    return Result.fail(
+      new CommandFailed({
+        message:
+          "--pair is not a setup code.\nFix: make one with `openclaw qr --node` on the Gateway's machine, and copy all of it."
+      })
+    )
+  }
+  return Result.map(parse(content.value.url, "--pair"), (endpoint) => ({
+    endpoint,
+    source: "--pair",
+    credentials: [bootstrapToken(content.value.bootstrapToken)],
+    storedTokens: true
+  }))
+}
+
+/** `--pair` goes before `--url`, that before `--host` and `--port`, and those before what environment and configuration say. */
 export const nodeTarget = Effect.fnUntraced(function* (address: Address) {
+  if (address.pair !== undefined) {
+    const found = yield* Effect.fromResult(atCode(address.pair))
+    const redactor = yield* Effect.serviceOption(Redactor)
+    if (Option.isSome(redactor))
+      yield* redactor.value.add(found.credentials.map(({ secret }) => Redacted.value(secret)))
+    return found
+  }
   const url = yield* Url
   if (Option.isSome(url) || (address.host === undefined && address.port === undefined)) return yield* target
   const { variables } = yield* Environment
