@@ -21,7 +21,20 @@ import type { ErrorShape } from "./GatewayError.ts"
 import { FailedAnswer, type Repeat, Repeating } from "./methods/method.ts"
 import { type MethodAccess, RequiredScope } from "./Role.ts"
 
-export const MethodTable = SystemMethods.merge(AgentsMethods, HostMethods, ModelsMethods, NodeMethods, DeviceMethods, ChatMethods, HistoryMethods, SessionMethods, DeadLetterMethods, ApprovalMethods, ConfigMethods, ChannelsMethods)
+export const MethodTable = SystemMethods.merge(
+  AgentsMethods,
+  HostMethods,
+  ModelsMethods,
+  NodeMethods,
+  DeviceMethods,
+  ChatMethods,
+  HistoryMethods,
+  SessionMethods,
+  DeadLetterMethods,
+  ApprovalMethods,
+  ConfigMethods,
+  ChannelsMethods
+)
 
 /** Any row of the table. */
 export type Method = RpcGroup.Rpcs<typeof MethodTable>

@@ -2,6 +2,7 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
@@ -82,6 +83,6 @@ describe("openclaw approvals", () => {
       })
       assert.include((yield* cli("allowlist", "add", "--node", "attic", "git")).stdout, "node attic")
       assert.include((yield* cli("get", "--node", "cellar")).stderr, "unknown node: cellar")
-    }).pipe(Effect.scoped, Effect.provide(GatewayTest.layer()), Effect.provide(NodeServices.layer))
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(GatewayTest.layer(), NodeServices.layer)))
   )
 })

@@ -20,7 +20,7 @@ import * as ScriptedModel from "../../src/testing/ScriptedModel.ts"
 import { conforms } from "../protocol/published.ts"
 import { decider } from "./kit.ts"
 
-const path = process.env["PATH"] ?? "/usr/bin:/bin"
+const path = "/usr/local/bin:/usr/bin:/bin"
 
 interface Listed {
   readonly agents: { readonly main: { readonly allowlist: ReadonlyArray<{ readonly argPattern: string }> } }
@@ -140,7 +140,7 @@ describe("system.run with an operator's approval", () => {
       for (const params of [{ command: ["uname", "-a"] }, { command: ["uname", "-s"], cwd: "/" }]) {
         assert.include((yield* Effect.flip(invoke("system.run", { ...params, ...where }))).message, "approval required")
       }
-    }).pipe(Effect.scoped, Effect.provide(GatewayTest.layer()), Effect.provide(NodeServices.layer))
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(GatewayTest.layer(), NodeServices.layer)))
   )
 
   it.live("a node's list is read and replaced over the Gateway", () =>
@@ -166,7 +166,7 @@ describe("system.run with an operator's approval", () => {
       assert.include((yield* Effect.flip(both)).message, "file or native")
       const unknown = yield* Effect.flip(operator.call["exec.approvals.node.get"]({ nodeId: "zz" }))
       assert.strictEqual(unknown._tag, "GatewayError")
-    }).pipe(Effect.scoped, Effect.provide(GatewayTest.layer()), Effect.provide(NodeServices.layer))
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(GatewayTest.layer(), NodeServices.layer)))
   )
 })
 
@@ -200,16 +200,18 @@ describe("a turn whose command needs a person's word", () => {
     }).pipe(
       Effect.scoped,
       Effect.provide(
-        GatewayTest.layer({
-          models: ScriptedModel.layer([
-            { toolCalls: [uname] },
-            { text: "Done." },
-            { toolCalls: [uname] },
-            { text: "I may not." }
-          ])
-        })
-      ),
-      Effect.provide(NodeServices.layer)
+        Layer.merge(
+          NodeServices.layer,
+          GatewayTest.layer({
+            models: ScriptedModel.layer([
+              { toolCalls: [uname] },
+              { text: "Done." },
+              { toolCalls: [uname] },
+              { text: "I may not." }
+            ])
+          })
+        )
+      )
     )
   )
 
@@ -240,11 +242,13 @@ describe("a turn whose command needs a person's word", () => {
     }).pipe(
       Effect.scoped,
       Effect.provide(
-        GatewayTest.layer({
-          models: ScriptedModel.layer([{ toolCalls: [uname] }, { text: "No." }, { toolCalls: [uname] }])
-        })
-      ),
-      Effect.provide(NodeServices.layer)
+        Layer.merge(
+          NodeServices.layer,
+          GatewayTest.layer({
+            models: ScriptedModel.layer([{ toolCalls: [uname] }, { text: "No." }, { toolCalls: [uname] }])
+          })
+        )
+      )
     )
   )
 

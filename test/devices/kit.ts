@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
+import { NodeRegistry } from "../../src/services/NodeRegistry.ts"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import * as ScriptedModel from "../../src/testing/ScriptedModel.ts"
 import * as Rig from "../gateway/rig.ts"
@@ -53,7 +54,7 @@ export const start = Effect.fnUntraced(function* (gateway: OpenClawConfig["gatew
     const { paired } = (yield* raw.request("device.pair.list")).payload
     return paired.find((row: { readonly deviceId: string }) => row.deviceId === deviceId)
   })
-  return { url, token: kit.token, connect, device, node, listed }
+  return { url, nodes: Context.get(services, NodeRegistry), token: kit.token, connect, device, node, listed }
 })
 
 /** The secret inside a setup code. */

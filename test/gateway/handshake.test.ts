@@ -1,11 +1,12 @@
 /** Every way in which a handshake goes wrong, against a live listener. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { proofs } from "./proofs.ts"
 import { device, rows } from "./refusals.ts"
 import * as Rig from "./rig.ts"
 
 describe("a handshake is refused", () => {
-  it.live.each(rows)("$name", (row) =>
+  it.live.each([...rows, ...proofs])("$name", (row) =>
     Effect.gen(function* () {
       const { gateway, url } = yield* Rig.start()
       const raw = yield* Rig.open(url)

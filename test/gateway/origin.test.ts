@@ -146,7 +146,9 @@ describe("probes", () => {
     Effect.gen(function* () {
       const { gateway } = yield* Rig.start()
       assert.deepStrictEqual(yield* get(gateway.port, "/healthz"), { status: 200, body: `{"ok":true,"status":"live"}` })
-      assert.strictEqual((yield* get(gateway.port, "/readyz")).status, 200)
+      const ready = yield* get(gateway.port, "/readyz")
+      assert.strictEqual(ready.status, 200)
+      assert.deepInclude(JSON.parse(ready.body), { ready: true, failing: [] })
       const started = JSON.parse((yield* get(gateway.port, "/startupz?x=1")).body)
       assert.strictEqual(started.status, "started")
       assert.strictEqual(started.version, "0.0.0-test")

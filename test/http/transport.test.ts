@@ -99,6 +99,7 @@ describe("HTTP connections", () => {
   it.live("D6: end when a client reads nothing of its answer", () =>
     Effect.gen(function* () {
       const piece = Buffer.alloc(1024 * 1024)
+      const context = yield* Effect.context()
       const written = yield* Effect.callback<number>((resume) => {
         const server = createServer((request, response) => {
           const exchange = { request, response, address: "127.0.0.1", local: true, path: "/", bodyTimeoutMs: 50 }
@@ -107,7 +108,7 @@ describe("HTTP connections", () => {
             for (; !response.destroyed && pieces < 1000; pieces++) yield* Respond.write(exchange, piece)
             return pieces
           })
-          Effect.runCallback(all, {
+          Effect.runCallbackWith(context)(all, {
             onExit: (exit) => {
               end()
               resume(exit)

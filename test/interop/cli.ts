@@ -73,7 +73,6 @@ const homes = (ground: Ground, side: Side) => {
 /** The last JSON value of the output, or every line's when it is a stream of them. */
 const parse = (stdout: string): ReadonlyArray<unknown> | undefined => {
   const tryParse = (text: string): ReadonlyArray<unknown> | undefined => {
-    // @effect-diagnostics-next-line tryCatchInEffectGen:off
     try {
       return [JSON.parse(text)]
     } catch {

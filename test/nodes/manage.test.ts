@@ -108,7 +108,7 @@ describe("work that waits for a node", () => {
 describe("what a node publishes", () => {
   it.live("tools that an approved command calls, skills, and its runner; gone with its connection", () =>
     Effect.gen(function* () {
-      const { admin, id, node, row } = yield* approvedNode()
+      const { admin, id, kit, node, row } = yield* approvedNode()
       const tool = (name: string, calls: Record<string, unknown>) => ({
         pluginId: "p",
         name,
@@ -144,6 +144,7 @@ describe("what a node publishes", () => {
         assert.include((yield* node.request(method, params)).error?.message, place, method)
         assert.include((yield* admin.request(method, params)).error?.message, "unauthorized role: operator")
       }
+      assert.deepStrictEqual(yield* kit.nodes.skills(id), [skill], "with their text, for the agent")
       node.socket.close()
       yield* row.pipe(Effect.repeat({ until: (seen) => seen.connected === false }))
       assert.isUndefined((yield* row).nodePluginTools)

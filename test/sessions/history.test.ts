@@ -202,3 +202,18 @@ describe("chat.inject", () => {
     }).pipe(Effect.scoped)
   )
 })
+
+describe("chat.metadata", () => {
+  it.live("is what models.list and commands.list say", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* start([], { agents: { defaults: { model: "scripted/model" } } })
+      const client = yield* connect(["operator.read"])
+      for (const params of [{}, { sessionKey: "main" }, { agentId: "main" }]) {
+        const { commands, models } = yield* client.ok("chat.metadata", params)
+        assert.deepStrictEqual(models, (yield* client.raw.request("models.list", params)).payload.models)
+        assert.deepStrictEqual(commands, (yield* client.ok("commands.list", params)).commands)
+      }
+      assert.match((yield* client.no("chat.metadata", { agentId: "nobody" })).message, /unknown agent id "nobody"/)
+    }).pipe(Effect.scoped)
+  )
+})

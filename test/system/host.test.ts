@@ -107,6 +107,35 @@ layer(gateway({ config: { agents: { defaults: { model: "anthropic/none" } } } })
       })
     )
 
+    it.effect("has the status and health that OpenClaw's clients read", () =>
+      Effect.gen(function* () {
+        const kit = yield* GatewayTest.GatewayTest
+        const client = yield* kit.connect({ scopes: ["operator.read"] })
+        const status = yield* client.call.status({})
+        const rest = { enabled: false, every: "disabled", everyMs: null }
+        assert.deepInclude(status, {
+          queuedSystemEvents: [],
+          degradedSecretOwners: [],
+          degradedPlugins: [],
+          heartbeat: { defaultAgentId: "main", agents: [{ agentId: "main", ...rest, waitingForRoute: false }] }
+        })
+        assert.deepInclude(status.sessions, {
+          paths: [kit.stateDir],
+          count: 0,
+          defaults: { model: "none", contextTokens: null },
+          recent: [],
+          byAgent: [{ agentId: "main", path: kit.stateDir, count: 0, recent: [] }]
+        })
+        assert.isAbove(status.processMemory?.["rssBytes"] ?? 0, 0)
+        const health = yield* client.call.health({})
+        assert.deepInclude(health, {
+          plugins: { loaded: [], errors: [], unavailable: [] },
+          configReload: { hotReloadStatus: "active" }
+        })
+        conforms("HelloOk", client.hello)
+      })
+    )
+
     it.effect("is for those with the scope", () =>
       Effect.gen(function* () {
         yield* needs("operator.read", ["system.info", "logs.tail", "gateway.identity.get", "last-heartbeat"])

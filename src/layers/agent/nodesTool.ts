@@ -122,7 +122,8 @@ export const makeNodesHandler = (
       const node = yield* acts && again ? Effect.mapError(picked, ({ message }) => afterRestart(message)) : picked
       if (params.action === "describe") {
         const { displayName: _name, pathEnv: _path, remoteIp: _ip, ...rest } = node
-        return resultText({ ...rest, ...summary(node) })
+        const skills = yield* registry.skills(node.nodeId)
+        return resultText({ ...rest, ...summary(node), ...(skills.length === 0 ? undefined : { nodeSkills: skills }) })
       }
 
       if (acts && again && Option.isNone(asked) && node.caps?.includes(RECALL_CAP) !== true) {

@@ -35,7 +35,7 @@ export class ToolFailed extends Schema.TaggedError<ToolFailed>()("ToolFailed", {
 const NodesParams = Schema.Struct({
   action: Schema.Literals(["list", "describe", "invoke", "run"]).annotate({
     description:
-      "list: all nodes. describe: one node. invoke: one of a node's commands. run: a program on a node that offers system.run."
+      "list: all nodes. describe: one node, with the tools of its plugins (each is called by invoking the command that it names) and its skills (instructions to follow). invoke: one of a node's commands. run: a program on a node that offers system.run."
   }),
   node: Schema.optional(
     Schema.NonEmptyString.annotate({ description: "The node's name or id, as list shows it. Not needed for list." })

@@ -4,7 +4,8 @@
 import type { ApprovalRequest } from "../../protocol/methods/approvals.ts"
 
 /** What reorders, hides or breaks text: control, format, separator and surrogate characters, and blanks that look like none. */
-const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\u115F\u1160\u2800\u3164\uFFA0\u034F\uFE00-\uFE0F]|(?! )\p{Zs}/gu
+const unsafe =
+  /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\u115F\u1160\u2800\u3164\uFFA0]|\u034F|[\uFE00-\uFE0F]|(?! )\p{Zs}/gu
 
 /** The text with every such character written as `\u{202E}`: whole, and on one line. */
 export const escaped = (text: string): string =>

@@ -76,11 +76,13 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
   const mismatch = (attempt: ConnectAttempt, device: boolean) => {
     const sent = attempt.params.auth
     const kind =
-      offeredSecrets(sent).length > 0 && auth.mode !== "none"
-        ? auth.mode
-        : sent?.deviceToken !== undefined
-          ? "device-token"
-          : "bootstrap-token"
+      device && sent?.deviceToken !== undefined
+        ? "device-token"
+        : offeredSecrets(sent).length > 0 && auth.mode !== "none"
+          ? auth.mode
+          : sent?.deviceToken !== undefined
+            ? "device-token"
+            : "bootstrap-token"
     return new TokenMismatch({ kind, device })
   }
 

@@ -59,6 +59,17 @@ const errorOf = (exit: Extract<ResponseExitEncoded["exit"], { readonly _tag: "Fa
     : internal().wire
 }
 
+const isUnfit = Schema.is(Schema.Struct({ name: Schema.Literal("SchemaError"), message: Schema.String }))
+
+/** Why an answer could not be encoded, if that is how its call ended. Nobody else hears of it: its handler was done. */
+const unfitOf = (exit: ResponseExitEncoded["exit"]): string | undefined => {
+  if (exit._tag === "Success") return undefined
+  for (const reason of exit.cause) {
+    if (reason._tag === "Die" && isUnfit(reason.defect)) return reason.defect.message
+  }
+  return undefined
+}
+
 const decodeShape = Schema.decodeUnknownOption(ErrorShape)
 
 const isId = Schema.is(RequestFrame.fields.id)
@@ -99,11 +110,14 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
           if (request === undefined) return Effect.void
           connection.inFlight.delete(key)
           connection.inFlightBytes -= request.bytes
+          const unfit = unfitOf(response.exit)
           if (response.exit._tag === "Failure") refuseUnsafe(connection, request.id, errorOf(response.exit))
           else if (response.exit.value !== undefined)
             respondUnsafe(connection, request.id, { payload: response.exit.value })
           closeRetiredUnsafe(connection)
-          return Effect.void
+          return unfit === undefined
+            ? Effect.void
+            : Effect.logError(`what ${request.method} was to answer does not fit its row: ${unfit}`)
         }
         case "Defect":
           return Effect.logError("a request could not be served", response.defect)

@@ -113,15 +113,17 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
       return json(response, 405, { ok: false, error: "method not allowed" }, { ...closing, allow: "GET, HEAD" })
     }
     if (path === "/healthz") return json(response, 200, { ok: true, status: "live" })
-    if (state === "starting") return json(response, 503, { ok: false, status: "starting" }, closing)
-    if (path === "/startupz") {
-      return json(response, 200, { ok: true, status: "started", version: probe.version, uptimeMs: probe.uptimeMs() })
+    const uptimeMs = probe.uptimeMs()
+    if (path === "/startupz" && state !== "starting") {
+      return json(response, 200, { ok: true, status: "started", version: probe.version, uptimeMs })
     }
-    if (state === "stopping") return json(response, 503, { ok: false, status: "stopping" }, closing)
+    const notReady = (status: string, more?: Readonly<Record<string, string>>) =>
+      json(response, 503, { ready: false, failing: [status], uptimeMs, ok: false, status, ...more }, closing)
+    if (state !== "started") return notReady(state)
     const condition = Option.match(storage, { onNone: () => "ok", onSome: (health) => health.statusUnsafe().condition })
     return condition === "ok"
-      ? json(response, 200, { ok: true, status: "ready" })
-      : json(response, 503, { ok: false, status: "storage", storage: condition }, closing)
+      ? json(response, 200, { ready: true, failing: [], uptimeMs, ok: true, status: "ready" })
+      : notReady("storage", { storage: condition })
   }
 
   const server = createServer(

@@ -6,6 +6,7 @@
 import * as Schema from "effect/Schema"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import { Name } from "../text.ts"
+import { ExecApprovalsFile, ExecApprovalsSnapshot } from "./approvalsFile.ts"
 import { method, NoParams, streamMethod } from "./method.ts"
 
 export const ApprovalDecision = Schema.Literals(["allow-once", "allow-always", "deny"])
@@ -194,75 +195,6 @@ export type ApprovalSnapshot = typeof ApprovalSnapshot.Type
 
 /** Who pressed the button, by a client's own word: taken, and not believed. What counts is who is connected. */
 const Reviewer = Schema.Struct({ channel: Name, accountId: Name, senderId: Name })
-
-const file = {
-  security: Schema.optional(Schema.String),
-  ask: Schema.optional(Schema.String),
-  askFallback: Schema.optional(Schema.String),
-  autoAllowSkills: Schema.optional(Schema.Boolean)
-}
-const Usage = Schema.optional(Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0))))
-
-/** A host's list of what it runs unasked, as it travels. */
-export const ExecApprovalsFile = Schema.Struct({
-  version: Schema.Literal(1),
-  socket: Schema.optional(
-    Schema.Struct({ path: Schema.optional(Schema.String), token: Schema.optional(Schema.String) })
-  ),
-  defaults: Schema.optional(Schema.Struct(file)),
-  agents: Schema.optional(
-    Schema.Record(
-      Schema.String,
-      Schema.Struct({
-        ...file,
-        allowlist: Schema.optional(
-          Schema.Array(
-            Schema.Struct({
-              id: Schema.optional(Schema.NonEmptyString),
-              pattern: Schema.String,
-              source: Schema.optional(Schema.Literal("allow-always")),
-              commandText: Schema.optional(Schema.String),
-              argPattern: Schema.optional(Schema.String),
-              lastUsedAt: Usage,
-              lastUsedCommand: Schema.optional(Schema.String),
-              lastResolvedPath: Schema.optional(Schema.String)
-            })
-          )
-        ),
-        mcpTools: Schema.optional(
-          Schema.Array(
-            Schema.Struct({
-              server: Schema.NonEmptyString,
-              tool: Schema.NonEmptyString,
-              source: Schema.Literal("allow-always"),
-              addedAt: Schema.Finite,
-              lastUsedAt: Usage
-            })
-          )
-        )
-      })
-    )
-  )
-})
-export type ExecApprovalsFile = typeof ExecApprovalsFile.Type
-
-export const ExecApprovalsSnapshot = Schema.Struct({
-  path: Schema.NonEmptyString,
-  exists: Schema.Boolean,
-  /** Of the content; whoever replaces the list shows it. */
-  hash: Schema.NonEmptyString,
-  file: ExecApprovalsFile,
-  /** What counts where the list says nothing. */
-  resolvedDefaults: Schema.optional(
-    Schema.Struct({
-      security: Schema.Literals(["deny", "allowlist", "full"]),
-      ask: Schema.Literals(["off", "on-miss", "always"]),
-      askFallback: Schema.Literals(["deny", "allowlist", "full"]),
-      autoAllowSkills: Schema.Boolean
-    })
-  )
-})
-export type ExecApprovalsSnapshot = typeof ExecApprovalsSnapshot.Type
 
 /** Some clients ask lists with params that mean nothing here. */
 const AnyParams = Schema.Record(Schema.String, Schema.Unknown)

@@ -7,8 +7,10 @@
 import * as Schema from "effect/Schema"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import { Name, SessionKeyText } from "../text.ts"
+import { CommandEntry } from "./agents.ts"
 import { TranscriptMessage } from "./chat.ts"
 import { method } from "./method.ts"
+import { ModelChoice } from "./models.ts"
 import { SessionDefaults, SessionRow } from "./sessions.ts"
 
 const optionalText = Schema.optional(Schema.String)
@@ -118,7 +120,16 @@ const Reset = Schema.Struct({ kind: Schema.Literal("reset") })
 const ChatHistoryResult = Schema.Union([Page, Delta, Reset])
 export type ChatHistoryResult = typeof ChatHistoryResult.Type
 
+/** What a page offers to choose from, in one answer. */
+const Metadata = Schema.Struct({ models: Schema.Array(ModelChoice), commands: Schema.Array(CommandEntry) })
+
 export const HistoryMethods = RpcGroup.make(
+  /** As `models.list` and `commands.list` together. */
+  method("chat.metadata", {
+    access: "operator.read",
+    params: Schema.Struct({ agentId: optionalId, sessionKey: Schema.optional(SessionKeyText) }),
+    result: Metadata
+  }),
   /** As `chat.history`: what a page asks for first. */
   method("chat.startup", { access: "operator.read", params: ChatHistoryParams, result: ChatHistoryResult }),
   method("chat.history", { access: "operator.read", params: ChatHistoryParams, result: ChatHistoryResult }),

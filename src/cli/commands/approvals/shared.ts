@@ -1,11 +1,12 @@
 /**
  * The list of what runs unasked, wherever it lies: on this machine, on the Gateway's, on a node.
  */
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { GatewayClient } from "../../../client/GatewayClient.ts"
 import { tools } from "../../../node-host/ExecApprovals.ts"
-import { ExecApprovalsFile, type ExecApprovalsSnapshot } from "../../../protocol/methods/approvals.ts"
+import { ExecApprovalsFile, type ExecApprovalsSnapshot } from "../../../protocol/methods/approvalsFile.ts"
 import { open as openFile } from "../../../services/ApprovalsFile.ts"
 import { StateDir } from "../../../services/StateDir.ts"
 import { CommandFailed } from "../../errors.ts"
@@ -123,7 +124,7 @@ export const listed = ({ answer, file, hash, target }: Shown): string => {
       pattern,
       argPattern ?? "",
       source ?? "",
-      lastUsedAt === undefined ? "never" : new Date(lastUsedAt).toISOString()
+      lastUsedAt === undefined ? "never" : DateTime.formatIso(DateTime.makeUnsafe(lastUsedAt))
     ])
   )
   const rule = (name: "security" | "ask" | "askFallback") => file.defaults?.[name] ?? resolvedDefaults?.[name]

@@ -9,12 +9,8 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { NodeId } from "../../../domain/Ids.ts"
 import { type GatewayError, invalidRequest } from "../../../protocol/GatewayError.ts"
-import {
-  ApprovalDecision,
-  ApprovalMethods,
-  type ExecApprovalsFile,
-  type ExecApprovalsSnapshot
-} from "../../../protocol/methods/approvals.ts"
+import { ApprovalDecision, ApprovalMethods } from "../../../protocol/methods/approvals.ts"
+import { type ExecApprovalsFile, type ExecApprovalsSnapshot } from "../../../protocol/methods/approvalsFile.ts"
 import { closed, type Document, open, type Snapshot } from "../../../services/ApprovalsFile.ts"
 import {
   type ApprovalAmbiguous,

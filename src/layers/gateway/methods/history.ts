@@ -1,5 +1,5 @@
 /**
- * `chat.startup`, `chat.history`, `chat.message.get` and `chat.inject`.
+ * `chat.startup`, `chat.history`, `chat.message.get`, `chat.metadata` and `chat.inject`.
  */
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
@@ -20,7 +20,9 @@ import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
 import * as SessionRows from "../SessionRows.ts"
 import * as Time from "../../now.ts"
+import { commandsFor } from "./agents.ts"
 import { storageFailed } from "./errors.ts"
+import { makeList } from "./models.ts"
 
 /** Messages of a page when the client names no limit. */
 const PAGE = 200
@@ -254,4 +256,15 @@ const inject = served.toLayerHandler(
   })
 )
 
-export const layer = Layer.mergeAll(startup, history, get, inject)
+const metadata = served.toLayerHandler(
+  "chat.metadata",
+  Effect.gen(function* () {
+    const list = yield* makeList
+    return Effect.fn("Gateway.chat.metadata")(function* (params) {
+      const { models } = yield* list(params)
+      return { models, commands: commandsFor(undefined, true) }
+    })
+  })
+)
+
+export const layer = Layer.mergeAll(metadata, startup, history, get, inject)

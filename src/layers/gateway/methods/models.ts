@@ -34,74 +34,77 @@ export const chosenBy = (config: OpenClawConfig, agentId: string): ReadonlyArray
     return parsed === undefined ? [] : [`${parsed.provider}/${parsed.model}`]
   })
 
+/** What answers `models.list`, also as part of other answers. */
+export const makeList = Effect.gen(function* () {
+  const config = yield* Config
+  const models = yield* Models
+  const settings = Effect.orDie(config.get)
+
+  const choiceOf = Effect.fnUntraced(function* (
+    current: OpenClawConfig,
+    chosen: ReadonlyArray<string>,
+    ref: string,
+    withDetails: boolean
+  ): Effect.fn.Return<ReadonlyArray<ModelChoice>> {
+    const slash = ref.indexOf("/")
+    const [provider, id] = [ref.slice(0, slash), ref.slice(slash + 1)]
+    const entry = providersOf(current)[provider]?.models?.find((model) => model.id === id)
+    const usable = yield* Effect.result(models.resolve(ref))
+    const tags = tagOf(chosen, ref)
+    const missing = Result.isFailure(usable) && usable.failure.reason === "missing-key"
+    return [
+      {
+        id,
+        name: entry?.name === undefined || entry.name === "" ? id : entry.name,
+        provider,
+        ...(entry?.contextWindow === undefined ? undefined : { contextWindow: entry.contextWindow }),
+        ...(withDetails ? { input: ["text"] } : undefined),
+        ...(tags.length === 0 ? undefined : { tags }),
+        available: Result.isSuccess(usable),
+        ...(missing ? { unavailableReason: "missing-auth" as const } : undefined)
+      }
+    ]
+  })
+
+  return Effect.fn("Gateway.models.list")(function* (params: {
+    readonly agentId?: string | undefined
+    readonly sessionKey?: string | undefined
+    readonly provider?: string | undefined
+    readonly includeDetails?: boolean | undefined
+  }) {
+    const { defaultAgentId, ids } = yield* Agents.current
+    const agentId =
+      params.sessionKey === undefined
+        ? params.agentId
+        : (yield* Agents.liveSessionKey(params.sessionKey, params.agentId)).agentId
+    if (agentId !== undefined && !ids.includes(agentId)) {
+      return yield* invalidRequest(`unknown agent id "${agentId}"`)
+    }
+    const current = yield* settings
+    const configured = chosenBy(current, agentId ?? defaultAgentId)
+    const fallback = configured.length === 0 ? yield* models.defaultRef : undefined
+    const chosen = fallback !== undefined && fallback.includes("/") ? [fallback] : configured
+    const listed = Object.entries(providersOf(current)).flatMap(([provider, { models: entries = [] }]) =>
+      entries.map(({ id }) => `${provider}/${id}`)
+    )
+    const refs = new Set([...chosen, ...listed].filter((ref) => !ref.startsWith("/") && !ref.endsWith("/")))
+    const wanted = [...refs].filter((ref) => params.provider === undefined || ref.startsWith(`${params.provider}/`))
+    if (params.provider !== undefined && wanted.length === 0 && !Object.hasOwn(providersOf(current), params.provider)) {
+      return yield* invalidRequest(`unknown model provider "${params.provider}"`)
+    }
+    const withDetails = params.includeDetails === true
+    return {
+      models: (yield* Effect.forEach(wanted, (ref) => choiceOf(current, chosen, ref, withDetails))).flat()
+    }
+  })
+})
+
 export const layer = ModelsMethods.middleware(Access).toLayer(
   Effect.gen(function* () {
     const config = yield* Config
-    const models = yield* Models
     const environment = yield* ConfigProvider.ConfigProvider
     const settings = Effect.orDie(config.get)
-
-    const choiceOf = Effect.fnUntraced(function* (
-      current: OpenClawConfig,
-      chosen: ReadonlyArray<string>,
-      ref: string,
-      withDetails: boolean
-    ): Effect.fn.Return<ReadonlyArray<ModelChoice>> {
-      const slash = ref.indexOf("/")
-      const [provider, id] = [ref.slice(0, slash), ref.slice(slash + 1)]
-      const entry = providersOf(current)[provider]?.models?.find((model) => model.id === id)
-      const usable = yield* Effect.result(models.resolve(ref))
-      const tags = tagOf(chosen, ref)
-      const missing = Result.isFailure(usable) && usable.failure.reason === "missing-key"
-      return [
-        {
-          id,
-          name: entry?.name === undefined || entry.name === "" ? id : entry.name,
-          provider,
-          ...(entry?.contextWindow === undefined ? undefined : { contextWindow: entry.contextWindow }),
-          ...(withDetails ? { input: ["text"] } : undefined),
-          ...(tags.length === 0 ? undefined : { tags }),
-          available: Result.isSuccess(usable),
-          ...(missing ? { unavailableReason: "missing-auth" as const } : undefined)
-        }
-      ]
-    })
-
-    const list = Effect.fn("Gateway.models.list")(function* (params: {
-      readonly agentId?: string | undefined
-      readonly sessionKey?: string | undefined
-      readonly provider?: string | undefined
-      readonly includeDetails?: boolean | undefined
-    }) {
-      const { defaultAgentId, ids } = yield* Agents.current
-      const agentId =
-        params.sessionKey === undefined
-          ? params.agentId
-          : (yield* Agents.liveSessionKey(params.sessionKey, params.agentId)).agentId
-      if (agentId !== undefined && !ids.includes(agentId)) {
-        return yield* invalidRequest(`unknown agent id "${agentId}"`)
-      }
-      const current = yield* settings
-      const configured = chosenBy(current, agentId ?? defaultAgentId)
-      const fallback = configured.length === 0 ? yield* models.defaultRef : undefined
-      const chosen = fallback !== undefined && fallback.includes("/") ? [fallback] : configured
-      const listed = Object.entries(providersOf(current)).flatMap(([provider, { models: entries = [] }]) =>
-        entries.map(({ id }) => `${provider}/${id}`)
-      )
-      const refs = new Set([...chosen, ...listed].filter((ref) => !ref.startsWith("/") && !ref.endsWith("/")))
-      const wanted = [...refs].filter((ref) => params.provider === undefined || ref.startsWith(`${params.provider}/`))
-      if (
-        params.provider !== undefined &&
-        wanted.length === 0 &&
-        !Object.hasOwn(providersOf(current), params.provider)
-      ) {
-        return yield* invalidRequest(`unknown model provider "${params.provider}"`)
-      }
-      const withDetails = params.includeDetails === true
-      return {
-        models: (yield* Effect.forEach(wanted, (ref) => choiceOf(current, chosen, ref, withDetails))).flat()
-      }
-    })
+    const list = yield* makeList
 
     const authOf = Effect.fnUntraced(function* (
       current: OpenClawConfig,

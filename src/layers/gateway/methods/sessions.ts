@@ -251,7 +251,7 @@ const usage = served.toLayerHandler(
       const now = yield* Time.now
       const offsetMinutes = yield* offsetOf(params, now)
       const shift = offsetMinutes * MINUTE
-      const dayOf = (time: number) => new Date(time + shift).toISOString().slice(0, 10)
+      const dayOf = (time: number) => DateTime.formatIsoDateUtc(DateTime.makeUnsafe(time + shift))
       const startOf = (day: string) => Date.parse(`${day}T00:00:00Z`) - shift
       const today = dayOf(now)
       const endDate = params.endDate ?? today
