@@ -29,8 +29,9 @@ describe("ChannelAccess", () => {
         assert.strictEqual(first!.created, true)
         assert.strictEqual(first!.request.expiresAt - first!.request.createdAt, 3_600_000)
         yield* TestClock.adjust("59 minutes")
-        assert.deepStrictEqual(yield* access.request(sender("7")), { ...first!, created: false })
-        assert.deepStrictEqual(yield* access.pending("telegram"), [first!.request])
+        const seen = { ...first!.request, lastSeenAt: first!.request.createdAt + 3_540_000 }
+        assert.deepStrictEqual(yield* access.request(sender("7")), { ...first!, request: seen, created: false })
+        assert.deepStrictEqual(yield* access.pending("telegram"), [seen])
         yield* TestClock.adjust("1 minute")
         assert.deepStrictEqual(yield* access.pending(), [])
         assert.strictEqual(

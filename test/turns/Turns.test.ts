@@ -74,7 +74,7 @@ describe("Turns", () => {
         yield* turns.await(RunId.make("b"), other)
         assert.deepStrictEqual(w.log, ["start a0", "start b", "end b"])
         assert.strictEqual(yield* turns.active, 4)
-        assert.deepStrictEqual(yield* turns.inFlight(main), { runId: RunId.make("a0"), text: "" })
+        assert.deepInclude(yield* turns.inFlight(main), { runId: RunId.make("a0"), text: "" })
         yield* held.open
         yield* turns.await(RunId.make("a3"), main)
         assert.deepStrictEqual(

@@ -32,7 +32,7 @@ describe("abort", () => {
         yield* turns.submit(request("r1", "slow", { replyTo: { peer } }))
         yield* turns.submit(request("r2", "fast"))
         yield* held.reached
-        assert.deepStrictEqual(yield* turns.inFlight(main), {
+        assert.deepInclude(yield* turns.inFlight(main), {
           runId: RunId.make("r1"),
           text: "Let me look.\n\nhalf an ans"
         })

@@ -86,7 +86,10 @@ export const StatusSummary = Schema.Struct({
   channelSummary: Schema.optional(Schema.Array(Schema.String)),
   queuedSystemEvents: Schema.optional(Schema.Array(Schema.String)),
   heartbeat: Schema.optional(
-    Schema.Struct({ defaultAgentId: Schema.optional(Schema.String), agents: Schema.Array(Schema.Unknown) })
+    Schema.Struct({
+      defaultAgentId: Schema.optional(Schema.String),
+      agents: Schema.optional(Schema.Array(Schema.Unknown))
+    })
   ),
   degradedSecretOwners: Schema.optional(Schema.Array(Schema.Unknown)),
   degradedPlugins: Schema.optional(Schema.Array(Schema.Unknown)),
