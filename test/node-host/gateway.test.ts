@@ -6,14 +6,17 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as DeviceIdentity from "../../src/client/DeviceIdentity.ts"
 import type { GatewayClient } from "../../src/client/GatewayClient.ts"
 import { token } from "../../src/domain/Credential.ts"
+import { NodeId } from "../../src/domain/Ids.ts"
 import * as StateDirLive from "../../src/layers/StateDir.ts"
 import * as SupervisorLive from "../../src/layers/Supervisor.ts"
+import { NodeRegistry } from "../../src/services/NodeRegistry.ts"
 import * as NodeHost from "../../src/node-host/NodeHost.ts"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import { open, path } from "./kit.ts"
@@ -85,22 +88,23 @@ describe("a node of a real Gateway", () => {
   /** An approved node, and somebody who has it run a program that ends when a file is there. */
   const busy = Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const gate = `${yield* fs.makeTempDirectoryScoped()}/gate`
+    const folder = yield* fs.makeTempDirectoryScoped()
+    const gate = `${folder}/gate`
     const gateway = yield* GatewayTest.GatewayTest
     const operator = yield* gateway.connect()
     const node = yield* start(gateway)
     yield* node.saw("CommandApprovalNeeded")
     const { pending } = yield* operator.call["node.pair.list"]({})
     yield* operator.call["node.pair.approve"]({ requestId: pending[0]!.requestId })
-    const ask = (client: GatewayClient["Service"], timeoutMs: number) =>
+    const ask = (client: GatewayClient["Service"]) =>
       client.call["node.invoke"]({
         nodeId: node.nodeId,
         command: "system.run",
         params: { command: ["sh", "-c", 'until [ -e "$0" ]; do sleep 0.02; done; echo done', gate] },
         idempotencyKey: "wait",
-        timeoutMs
+        timeoutMs: 60_000
       })
-    return { ...node, gateway, ask, operator, open: fs.writeFileString(gate, "") }
+    return { ...node, folder, gateway, ask, operator, open: fs.writeFileString(gate, "") }
   })
   const withGateway = Effect.provide([GatewayTest.layer(), NodeServices.layer])
 
@@ -109,20 +113,71 @@ describe("a node of a real Gateway", () => {
       const { ask, gateway, open, operator, saw } = yield* busy
       const scope = yield* Scope.make()
       const client = yield* Scope.provide(gateway.connect(), scope)
-      yield* Effect.forkScoped(Effect.exit(ask(client, 60_000)))
+      yield* Effect.forkScoped(Effect.exit(ask(client)))
       yield* saw("Invoke", /system\.run asked/)
       yield* Scope.close(scope, Exit.void)
       yield* open
       yield* saw("Invoke", /system\.run (?!asked)/)
-      assert.deepInclude((yield* ask(operator, 60_000)).payload, { stdout: "done\n", exitCode: 0 })
+      assert.deepInclude((yield* ask(operator)).payload, { stdout: "done\n", exitCode: 0 })
     }).pipe(Effect.scoped, withGateway)
   )
 
-  it.live("ends a command whose time is over", () =>
+  /** The program's own number, once it runs. */
+  const pidIn = Effect.fnUntraced(function* (file: string) {
+    const fs = yield* FileSystem.FileSystem
+    return yield* fs.readFileString(file).pipe(
+      Effect.map((text) => Number(text.trim())),
+      Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: (pid) => pid > 0 }),
+      Effect.retry(Schedule.spaced("10 millis"))
+    )
+  })
+  const isRunning = (pid: number) =>
+    Effect.sync(() => {
+      try {
+        return process.kill(pid, 0)
+      } catch {
+        return false
+      }
+    })
+  const ended = (pid: number) =>
+    isRunning(pid).pipe(Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: (running) => !running }))
+  /** Says its number, and never ends by itself. */
+  const endless = (file: string) => ["sh", "-c", 'echo $$ > "$0"; while :; do sleep 0.02; done', file]
+
+  it.live("ends a program whose time is over, whoever of the two notices first", () =>
     Effect.gen(function* () {
-      const { ask, operator, saw } = yield* busy
-      assert.strictEqual((yield* Effect.flip(ask(operator, 300)))._tag, "GatewayError")
-      yield* saw("Invoke", /system\.run (?!asked)/)
+      const { folder, nodeId, operator } = yield* busy
+      const file = `${folder}/pid`
+      const asked = yield* operator.call["node.invoke"]({
+        nodeId,
+        command: "system.run",
+        params: { command: endless(file) },
+        idempotencyKey: "endless",
+        timeoutMs: 2_000
+      }).pipe(Effect.exit, Effect.forkScoped)
+      const pid = yield* pidIn(file)
+      const exit = yield* Fiber.join(asked)
+      if (Exit.isSuccess(exit)) assert.deepInclude(exit.value.payload, { timedOut: true, success: false })
+      yield* ended(pid)
+    }).pipe(Effect.scoped, withGateway)
+  )
+
+  it.live("ends a program that was asked for in this process, when its asker goes", () =>
+    Effect.gen(function* () {
+      const { folder, nodeId } = yield* busy
+      const file = `${folder}/pid`
+      const asked = yield* (yield* NodeRegistry)
+        .invoke({
+          nodeId: NodeId.make(nodeId),
+          command: "system.run",
+          params: { command: endless(file) },
+          idempotencyKey: "a turn's",
+          timeoutMs: 60_000
+        })
+        .pipe(Effect.forkScoped)
+      const pid = yield* pidIn(file)
+      yield* Fiber.interrupt(asked)
+      yield* ended(pid)
     }).pipe(Effect.scoped, withGateway)
   )
 
