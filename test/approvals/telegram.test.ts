@@ -29,7 +29,8 @@ describe("an approval on Telegram", () => {
       yield* Effect.gen(function* () {
         const kit = yield* GatewayTest.GatewayTest
         const operator = yield* kit.connect()
-        yield* bot.awaitPolling
+        // A bot may write only to those who have written to it.
+        const hello = yield* says(ada, "/help", /approve/)
         const asking = yield* Stream.runCollect(
           operator.call["exec.approval.request"]({
             id: "q-1",
@@ -39,7 +40,7 @@ describe("an approval on Telegram", () => {
             twoPhase: true
           })
         ).pipe(Effect.forkScoped({ startImmediately: true }))
-        const question = yield* bot.awaitReply({ chatId: ada.id })
+        const question = yield* bot.awaitReply({ chatId: ada.id, after: hello.messageId })
         assert.include(question.text, "/usr/bin/uname -s")
         assert.include(question.text, "/approve q-1 allow-once")
         assert.include(question.text, "Node: attic")
