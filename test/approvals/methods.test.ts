@@ -119,6 +119,24 @@ layer(GatewayTest.layer(), { timeout: 20_000, excludeTestServices: true })("exec
     })
   )
 
+  it.effect("is kept also where its asker leaves its names empty", () =>
+    Effect.gen(function* () {
+      const kit = yield* GatewayTest.GatewayTest
+      const operator = yield* kit.connect()
+      const nameless = { ...plan, agentId: "", sessionKey: "" }
+      for (const [id, params] of [
+        ["nameless", { command: "x", agentId: "", sessionKey: "", host: "" }],
+        ["nameless-plan", { systemRunPlan: nameless, cwd: "" }]
+      ] as const) {
+        yield* Stream.runDrain(operator.call["exec.approval.request"]({ id, ...params, suppressDelivery: true }))
+        const record = yield* operator.call["approval.get"]({ id })
+        conforms("ApprovalGetResult", record)
+        assert.isNull(record.approval.presentation.agentId)
+      }
+      conforms("ApprovalHistoryResult", yield* operator.call["approval.history"]({}))
+    })
+  )
+
   it.effect("names what is wrong with a question and with an answer", () =>
     Effect.gen(function* () {
       const kit = yield* GatewayTest.GatewayTest
@@ -136,6 +154,11 @@ layer(GatewayTest.layer(), { timeout: 20_000, excludeTestServices: true })("exec
         "systemRunPlan is required for host=node"
       )
       assert.include(yield* refused({ command: "x", id: "plugin:1" }), "are reserved")
+      assert.include(yield* refused({ command: "x", id: ".." }), "cannot be part of a path")
+      assert.strictEqual(
+        yield* refused({ command: "x", systemRunPlan: { ...plan, commandText: "" } }),
+        "systemRunPlan is empty"
+      )
       const excess = yield* Effect.flip(operator.request("exec.approval.request", { command: "x", more: 1 }))
       assert.include(excess.message, "invalid exec.approval.request params")
       yield* ask(operator, { id: "no-always", command: "x", ask: "always" })

@@ -39,13 +39,15 @@ const settle = (params: ExecApprovalRequestParams) => {
 
 const problemOf = ({ command, host, id, nodeId, systemRunPlan }: ExecApprovalRequestParams): string | undefined => {
   if (id?.startsWith(RESERVED) === true) return `approval ids starting with ${RESERVED} are reserved`
+  if (id === "." || id === "..") return `the approval id ${id} cannot be part of a path`
   if (host === "node") {
     if (typeof nodeId !== "string") return "nodeId is required for host=node"
     if (systemRunPlan === undefined) return "systemRunPlan is required for host=node"
     if (systemRunPlan.argv.length === 0 || systemRunPlan.commandText === "") return "systemRunPlan is empty"
     return undefined
   }
-  return command === undefined && systemRunPlan === undefined ? "command is required" : undefined
+  if (systemRunPlan !== undefined) return systemRunPlan.commandText === "" ? "systemRunPlan is empty" : undefined
+  return command === undefined ? "command is required" : undefined
 }
 
 export const newApproval = Effect.fnUntraced(function* (

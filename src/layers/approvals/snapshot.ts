@@ -23,10 +23,18 @@ export const decidedOf = ({ createdAtMs, decision, expiresAtMs, id, reason }: Ap
   expiresAtMs
 })
 
-const source = ({ request: { agentId, sessionKey } }: Approval) => ({
-  ...(typeof agentId === "string" && agentId !== "" ? { agentId } : undefined),
-  ...(typeof sessionKey === "string" && sessionKey !== "" ? { sessionKey } : undefined)
-})
+/** Clients may ask with empty names; what shows an approval has no word for those. */
+const named = (name: string | null | undefined): string | null =>
+  typeof name === "string" && name !== "" ? name : null
+
+const source = ({ request }: Approval) => {
+  const agentId = named(request.agentId)
+  const sessionKey = named(request.sessionKey)
+  return {
+    ...(agentId === null ? undefined : { agentId }),
+    ...(sessionKey === null ? undefined : { sessionKey })
+  }
+}
 
 /** Without working directory, variables and plan. */
 export const snapshotOf = (approval: Approval): ApprovalSnapshot => {
@@ -40,8 +48,8 @@ export const snapshotOf = (approval: Approval): ApprovalSnapshot => {
       commandPreview: request.systemRunPlan?.commandPreview ?? null,
       warningText: request.warningText ?? null,
       host: request.host ?? null,
-      nodeId: request.nodeId ?? null,
-      agentId: request.agentId ?? null,
+      nodeId: named(request.nodeId),
+      agentId: named(request.agentId),
       allowedDecisions: decisionsOf(approval)
     },
     urlPath: `/approve/${encodeURIComponent(id)}`,
