@@ -18,7 +18,8 @@ export interface Agents {
   readonly dmScope: string
 }
 
-const read = (config: OpenClawConfig): Agents => {
+/** What a configuration says of them. */
+export const of = (config: OpenClawConfig): Agents => {
   const list = agentsOf(config)
   const chosen = defaultAgentId(config)
   const model = list.find(({ id }) => id === chosen)?.model
@@ -34,7 +35,7 @@ const read = (config: OpenClawConfig): Agents => {
 /** As the configuration says now; no Gateway starts without a good one. */
 export const current: Effect.Effect<Agents, never, Config> = Effect.gen(function* () {
   const config = yield* Config
-  return read(yield* Effect.orDie(config.get))
+  return of(yield* Effect.orDie(config.get))
 })
 
 const decodeKey = Schema.decodeUnknownOption(SessionKey.SessionKey)

@@ -11,27 +11,22 @@ import * as Reference from "../models/reference.ts"
 import { splitModel } from "../sessions/rows.ts"
 import { storageFailed } from "./methods/errors.ts"
 
-const settings = Effect.flatMap(Config, (config) => Effect.orDie(config.get))
+/** Looked at once for a request: each look is a look at the file. */
+export const settings = Effect.flatMap(Config, (config) => Effect.orDie(config.get))
 
 /** The model of an agent, when one is configured. */
-const modelOf = (config: OpenClawConfig, agentId: string) => {
+export const modelOf = (config: OpenClawConfig, agentId: string) => {
   const first = Reference.configured(config, agentId)[0]
   if (first === undefined) return {}
   const parsed = Reference.parse(first, config)
   return splitModel(parsed === undefined ? first : `${parsed.provider}/${parsed.model}`)
 }
 
-export const defaultsOf = Effect.fnUntraced(function* (agentId: string) {
-  return modelOf(yield* settings, agentId)
-})
-
 const filled = (config: OpenClawConfig, row: SessionRow): SessionRow =>
   row.model === undefined && row.agentId !== undefined ? { ...row, ...modelOf(config, row.agentId) } : row
 
-export const fill = Effect.fnUntraced(function* (rows: ReadonlyArray<SessionRow>) {
-  const config = yield* settings
-  return rows.map((row) => filled(config, row))
-})
+export const fill = (config: OpenClawConfig, rows: ReadonlyArray<SessionRow>): ReadonlyArray<SessionRow> =>
+  rows.map((row) => filled(config, row))
 
 /** One session, with what becomes of messages that come while it is busy; `undefined`: there is none. */
 export const describe = Effect.fnUntraced(function* (

@@ -72,12 +72,13 @@ const list = served.toLayerHandler(
   Effect.gen(function* () {
     const sessions = yield* Sessions
     return Effect.fn("Gateway.sessions.list")(function* (params: SessionsListParams) {
-      const agents = yield* Agents.current
+      const config = yield* SessionRows.settings
+      const agents = Agents.of(config)
       const agentIds = agentsFor(params, agents.ids)
       const isNone = asksForOthers(params) || agentIds?.length === 0
       const options = optionsOf(params, agentIds)
       const found = isNone ? { rows: [], totalCount: 0 } : yield* Effect.mapError(sessions.list(options), storageFailed)
-      const rows = yield* SessionRows.fill(found.rows)
+      const rows = SessionRows.fill(config, found.rows)
       const next = (params.offset ?? 0) + rows.length
       const hasMore = rows.length > 0 && next < found.totalCount
       return {
@@ -88,7 +89,7 @@ const list = served.toLayerHandler(
         nextOffset: hasMore ? next : null,
         hasMore,
         owners: [],
-        defaults: yield* SessionRows.defaultsOf(params.agentId ?? agents.defaultAgentId),
+        defaults: SessionRows.modelOf(config, params.agentId ?? agents.defaultAgentId),
         sessions: rows
       }
     })
