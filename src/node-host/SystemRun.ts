@@ -12,7 +12,7 @@ import { type Asked, DISABLED, exactPattern, isListed, refusal } from "./allowli
 import { bind, type Command, type Prepared } from "./binding.ts"
 import { isCarrier } from "./carriers.ts"
 import { CommandError, denied, invalid, undecodable } from "./CommandError.ts"
-import { commandText, sameCommand } from "./display.ts"
+import { commandText, sameCommand } from "../domain/CommandLine.ts"
 import { inherited, refused } from "./environment.ts"
 import { ExecApprovals, type Policy } from "./ExecApprovals.ts"
 import * as Executable from "./executable.ts"

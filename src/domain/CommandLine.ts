@@ -28,3 +28,13 @@ export const sameCommand = (rawCommand: string, argv: ReadonlyArray<string>): bo
   if (raw === commandText(argv) || raw === inlineScript(argv)?.trim()) return true
   return argv.every((argument) => plain.test(argument)) && raw === argv.join(" ")
 }
+
+/** How OpenClaw's nodes write an argument vector down: quoted only where there is a blank or a quote. */
+const looseText = (argv: ReadonlyArray<string>): string =>
+  argv
+    .map((argument) => (/^[^\s"]+$/.test(argument) ? argument : `"${argument.replace(/"/g, String.raw`\"`)}"`))
+    .join(" ")
+
+/** What a person is to see of `argv`: the text that came with it where that says every argument, else the vector itself. */
+export const honestText = (text: string, argv: ReadonlyArray<string>): string =>
+  text === looseText(argv) || text === commandText(argv) ? text : commandText(argv)
