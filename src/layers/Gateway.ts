@@ -61,6 +61,7 @@ import * as SupervisorLayer from "./Supervisor.ts"
 import * as SystemEventsLayer from "./SystemEvents.ts"
 import * as TelegramFromConfig from "./telegram/fromConfig.ts"
 import * as TurnsLayer from "./turns/Turns.ts"
+import * as VoiceWakeLayer from "./VoiceWake.ts"
 
 export { Gateway } from "../services/Gateway.ts"
 export type { GatewayLimits } from "./gateway/options.ts"
@@ -156,6 +157,7 @@ const registries = Layer.mergeAll(
   DeviceRegistryLayer.layer,
   NodeRegistryLayer.layer,
   ExecApprovalsLayer.layer,
+  VoiceWakeLayer.layer,
   Layer.provide(ChannelsLayer.layer, OutboundFilesLayer.layer)
 )
 

@@ -14,6 +14,7 @@ import { NodeHostStats, PendingNode } from "./methods/nodes.ts"
 import { PendingDevice, SetupOutcome } from "./methods/devices.ts"
 import { NoParams } from "./methods/method.ts"
 import { HealthSummary } from "./methods/system.ts"
+import { VoiceWakeTriggers } from "./methods/voice.ts"
 import { PresenceEntry } from "./Presence.ts"
 import type { OperatorScope } from "./Role.ts"
 
@@ -29,6 +30,8 @@ interface Event<S extends Schema.Top> {
     | { readonly _tag: "targeted" }
   /** The frame carries `stateVersion`. */
   readonly versioned: boolean
+  /** Every node is sent it too, as a targeted event is. */
+  readonly nodes?: true
 }
 
 const broadcast = <S extends Schema.Top>(audience: Audience, payload: S, versioned = false): Event<S> => ({
@@ -95,9 +98,12 @@ export type ChatEvent = typeof ChatEvent.Type
 export const AgentEvent = Schema.Struct({
   runId: Schema.NonEmptyString,
   sessionKey: Schema.optional(Schema.NonEmptyString),
+  agentId: Schema.optional(Schema.NonEmptyString),
   seq: Schema.Natural,
   stream: Schema.NonEmptyString,
   ts: Schema.Natural,
+  /** The turn was nobody's: this Gateway has none of the kind. */
+  isHeartbeat: Schema.optional(Schema.Boolean),
   data: Schema.Record(Schema.String, Schema.Unknown)
 })
 export type AgentEvent = typeof AgentEvent.Type
@@ -200,6 +206,8 @@ export const EventTable = {
     "operator.read",
     Schema.Struct({ path: Schema.String, hash: Schema.String, ts: Schema.Natural })
   ),
+  /** Also to each node when it connects. */
+  "voicewake.changed": { ...broadcast("operator.read", VoiceWakeTriggers), nodes: true },
   shutdown: broadcast(
     "everyone",
     Schema.Struct({ reason: Schema.NonEmptyString, restartExpectedMs: Schema.optional(Schema.Natural) })
@@ -207,6 +215,7 @@ export const EventTable = {
 } as const
 
 export type EventName = keyof typeof EventTable
+export type EventRow = Event<Schema.Top>
 export type EventPayload<Name extends EventName> = (typeof EventTable)[Name]["payload"]["Type"]
 
 /** Names of all events, as `hello-ok.features.events` lists them. */

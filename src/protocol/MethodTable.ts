@@ -17,6 +17,7 @@ import { ModelsMethods } from "./methods/models.ts"
 import { NodeMethods } from "./methods/nodes.ts"
 import { SessionMethods } from "./methods/sessions.ts"
 import { SystemMethods } from "./methods/system.ts"
+import { VoiceMethods } from "./methods/voice.ts"
 import type { ErrorShape } from "./GatewayError.ts"
 import { FailedAnswer, type Repeat, Repeating } from "./methods/method.ts"
 import { type MethodAccess, RequiredScope } from "./Role.ts"
@@ -33,7 +34,8 @@ export const MethodTable = SystemMethods.merge(
   DeadLetterMethods,
   ApprovalMethods,
   ConfigMethods,
-  ChannelsMethods
+  ChannelsMethods,
+  VoiceMethods
 )
 
 /** Any row of the table. */

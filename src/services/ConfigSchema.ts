@@ -212,6 +212,23 @@ const MessagesSection = Schema.Struct({
   )
 })
 
+/** How devices speak by themselves; the Gateway only passes it on. */
+const TalkSection = Schema.Struct({
+  provider: Schema.optional(Schema.NonEmptyString),
+  providers: record(
+    Schema.StructWithRest(Schema.Struct({ apiKey: secret }), [Schema.Record(Schema.String, Schema.Unknown)])
+  ),
+  speechLocale: text,
+  interruptOnSpeech: flag,
+  silenceTimeoutMs: positive
+})
+
+/** `prefs.accent` before `seamColor`. */
+const UiSection = Schema.Struct({
+  seamColor: text,
+  prefs: Schema.optional(Schema.Struct({ accent: text }))
+})
+
 const LoggingSection = Schema.Struct({
   level: oneOf("silent", "fatal", "error", "warn", "info", "debug", "trace"),
   consoleLevel: oneOf("silent", "fatal", "error", "warn", "info", "debug", "trace"),
@@ -228,6 +245,8 @@ export const OpenClawConfig = Schema.Struct({
   commands: Schema.optional(Schema.Struct({ ownerAllowFrom: Ids })),
   session: Schema.optional(SessionSection),
   messages: Schema.optional(MessagesSection),
+  talk: Schema.optional(TalkSection),
+  ui: Schema.optional(UiSection),
   logging: Schema.optional(LoggingSection),
   /** Variables for `${NAME}` that the process itself does not have. */
   env: Schema.optional(Schema.Struct({ vars: record(Schema.String) }))

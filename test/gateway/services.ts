@@ -17,6 +17,7 @@ import * as SystemEventsLayer from "../../src/layers/SystemEvents.ts"
 import * as Storage from "../../src/layers/storage/Storage.ts"
 import * as SupervisorLayer from "../../src/layers/Supervisor.ts"
 import * as ExecApprovalsLayer from "../../src/layers/approvals/ExecApprovals.ts"
+import * as VoiceWakeLayer from "../../src/layers/VoiceWake.ts"
 import * as DeviceRegistryLayer from "../../src/layers/devices/DeviceRegistry.ts"
 import type { NodeInvokeResultParams } from "../../src/protocol/methods/nodes.ts"
 import {
@@ -203,6 +204,7 @@ const nodes = (log: NodeLog) =>
                 })
             ),
       attach: () => Effect.void,
+      progress: () => Effect.succeed(false),
       invoke: (options) =>
         Effect.gen(function* () {
           log.invokes.push({ command: options.command, timeoutMs: options.timeoutMs })
@@ -280,6 +282,7 @@ const infrastructure = Layer.mergeAll(EventBusLayer.layer, SupervisorLayer.layer
 export const devices = DeviceRegistryLayer.layer.pipe(Layer.provideMerge(infrastructure))
 
 const approvals = ExecApprovalsLayer.layer.pipe(Layer.provide(infrastructure))
+const voiceWake = VoiceWakeLayer.layer.pipe(Layer.provide(infrastructure))
 
 /** Everything that `GatewayServer.layer` asks for; also what tests publish through. */
 export const services = (log: NodeLog) =>
@@ -294,6 +297,7 @@ export const services = (log: NodeLog) =>
     devices,
     approvals,
     models,
+    voiceWake,
     SystemEventsLayer.layer,
     NodeServices.layer
   )

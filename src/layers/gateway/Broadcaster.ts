@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as PubSub from "effect/PubSub"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { EventTable, type EventName } from "../../protocol/EventTable.ts"
+import { type EventName, type EventRow, EventTable } from "../../protocol/EventTable.ts"
 import { type BusEvent, EventBus } from "../../services/EventBus.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
 import { type Connection, Connections } from "./Connections.ts"
@@ -43,12 +43,17 @@ export const run = Effect.gen(function* () {
   const supervisor = yield* Supervisor
   const subscription = yield* (yield* EventBus).subscribe
 
+  const tellNodes = (frame: string) => {
+    for (const { role, socket } of connections.all()) if (role === "node") socket.sendUnsafe(frame)
+  }
+
   const deliver = ({ event, payload, to }: BusEvent): Effect.Effect<void> => {
     // A turn announces some twenty events, mostly to nobody.
     if (connections.size() === 0) return Effect.void
     const json = encode(event, payload)
     if (Result.isFailure(json)) return Effect.logError(`event dropped: ${json.failure}`)
-    const { delivery, versioned } = EventTable[event]
+    const row: EventRow = EventTable[event]
+    const { delivery, versioned } = row
     if (to !== undefined) {
       connections.byConnId(to)?.socket.sendUnsafe(targetedFrame(event, json.success))
       return Effect.void
@@ -62,6 +67,7 @@ export const run = Effect.gen(function* () {
         ? undefined
         : ({ subscriptions }: Connection) => Subscriptions.wants(subscriptions, event, String(about))
     connections.broadcastUnsafe(delivery.audience, head, tail, isMeant)
+    if (row.nodes === true) tellNodes(targetedFrame(event, json.success))
     return Effect.void
   }
 

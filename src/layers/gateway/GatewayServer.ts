@@ -24,6 +24,7 @@ import type { StateDir } from "../../services/StateDir.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
 import type { SystemEvents } from "../../services/SystemEvents.ts"
 import { Turns } from "../../services/Turns.ts"
+import type { VoiceWake } from "../../services/VoiceWake.ts"
 import * as DirectTools from "../agent/DirectTools.ts"
 import * as Access from "./Access.ts"
 import * as AuthenticatorLayer from "./Authenticator.ts"
@@ -218,6 +219,7 @@ export type GatewayRequirements =
   | Supervisor
   | SystemEvents
   | Turns
+  | VoiceWake
 
 /** A running Gateway. What it serves (nodes, sessions, turns, channels) and where it stores is left to the caller. */
 export const layer = (options: GatewayOptions): Layer.Layer<Gateway, GatewayStartError, GatewayRequirements> =>

@@ -14,6 +14,7 @@ import { methodNames } from "../../protocol/MethodTable.ts"
 import type { Authenticator } from "../../services/Authenticator.ts"
 import { DeviceRegistry } from "../../services/DeviceRegistry.ts"
 import { type NodeIdentity, NodeNotConnected, NodeRegistry } from "../../services/NodeRegistry.ts"
+import { VoiceWake } from "../../services/VoiceWake.ts"
 import { targetedFrame } from "./Broadcaster.ts"
 import { type Connection, Connections, respondUnsafe, retireUnsafe } from "./Connections.ts"
 import { Dispatcher } from "./FrameProtocol.ts"
@@ -65,7 +66,13 @@ const hello = Effect.fnUntraced(function* (
   return {
     type: "hello-ok",
     protocol: PROTOCOL_VERSION,
-    server: { version: options.version, bootId: snapshots.bootId, connId: connection.connId },
+    server: {
+      version: options.version,
+      bootId: snapshots.bootId,
+      // Else OpenClaw's page takes itself for outdated: it compares its version with this program's.
+      ...(options.controlUi === undefined ? undefined : { controlUiBuildSource: "configured" as const }),
+      connId: connection.connId
+    },
     features: { methods: methodNames, events: eventNames, capabilities },
     snapshot: yield* snapshots.forHello(connection),
     auth: {
@@ -135,6 +142,9 @@ const registerNode = Effect.fnUntraced(function* (connection: Connection, admitt
       }),
     retire: Effect.sync(() => socket.closeUnsafe(1008, "replaced by a newer connection of this node"))
   })
+  yield* (yield* VoiceWake)
+    .tell(connection.connId)
+    .pipe(Effect.catch(({ message }) => Effect.logWarning(`a node was not told the wake words: ${message}`)))
 })
 
 const messages = Effect.fnUntraced(function* (connection: Connection) {
@@ -166,7 +176,14 @@ const enter = (connection: Connection, greeting: { readonly id: string; readonly
       })
   )
 
-export type ServeRequirements = Authenticator | Connections | DeviceRegistry | Dispatcher | NodeRegistry | Snapshots
+export type ServeRequirements =
+  | Authenticator
+  | Connections
+  | DeviceRegistry
+  | Dispatcher
+  | NodeRegistry
+  | Snapshots
+  | VoiceWake
 
 /** `published-model-catalog`: `models.list` can be asked for one provider, for a session, and for details. */
 const capabilities = ["published-model-catalog"]

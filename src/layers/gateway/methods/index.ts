@@ -18,6 +18,7 @@ import * as Nodes from "./nodes.ts"
 import * as SessionChanges from "./sessionChanges.ts"
 import * as Sessions from "./sessions.ts"
 import * as System from "./system.ts"
+import * as Voice from "./voice.ts"
 
 export const layer = (options: GatewayOptions) =>
   Layer.mergeAll(
@@ -36,5 +37,6 @@ export const layer = (options: GatewayOptions) =>
     Nodes.layer,
     SessionChanges.layer,
     Sessions.layer,
-    System.layer(options)
+    System.layer(options),
+    Voice.layer
   )
