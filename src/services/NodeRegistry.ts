@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import type { ConnId, NodeId } from "../domain/Ids.ts"
 import type { NodeInvokeRequest } from "../protocol/EventTable.ts"
 import type {
+  NodeInvokeProgressParams,
   NodeInvokeResultParams,
   NodePluginTool,
   NodeRow,
@@ -191,6 +192,8 @@ export interface InvokeOptions {
    * The call goes on to its deadline when the caller leaves, and its answer waits in memory for who asks under the same key.
    */
   readonly detached?: boolean
+  /** Hears what the command says before it answers, in order. Of several callers under one key, the first hears it. */
+  readonly onProgress?: (chunk: string) => Effect.Effect<void>
 }
 
 export interface InvokeSuccess {
@@ -203,7 +206,11 @@ export interface InvokeSuccess {
 /** A command of an in-process node: params in, payload out. A failure's message reaches the caller as the node's error. */
 export type NodeCommandHandler = (
   params: unknown,
-  context: { readonly idempotencyKey: string }
+  context: {
+    readonly idempotencyKey: string
+    /** Tells the caller something before the answer. */
+    readonly progress: (chunk: string) => Effect.Effect<void>
+  }
 ) => Effect.Effect<unknown, { readonly message: string }>
 
 export class NodeRegistry extends Context.Service<
@@ -231,6 +238,11 @@ export class NodeRegistry extends Context.Service<
      * one from a retired connection; it is dropped and logged.
      */
     readonly complete: (connId: ConnId, result: NodeInvokeResultParams) => Effect.Effect<boolean>
+    /**
+     * Takes what a running command says before its answer. `false` when nobody listens: the invoke is over, is another
+     * connection's, or its caller does not care; or the chunk came before.
+     */
+    readonly progress: (connId: ConnId, progress: NodeInvokeProgressParams) => Effect.Effect<boolean>
     /** Replaces the plugin tools of this connection's node. Gives those that can be called: what has no approved command is left out. */
     readonly publishTools: (
       connId: ConnId,

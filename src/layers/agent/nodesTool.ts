@@ -98,7 +98,7 @@ export const makeNodesHandler = (
   const runApproved = ApprovedCommand.make(registry, approvals)
   return (params: NodesParams) =>
     Effect.gen(function* () {
-      const { again, idempotencyKey, leftMs, request } = yield* CurrentToolCall
+      const { again, idempotencyKey, leftMs, progress, request } = yield* CurrentToolCall
       const list = Effect.mapError(
         registry.list,
         () => new ToolFailed({ message: "the list of nodes could not be read" })
@@ -147,7 +147,8 @@ export const makeNodesHandler = (
           params: commandParams,
           idempotencyKey,
           sessionKey: request.sessionKey,
-          ...(timeoutMs === undefined ? undefined : { timeoutMs })
+          ...(timeoutMs === undefined ? undefined : { timeoutMs }),
+          ...(progress === undefined ? undefined : { onProgress: progress })
         })(again ? { since } : undefined).pipe(Effect.map((answer) => answered(command, answer)))
 
       if (params.action === "run") {

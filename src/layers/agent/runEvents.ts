@@ -13,6 +13,7 @@ import type { TranscriptMessage } from "../../protocol/methods/chat.ts"
 import type { EventBus } from "../../services/EventBus.ts"
 import type { TurnRequest } from "../../services/Turns.ts"
 import type { TurnFailure } from "./explain.ts"
+import { MAX_RESULT_CHARS } from "./output.ts"
 
 /** Milliseconds between two deltas of fast text. */
 export const DELTA_INTERVAL_MS = 100
@@ -47,6 +48,8 @@ export const makeRunEvents = (bus: EventBus["Service"], request: TurnRequest) =>
           bus.publish("agent", {
             runId: request.runId,
             sessionKey: request.sessionKey,
+            agentId: request.agentId,
+            isHeartbeat: false,
             seq: ++seq,
             stream,
             ts,
@@ -99,6 +102,17 @@ export const makeRunEvents = (bus: EventBus["Service"], request: TurnRequest) =>
 
     const agent = (stream: string, data: Record<string, unknown>) => one.withPermit(publishAgent(stream, data))
 
+    /** Takes what a tool call says while it runs, and shows the end of it so far. */
+    const progressOf = (call: { readonly id: string; readonly name: string }) => {
+      let said = ""
+      return (chunk: string) =>
+        Effect.suspend(() => {
+          said = `${said}${chunk}`.slice(-MAX_RESULT_CHARS)
+          const partialResult = { content: [{ type: "text", text: said }] }
+          return agent("tool", { phase: "update", name: call.name, toolCallId: call.id, partialResult })
+        })
+    }
+
     const final = (
       text: string,
       ended: { readonly stopReason: string; readonly startedAt: number; readonly usage?: unknown }
@@ -135,6 +149,7 @@ export const makeRunEvents = (bus: EventBus["Service"], request: TurnRequest) =>
 
     return {
       agent,
+      progressOf,
       delta,
       settle,
       flush,

@@ -24,6 +24,8 @@ export interface ToolCall {
   readonly again: boolean
   /** Milliseconds that the turn still has; no limit when left out. */
   readonly leftMs?: number
+  /** Shows those who watch the turn what the call came to so far. */
+  readonly progress?: (text: string) => Effect.Effect<void>
 }
 export class CurrentToolCall extends Context.Service<CurrentToolCall, ToolCall>()(
   "openclaw/layers/agent/CurrentToolCall"

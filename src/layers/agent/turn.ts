@@ -142,7 +142,8 @@ const loop = Effect.fnUntraced(function* (
         yield* events.agent("tool", { phase: "start", name: call.name, toolCallId: call.id, args: call.params })
         const left = yield* remaining
         const idempotencyKey = `${request.runId}:${step}:${index + 1}`
-        const current = { request, idempotencyKey, again, ...(left === undefined ? undefined : { leftMs: left }) }
+        const limit = left === undefined ? undefined : { leftMs: left }
+        const current = { request, idempotencyKey, again, progress: events.progressOf(call), ...limit }
         // What may have been carried out before is asked for; what has not begun makes way for what somebody says now.
         const skipped = !again && (yield* steps.incoming.waiting)
         const outcome = skipped

@@ -8,7 +8,12 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as SqlClient from "effect/sql/SqlClient"
 import { ConnId } from "../../domain/Ids.ts"
-import { NodeHostStats, type NodeInvokeResultParams, NodePresenceAlive } from "../../protocol/methods/nodes.ts"
+import {
+  NodeHostStats,
+  type NodeInvokeProgressParams,
+  type NodeInvokeResultParams,
+  NodePresenceAlive
+} from "../../protocol/methods/nodes.ts"
 import { Config, type ConfigInvalid, type ConfigUnreadable } from "../../services/Config.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { type NodeIdentity, NodeNotConnected, NodeRegistry } from "../../services/NodeRegistry.ts"
@@ -110,6 +115,13 @@ export const layer: Layer.Layer<
       return false
     })
 
+    const progress = Effect.fn("NodeRegistry.progress")(function* (connId: ConnId, said: NodeInvokeProgressParams) {
+      const connection = connections.by(connId)
+      const told = connection && Connections.tell(connection, said)
+      if (told !== undefined) yield* told
+      return told !== undefined
+    })
+
     const attach: NodeRegistry["Service"]["attach"] = Effect.fn("NodeRegistry.attach")(function* (node) {
       const names = Object.keys(node.commands)
       const identity: NodeIdentity = {
@@ -121,7 +133,10 @@ export const layer: Layer.Layer<
         caps: [],
         commands: names
       }
-      const wire = yield* Local.make(node.commands, (result) => complete(identity.connId, result))
+      const wire = yield* Local.make(node.commands, {
+        complete: (result) => complete(identity.connId, result),
+        progress: (said) => progress(identity.connId, said)
+      })
       const surface = { caps: [], commands: names }
       const connection: Connections.Connection = {
         node: identity,
@@ -190,6 +205,7 @@ export const layer: Layer.Layer<
       attach,
       invoke,
       complete,
+      progress,
       event,
       approval: (connId) =>
         Effect.sync(() => {

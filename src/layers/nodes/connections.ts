@@ -9,14 +9,23 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { ConnId, NodeId } from "../../domain/Ids.ts"
 import type { NodeInvokeRequest } from "../../protocol/EventTable.ts"
-import type { NodeHostStats, NodeInvokeResultParams, NodePluginTool, NodeSkill } from "../../protocol/methods/nodes.ts"
+import type {
+  NodeHostStats,
+  NodeInvokeProgressParams,
+  NodeInvokeResultParams,
+  NodePluginTool,
+  NodeSkill
+} from "../../protocol/methods/nodes.ts"
 import { NodeDisconnected, type NodeIdentity, type NodeWire } from "../../services/NodeRegistry.ts"
+import * as Progress from "./progress.ts"
 import type { PolicySubject } from "./policy.ts"
 import type { Surface } from "./store.ts"
 
 interface Waiting {
   readonly command: string
   readonly answer: Deferred.Deferred<NodeInvokeResultParams, NodeDisconnected>
+  readonly progress: Progress.Progress
+  readonly onProgress: ((chunk: string) => Effect.Effect<void>) | undefined
 }
 
 export interface Connection {
@@ -87,11 +96,23 @@ export const deliver = (connection: Connection, result: NodeInvokeResultParams):
   return Deferred.doneUnsafe(waiting.answer, Effect.succeed(result))
 }
 
+/** Tells whoever waits what a command says before its answer. `undefined`: nobody listens, or the chunk came before. */
+export const tell = (connection: Connection, said: NodeInvokeProgressParams): Effect.Effect<void> | undefined => {
+  if (said.nodeId !== connection.node.nodeId) return undefined
+  const { onProgress, progress } = connection.waiting.get(said.invokeId) ?? {}
+  const due = onProgress && progress?.accept(said.seq, said.chunk)
+  return due && Effect.forEach(due, onProgress, { discard: true })
+}
+
 /** Sends one request and waits for its answer, for as long as the connection lives and the caller waits. */
-export const ask = (connection: Connection, request: Omit<NodeInvokeRequest, "nodeId">) =>
+export const ask = (
+  connection: Connection,
+  request: Omit<NodeInvokeRequest, "nodeId">,
+  onProgress?: (chunk: string) => Effect.Effect<void>
+) =>
   Effect.suspend(() => {
     const answer = Deferred.makeUnsafe<NodeInvokeResultParams, NodeDisconnected>()
-    connection.waiting.set(request.id, { command: request.command, answer })
+    connection.waiting.set(request.id, { command: request.command, answer, progress: Progress.make(), onProgress })
     const sent: NodeId = connection.node.nodeId
     // The send may wait for a slow socket; the connection's end must not wait for that.
     return Effect.raceFirst(

@@ -147,14 +147,12 @@ export const make = (options: {
       const reason = "command not approved"
       return yield* new CommandNotAllowed({ nodeId, command, reason, ...(requestId && { requestId }) })
     }
-    const result = yield* ask(connection, {
-      id: randomUUID(),
-      command,
-      paramsJSON,
-      timeoutMs,
-      idempotencyKey: request.idempotencyKey,
-      ...(request.recall === true ? { recall: true, askedAgoMs: request.askedAgoMs } : undefined)
-    })
+    const recall = request.recall === true ? { recall: true, askedAgoMs: request.askedAgoMs } : undefined
+    const result = yield* ask(
+      connection,
+      { id: randomUUID(), command, paramsJSON, timeoutMs, idempotencyKey: request.idempotencyKey, ...recall },
+      request.onProgress
+    )
     return yield* outcome(request, result)
   })
 

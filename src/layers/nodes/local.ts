@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as FiberMap from "effect/FiberMap"
 import * as Schema from "effect/Schema"
 import type { NodeInvokeRequest } from "../../protocol/EventTable.ts"
-import type { NodeInvokeResultParams } from "../../protocol/methods/nodes.ts"
+import type { NodeInvokeProgressParams, NodeInvokeResultParams } from "../../protocol/methods/nodes.ts"
 import type { NodeCommandHandler } from "../../services/NodeRegistry.ts"
 
 const Json = Schema.fromJsonString(Schema.Unknown)
@@ -38,7 +38,10 @@ const answer = (exit: Exit.Exit<unknown, { readonly message: string }>): Result 
 /** The two ends of such a connection. Commands end with the scope, and each when nobody waits for it any longer. */
 export const make = Effect.fnUntraced(function* (
   commands: Readonly<Record<string, NodeCommandHandler>>,
-  complete: (result: NodeInvokeResultParams) => Effect.Effect<unknown>
+  gateway: {
+    readonly complete: (result: NodeInvokeResultParams) => Effect.Effect<unknown>
+    readonly progress: (said: NodeInvokeProgressParams) => Effect.Effect<unknown>
+  }
 ) {
   const table = new Map(Object.entries(commands))
   const running = yield* FiberMap.make<string>()
@@ -46,9 +49,15 @@ export const make = Effect.fnUntraced(function* (
   const run = (request: NodeInvokeRequest): Effect.Effect<unknown, { readonly message: string }> => {
     const handler = table.get(request.command)
     const params = parse(request.paramsJSON ?? "null")
-    return handler === undefined || Exit.isFailure(params)
-      ? Effect.fail({ message: `no such command: ${request.command}` })
-      : handler(params.value ?? undefined, { idempotencyKey: request.idempotencyKey ?? request.id })
+    if (handler === undefined || Exit.isFailure(params)) {
+      return Effect.fail({ message: `no such command: ${request.command}` })
+    }
+    let seq = 0
+    return handler(params.value ?? undefined, {
+      idempotencyKey: request.idempotencyKey ?? request.id,
+      progress: (chunk) =>
+        Effect.suspend(() => gateway.progress({ invokeId: request.id, nodeId: request.nodeId, seq: seq++, chunk }))
+    })
   }
 
   return {
@@ -58,7 +67,7 @@ export const make = Effect.fnUntraced(function* (
           Cause.hasDies(cause) ? Effect.logError(`node command ${request.command} crashed`, cause) : Effect.void
         ),
         Effect.exit,
-        Effect.flatMap((exit) => complete({ id: request.id, nodeId: request.nodeId, ...answer(exit) })),
+        Effect.flatMap((exit) => gateway.complete({ id: request.id, nodeId: request.nodeId, ...answer(exit) })),
         Effect.tapDefect((defect) => Effect.logError(`answering ${request.command} died`, defect)),
         FiberMap.run(running, request.id),
         Effect.asVoid

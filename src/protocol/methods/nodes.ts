@@ -181,6 +181,16 @@ export const NodeInvokeResultParams = Schema.Struct({
 })
 export type NodeInvokeResultParams = typeof NodeInvokeResultParams.Type
 
+/** What a command that runs says before it answers. Chunks are numbered from 0 and put in order. */
+export const NodeInvokeProgressParams = Schema.Struct({
+  invokeId: Name,
+  nodeId: Name,
+  seq: Schema.Natural,
+  /** At most 16,384 characters. */
+  chunk: Schema.String.pipe(Schema.check(Schema.isMaxLength(16_384)))
+})
+export type NodeInvokeProgressParams = typeof NodeInvokeProgressParams.Type
+
 const RequestId = Schema.Struct({ requestId: Name })
 const NodeOfId = Schema.Struct({ nodeId: Name })
 const nodeId = Schema.NonEmptyString
@@ -199,6 +209,7 @@ export const NodeMethods = RpcGroup.make(
   }),
   method("node.invoke", { access: "operator.write", params: NodeInvokeParams, result: NodeInvokeAnswer }),
   method("node.invoke.result", { access: "node", params: NodeInvokeResultParams, result: Received }),
+  method("node.invoke.progress", { access: "node", params: NodeInvokeProgressParams, result: Received }),
   method("node.event", {
     access: "node",
     params: Schema.Struct({

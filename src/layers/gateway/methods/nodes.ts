@@ -223,6 +223,12 @@ export const layer = NodeMethods.middleware(Access).toLayer(
           )
           return (yield* nodes.complete(connId, params)) ? { ok: true as const } : { ok: true as const, ignored: true }
         }),
+      "node.invoke.progress": (params) =>
+        Effect.gen(function* () {
+          const { connId, deviceId } = yield* CurrentConnection
+          if (params.nodeId !== deviceId) return yield* invalidRequest("nodeId mismatch")
+          return (yield* nodes.progress(connId, params)) ? { ok: true as const } : { ok: true as const, ignored: true }
+        }),
       "node.event": event,
       "node.pair.list": () => Effect.mapError(nodes.pairing, storageFailed),
       "node.pair.approve": approve,
