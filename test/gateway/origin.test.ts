@@ -153,6 +153,13 @@ describe("probes", () => {
       assert.strictEqual(started.status, "started")
       assert.strictEqual(started.version, "0.0.0-test")
       assert.isNumber(started.uptimeMs)
+      for (const [name, status] of [
+        ["health", "live"],
+        ["ready", "ready"],
+        ["startup", "started"]
+      ] as const) {
+        assert.strictEqual(JSON.parse((yield* get(gateway.port, `/${name}`)).body).status, status)
+      }
       assert.strictEqual((yield* get(gateway.port, "/")).status, 404)
       assert.strictEqual((yield* get(gateway.port, "/healthz", "POST")).status, 405)
       assert.strictEqual((yield* get(gateway.port, "/healthz", "GET", "evil.example")).status, 403)

@@ -162,6 +162,37 @@ describe("/v1/chat/completions", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("shows the model what another one did with tools, and answers the last word that is no answer", () =>
+    Effect.gen(function* () {
+      const asked: Array<ReadonlyArray<Prompt.Message>> = []
+      const step: ScriptedModel.Script[number] = (messages) => {
+        asked.push(messages)
+        return { text: "ok" }
+      }
+      const { ask } = yield* start(step, step, step)
+      const call = { id: "c1", type: "function", function: { name: "look", arguments: '{"at":1}' } }
+      const conversations = [
+        [
+          ...hi,
+          { role: "assistant", content: null, tool_calls: [call] },
+          { role: "tool", tool_call_id: "c1", content: "" }
+        ],
+        [...hi, { role: "assistant", content: "Looking." }, { role: "function", name: "look", content: "found" }],
+        [
+          { role: "user", content: [{ type: "input_text", text: "hi" }] },
+          { role: "assistant", content: "Hel" }
+        ]
+      ]
+      for (const messages of conversations) assert.strictEqual((yield* ask(CHAT, { body: { messages } })).status, 200)
+      const [whole = [], named = [], begun = []] = asked.map(said)
+      assert.strictEqual(whole[1], 'assistant: tool_call id=c1 name=look arguments={"at":1}')
+      assert.match(whole[2] ?? "", /Tool:c1: $/)
+      assert.match(named[2] ?? "", /Tool:look: found$/)
+      assert.lengthOf(begun, 1)
+      assert.match(begun[0] ?? "", /hi$/)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("keeps a conversation per user or session key, and none without", () =>
     Effect.gen(function* () {
       const counts: Array<number> = []

@@ -38,8 +38,8 @@ describe("/v1/chat/completions", () => {
         ["tools that are none", { messages: hi, tools: {} }, /tools/],
         ["tools", { messages: hi, tools: [{ type: "function", function: { name: "f" } }] }, /not supported/],
         ["an image", { messages: [{ role: "user", content: [{ type: "image_url" }] }] }, /image_url/],
-        ["a tool's answer", { messages: [...hi, { role: "tool", content: "x" }] }, /role `tool`/],
-        ["an unanswered end", { messages: [...hi, { role: "assistant", content: "x" }] }, /Missing user message/],
+        ["an unknown role", { messages: [{ role: "wizard", content: "x" }, ...hi] }, /role `wizard`/],
+        ["only an answer", { messages: [{ role: "assistant", content: "x" }] }, /Missing user message/],
         ["a deep body", `{"messages":${"[".repeat(500)}${"]".repeat(500)}}`, /nested deeper/],
         ["a prototype", `{"__proto__":{"messages":[]},"constructor":1}`, /Missing user message/]
       ]

@@ -131,6 +131,19 @@ describe("HTTP connections", () => {
     })
   )
 
+  it.live("go on where a client offers another protocol that nobody speaks here", () =>
+    Effect.gen(function* () {
+      const { gateway } = yield* Rig.start()
+      const { port } = gateway
+      const offer = "Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+      const probe = yield* exchange(port, `GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${offer}\r\n`)
+      assert.match(probe, /^HTTP\/1\.1 200 /)
+      const authorization = `Authorization: Bearer ${Rig.TOKEN}\r\n`
+      const call = yield* exchange(port, post(port, `${authorization}${offer}Content-Length: 2\r\n\r\n{}`))
+      assert.match(call, /tools\.invoke requires name/)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("D3: refuse what could be read in two ways", () =>
     Effect.gen(function* () {
       const { gateway } = yield* Rig.start()

@@ -83,7 +83,23 @@ const policyOf = (options: GatewayOptions): HostPolicy => {
 const isSocketPath = (path: string, basePath: string): boolean =>
   path === "/" || path === `${basePath}/` || (basePath !== "" && path === basePath)
 
-const isProbe = (path: string): boolean => path === "/healthz" || path === "/readyz" || path === "/startupz"
+/** Each probe by both of its names. */
+const probes: Readonly<Record<string, "live" | "ready" | "startup">> = {
+  "/health": "live",
+  "/healthz": "live",
+  "/ready": "ready",
+  "/readyz": "ready",
+  "/startup": "startup",
+  "/startupz": "startup"
+}
+const probeOf = (path: string) => (Object.hasOwn(probes, path) ? probes[path] : undefined)
+
+/**
+ * Only a WebSocket is switched to. Some HTTP clients (Java's among them) offer HTTP/2 with every first request and go on with
+ * HTTP/1.1 where nobody takes it.
+ */
+const asksForSocket = ({ headers }: IncomingMessage): boolean =>
+  /(?:^|,)\s*websocket\s*(?:,|$)/i.test(headers.upgrade ?? "")
 
 /** Listens until the scope closes. `accept` receives every socket that may begin the handshake, `answer` every other request. */
 export const listen = Effect.fn("HttpListener.listen")(function* (
@@ -103,7 +119,8 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
     const refusal = judge(policy, request.headers, request.rawHeaders)
     if (refusal !== undefined) return json(response, refusal.status, { ok: false, error: refusal.reason }, closing)
     const path = pathOf(request)
-    if (!isProbe(path)) {
+    const asked = probeOf(path)
+    if (asked === undefined) {
       if (state !== "started") return json(response, 503, { ok: false, status: state }, closing)
       const address = normalizeAddress(request.socket.remoteAddress ?? "unknown")
       const local = isLoopbackAddress(address) && !isForwarded(request.headers)
@@ -112,9 +129,9 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
     if (request.method !== "GET" && request.method !== "HEAD") {
       return json(response, 405, { ok: false, error: "method not allowed" }, { ...closing, allow: "GET, HEAD" })
     }
-    if (path === "/healthz") return json(response, 200, { ok: true, status: "live" })
+    if (asked === "live") return json(response, 200, { ok: true, status: "live" })
     const uptimeMs = probe.uptimeMs()
-    if (path === "/startupz" && state !== "starting") {
+    if (asked === "startup" && state !== "starting") {
       return json(response, 200, { ok: true, status: "started", version: probe.version, uptimeMs })
     }
     const notReady = (status: string, more?: Readonly<Record<string, string>>) =>
@@ -132,7 +149,8 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: 5_000,
-      connectionsCheckingInterval: 1_000
+      connectionsCheckingInterval: 1_000,
+      shouldUpgradeCallback: asksForSocket
     },
     serve
   )

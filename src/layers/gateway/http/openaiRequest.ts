@@ -2,7 +2,8 @@
  * What a `POST /v1/chat/completions` asks for: the body, checked, and the conversation in it.
  *
  * Fields that OpenClaw forwards to providers as far as these take them (`temperature`, `max_tokens`, …) are checked and have
- * no effect here. What would change the answer's meaning and is not supported (images, the caller's own tools) is refused.
+ * no effect here. What would change the answer's meaning and is not supported (images, tools that the caller offers) is
+ * refused. What a conversation with another model says of tools is shown to the agent as text.
  */
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -15,10 +16,21 @@ const between = (minimum: number, maximum: number) =>
   optional(Schema.Finite.pipe(Schema.check(Schema.isBetween({ minimum, maximum }))))
 const cap = optional(Schema.Int.pipe(Schema.check(Schema.isGreaterThan(0))))
 
-const Part = Schema.Struct({ type: Schema.String, text: optional(Schema.String) })
+const Part = Schema.Struct({
+  type: Schema.String,
+  text: optional(Schema.String),
+  refusal: optional(Schema.String)
+})
+const ToolCall = Schema.Struct({
+  id: optional(Schema.String),
+  function: optional(Schema.Struct({ name: optional(Schema.String), arguments: optional(Schema.String) }))
+})
 const Message = Schema.Struct({
   role: Schema.String,
-  content: optional(Schema.Union([Schema.String, Schema.Array(Part)]))
+  content: optional(Schema.Union([Schema.String, Schema.Array(Part)])),
+  tool_calls: optional(Schema.Array(ToolCall)),
+  tool_call_id: optional(Schema.String),
+  name: optional(Schema.String)
 })
 
 const ChatRequest = Schema.Struct({
@@ -69,13 +81,30 @@ const given = (value: string | null | undefined): string | undefined => {
   return trimmed === "" ? undefined : trimmed
 }
 
-type Content = (typeof Message)["Type"]["content"]
+type Message = (typeof Message)["Type"]
+type Content = Message["content"]
+
+/** Kinds of parts that are text: `input_text` is what the same clients send to other APIs. */
+const TEXTS: ReadonlySet<string> = new Set(["text", "input_text", "refusal"])
 
 const unsupported = (content: Content): string | undefined =>
-  typeof content === "string" ? undefined : content?.find(({ type }) => type !== "text")?.type
+  typeof content === "string" ? undefined : content?.find(({ type }) => !TEXTS.has(type))?.type
 
 const textOf = (content: Content): string =>
-  typeof content === "string" ? content : (content ?? []).map((part) => part.text ?? "").join("\n")
+  typeof content === "string" ? content : (content ?? []).map((part) => part.text ?? part.refusal ?? "").join("\n")
+
+/** What an assistant said, and which of the caller's functions it called. */
+const answerOf = ({ content, tool_calls }: Message): string => {
+  const called = (tool_calls ?? []).map(
+    (call) =>
+      `tool_call id=${call.id ?? ""} name=${call.function?.name ?? ""} arguments=${call.function?.arguments ?? ""}`
+  )
+  return [textOf(content), ...called].filter((line) => !isBlank(line)).join("\n")
+}
+
+/** What a function of the caller gave back; none gives no text, and that is an answer too. */
+const resultOf = ({ content, name, tool_call_id }: Message): string =>
+  `Tool:${tool_call_id ?? name ?? ""}: ${textOf(content)}`
 
 const problemOf = (error: unknown): string =>
   Option.match(issues(error), {
@@ -97,33 +126,42 @@ export const parse = (body: unknown): Result.Result<ChatRequested, string> => {
   }
   const instructions: Array<string> = []
   const said: Array<Earlier> = []
-  for (const { content, role } of asked.messages ?? []) {
+  for (const message of asked.messages ?? []) {
+    const { content, role } = message
     const odd = unsupported(content)
     if (odd !== undefined) return Result.fail(`content of type \`${odd}\` in \`messages\` is not supported; send text`)
-    const text = textOf(content)
     switch (role) {
       case "system":
       case "developer":
-        if (!isBlank(text)) instructions.push(text)
+        instructions.push(textOf(content))
         break
       case "user":
+        said.push({ role, text: textOf(content) })
+        break
       case "assistant":
-        if (!isBlank(text)) said.push({ role, text })
+        said.push({ role, text: answerOf(message) })
+        break
+      case "tool":
+      case "function":
+        said.push({ role: "user", text: resultOf(message) })
         break
       default:
         return Result.fail(`role \`${role}\` in \`messages\` is not supported`)
     }
   }
-  const at = said.findLastIndex(({ role }) => role === "user")
-  const last = said[at]
-  if (last === undefined || at !== said.length - 1) return Result.fail("Missing user message in `messages`.")
+  const spoken = said.filter(({ text }) => !isBlank(text))
+  const at = spoken.findLastIndex(({ role }) => role === "user")
+  const last = spoken[at]
+  // An answer after it is only a beginning that the caller wishes for; every turn begins its own.
+  if (last === undefined) return Result.fail("Missing user message in `messages`.")
+  const asks = instructions.filter((text) => !isBlank(text))
   return Result.succeed({
     model: given(asked.model) ?? "openclaw",
     user: given(asked.user),
     stream: asked.stream === true,
     includeUsage: asked.stream_options?.include_usage === true,
-    instructions: instructions.length === 0 ? undefined : instructions.join("\n\n"),
-    earlier: said.slice(0, at),
+    instructions: asks.length === 0 ? undefined : asks.join("\n\n"),
+    earlier: spoken.slice(0, at),
     text: last.text
   })
 }
