@@ -96,6 +96,10 @@ export const ConnectParams = Schema.Struct({
 export type ConnectParams = typeof ConnectParams.Type
 
 export const Snapshot = Schema.Struct({
+  /** Whether work is taken. This Gateway always takes it: it knows of no suspension. */
+  suspension: Schema.optional(
+    Schema.Struct({ phase: Schema.Literals(["accepting", "preparing", "draining", "prepared"]) })
+  ),
   presence: Schema.Array(PresenceEntry),
   health: HealthSummary,
   stateVersion: StateVersion,
@@ -106,6 +110,8 @@ export const Snapshot = Schema.Struct({
     Schema.Struct({
       defaultAgentId: Schema.String,
       modelConfigured: Schema.optional(Schema.Boolean),
+      ownership: Schema.optional(Schema.Literals(["sole", "legacy", "explicit"])),
+      selectionRequired: Schema.optional(Schema.Boolean),
       mainKey: Schema.String,
       mainSessionKey: Schema.String,
       scope: Schema.optional(Schema.String)
@@ -122,6 +128,8 @@ export const HelloOk = Schema.Struct({
   server: Schema.Struct({
     version: Schema.NonEmptyString,
     bootId: Schema.optional(Schema.String),
+    /** `configured`: the page's files are not this program's own, and may be of any version. */
+    controlUiBuildSource: Schema.optional(Schema.Literals(["bundled", "configured"])),
     connId: Schema.NonEmptyString
   }),
   features: Schema.Struct({

@@ -13,6 +13,7 @@ import { type SessionChange, Sessions } from "../../services/Sessions.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
 import * as Time from "../now.ts"
 import { Connections } from "./Connections.ts"
+import * as SessionRows from "./SessionRows.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 
 /** Sessions of which is known what was announced last. */
@@ -62,13 +63,15 @@ export const run = Effect.gen(function* () {
   })
 
   const tell = Effect.fnUntraced(function* ({ phase, reason, seq, sessionKey }: SessionChange) {
-    const session = yield* sessions.describe(sessionKey)
+    const now = yield* Time.now
+    const row = yield* sessions.describe(sessionKey, { includeDerivedTitles: true, includeLastMessage: true })
+    const session = row === undefined ? undefined : SessionRows.fill(yield* SessionRows.settings, [row], now)[0]
     if (session === undefined || reason === "delete") announced.delete(sessionKey)
     if (seq !== undefined) return session === undefined ? undefined : yield* tellMessage(sessionKey, seq, session)
     const runId = phase === undefined ? undefined : session?.lastRunId
     yield* events.publish("sessions.changed", {
       ...placeOf(sessionKey, reason === "delete" ? undefined : session),
-      ts: yield* Time.now,
+      ts: now,
       ...(reason === undefined ? undefined : { reason }),
       ...(phase === undefined ? undefined : { phase }),
       ...(runId === undefined ? undefined : { runId })

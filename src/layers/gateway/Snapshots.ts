@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { Snapshot } from "../../protocol/Connect.ts"
 import type { StateVersion } from "../../protocol/Frame.ts"
-import type { DeliveryQueues, HealthSummary } from "../../protocol/methods/system.ts"
+import type { DeliveryQueues, EventLoopStatus, HealthSummary } from "../../protocol/methods/system.ts"
 import type { PresenceEntry } from "../../protocol/Presence.ts"
 import { satisfies } from "../../protocol/Role.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
@@ -23,7 +23,10 @@ import { Authenticator } from "../../services/Authenticator.ts"
 import * as Coalesced from "../coalesced.ts"
 import * as Agents from "./Agents.ts"
 import * as Beacons from "./beacons.ts"
+import { isLoopbackAddress } from "./Addresses.ts"
 import { type Connection, Connections } from "./Connections.ts"
+import * as EventLoop from "./EventLoop.ts"
+import { lanAddress } from "./lan.ts"
 import type { GatewayOptions } from "./options.ts"
 
 /** Clients that come for one call and go are not shown as present. */
@@ -36,6 +39,8 @@ export class Snapshots extends Context.Service<
     /** Unix milliseconds. */
     readonly startedAt: number
     readonly presence: Effect.Effect<ReadonlyArray<PresenceEntry>>
+    /** How busy this process was lately; `undefined` in its first second. */
+    readonly eventLoop: () => EventLoopStatus | undefined
     readonly stateVersion: () => StateVersion
     /** Tells everyone who may know that somebody came or went. */
     readonly presenceChanged: (connection: Connection) => Effect.Effect<void>
@@ -69,6 +74,8 @@ const entryOf = (connection: Connection): PresenceEntry => {
     ...(role === "operator" ? { scopes: connection.scopes.filter((scope) => scope !== "") } : undefined),
     ...optional("deviceId", deviceId),
     ...optional("instanceId", deviceId ?? client.instanceId),
+    ...(isLoopbackAddress(connection.address) ? undefined : optional("ip", connection.address)),
+    onlineSince: connection.connectedAt,
     text: `${role === "node" ? "Node" : "Client"}: ${name} · mode ${client.mode}`,
     ts: connection.connectedAt
   }
@@ -105,19 +112,26 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   let presenceVersion = 1
   let healthVersion = 1
 
-  const self: Omit<PresenceEntry, "ts"> = {
-    host,
-    version: options.version,
-    platform: `${type().toLowerCase()} ${release()}`,
-    deviceFamily: type(),
-    mode: "gateway",
-    reason: "self",
-    instanceId,
-    text: `Gateway: ${host} · app ${options.version} · mode gateway · reason self`
+  const eventLoop = yield* EventLoop.make
+
+  const self = (ts: number): PresenceEntry => {
+    const ip = lanAddress()
+    return {
+      host,
+      ...optional("ip", ip),
+      version: options.version,
+      platform: `${type().toLowerCase()} ${release()}`,
+      deviceFamily: type(),
+      mode: "gateway",
+      reason: "self",
+      instanceId,
+      text: `Gateway: ${host}${ip === undefined ? "" : ` (${ip})`} · app ${options.version} · mode gateway · reason self`,
+      ts
+    }
   }
 
   const presence = Effect.map(Clock.currentTimeMillis, (ts): ReadonlyArray<PresenceEntry> => [
-    { ...self, ts },
+    self(ts),
     ...Array.from(connections.all())
       .filter((connection) => !passing.has(connection.client.mode))
       .map(entryOf),
@@ -162,6 +176,11 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     Effect.catch((error) => Effect.as(Effect.logWarning(`health: ${error.message}`), undefined))
   )
 
+  const busy = () => {
+    const status = eventLoop()
+    return status === undefined ? undefined : { eventLoop: status }
+  }
+
   /** Many may ask at a time: all that come while it is looked are told what the next look finds. */
   const health = yield* Coalesced.make(
     Effect.gen(function* () {
@@ -192,7 +211,8 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
         defaultAgentId,
         agents: perAgent,
         sessions: stored,
-        ...(queues === undefined ? undefined : { deliveryQueues: queues })
+        ...(queues === undefined ? undefined : { deliveryQueues: queues }),
+        ...busy()
       } satisfies HealthSummary
     })
   )
@@ -202,6 +222,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     bootId: randomUUID(),
     startedAt,
     presence,
+    eventLoop,
     stateVersion: () => ({ presence: presenceVersion, health: healthVersion }),
     presenceChanged: (connection) =>
       passing.has(connection.client.mode)
@@ -229,23 +250,28 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     }),
     forHello: Effect.fnUntraced(function* (connection) {
       const uptimeMs = (yield* Clock.currentTimeMillis) - startedAt
-      const { defaultAgentId, mainKey, model } = yield* agents
+      const { defaultAgentId, ids, mainKey, model } = yield* agents
       const common = {
+        suspension: { phase: "accepting" as const },
         stateVersion: { presence: presenceVersion, health: healthVersion },
         uptimeMs,
         health: mayRead(connection) ? lastHealth : reduced(lastHealth),
         sessionDefaults: {
           defaultAgentId,
           modelConfigured: model !== undefined,
+          ownership: ids.length > 1 ? ("legacy" as const) : ("sole" as const),
+          selectionRequired: false,
           mainKey,
           mainSessionKey: `agent:${defaultAgentId}:${mainKey}`,
           scope: "per-sender"
         }
       }
       if (!mayRead(connection)) return { ...common, presence: [] }
+      const present = yield* presence
       return {
         ...common,
-        presence: yield* presence,
+        // It is not among the others before it has been greeted.
+        presence: passing.has(connection.client.mode) ? present : [...present, entryOf(connection)],
         authMode: authenticator.mode,
         ...optional("configPath", options.configPath),
         ...optional("stateDir", options.stateDir)

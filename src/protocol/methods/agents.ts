@@ -18,6 +18,15 @@ export const AgentSummary = Schema.Struct({
   name: optionalName,
   identity: Schema.optional(Schema.Struct({ name: optionalName, theme: optionalName, emoji: optionalName })),
   workspace: optionalName,
+  /** What carries out its turns. */
+  agentRuntime: Schema.optional(
+    Schema.Struct({
+      id: Schema.NonEmptyString,
+      cloudPlacementSupported: Schema.optional(Schema.Boolean),
+      devicePlacementSupported: Schema.optional(Schema.Boolean),
+      source: Schema.String
+    })
+  ),
   model: Schema.optional(Schema.Struct({ primary: optionalName, fallbacks: Schema.optional(texts) })),
   thinkingLevels: Schema.optional(
     Schema.Array(Schema.Struct({ id: Schema.NonEmptyString, label: Schema.NonEmptyString }))

@@ -15,6 +15,10 @@ export const ModelChoice = Schema.Struct({
   available: Schema.optional(Schema.Boolean),
   unavailableReason: Schema.optional(Schema.Literals(["missing-auth", "auth-failed", "cooldown"])),
   contextWindow: Schema.optional(Schema.Natural),
+  /** It can be told how much to think. No model here can. */
+  reasoning: Schema.optional(Schema.Boolean),
+  thinkingLevels: Schema.optional(Schema.Array(Schema.Struct({ id: Schema.String, label: Schema.String }))),
+  thinkingDefault: Schema.optional(Schema.NonEmptyString),
   input: Schema.optional(Schema.Array(Schema.String))
 })
 export type ModelChoice = typeof ModelChoice.Type

@@ -33,6 +33,8 @@ export const SessionRow = Schema.Struct({
   accountId: optionalText,
   chatType: Schema.optional(Schema.Literals(["direct", "group", "channel"])),
   isMain: optionalBoolean,
+  /** Nobody talks in it. */
+  isBackground: optionalBoolean,
   createdAt: optionalTime,
   updatedAt: Schema.optional(Schema.NullOr(Schema.Finite)),
   /** When something was last said, by whomever. */
@@ -56,19 +58,37 @@ export const SessionRow = Schema.Struct({
   /** A turn has begun and not ended. */
   hasActiveRun: optionalBoolean,
   activeRunIds: Schema.optional(Schema.Array(Schema.String)),
+  /** The last turn was ended before it was over. */
+  abortedLastRun: optionalBoolean,
   inputTokens: optionalNumber,
   outputTokens: optionalNumber,
   totalTokens: optionalNumber,
+  /** They are the last turn's. */
+  totalTokensFresh: optionalBoolean,
+  /** How many tokens the model reads at once. */
+  contextTokens: optionalNumber,
   model: optionalText,
   modelProvider: optionalText,
   /** `user` when `sessions.patch` chose the model. */
   modelOverrideSource: Schema.optional(Schema.NullOr(Schema.String)),
-  effectiveQueueMode: optionalText
+  effectiveQueueMode: optionalText,
+  /** When this was read: of two rows the newer one holds. */
+  snapshotAt: optionalTime
 })
 export type SessionRow = typeof SessionRow.Type
 
 /** What a session has that says nothing of its own. */
-export const SessionDefaults = Schema.Struct({ modelProvider: optionalText, model: optionalText })
+export const SessionDefaults = Schema.Struct({
+  modelProvider: optionalText,
+  model: optionalText,
+  contextTokens: optionalNumber,
+  thinkingLevels: Schema.optional(Schema.Array(Schema.Struct({ id: Schema.String, label: Schema.String }))),
+  thinkingOptions: Schema.optional(Schema.Array(Schema.String)),
+  thinkingDefault: optionalText,
+  /** What a page changes when somebody chooses a model in it. */
+  modelSelectionTarget: optionalText
+})
+export type SessionDefaults = typeof SessionDefaults.Type
 
 export const SessionsListParams = Schema.Struct({
   limit: optionalCount,

@@ -44,6 +44,25 @@ const DeliveryQueues = Schema.Struct({
 })
 export type DeliveryQueues = typeof DeliveryQueues.Type
 
+/**
+ * How late and how busy the Gateway's thread was in the last `intervalMs` milliseconds. `utilization` is a share of one,
+ * `cpuCoreRatio` counts processors and is of the whole process. `degradedSinceMs` is Unix milliseconds.
+ */
+export const EventLoopStatus = Schema.Struct({
+  degraded: Schema.Boolean,
+  degradedSinceMs: Schema.optional(Schema.NullOr(Schema.Natural)),
+  reasons: Schema.Array(Schema.Literals(["event_loop_delay", "event_loop_utilization", "cpu"])),
+  intervalMs: Schema.Finite,
+  delayP99Ms: Schema.Finite,
+  delayMaxMs: Schema.Finite,
+  utilization: Schema.Finite,
+  cpuCoreRatio: Schema.Finite
+})
+export type EventLoopStatus = typeof EventLoopStatus.Type
+
+/** Missing in the first second of a Gateway. */
+const eventLoop = Schema.optional(EventLoopStatus)
+
 /** `health`'s answer, the `health` event's payload and `hello-ok.snapshot.health`. */
 export const HealthSummary = Schema.Struct({
   ok: Schema.optional(Schema.Literal(true)),
@@ -60,6 +79,7 @@ export const HealthSummary = Schema.Struct({
   sessions: Schema.optional(SessionsSummary),
   /** Missing while there is no dead letter. */
   deliveryQueues: Schema.optional(DeliveryQueues),
+  eventLoop,
   /** Ours, and in the answer only. */
   storage: Schema.optional(StorageStatus)
 })
@@ -96,6 +116,7 @@ export const StatusSummary = Schema.Struct({
   /** Bytes. */
   processMemory: Schema.optional(Schema.Record(Schema.String, Schema.Natural)),
   sessions: Schema.optional(Json),
+  eventLoop,
   nodes: Schema.optional(Schema.Struct({ connected: Schema.Natural, paired: Schema.Natural, pending: Schema.Natural })),
   connections: Schema.optional(Schema.Natural),
   /** Ours. */
@@ -134,6 +155,20 @@ export const ChannelsStatusResult = Schema.Struct({
   ts: Schema.Natural,
   channelOrder: Schema.Array(Schema.String),
   channelLabels: Schema.Record(Schema.String, Schema.String),
+  channelDetailLabels: Schema.optional(Schema.Record(Schema.String, Schema.String)),
+  /** Names of symbols on Apple's systems. */
+  channelSystemImages: Schema.optional(Schema.Record(Schema.String, Schema.String)),
+  channelMeta: Schema.optional(
+    Schema.Array(
+      Schema.Struct({
+        id: Schema.NonEmptyString,
+        label: Schema.NonEmptyString,
+        detailLabel: Schema.NonEmptyString,
+        systemImage: Schema.optional(Schema.String)
+      })
+    )
+  ),
+  eventLoop,
   channels: Json,
   channelAccounts: Schema.Record(Schema.String, Schema.Array(ChannelAccountStatus)),
   channelDefaultAccountId: Schema.Record(Schema.String, Schema.String),

@@ -8,13 +8,14 @@ import type { SessionKey } from "../../../domain/SessionKey.ts"
 import { invalidRequest } from "../../../protocol/GatewayError.ts"
 import { type AgentFinished, type AgentParams, ChatMethods } from "../../../protocol/methods/chat.ts"
 import { Channels } from "../../../services/ChannelRouter.ts"
+import { Sessions } from "../../../services/Sessions.ts"
 import { type TurnOutcome, type TurnRequest, Turns } from "../../../services/Turns.ts"
 import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
 import { CurrentConnection } from "../Connections.ts"
 import * as SessionRows from "../SessionRows.ts"
 import * as Time from "../../now.ts"
-import { deliveryFailed, turnNotAccepted } from "./errors.ts"
+import { deliveryFailed, storageFailed, turnNotAccepted } from "./errors.ts"
 
 /** How the turn ended, in a few words. A reply that was to go out and did not is an error. */
 const summaryOf = (outcome: TurnOutcome, bestEffort: boolean): Pick<AgentFinished, "status" | "summary"> => {
@@ -26,7 +27,15 @@ const summaryOf = (outcome: TurnOutcome, bestEffort: boolean): Pick<AgentFinishe
     : { status: "error", summary: `reply not delivered: ${outcome.undelivered}` }
 }
 
-const finished = (outcome: TurnOutcome, bestEffort: boolean): AgentFinished => ({
+/** By the names that OpenClaw's clients know. */
+const usageOf = ({ usage }: TurnOutcome) =>
+  usage === undefined
+    ? undefined
+    : { usage: { input: usage.inputTokens, output: usage.outputTokens, total: usage.totalTokens } }
+
+const STOP = { ok: "stop", aborted: "aborted", error: "error" } as const
+
+const finished = (outcome: TurnOutcome, sessionId: string | undefined, bestEffort: boolean): AgentFinished => ({
   runId: outcome.runId,
   ...summaryOf(outcome, bestEffort),
   ...(outcome.error === undefined ? undefined : { error: outcome.error }),
@@ -35,8 +44,10 @@ const finished = (outcome: TurnOutcome, bestEffort: boolean): AgentFinished => (
     meta: {
       durationMs: outcome.durationMs,
       aborted: outcome.status === "aborted",
+      stopReason: STOP[outcome.status],
       toolCalls: outcome.toolCalls,
-      agentMeta: { provider: outcome.provider, model: outcome.model, usage: outcome.usage }
+      finalAssistantVisibleText: outcome.text,
+      agentMeta: { sessionId, provider: outcome.provider, model: outcome.model, ...usageOf(outcome) }
     }
   }
 })
@@ -61,6 +72,7 @@ export const layer = ChatMethods.middleware(Access).toLayerHandler(
   Effect.gen(function* () {
     const turns = yield* Turns
     const channels = yield* Channels
+    const sessions = yield* Sessions
 
     /** Where the reply goes when `deliver` asks for it. Known before the turn begins, so that a wrong one costs nothing. */
     const replyTo = Effect.fnUntraced(function* (params: AgentParams) {
@@ -116,7 +128,8 @@ export const layer = ChatMethods.middleware(Access).toLayerHandler(
 
     const end = Effect.fnUntraced(function* (params: AgentParams, runId: RunId, sessionKey: SessionKey) {
       const outcome = yield* Effect.mapError(turns.await(runId, sessionKey), turnNotAccepted)
-      return withoutUndefined(finished(outcome, params.bestEffortDeliver === true))
+      const session = yield* Effect.mapError(sessions.describe(sessionKey), storageFailed)
+      return withoutUndefined(finished(outcome, session?.sessionId, params.bestEffortDeliver === true))
     })
 
     const answers = Effect.fnUntraced(function* (params: AgentParams) {

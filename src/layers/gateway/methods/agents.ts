@@ -22,6 +22,7 @@ import { type ChatCommand, chatCommands, onlyInChannels } from "../../channels/c
 import { configured } from "../../models/reference.ts"
 import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
+import * as SessionRows from "../SessionRows.ts"
 import { turnNotAccepted } from "./errors.ts"
 
 /** How long `agent.wait` waits when it is not told. */
@@ -38,8 +39,13 @@ const entry = <K extends string>(key: K, value: string | undefined): { readonly 
 const nameOf = (agent: Omit<AgentConfig, "id"> | undefined): string | undefined =>
   given(agent?.identity?.name) ?? given(agent?.name)
 
-/** A reply here is never preceded by thinking that somebody could turn up or down. */
-const thinking = { thinkingLevels: [{ id: "off", label: "off" }], thinkingOptions: ["off"], thinkingDefault: "off" }
+/** Turns are carried out in the Gateway and nowhere else, and nobody has to say so. */
+const agentRuntime = {
+  id: "openclaw",
+  cloudPlacementSupported: false,
+  devicePlacementSupported: false,
+  source: "implicit"
+}
 
 const summaryOf = (config: OpenClawConfig, id: string): AgentSummary => {
   const agent = agentsOf(config).find((candidate) => candidate.id === id)
@@ -57,7 +63,8 @@ const summaryOf = (config: OpenClawConfig, id: string): AgentSummary => {
     ...(primary === undefined
       ? undefined
       : { model: { primary, ...(fallbacks.length === 0 ? undefined : { fallbacks }) } }),
-    ...thinking
+    agentRuntime,
+    ...SessionRows.thinking
   }
 }
 

@@ -179,7 +179,7 @@ const makeHistory = Effect.gen(function* () {
     const offset = yield* offsetOf(key, params, limit)
     // First what goes on: a turn that ends meanwhile has its words in the page then.
     const live = yield* liveOf(key, params)
-    const defaults = SessionRows.modelOf(yield* SessionRows.settings, agentId)
+    const defaults = SessionRows.defaultsOf(yield* SessionRows.settings, agentId)
     const page = yield* Effect.mapError(sessions.page(key, { limit, offset: offset ?? 0 }), storageFailed)
     const isOther = params.sessionId !== undefined && params.sessionId !== page.sessionId
     const messages =

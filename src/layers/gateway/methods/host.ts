@@ -30,15 +30,10 @@ import { CurrentConnection } from "../Connections.ts"
 import * as IdentityKey from "../identityKey.ts"
 import { lineForClients, tail } from "../logTail.ts"
 import type { GatewayOptions } from "../options.ts"
+import { lanAddress } from "../lan.ts"
 import { Snapshots } from "../Snapshots.ts"
 import { storageFailed, turnNotAccepted } from "./errors.ts"
 import { chosenBy } from "./models.ts"
-
-/** The first address by which others on the network may reach this machine. */
-const lanAddress = (): string | undefined =>
-  Object.values(Os.networkInterfaces())
-    .flat()
-    .find((address) => address !== undefined && !address.internal && address.family === "IPv4")?.address
 
 /** Unknown where the platform does not say. */
 const diskOf = (path: string) =>

@@ -15,6 +15,7 @@ import * as Reference from "../../models/reference.ts"
 import * as Time from "../../now.ts"
 import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
+import * as SessionRows from "../SessionRows.ts"
 
 /** The provider that is this program itself. */
 const BUILTIN = "builtin"
@@ -59,7 +60,10 @@ export const makeList = Effect.gen(function* () {
         provider,
         ...(entry?.contextWindow === undefined ? undefined : { contextWindow: entry.contextWindow }),
         ...(withDetails ? { input: ["text"] } : undefined),
+        reasoning: false,
         ...(tags.length === 0 ? undefined : { tags }),
+        thinkingLevels: SessionRows.thinking.thinkingLevels,
+        thinkingDefault: SessionRows.thinking.thinkingDefault,
         available: Result.isSuccess(usable),
         ...(missing ? { unavailableReason: "missing-auth" as const } : undefined)
       }

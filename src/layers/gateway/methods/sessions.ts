@@ -77,19 +77,20 @@ const list = served.toLayerHandler(
       const agentIds = agentsFor(params, agents.ids)
       const isNone = asksForOthers(params) || agentIds?.length === 0
       const options = optionsOf(params, agentIds)
+      const ts = yield* Time.now
       const found = isNone ? { rows: [], totalCount: 0 } : yield* Effect.mapError(sessions.list(options), storageFailed)
-      const rows = SessionRows.fill(config, found.rows)
+      const rows = SessionRows.fill(config, found.rows, ts)
       const next = (params.offset ?? 0) + rows.length
       const hasMore = rows.length > 0 && next < found.totalCount
       return {
-        ts: yield* Time.now,
+        ts,
         count: rows.length,
         totalCount: found.totalCount,
         limitApplied: params.limit ?? LIST,
         nextOffset: hasMore ? next : null,
         hasMore,
         owners: [],
-        defaults: SessionRows.modelOf(config, params.agentId ?? agents.defaultAgentId),
+        defaults: SessionRows.defaultsOf(config, params.agentId ?? agents.defaultAgentId),
         sessions: rows
       }
     })

@@ -4,10 +4,12 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { SystemMethods } from "../../../protocol/methods/system.ts"
+import type { SessionRow } from "../../../protocol/methods/sessions.ts"
+import { type ChannelsStatusResult, SystemMethods } from "../../../protocol/methods/system.ts"
 import { unavailable } from "../../../protocol/GatewayError.ts"
 import { Channels } from "../../../services/ChannelRouter.ts"
 import { Config } from "../../../services/Config.ts"
+import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
 import { DeadLetters } from "../../../services/DeadLetters.ts"
 import { NodeRegistry } from "../../../services/NodeRegistry.ts"
 import { Sessions } from "../../../services/Sessions.ts"
@@ -20,8 +22,77 @@ import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
 import { Connections, CurrentConnection } from "../Connections.ts"
 import type { GatewayOptions } from "../options.ts"
+import * as SessionRows from "../SessionRows.ts"
 import { Snapshots } from "../Snapshots.ts"
 import { storageFailed } from "./errors.ts"
+
+/** How many tokens of the model's window the last turn used up, where the configuration says how large it is. */
+const windowOf = ({ contextTokens, totalTokens }: SessionRow) =>
+  contextTokens === undefined || totalTokens === undefined
+    ? undefined
+    : {
+        remainingTokens: Math.max(0, contextTokens - totalTokens),
+        percentUsed: Math.min(999, Math.round((totalTokens / contextTokens) * 100))
+      }
+
+const referenceOf = ({ model, modelProvider }: Pick<SessionRow, "model" | "modelProvider">) =>
+  model === undefined || modelProvider === undefined ? (model ?? null) : `${modelProvider}/${model}`
+
+/** A session in `status`, with the fields that OpenClaw's command line and page print. */
+const recentOf = (config: OpenClawConfig, row: SessionRow, now: number) => {
+  const { modelOverrideSource, updatedAt } = row
+  const configuredModel = row.agentId === undefined ? null : referenceOf(SessionRows.modelOf(config, row.agentId))
+  const selectedModel = referenceOf(row)
+  return {
+    agentId: row.agentId,
+    key: row.key,
+    kind: row.kind,
+    sessionId: row.sessionId,
+    updatedAt: updatedAt ?? null,
+    age: typeof updatedAt === "number" ? Math.max(0, now - updatedAt) : null,
+    abortedLastRun: row.abortedLastRun,
+    inputTokens: row.inputTokens,
+    outputTokens: row.outputTokens,
+    totalTokens: row.totalTokens ?? null,
+    totalTokensFresh: row.totalTokensFresh,
+    ...windowOf(row),
+    model: row.model ?? null,
+    configuredModel,
+    selectedModel,
+    modelSelectionReason:
+      selectedModel === configuredModel
+        ? null
+        : modelOverrideSource === "user"
+          ? "session override"
+          : "fallback selected",
+    contextTokens: row.contextTokens ?? null,
+    flags: row.sessionId === undefined ? [] : [`id:${row.sessionId}`]
+  }
+}
+
+/** What channels that this program brings are called where there is room for more than a name. */
+const details: Readonly<Record<string, { readonly detailLabel: string; readonly systemImage: string }>> = {
+  telegram: { detailLabel: "Telegram Bot", systemImage: "paperplane" }
+}
+
+const shownAs = ({ channelLabels, channelOrder }: ChannelsStatusResult) => {
+  const channelMeta = channelOrder.map((id) => {
+    const label = channelLabels[id] ?? id
+    return { id, label, ...(details[id] ?? { detailLabel: label }) }
+  })
+  return {
+    channelMeta,
+    channelDetailLabels: Object.fromEntries(channelMeta.map(({ detailLabel, id }) => [id, detailLabel])),
+    channelSystemImages: Object.fromEntries(
+      channelOrder.flatMap((id) => (details[id] === undefined ? [] : [[id, details[id].systemImage]]))
+    )
+  }
+}
+
+const busy = ({ eventLoop }: Snapshots["Service"]) => {
+  const status = eventLoop()
+  return status === undefined ? undefined : { eventLoop: status }
+}
 
 export const layer = (options: GatewayOptions) =>
   SystemMethods.middleware(Access).toLayer(
@@ -43,13 +114,9 @@ export const layer = (options: GatewayOptions) =>
           sessions.list({ limit: 10, ...(agentId === undefined ? undefined : { agentIds: [agentId] }) }),
           storageFailed
         )
-        return {
-          count: found.totalCount,
-          recent: found.rows.map((row) => ({
-            ...row,
-            age: typeof row.updatedAt === "number" ? Math.max(0, now - row.updatedAt) : null
-          }))
-        }
+        const current = yield* Effect.orDie(config.get)
+        const rows = SessionRows.fill(current, found.rows, now)
+        return { count: found.totalCount, recent: rows.map((row) => recentOf(current, row, now)) }
       })
 
       /** What a session begins with: the default agent's model, by its own name. */
@@ -57,8 +124,8 @@ export const layer = (options: GatewayOptions) =>
         const current = yield* Effect.orDie(config.get)
         const { model } = yield* Agents.current
         const ref = model === undefined ? undefined : Reference.parse(model, current)
-        const entry = current.models?.providers?.[ref?.provider ?? ""]?.models?.find(({ id }) => id === ref?.model)
-        return { model: ref?.model ?? null, contextTokens: entry?.contextWindow ?? null }
+        const contextTokens = SessionRows.contextOf(current, ref?.provider, ref?.model)
+        return { model: ref?.model ?? null, contextTokens: contextTokens ?? null }
       })
 
       const status = Effect.fn("Gateway.status")(function* (params: {
@@ -118,6 +185,7 @@ export const layer = (options: GatewayOptions) =>
           connections: connections.size(),
           deadLetters: yield* Effect.mapError(letters.counts, storageFailed),
           supervisor: yield* supervisor.tree,
+          ...busy(snapshots),
           ...(Option.isNone(storage) ? undefined : { storage: yield* storage.value.status }),
           ...(model === undefined ? undefined : { model })
         }
@@ -143,10 +211,13 @@ export const layer = (options: GatewayOptions) =>
         status,
         "system-presence": () => snapshots.presence,
         "channels.status": ({ channel, probe }) =>
-          channels.status({
-            ...(channel === undefined ? undefined : { channel }),
-            ...(probe === undefined ? undefined : { probe })
-          })
+          Effect.map(
+            channels.status({
+              ...(channel === undefined ? undefined : { channel }),
+              ...(probe === undefined ? undefined : { probe })
+            }),
+            (state) => ({ ...state, ...shownAs(state), ...busy(snapshots) })
+          )
       }
     })
   )
