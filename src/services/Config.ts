@@ -85,8 +85,8 @@ export class Config extends Context.Service<
     /** Absolute path of the file, whether or not it exists. */
     readonly file: string
     /**
-     * The configuration as it is now, decoded. A missing file is an empty configuration. While the file is broken the last
-     * good one goes on, so this fails only as long as there was none.
+     * The configuration as it is now, decoded. A file that was never there is an empty configuration. While the file is
+     * broken or gone the last good one goes on, so this fails only as long as there was none.
      */
     readonly get: Effect.Effect<OpenClawConfig, ConfigInvalid | ConfigUnreadable>
     /** The file's own value tree, undecoded: unknown keys included, secrets not redacted. */

@@ -37,7 +37,7 @@ describe("config patch", () => {
       assert.strictEqual(read(), before)
       const done = yield* patch()
       assert.strictEqual(done.code, 0)
-      assert.match(done.stdout, /^Updated 4 values: [\s\S]*needs a restart/)
+      assert.match(done.stdout, /^Updated 4 values: [\s\S]*A running Gateway restarts for it\./)
       assert.notInclude(JSON.stringify(done), "canary")
       assert.deepStrictEqual(JSON.parse(read()), {
         gateway: { auth: { token: "token-canary" }, bind: "loopback" },

@@ -43,6 +43,24 @@ describe("Config: a broken file", () => {
     )
   })
 
+  live("is also one that is taken away; a start without any is another matter", (file) => {
+    given(file, { gateway: { port: 1111 } })
+    return using({ file }, (config) =>
+      Effect.gen(function* () {
+        assert.strictEqual((yield* config.get).gateway?.port, 1111)
+        unlinkSync(file)
+        logged.length = 0
+        assert.strictEqual((yield* config.get).gateway?.port, 1111)
+        assert.include(logged[0], `${file} is gone`)
+        assert.isUndefined((yield* config.inspect).text)
+        given(file, {})
+        assert.deepStrictEqual(yield* config.get, {})
+        unlinkSync(file)
+        assert.deepStrictEqual(yield* using({ file }, (fresh) => fresh.get), {})
+      })
+    )
+  })
+
   live("fails whoever never had a good one, and everybody who asks for the file itself", (file) => {
     given(file, '{ "gateway": { "port": "none" } }')
     return using({ file }, (config) =>

@@ -35,6 +35,10 @@ describe("secrets on the wire", () => {
     assert.strictEqual(back({ renamed: { auth: { token: SENTINEL } } }, file), "refused: renamed.auth.token")
     assert.strictEqual(back({ other: { name: SENTINEL } }, file), "refused: other.name")
     assert.strictEqual(back(SENTINEL, file), "refused: ")
+    assert.strictEqual(
+      back({ gateway: { auth: { token: `Bearer ${SENTINEL}` } } }, file),
+      "refused: gateway.auth.token"
+    )
   })
 
   it("stay with their item when items change places", () => {
@@ -51,6 +55,8 @@ describe("secrets on the wire", () => {
     assert.deepStrictEqual(back({ hooks: [{ ...c, url: "new" }] }, hooks), {
       hooks: [{ id: "c", url: "new", token: "C" }]
     })
+    // One is changed, and another has its place.
+    assert.strictEqual(back({ hooks: [{ ...b, url: "new" }, a, c] }, hooks), "refused: hooks[0].token")
     // Nobody knows whose it is.
     assert.strictEqual(back({ hooks: [{ url: "x", token: SENTINEL }] }, hooks), "refused: hooks[0].token")
   })

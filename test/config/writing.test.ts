@@ -226,6 +226,30 @@ describe("a change that needs a restart", () => {
   )
 
   live(
+    "restarts it too when somebody else wrote it, or only that it is written was asked for",
+    ({ admin, file, get, hash, read }) =>
+      Effect.gen(function* () {
+        asked.length = 0
+        const restarted = Effect.repeat(
+          Effect.delay(
+            Effect.sync(() => asked.length),
+            10
+          ),
+          { until: (count) => count > 0 }
+        )
+        writeFileSync(file, text({ ...read(), session: { mainKey: "k" } }))
+        writeFileSync(file, text({ ...read(), gateway: { ...read()["gateway"], port: 28_004 } }))
+        yield* restarted
+        assert.deepStrictEqual(asked.splice(0), [{ reason: "config changed: gateway.port" }])
+        const raw = text({ ...((yield* get).parsed as object), logging: { level: "debug" } })
+        yield* admin.call["config.set"]({ raw, baseHash: yield* hash })
+        yield* restarted
+        assert.deepStrictEqual(asked.splice(0), [{ reason: "config changed: logging.level" }])
+      }),
+    { restart, config: {} }
+  )
+
+  live(
     "is written and not hidden when the Gateway would not come up again",
     ({ hash, read, refused }) =>
       Effect.gen(function* () {

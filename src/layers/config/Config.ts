@@ -14,7 +14,13 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { Config, ConfigChanged, type ConfigInvalid, type ConfigSnapshot } from "../../services/Config.ts"
+import {
+  Config,
+  ConfigChanged,
+  type ConfigInvalid,
+  type ConfigSnapshot,
+  ConfigUnreadable
+} from "../../services/Config.ts"
 import { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import * as Coalesced from "../coalesced.ts"
 import { Redactor } from "../logging/Redactor.ts"
@@ -85,6 +91,10 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
       const current = Effect.fnUntraced(function* () {
         const loaded = yield* load()
         if (last?.loaded === loaded) return last
+        // Some editors take the file away before they write it anew; nobody empties a running system by that.
+        if (loaded.text === undefined && last?.loaded.text !== undefined) {
+          return yield* new ConfigUnreadable({ file, message: `${file} is gone.` })
+        }
         const tree = merge(loaded.tree, options.overrides)
         const key = JSON.stringify(tree) ?? ""
         if (last?.key === key) return (last = { ...last, loaded })

@@ -143,7 +143,7 @@ export const ConfigMethods = RpcGroup.make(
     }),
     result: ConfigSchemaLookup
   }),
-  /** Replaces the whole file. A change that needs a restart waits for one. */
+  /** Replaces the whole file; says what is written, whether or not all of it holds yet. */
   method("config.set", {
     access: "operator.admin",
     params: Schema.Struct({ raw, baseHash }),

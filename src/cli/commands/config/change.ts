@@ -55,6 +55,13 @@ const stillWrong = (config: Config["Service"]) =>
         : error.message
   })
 
+/** What becomes of a change that is read only at a Gateway's start. */
+export const restartNote = (config: Config["Service"]) =>
+  Effect.match(config.get, {
+    onSuccess: ({ gateway }) => gateway?.reload?.mode !== "off",
+    onFailure: () => false
+  }).pipe(Effect.map((restarts) => `A running Gateway ${restarts ? "restarts" : "needs a restart"} for it.`))
+
 /** Says what was changed, never to what: the value may be a secret. */
 export const report = Effect.fnUntraced(function* (
   config: Config["Service"],
@@ -66,12 +73,13 @@ export const report = Effect.fnUntraced(function* (
   const warnings = [unused, yield* stillWrong(config)].filter((warning) => warning !== undefined)
   const needsRestart = unused === undefined && reloadKindOf(at) === "restart"
   const isLive = unused === undefined && !needsRestart && !concerns(at, READ_BY_CLIENTS)
+  const restart = yield* restartNote(config)
   const warning = warnings.length === 0 ? undefined : warnings.join("\n")
   yield* print(
     { [what]: given, path: config.file, needsRestart, warning },
     () =>
       `${what === "updated" ? "Updated" : "Removed"} ${plain(given)}.` +
-      (needsRestart ? " A running Gateway needs a restart for it." : "") +
+      (needsRestart ? ` ${restart}` : "") +
       (isLive ? " A running Gateway needs no restart." : "")
   )
   if (warning !== undefined && !(yield* Json)) yield* Console.error(warning)

@@ -11,7 +11,7 @@ import { Config, ConfigInvalid } from "../../../services/Config.ts"
 import { CommandFailed } from "../../errors.ts"
 import { count, plain, print } from "../../output.ts"
 import * as State from "../../state.ts"
-import { refused } from "./change.ts"
+import { refused, restartNote } from "./change.ts"
 
 const textOf = Effect.fnUntraced(function* (flags: { readonly file: string | undefined; readonly stdin: boolean }) {
   if ((flags.file === undefined) === !flags.stdin) {
@@ -76,6 +76,7 @@ export const run = Effect.fn("cli.config.patch")(function* (flags: {
     )
     .pipe(Effect.mapError((error) => (error._tag === "ConfigChanged" ? error : refused(config)(error))))
   const restarts = needsRestart(changed)
+  const note = yield* restartNote(config)
   yield* print(
     { ok: true, dryRun: flags.dryRun, path: config.file, changedPaths: changed, needsRestart: restarts },
     () =>
@@ -83,7 +84,7 @@ export const run = Effect.fn("cli.config.patch")(function* (flags: {
         ? "Nothing to change."
         : [
             `${flags.dryRun ? "Would update" : "Updated"} ${count(changed.length, "value")}: ${changed.map(plain).join(", ")}.`,
-            ...(restarts && !flags.dryRun ? ["A running Gateway needs a restart for it."] : [])
+            ...(restarts && !flags.dryRun ? [note] : [])
           ].join("\n")
   )
 }, Effect.provide(State.config))

@@ -71,7 +71,7 @@ export const redactText = (text: string, raw: unknown): string | null => {
 }
 
 const holdsSentinel = (value: unknown): boolean =>
-  value === SENTINEL ||
+  (typeof value === "string" && value.includes(SENTINEL)) ||
   (Array.isArray(value)
     ? value.some(holdsSentinel)
     : typeof value === "object" && value !== null && Object.values(value).some(holdsSentinel))
@@ -98,7 +98,9 @@ const partnerOf = (
   if (isDeepStrictEqual(shown[index], item)) return original[index]
   const alike = original.filter((_, at) => isDeepStrictEqual(shown[at], item))
   if (alike.length > 0) return alike.every((own) => isDeepStrictEqual(own, alike[0])) ? alike[0] : undefined
-  return given.length === original.length ? original[index] : undefined
+  // Changed, then. Whose place another item took is not to be guessed.
+  const isTaken = given.some((other, at) => at !== index && isDeepStrictEqual(shown[index], other))
+  return given.length === original.length && !isTaken ? original[index] : undefined
 }
 
 /** A written tree with each sentinel replaced by what `original` has there. Fails with the place that has nothing. */
@@ -107,6 +109,8 @@ export const restore = (given: unknown, original: unknown, path: Path = []): Res
     const isSecret = (typeof original === "string" || typeof original === "number") && isHidden(original, path)
     return isSecret ? Result.succeed(original) : Result.fail(formatPath(path))
   }
+  // Something was written around it: no secret is one.
+  if (typeof given === "string" && given.includes(SENTINEL)) return Result.fail(formatPath(path))
   if (!holdsSentinel(given)) return Result.succeed(given)
   if (Array.isArray(given)) {
     const own = Array.isArray(original) ? original : []

@@ -14,7 +14,7 @@ import { EventBus } from "../../../services/EventBus.ts"
 import { Supervisor } from "../../../services/Supervisor.ts"
 import { configHints, configJsonSchema, lookupSchema } from "../../config/jsonSchema.ts"
 import { getAt } from "../../config/path.ts"
-import { needsRestart } from "../../config/reload.ts"
+import { needsRestart, reloadKindOf } from "../../config/reload.ts"
 import { changedPaths, mergePatch } from "../../config/wire/mergePatch.ts"
 import { redactForWire, redactText, restore } from "../../config/wire/redacted.ts"
 import { Access } from "../Access.ts"
@@ -90,12 +90,42 @@ export const layer = (options: GatewayOptions) =>
         told = hash
         yield* events.publish("config.changed", { path: config.file, hash, ts: yield* Clock.currentTimeMillis })
       })
-      /** Someone else wrote the file. */
+
+      /** Whether what was changed holds only after a restart. */
+      const isPending = (after: ConfigSnapshot, changed: ReadonlyArray<string>) =>
+        needsRestart(changed) && revisions.applied(after) !== revisions.revision(after)
+      /** Nobody can restart this Gateway, or nobody is to. */
+      const stays = (after: ConfigSnapshot) =>
+        options.restart === undefined || getAt(after.composed, ["gateway", "reload", "mode"]) === "off"
+
+      /** Lets what is read only at the start begin to hold, for a change that nobody waits for. */
+      const follow = Effect.fnUntraced(
+        function* (after: ConfigSnapshot, changed: ReadonlyArray<string>) {
+          if (!isPending(after, changed)) return
+          const paths = changed.filter((path) => reloadKindOf(path) === "restart").join(", ")
+          const { restart } = options
+          if (restart === undefined || stays(after)) {
+            return yield* Effect.logWarning(`${config.file} changed; ${paths} will hold after a restart`)
+          }
+          yield* Effect.logInfo(`${config.file} changed; restarting for ${paths}`)
+          yield* restart({ reason: `config changed: ${paths}` })
+        },
+        Effect.catch(({ message }) => Effect.logWarning(message))
+      )
+
+      let known = yield* Effect.orElseSucceed(config.inspect, () => undefined)
+      /** Someone else may have written the file. */
+      const noticed = Effect.gen(function* () {
+        const after = yield* config.inspect
+        const isNews = revisions.hash(after) !== told
+        const changed = known === undefined ? [] : changedPaths(known.composed, after.composed)
+        known = after
+        yield* announce(after)
+        if (isNews) yield* follow(after, changed)
+      })
       yield* supervisor.supervise(
         "gateway/config",
-        Stream.runForEach(config.changes, () =>
-          Effect.catch(Effect.flatMap(config.inspect, announce), (error) => Effect.logWarning(error.message))
-        ),
+        Stream.runForEach(config.changes, () => Effect.catch(noticed, (error) => Effect.logWarning(error.message))),
         { restart: "on-failure" }
       )
 
@@ -164,10 +194,9 @@ export const layer = (options: GatewayOptions) =>
         { note, restartDelayMs = 0 }: Origin
       ) {
         yield* Effect.logInfo(`${method} wrote ${config.file}${note === undefined || note === "" ? "" : `: ${note}`}`)
-        const requiresRestart = needsRestart(changed) && revisions.applied(after) !== revisions.revision(after)
-        const isOff = getAt(after.composed, ["gateway", "reload", "mode"]) === "off"
+        const requiresRestart = isPending(after, changed)
         const { restart } = options
-        if (!requiresRestart || restart === undefined || isOff) return requiresRestart
+        if (!requiresRestart || restart === undefined || stays(after)) return requiresRestart
         const begin = restart({ reason: method })
         if (restartDelayMs === 0) {
           yield* Effect.mapError(begin, ({ message }) =>
@@ -203,7 +232,9 @@ export const layer = (options: GatewayOptions) =>
 
       const set = Effect.fn("Gateway.config.set")(function* ({ baseHash, raw }: Write) {
         yield* limited("config.set", yield* CurrentConnection)
-        const { after } = yield* replace(yield* parseWritten(raw), baseHash)
+        const { after, changed } = yield* replace(yield* parseWritten(raw), baseHash)
+        // The answer says what is written, not what holds.
+        yield* follow(after, changed)
         return answerOf(after)
       })
 
