@@ -38,7 +38,10 @@ layer(gateway({ config }), { excludeTestServices: true })("models", (it) => {
         name: "One",
         provider: "mock",
         contextWindow: 128_000,
+        reasoning: false,
         tags: ["default"],
+        thinkingLevels: [{ id: "off", label: "off" }],
+        thinkingDefault: "off",
         available: true
       })
       assert.deepInclude(byRef.get("builtin/offline"), { tags: ["fallback#1"], available: true })

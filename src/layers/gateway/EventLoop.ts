@@ -77,7 +77,7 @@ export const make: Effect.Effect<() => EventLoopStatus | undefined, never, Scope
     const isMeasured = histogram.count > 0
     latest = judge(
       {
-        intervalMs: round(intervalMs, 3),
+        intervalMs: Math.round(intervalMs),
         delayP99Ms: isMeasured ? late(histogram.percentile(99)) : 0,
         delayMaxMs: isMeasured ? late(histogram.max) : 0,
         utilization: round(performance.eventLoopUtilization(busy).utilization, 3),
