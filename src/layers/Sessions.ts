@@ -15,6 +15,7 @@ import { QueueOverride } from "../services/Queue.ts"
 import { type SessionChange, Sessions, type TranscriptEntry } from "../services/Sessions.ts"
 import * as Time from "./now.ts"
 import * as Changing from "./sessions/changing.ts"
+import * as Compacting from "./sessions/compacting.ts"
 import * as Reading from "./sessions/reading.ts"
 import * as Rows from "./sessions/rows.ts"
 import { decodeMessage, encodeMessage, failed, touchable } from "./sessions/rows.ts"
@@ -137,7 +138,7 @@ const make = Effect.gen(function* () {
       yield* ensure(sessionKey, now)
       yield* sql`
         UPDATE sessions SET
-          reset_seq = last_seq, updated_at = ${now}, input_tokens = NULL, output_tokens = NULL, total_tokens = NULL
+          reset_seq = last_seq, compact_summary = NULL, compaction_count = 0, updated_at = ${now}, input_tokens = NULL, output_tokens = NULL, total_tokens = NULL
         WHERE key = ${sessionKey}`
       yield* tell({ sessionKey, reason: "reset" })
     },
@@ -182,6 +183,7 @@ const make = Effect.gen(function* () {
     setQueue,
     reset,
     ...changing,
+    ...Compacting.make({ sql, appendOne, tell }),
     changes: PubSub.subscribe(told)
   })
 })

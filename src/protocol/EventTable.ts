@@ -13,6 +13,7 @@ import { SessionRow } from "./methods/sessions.ts"
 import { NodeHostStats, PendingNode } from "./methods/nodes.ts"
 import { PendingDevice, SetupOutcome } from "./methods/devices.ts"
 import { NoParams } from "./methods/method.ts"
+import { SessionOperation } from "./methods/compaction.ts"
 import { HealthSummary } from "./methods/system.ts"
 import { VoiceWakeTriggers } from "./methods/voice.ts"
 import { PresenceEntry } from "./Presence.ts"
@@ -184,6 +185,8 @@ export const EventTable = {
   "sessions.changed": subscribed("operator.read", SessionsChanged),
   /** To those, and to those who called `sessions.messages.subscribe` for the session. */
   "session.message": subscribed("operator.read", Schema.StructWithRest(SessionMessage, [withRow])),
+  /** A session is being compacted, because somebody asked for it. To those who called `sessions.subscribe`. */
+  "session.operation": subscribed("operator.read", SessionOperation),
   "node.invoke.request": targeted(NodeInvokeRequest),
   "node.invoke.cancel": targeted(NodeInvokeCancel),
   /** What a node reported of its machine. */

@@ -8,6 +8,7 @@ import { AgentsMethods } from "./methods/agents.ts"
 import { ApprovalMethods } from "./methods/approvals.ts"
 import { ChannelsMethods } from "./methods/channels.ts"
 import { ChatMethods } from "./methods/chat.ts"
+import { CompactionMethods } from "./methods/compaction.ts"
 import { ConfigMethods } from "./methods/config.ts"
 import { DeadLetterMethods } from "./methods/deadLetters.ts"
 import { DeviceMethods } from "./methods/devices.ts"
@@ -31,6 +32,7 @@ export const MethodTable = SystemMethods.merge(
   ChatMethods,
   HistoryMethods,
   SessionMethods,
+  CompactionMethods,
   DeadLetterMethods,
   ApprovalMethods,
   ConfigMethods,

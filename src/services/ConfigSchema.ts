@@ -130,7 +130,11 @@ const AgentsSection = Schema.Struct({
       model: ModelChoice,
       systemPrompt: text,
       timeoutSeconds: natural,
-      maxSteps: positive
+      maxSteps: positive,
+      /** `enabled: false`: only when a model says that it was too much, and when somebody asks. `model` writes the summaries. */
+      compaction: Schema.optional(
+        Schema.Struct({ enabled: flag, keepRecentTokens: positive, model: Schema.optional(Schema.NonEmptyString) })
+      )
     })
   ),
   /** The agents by id. */

@@ -19,6 +19,8 @@ export interface ResolvedModel {
   readonly provider: string
   readonly model: string
   readonly service: LanguageModel.LanguageModel
+  /** Tokens that it reads at once, as far as the configuration says. */
+  readonly contextWindow?: number
   /** The next of the configured choices, for when this one cannot answer. */
   readonly next?: Effect.Effect<ResolvedModel, ModelUnavailable>
 }

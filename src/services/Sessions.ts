@@ -54,7 +54,7 @@ export interface SessionChange {
   readonly sessionKey: SessionKey
   readonly seq?: number
   readonly phase?: "start" | "end" | "error"
-  readonly reason?: "create" | "patch" | "reset" | "delete"
+  readonly reason?: "create" | "patch" | "reset" | "delete" | "compact"
 }
 
 export interface ListOptions {
@@ -115,6 +115,35 @@ export interface UsageOptions {
   readonly agentId?: string
 }
 
+/** What a model is told of a session. */
+export interface SessionContext {
+  /** `undefined`: there is no such session. */
+  readonly sessionId: string | undefined
+  /** The place of the last message that is not shown as it is: a reset or a compaction is there. */
+  readonly since: number
+  /** What was said up to there, unless a reset forgot it. */
+  readonly summary: string | undefined
+  /** The newest messages after it, oldest first, with their places. */
+  readonly entries: ReadonlyArray<{ readonly seq: number; readonly message: TranscriptMessage }>
+}
+
+/** A compaction that was made: from now on `summary` stands for all messages up to `through`. */
+export interface Compacted {
+  /** Of which context it was made; refused when the session has another one by now. */
+  readonly sessionId: string
+  readonly since: number
+  readonly through: number
+  readonly summary: string
+  /** Estimates of what a model is told of the session. */
+  readonly tokensBefore: number
+  readonly tokensAfter: number
+  /** Who made it, and what that took. */
+  readonly runId: RunId
+  readonly provider: string
+  readonly model: string
+  readonly usage: { readonly inputTokens: number; readonly outputTokens: number }
+}
+
 /** One entry to append. `dedupeKey` makes appending idempotent: the same key again changes nothing. */
 export interface TranscriptEntry {
   readonly sessionKey: SessionKey
@@ -136,6 +165,18 @@ export class Sessions extends Context.Service<
       { readonly sessionId: string | undefined; readonly messages: ReadonlyArray<TranscriptMessage> },
       SessionStorageFailed
     >
+    /** What a model is told, with at most `limit` messages. */
+    readonly context: (sessionKey: SessionKey, limit: number) => Effect.Effect<SessionContext, SessionStorageFailed>
+    /** Lets a summary stand for older messages and marks it in the transcript, both or neither. No message goes. */
+    readonly compact: (
+      sessionKey: SessionKey,
+      compacted: Compacted
+    ) => Effect.Effect<void, SessionStorageFailed | SessionChanged>
+    /** Deletes all but the newest `keep` messages, for good, unless a turn has not ended. */
+    readonly truncate: (
+      sessionKey: SessionKey,
+      keep: number
+    ) => Effect.Effect<{ readonly removed: number; readonly kept: number }, SessionStorageFailed | SessionBusy>
     /** A page of the transcript: the newest `limit` after `offset`, or from `after` on the oldest `limit`. */
     readonly page: (
       sessionKey: SessionKey,

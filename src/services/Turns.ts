@@ -39,6 +39,10 @@ export const TurnRequest = Schema.Struct({
   collected: Schema.optional(Schema.Array(TurnMessage)),
   /** Where the reply goes; without it the reply is only in the transcript and the events. */
   replyTo: Schema.optional(Schema.Struct({ peer: Peer, messageId: Schema.optional(Schema.String) })),
+  /** No message for the model: the session is compacted. `quiet`: nobody waits for words about it. */
+  compact: Schema.optional(
+    Schema.Struct({ instructions: Schema.optional(Schema.String), quiet: Schema.optional(Schema.Boolean) })
+  ),
   /** Milliseconds for the whole turn; 0 for as long as it takes. The agent's own limit when left out. */
   timeoutMs: Schema.optional(Schema.Natural)
 })
@@ -66,6 +70,15 @@ export interface WaitingMessage extends Pick<TurnMessage, "runId" | "text" | "re
   readonly place: number
 }
 
+/** What became of a compaction. `reason`: why there is none. Tokens are estimates of what a model is told. */
+export const CompactionResult = Schema.Struct({
+  compacted: Schema.Boolean,
+  reason: Schema.optional(Schema.String),
+  tokensBefore: Schema.optional(Schema.Natural),
+  tokensAfter: Schema.optional(Schema.Natural)
+})
+export type CompactionResult = typeof CompactionResult.Type
+
 /** How a turn ended. A failed turn has told the user what went wrong in `text`, one plain sentence. */
 export const TurnOutcome = Schema.Struct({
   runId: RunId,
@@ -82,7 +95,9 @@ export const TurnOutcome = Schema.Struct({
   /** Why the reply did not leave by `replyTo`; missing when it did, or was not meant to. */
   undelivered: Schema.optional(Schema.String),
   /** `status` and `text` are those of the turn that took it in. */
-  folded: Schema.optional(Folded)
+  folded: Schema.optional(Folded),
+  /** Of a turn that was to compact its session. */
+  compaction: Schema.optional(CompactionResult)
 })
 export type TurnOutcome = typeof TurnOutcome.Type
 

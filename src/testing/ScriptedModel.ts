@@ -35,6 +35,11 @@ export interface ScriptStep {
 /** A step, or one made from what the model is asked. */
 export type Script = ReadonlyArray<ScriptStep | ((messages: ReadonlyArray<Prompt.Message>) => ScriptStep)>
 
+export interface ScriptedModelOptions {
+  /** Tokens that the model is said to read at once; unknown when left out. */
+  readonly contextWindow?: number
+}
+
 export class ScriptedModel extends Context.Service<
   ScriptedModel,
   {
@@ -123,7 +128,7 @@ const contentOf = (step: ScriptStep, call: number): Array<Response.PartEncoded> 
   finishPart(step)
 ]
 
-const make = (script: Script) =>
+const make = (script: Script, options: ScriptedModelOptions) =>
   Effect.gen(function* () {
     const steps = [...script]
     const calls: Array<ReadonlyArray<Prompt.Message>> = []
@@ -148,7 +153,7 @@ const make = (script: Script) =>
       streamText: (options) =>
         Stream.unwrap(Effect.map(take(options.prompt.content), ({ call, step }) => streamOf(step, call)))
     })
-    const resolved = { ref: SCRIPTED_REF, provider: "scripted", model: "model", service }
+    const resolved = { ref: SCRIPTED_REF, provider: "scripted", model: "model", service, ...options }
     return Context.make(Models, {
       resolve: () => Effect.succeed(resolved),
       defaultRef: Effect.succeed(SCRIPTED_REF)
@@ -162,4 +167,5 @@ const make = (script: Script) =>
   })
 
 /** `Models` whose every reference is the scripted model. */
-export const layer = (script: Script = []): Layer.Layer<Models | ScriptedModel> => Layer.effectContext(make(script))
+export const layer = (script: Script = [], options: ScriptedModelOptions = {}): Layer.Layer<Models | ScriptedModel> =>
+  Layer.effectContext(make(script, options))

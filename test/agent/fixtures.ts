@@ -75,6 +75,15 @@ export const makeWorld = (options: WorldOptions = {}) => {
         })
       ),
     history: () => storage(Effect.sync(() => ({ sessionId: "s", messages: transcript.map((entry) => entry.message) }))),
+    context: () =>
+      storage(
+        Effect.sync(() => ({
+          sessionId: "s",
+          since: 0,
+          summary: undefined,
+          entries: transcript.map(({ message }, index) => ({ seq: index + 1, message }))
+        }))
+      ),
     model: () => Effect.undefined,
     touch: (_, change) => storage(Effect.sync(() => void touched.push(change)))
   })

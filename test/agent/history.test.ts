@@ -21,8 +21,12 @@ const result = (id: string, text: string): TranscriptMessage => ({
   isError: false,
   runId: "earlier"
 })
+const contextOf = (history: ReadonlyArray<TranscriptMessage>, summary?: string) => ({
+  summary,
+  entries: history.map((message, index) => ({ seq: index + 1, message }))
+})
 const shape = (history: ReadonlyArray<TranscriptMessage>, turn = request("now")) =>
-  promptOf("system", history, turn).messages.map((message) => [
+  promptOf("system", contextOf(history), turn).messages.map((message) => [
     message.role,
     typeof message.content === "string"
       ? message.content
@@ -140,7 +144,7 @@ describe("promptOf", () => {
 
   const Any = Schema.Array(TranscriptMessage)
   it.prop("makes a prompt that providers accept from any transcript", [Any], ([history]) => {
-    const { messages } = promptOf("system", history, request("now"))
+    const { messages } = promptOf("system", contextOf(history), request("now"))
     const ids = new Set<string>()
     messages.forEach((message, index) => {
       if (message.role === "user" || message.role === "assistant") assert.isAbove(message.content.length, 0)

@@ -15,6 +15,7 @@ import { Models } from "../../services/Models.ts"
 import { NodeRegistry } from "../../services/NodeRegistry.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { SystemEvents } from "../../services/SystemEvents.ts"
+import { runCompaction } from "./compaction/turn.ts"
 import { makeMessageHandler } from "./messageTool.ts"
 import { makeNodesHandler } from "./nodesTool.ts"
 import { makeRunEvents } from "./runEvents.ts"
@@ -60,7 +61,11 @@ export const layer: Layer.Layer<
         const events = yield* makeRunEvents(bus, request)
         cut.delete(request.runId)
         running.set(request.runId, events.partial)
-        return yield* runTurn(services, request, steps, events).pipe(
+        const run =
+          request.compact === undefined
+            ? runTurn(services, request, steps, events)
+            : runCompaction({ ...services, bus }, request, steps, events)
+        return yield* run.pipe(
           Effect.onExit((exit) =>
             Exit.isSuccess(exit)
               ? Effect.void

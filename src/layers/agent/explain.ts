@@ -13,6 +13,7 @@ export const TurnErrorTag = Schema.Literals([
   "ModelFailed",
   "TurnExhausted",
   "TurnTimedOut",
+  "CompactionFailed",
   "SessionStorageFailed",
   "Internal"
 ])

@@ -7,6 +7,7 @@ import * as Prompt from "effect/ai/Prompt"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { TranscriptMessage } from "../../protocol/methods/chat.ts"
+import type { SessionContext } from "../../services/Sessions.ts"
 import type { TurnMessage, TurnRequest } from "../../services/Turns.ts"
 import { type CallIds, makeCallIds } from "./callIds.ts"
 import { type Speaker, withSpeaker } from "./speaker.ts"
@@ -15,8 +16,11 @@ import type { ToolOutcome } from "./tools.ts"
 /** Messages of the transcript that are read for a turn. */
 export const HISTORY_MESSAGES = 200
 
-/** Characters of the transcript that a model is shown; the oldest messages are left out first. */
+/** Characters of the transcript that a model of unknown window is shown; the oldest messages are left out first. */
 const HISTORY_CHARS = 200_000
+
+/** How a model is told what older messages came to. */
+export const SUMMARY_INTRO = "[What was said before this is not shown any more. This is a summary of it:]"
 
 const decodeText = Schema.decodeUnknownOption(Schema.Struct({ type: Schema.Literal("text"), text: Schema.String }))
 const decodeToolCall = Schema.decodeUnknownOption(
@@ -45,13 +49,16 @@ const spoken = (message: TranscriptMessage): string => {
 }
 
 /** The conversation up to the turn's own message, which is left out; what the turn itself wrote before a restart, too. */
-const before = (messages: ReadonlyArray<TranscriptMessage>, request: TurnRequest): ReadonlyArray<TranscriptMessage> => {
+export const before = (
+  messages: ReadonlyArray<TranscriptMessage>,
+  request: TurnRequest
+): ReadonlyArray<TranscriptMessage> => {
   const own = messages.findIndex((message) => message.role === "user" && message.runId === request.runId)
   return (own < 0 ? messages : messages.slice(0, own)).filter((message) => message.runId !== request.runId)
 }
 
-const newest = (messages: ReadonlyArray<TranscriptMessage>): ReadonlyArray<TranscriptMessage> => {
-  let room = HISTORY_CHARS
+const newest = (messages: ReadonlyArray<TranscriptMessage>, chars: number): ReadonlyArray<TranscriptMessage> => {
+  let room = chars
   const start = messages.findLastIndex((message) => {
     room -= JSON.stringify(message.content).length
     return room < 0
@@ -151,16 +158,22 @@ const writerOf = ({ __openclaw: meta }: TranscriptMessage): Speaker | undefined 
  */
 export const promptOf = (
   system: string,
-  transcript: ReadonlyArray<TranscriptMessage>,
-  request: TurnRequest
+  { entries, summary }: Pick<SessionContext, "entries" | "summary">,
+  request: TurnRequest,
+  options: {
+    /** Call ids that are in use already. */
+    readonly ids?: CallIds
+    readonly chars?: number
+  } = {}
 ): {
   readonly messages: ReadonlyArray<Prompt.Message>
   readonly ids: CallIds
   /** Messages that came later, in the form of the others. */
   readonly say: (messages: ReadonlyArray<TurnMessage>) => ReadonlyArray<Prompt.Message>
 } => {
-  const ids = makeCallIds()
-  const known = newest(before(transcript, request))
+  const ids = options.ids ?? makeCallIds()
+  const transcript = entries.map(({ message }) => message)
+  const known = newest(before(transcript, request), options.chars ?? HISTORY_CHARS)
   const { collected = [], replyTo } = request
   const senderOf = (message: Pick<TurnMessage, "sender">) => (replyTo === undefined ? undefined : message.sender)
   const own = [request, ...collected]
@@ -181,7 +194,11 @@ export const promptOf = (
   const messages = [
     Prompt.systemMessage({ content: system }),
     // Some providers refuse a conversation that the assistant begins.
-    ...(first < 0 ? [] : conversation.slice(first)),
+    ...(summary !== undefined
+      ? [userMessage(`${SUMMARY_INTRO}\n${summary}`, undefined), ...conversation]
+      : first < 0
+        ? []
+        : conversation.slice(first)),
     ...say(own)
   ]
   return { messages, ids, say }

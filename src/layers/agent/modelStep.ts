@@ -167,18 +167,24 @@ export const callModel = (
   messages: ReadonlyArray<Prompt.Message>,
   options: {
     readonly onText: (delta: string) => Effect.Effect<void>
+    /** Left out: the agent's. */
+    readonly tools?: false
     /** Milliseconds left. */
     readonly timeoutMs?: number
   }
 ): Effect.Effect<ModelReply> =>
   Effect.suspend(() => {
     const collector = makeCollector(model.ref)
-    const stream: Stream.Stream<Response.AnyPart, AiError.AiError> = model.service.streamText({
-      prompt: Prompt.fromMessages(messages),
-      toolkit: AgentTools,
-      disableToolCallResolution: true,
-      toolCallValidation: "deferred"
-    })
+    const prompt = Prompt.fromMessages(messages)
+    const stream: Stream.Stream<Response.AnyPart, AiError.AiError> =
+      options.tools === false
+        ? model.service.streamText({ prompt })
+        : model.service.streamText({
+            prompt,
+            toolkit: AgentTools,
+            disableToolCallResolution: true,
+            toolCallValidation: "deferred"
+          })
     const failedReply = (error: AiError.AiError): ModelReply => {
       const begun = collector.reply().parts.length > 0
       const reply = collector.reply(explain(error, model, begun))

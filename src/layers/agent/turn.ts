@@ -21,10 +21,10 @@ import { stopwatch } from "../awake.ts"
 import * as Time from "../now.ts"
 import { failure, type TurnFailure } from "./explain.ts"
 import { answering, askInTurn } from "./fallback.ts"
-import { HISTORY_MESSAGES, promptOf, resultsMessage, toolResultEntry } from "./history.ts"
+import { makeConversation } from "./conversation.ts"
+import { resultsMessage, toolResultEntry } from "./history.ts"
 import { callModel, callsOf, ModelReply, replyMessage, type ReplyCall, withCallIds } from "./modelStep.ts"
 import type { RunEvents } from "./runEvents.ts"
-import { systemPrompt } from "./systemPrompt.ts"
 import { linesOf, tell } from "./told.ts"
 import { ToolOutcome, type makeAnswerer } from "./tools.ts"
 
@@ -130,9 +130,16 @@ const loop = Effect.fnUntraced(function* (
     events.agent("lifecycle", { phase: "model", provider, model: name })
   yield* announce(model)
 
-  const history = yield* Effect.catch(sessions.history(request.sessionKey, { limit: HISTORY_MESSAGES }), onStorageError)
-  const { ids, messages: begin, say } = promptOf(systemPrompt(settings, request), history.messages, request)
-  const messages: Array<Prompt.Message> = [...begin]
+  const { ids, say, ...conversation } = yield* makeConversation({
+    services,
+    request,
+    config: settings,
+    model,
+    events,
+    remaining
+  }).pipe(Effect.catch(onStorageError))
+  /** What came in the turn itself. */
+  const messages: Array<Prompt.Message> = []
 
   const runTool = (step: number, index: number, call: ReplyCall, again: boolean) =>
     steps.step({
@@ -178,14 +185,16 @@ const loop = Effect.fnUntraced(function* (
       execute: Effect.gen(function* () {
         const took = yield* steps.incoming.take(`model-${step}`)
         const told = step === 1 ? linesOf(yield* noticed(request.sessionKey)) : []
-        const prompt = [...messages, ...say(took), ...tell(told)]
+        const since = [...messages, ...say(took), ...tell(told)]
         const ask = (asked: ResolvedModel) =>
           Effect.flatMap(remaining, (left) => {
             remembered = false
-            return callModel(asked, prompt, {
-              onText: events.delta,
-              ...(left === undefined ? undefined : { timeoutMs: left })
-            })
+            return conversation.ask(asked, since, (prompt) =>
+              callModel(asked, prompt, {
+                onText: events.delta,
+                ...(left === undefined ? undefined : { timeoutMs: left })
+              })
+            )
           })
         const reply = yield* askInTurn(first, ask, announce)
         return {

@@ -15,9 +15,9 @@ import { defaultAgentId, type OpenClawConfig } from "../../services/ConfigSchema
 import { ExecApprovals } from "../../services/ExecApprovals.ts"
 import { type QueueSetting, queueSettingOf, STEER } from "../../services/Queue.ts"
 import { Sessions } from "../../services/Sessions.ts"
-import { Turns } from "../../services/Turns.ts"
+import { type TurnRequest, Turns } from "../../services/Turns.ts"
 import { approve } from "./approveCommand.ts"
-import { type ParsedCommand, parseCommand } from "./chatCommands.ts"
+import { focusOn, type ParsedCommand, parseCommand } from "./chatCommands.ts"
 import { type Inbox, keyOf } from "./Inbox.ts"
 import { type Decision, decide, policyOf } from "./policy.ts"
 import { overridden, parseQueue, queueShown, queueUsage } from "./queueCommand.ts"
@@ -103,7 +103,12 @@ export const make = Effect.gen(function* () {
     )
 
   /** Without `queue` the message has a turn of its own, whatever runs. */
-  const submit = Effect.fnUntraced(function* (accepted: Accepted, text: string, queue?: QueueSetting) {
+  const submit = Effect.fnUntraced(function* (
+    accepted: Accepted,
+    text: string,
+    queue?: QueueSetting,
+    compact?: TurnRequest["compact"]
+  ) {
     const { config, message, receivedAt, sessionKey } = accepted
     const { peer, sender } = message
     yield* sessions
@@ -123,7 +128,8 @@ export const make = Effect.gen(function* () {
             id: sender.id,
             ...(sender.displayName === undefined ? undefined : { displayName: sender.displayName })
           },
-          replyTo: { peer }
+          replyTo: { peer },
+          ...(compact === undefined ? undefined : { compact })
         },
         queue
       )
@@ -183,6 +189,8 @@ export const make = Effect.gen(function* () {
         return yield* steer(accepted, rest)
       case "queue":
         return yield* queue(accepted, rest)
+      case "compact":
+        return yield* submit(accepted, accepted.message.text, undefined, focusOn(rest))
       case "approve": {
         const { carryOut, text } = yield* approve(approvals, accepted.config, accepted.message, rest)
         return { reply: { text }, ...(carryOut === undefined ? undefined : { carryOut }) } satisfies Deed

@@ -1,10 +1,11 @@
 /**
  * The commands that a person can send to the bot. Names are OpenClaw's.
  */
+import type { TurnRequest } from "../../services/Turns.ts"
 
 export interface ChatCommand {
   /** Without the slash. */
-  readonly command: "help" | "status" | "stop" | "queue" | "steer" | "new" | "reset" | "approve"
+  readonly command: "help" | "status" | "stop" | "queue" | "steer" | "new" | "reset" | "compact" | "approve"
   readonly description: string
 }
 
@@ -17,6 +18,7 @@ export const chatCommands: ReadonlyArray<ChatCommand> = [
   { command: "queue", description: "What happens to messages that come meanwhile" },
   { command: "new", description: "Start a new session" },
   { command: "reset", description: "Forget this session" },
+  { command: "compact", description: "Let a summary stand for what was said longer ago" },
   { command: "approve", description: "Decide whether a command may run" }
 ]
 
@@ -40,6 +42,10 @@ const commandOf = (name: string): ChatCommand["command"] | undefined =>
 
 /** Whether a word without its slash, in lower case, is a command of ours. */
 export const isChatCommand = (name: string): boolean => commandOf(name) !== undefined
+
+/** What a turn is to do about `/compact` and what was written after it. */
+export const focusOn = (rest: string): NonNullable<TurnRequest["compact"]> =>
+  rest === "" ? {} : { instructions: rest }
 
 /** Reads `/new hello`; `undefined` when the text is no command of ours, so that it is a message like any other. */
 export const parseCommand = (text: string): ParsedCommand | undefined => {

@@ -73,6 +73,7 @@ export const run = Effect.gen(function* () {
       ...placeOf(sessionKey, reason === "delete" ? undefined : session),
       ts: now,
       ...(reason === undefined ? undefined : { reason }),
+      ...(reason === "compact" ? { compacted: true } : undefined),
       ...(phase === undefined ? undefined : { phase }),
       ...(runId === undefined ? undefined : { runId })
     })

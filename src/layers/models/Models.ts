@@ -118,7 +118,13 @@ const make = (policy: RetryPolicy) =>
         }
         const full = `${parsed.provider}/${parsed.model}`
         const service: LanguageModel.LanguageModel = full === OFFLINE_REF ? offline : yield* loadOnce(parsed, current)
-        return { ref: full, ...parsed, service }
+        const entry = current.models?.providers?.[parsed.provider]?.models?.find(({ id }) => id === parsed.model)
+        return {
+          ref: full,
+          ...parsed,
+          service,
+          ...(entry?.contextWindow === undefined ? undefined : { contextWindow: entry.contextWindow })
+        }
       })
 
     /** The first of the references that can be used. Of several that cannot, the first is the one to tell about. */

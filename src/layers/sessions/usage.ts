@@ -76,7 +76,8 @@ const by = <A>(all: ReadonlyArray<A>, key: (one: A) => string | undefined): Arra
   return Array.from(groups).sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
-const answers = (parts: ReadonlyArray<Part>) => parts.filter(({ role }) => role === "assistant")
+/** What models said; a compaction took one too. */
+const answers = (parts: ReadonlyArray<Part>) => parts.filter(({ model, role }) => role === "assistant" || model !== null)
 const named = ({ model, provider }: Pick<Part, "provider" | "model">) => ({
   ...(provider === null ? undefined : { provider }),
   ...(model === null ? undefined : { model })

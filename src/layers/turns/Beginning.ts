@@ -36,7 +36,7 @@ export const make = Effect.fnUntraced(function* (
           const dropped = begun.queue === "dropped" ? ({ how: "dropped" } as const) : undefined
           // It may be this that stops the Gateway each time.
           if (!isGuilty(begun)) {
-            yield* sessions.append([Outcomes.userEntry(request, dropped)])
+            if (request.compact === undefined) yield* sessions.append([Outcomes.userEntry(request, dropped)])
             yield* incoming.gather(request, begun)
           }
           yield* sessions.touch(sessionKey, {

@@ -28,6 +28,8 @@ const said = (text: string, timestamp: number, extra: Partial<TranscriptMessage>
 })
 
 const remember = Effect.fnUntraced(function* (run: Pick<Run, "request">, message: TranscriptMessage) {
+  // That somebody wanted the session compacted is no part of what is said in it.
+  if (run.request.compact !== undefined) return
   const { runId, sessionKey } = run.request
   const sessions = yield* Sessions
   const idempotencyKey = `${runId}:assistant`

@@ -120,7 +120,7 @@ const make = Effect.fnUntraced(function* (
   const cancel = (request: TurnRequest, outcome: TurnOutcome) =>
     Effect.gen(function* () {
       if (!(yield* ledger.cancel(outcome))) return false
-      yield* sessions.append([Outcomes.userEntry(request, outcome.folded)])
+      if (request.compact === undefined) yield* sessions.append([Outcomes.userEntry(request, outcome.folded)])
       return true
     }).pipe(sql.withTransaction)
 

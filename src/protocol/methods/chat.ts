@@ -46,6 +46,10 @@ export const TranscriptMessage = Schema.Struct({
       idempotencyKey: optionalText,
       /** Its place in the session, from 1. */
       seq: Schema.optional(Schema.Natural),
+      /** `compaction`: models are shown a summary instead of what stands before; about so many tokens. */
+      kind: optionalText,
+      tokensBefore: Schema.optional(Schema.Finite),
+      tokensAfter: Schema.optional(Schema.Finite),
       senderId: optionalText,
       senderName: optionalText,
       folded: Schema.optional(Schema.Struct({ how: Schema.String, into: optionalText }))

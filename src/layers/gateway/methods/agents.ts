@@ -104,6 +104,10 @@ const facets: Readonly<Record<string, Pick<CommandEntry, "args" | "category">>> 
       { name: "message", description: "What to say to the reply that is being made", type: "string", required: true }
     ]
   },
+  compact: {
+    category: "session",
+    args: [{ name: "instructions", description: "What the summary should look at above all", type: "string" }]
+  },
   queue: {
     category: "options",
     args: [

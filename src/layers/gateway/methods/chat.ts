@@ -16,7 +16,7 @@ import { EventBus } from "../../../services/EventBus.ts"
 import { type QueueMode, type QueueOverride, queueSettingOf, STEER, WEBCHAT } from "../../../services/Queue.ts"
 import { Sessions } from "../../../services/Sessions.ts"
 import { type TurnRequest, Turns } from "../../../services/Turns.ts"
-import { type ParsedCommand, parseCommand } from "../../channels/chatCommands.ts"
+import { focusOn, type ParsedCommand, parseCommand } from "../../channels/chatCommands.ts"
 import { overridden, parseQueue, queueShown, queueUsage } from "../../channels/queueCommand.ts"
 import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
@@ -47,6 +47,7 @@ const commandOf = (params: ChatSendParams): ParsedCommand | undefined => {
       return parsed.rest === "" ? parsed : undefined
     case "queue":
     case "steer":
+    case "compact":
       return parsed
     default:
       return undefined
@@ -97,7 +98,11 @@ const send = served.toLayerHandler(
       return yield* answer(params, to, queueShown(yield* settingOf(override), override !== undefined))
     })
 
-    const start = Effect.fnUntraced(function* (params: ChatSendParams, steer?: string) {
+    const start = Effect.fnUntraced(function* (
+      params: ChatSendParams,
+      steer?: string,
+      compact?: NonNullable<TurnRequest["compact"]>
+    ) {
       const { client } = yield* CurrentConnection
       const { agentId, key } = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
       yield* SessionRows.notArchived(key)
@@ -108,6 +113,7 @@ const send = served.toLayerHandler(
         agentId,
         text: steer ?? params.message,
         receivedAt: yield* Time.now,
+        ...(compact === undefined ? undefined : { compact }),
         sender: {
           id: client.id,
           ...(client.displayName === undefined ? undefined : { displayName: client.displayName })
@@ -115,7 +121,8 @@ const send = served.toLayerHandler(
         ...(params.timeoutMs === undefined || params.timeoutMs === 0 ? undefined : { timeoutMs: params.timeoutMs })
       }
       const override = yield* Effect.mapError(sessions.queue(key), storageFailed)
-      const setting = steer === undefined ? yield* settingOf(override, params.queueMode) : STEER
+      const setting =
+        compact !== undefined ? undefined : steer === undefined ? yield* settingOf(override, params.queueMode) : STEER
       if (yield* Effect.mapError(turns.submit(request, setting), turnNotAccepted)) return { runId, status: "started" }
       const ended = yield* turns
         .await(runId, key)
@@ -143,6 +150,8 @@ const send = served.toLayerHandler(
         case "steer":
           if (asked!.rest === "") return yield* invalidRequest("/steer has nothing to say; write it behind the command")
           return yield* start(params, asked!.rest)
+        case "compact":
+          return yield* start(params, undefined, focusOn(asked!.rest))
         default:
           return yield* start(params)
       }

@@ -8,6 +8,7 @@ import * as Agents from "./agents.ts"
 import * as Approvals from "./approvals.ts"
 import * as Channels from "./channels.ts"
 import * as Chat from "./chat.ts"
+import * as Compaction from "./compaction.ts"
 import * as Config from "./config.ts"
 import * as DeadLetters from "./deadLetters.ts"
 import * as Devices from "./devices.ts"
@@ -29,6 +30,7 @@ export const layer = (options: GatewayOptions) =>
     Host.layer(options),
     Models.layer,
     Channels.layer,
+    Compaction.layer,
     Config.layer(options),
     Chat.layer,
     DeadLetters.layer,
