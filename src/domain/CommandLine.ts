@@ -38,3 +38,10 @@ const looseText = (argv: ReadonlyArray<string>): string =>
 /** What a person is to see of `argv`: the text that came with it where that says every argument, else the vector itself. */
 export const honestText = (text: string, argv: ReadonlyArray<string>): string =>
   text === looseText(argv) || text === commandText(argv) ? text : commandText(argv)
+
+/** Other words for `argv`, where they say the same: the program without its folder, or a shell's script alone. */
+export const honestPreview = (text: string, argv: ReadonlyArray<string>): string | null => {
+  const short = [baseName(argv[0] ?? ""), ...argv.slice(1)]
+  const says = (words: ReadonlyArray<string>) => text === looseText(words) || sameCommand(text, words)
+  return says(argv) || says(short) ? text : null
+}

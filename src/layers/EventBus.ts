@@ -21,10 +21,11 @@ export const layer: Layer.Layer<EventBus> = Layer.effect(
     yield* Effect.addFinalizer(() => PubSub.shutdown(bus))
     let overrun = false
 
-    const publish: EventBus["Service"]["publish"] = (event, payload, to) =>
+    const publish: EventBus["Service"]["publish"] = (event, payload, to, only) =>
       Effect.suspend(() => {
-        // The three parts agree because `publish` is generic in the event's name; TypeScript cannot see that through a union.
-        const announcement = (to === undefined ? { event, payload } : { event, payload, to }) as BusEvent
+        const where = { ...(to === undefined ? undefined : { to }), ...(only === undefined ? undefined : { only }) }
+        // The parts agree because `publish` is generic in the event's name; TypeScript cannot see that through a union.
+        const announcement = { event, payload, ...where } as BusEvent
         const full = PubSub.sizeUnsafe(bus) >= CAPACITY
         const warn = full && !overrun
         overrun = full

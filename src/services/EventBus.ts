@@ -10,12 +10,22 @@ import type * as Scope from "effect/Scope"
 import type { ConnId } from "../domain/Ids.ts"
 import type { EventName, EventPayload } from "../protocol/EventTable.ts"
 
-/** One announcement. `to` names the connection of a targeted event; without it the event is broadcast to its audience. */
+/** Of its audience, only this device or connection and those with `operator.admin` are meant. */
+export interface Onlookers {
+  readonly connId?: string
+  readonly deviceId?: string
+}
+
+/**
+ * One announcement. `to` names the connection of a targeted event; without it the event is broadcast to its audience, which
+ * `only` narrows.
+ */
 export type BusEvent = {
   readonly [Name in EventName]: {
     readonly event: Name
     readonly payload: EventPayload<Name>
     readonly to?: ConnId
+    readonly only?: Onlookers
   }
 }[EventName]
 
@@ -26,7 +36,8 @@ export class EventBus extends Context.Service<
     readonly publish: <Name extends EventName>(
       event: Name,
       payload: EventPayload<Name>,
-      to?: ConnId
+      to?: ConnId,
+      only?: Onlookers
     ) => Effect.Effect<void>
     /** Events published after this point, in order, until the scope closes. */
     readonly subscribe: Effect.Effect<PubSub.Subscription<BusEvent>, never, Scope.Scope>

@@ -85,7 +85,13 @@ export interface Approval {
   readonly asker: Asker
   readonly runId: string | undefined
   readonly spentBy: string | undefined
+  readonly delivery: Delivery
 }
+
+/**
+ * Who is told of it besides those who list what waits: everybody who decides, only clients that show approvals, or nobody.
+ */
+export type Delivery = "all" | "clients" | "none"
 
 export interface NewApproval {
   readonly id?: string | undefined
@@ -95,14 +101,16 @@ export interface NewApproval {
   readonly asker: Asker
   /** The turn that waits for it; it is cancelled when that turn ends. */
   readonly runId?: string
-  /** Nobody is told. It waits all the same when `route` is not asked for. */
-  readonly silent?: boolean
+  /** `all` when left out. */
+  readonly delivery?: Delivery | undefined
+  /** It waits also where nobody could be told, for somebody who lists what waits. */
+  readonly waitsUntold?: boolean | undefined
 }
 
 /** How those who decide are told: `undefined` where nobody can be. */
 export type Route = (approval: {
   readonly asker: Asker
-  readonly request: ApprovalRequest
+  readonly delivery: Delivery
 }) => Effect.Effect<string | undefined>
 
 /** A run that claims to be approved. */
@@ -136,8 +144,8 @@ export class ExecApprovals extends Context.Service<
   ExecApprovals,
   {
     /**
-     * Keeps a new one and tells those who decide. Where nobody can be told it is denied at once (`no-route`); `route` says how
-     * they are told.
+     * Keeps a new one and tells those who decide. `route` says how they are told; where nobody can be it is `undefined`, and
+     * the request is denied at once (`no-route`), unless it waits untold.
      */
     readonly request: (
       options: NewApproval
@@ -149,9 +157,13 @@ export class ExecApprovals extends Context.Service<
     readonly await: (id: string) => Effect.Effect<Approval, ApprovalNotFound | ApprovalsUnavailable>
     /** By its whole id, whatever became of it. */
     readonly find: (id: string) => Effect.Effect<Approval, ApprovalNotFound | ApprovalsUnavailable>
-    /** One that waits, by its id or the beginning of it. */
+    /**
+     * One that waits, by its id or, where none has that id, by the beginning of it, whatever the case. Those that are not
+     * `visible` do not count.
+     */
     readonly pick: (
-      idOrPrefix: string
+      idOrPrefix: string,
+      visible?: (approval: Approval) => boolean
     ) => Effect.Effect<Approval, ApprovalNotFound | ApprovalAmbiguous | ApprovalsUnavailable>
     /** Those that wait, oldest first. */
     readonly pending: Effect.Effect<ReadonlyArray<Approval>, ApprovalsUnavailable>
@@ -172,7 +184,8 @@ export class ExecApprovals extends Context.Service<
     >
     /**
      * Whether a run is what was approved, by whom it was asked for, on that node, in time, and not run before. Notes the run, so
-     * that an `allow-once` counts for no other.
+     * that an `allow-once` counts for no other. The same key again is the same run: for a turn always, for a client until
+     * this process ends, because it alone knows what that run answered.
      */
     readonly spend: (claim: Claim) => Effect.Effect<Granted, ApprovalRefused | ApprovalsUnavailable>
     /** Adds a way to those who decide until the scope closes; the first that answers with a name counts. */

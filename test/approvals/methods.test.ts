@@ -209,12 +209,12 @@ layer(GatewayTest.layer(), { timeout: 20_000, excludeTestServices: true })("exec
       ]) {
         assert.match((yield* Effect.flip(call as Effect.Effect<unknown, Error>)).message, /^missing scope: operator\./)
       }
-      const operator = yield* kit.connect()
+      yield* decider(kit)
       const narrow = yield* kit.connect({ scopes: ["operator.approvals"], caps: ["approvals"] })
       const told = yield* Stream.runHead(narrow.on("exec.approval.requested")).pipe(
         Effect.forkScoped({ startImmediately: true })
       )
-      yield* ask(operator, { id: "narrow", command: "x" })
+      yield* ask(narrow, { id: "narrow", command: "x" })
       assert.strictEqual((yield* Fiber.join(told))._tag, "Some")
       assert.strictEqual(
         (yield* Effect.flip(narrow.call["exec.approvals.get"]({}))).message,

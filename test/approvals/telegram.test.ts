@@ -50,7 +50,7 @@ describe("an approval on Telegram", () => {
         yield* says(ada, "/approve nope deny", /unknown or expired approval id/)
         yield* says(ada, "/approve q-1 allow-once", /allow-once: q-1/)
         const [accepted, decided] = yield* Fiber.join(asking)
-        assert.deepInclude(accepted as object, { status: "accepted", deliveryRoute: "telegram" })
+        assert.deepInclude(accepted as object, { status: "accepted", deliveryRoute: "forwarder" })
         assert.deepInclude(decided as object, { id: "q-1", decision: "allow-once" })
         const end = yield* bot.awaitReply({ chatId: ada.id, matching: ({ text }) => /Approval allowed/.test(text) })
         assert.include(end.text, `telegram:${ada.id}`)

@@ -9,6 +9,7 @@ import { createHash, randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import { honestText } from "../../domain/CommandLine.ts"
 import { NodeId } from "../../domain/Ids.ts"
 import { SystemRunPlan } from "../../protocol/methods/approvals.ts"
 import type { NodeRow } from "../../protocol/methods/nodes.ts"
@@ -18,6 +19,7 @@ import type { TurnRequest } from "../../services/Turns.ts"
 import { paramsOf } from "../approvals/approvedRun.ts"
 import { decisionsFor } from "../approvals/asked.ts"
 import { bindingOf } from "../approvals/binding.ts"
+import { isShowable } from "../approvals/display.ts"
 import * as NodeCall from "./nodeCall.ts"
 import { nameOf } from "./nodeCall.ts"
 import { ToolFailed } from "./tools.ts"
@@ -119,6 +121,10 @@ export const make = (registry: NodeRegistry["Service"], approvals: ExecApprovals
   /** Asks, unless it was asked before. */
   const ask = Effect.fnUntraced(function* (call: CommandToApprove, id: string) {
     const { allowAlwaysCoverage, execPolicy, plan } = yield* prepare(call)
+    const command = honestText(plan.commandText, plan.argv)
+    if (!isShowable(command)) {
+      return yield* failed("not run: the command is too long to be shown whole to the person who decides about it")
+    }
     const left = (call.leftMs ?? Number.POSITIVE_INFINITY) - KEPT_FOR_RUN_MS
     return yield* approvals
       .request({
@@ -131,7 +137,7 @@ export const make = (registry: NodeRegistry["Service"], approvals: ExecApprovals
           unavailable: allowAlwaysCoverage?.complete === true ? [] : ["allow-always"]
         }),
         request: {
-          command: plan.commandText,
+          command,
           systemRunPlan: plan,
           systemRunBinding: bindingOf(plan, undefined),
           cwd: plan.cwd,

@@ -15,7 +15,9 @@ import {
   ApprovalIdTaken,
   ApprovalNotFound,
   ApprovalsUnavailable,
+  type Asker,
   DecisionUnavailable,
+  type Delivery,
   ExecApprovals,
   type NewApproval,
   type Route
@@ -36,6 +38,13 @@ const orUnavailable = Effect.mapError(
 
 const isOver = (approval: Approval) => approval.status !== "pending"
 
+/** Runs of clients that this process knows; beyond these the oldest are not known to be the same run any more. */
+const KNOWN_RUNS = 4_096
+
+/** A client's question is for itself and for those who decide everything; a turn's is for whoever decides. */
+const onlookers = ({ asker }: Approval) =>
+  asker.connId === undefined && asker.deviceId === undefined ? undefined : asker
+
 export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlClient | Supervisor> = Layer.effect(
   ExecApprovals,
   Effect.gen(function* () {
@@ -53,13 +62,18 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
     }
 
     const announce = (approval: Approval) =>
-      bus.publish("exec.approval.requested", {
-        id: approval.id,
-        approvalKind: "exec",
-        request: approval.request,
-        createdAtMs: approval.createdAtMs,
-        expiresAtMs: approval.expiresAtMs
-      })
+      bus.publish(
+        "exec.approval.requested",
+        {
+          id: approval.id,
+          approvalKind: "exec",
+          request: approval.request,
+          createdAtMs: approval.createdAtMs,
+          expiresAtMs: approval.expiresAtMs
+        },
+        undefined,
+        onlookers(approval)
+      )
 
     /** Ends one that waits, and tells everybody. `undefined` when somebody else did. */
     const end = (id: string, ending: Rows.Ending, silent = false) =>
@@ -71,13 +85,14 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
           waiting.delete(id)
           yield* Effect.logInfo(`approval ${id} is ${ended.status} (${ending.reason})`)
           if (!silent) {
-            yield* bus.publish("exec.approval.resolved", {
+            const payload = {
               id,
               decision: ended.decision ?? "deny",
               resolvedBy: ended.resolver?.kind === "system" ? null : (ended.resolver?.id ?? null),
               ts: ended.resolvedAtMs ?? (yield* now),
               request: ended.request
-            })
+            } as const
+            yield* bus.publish("exec.approval.resolved", payload, undefined, onlookers(ended))
           }
           return ended
         })
@@ -109,10 +124,10 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
     })
     yield* supervisor.supervise("approvals/turns", Effect.forever(endings), { restart: "always" })
 
-    const routeOf = Effect.fnUntraced(function* (options: NewApproval) {
-      if (options.silent === true) return undefined
+    const routeOf = Effect.fnUntraced(function* (asker: Asker, delivery: Delivery) {
+      if (delivery === "none") return undefined
       for (const route of routes) {
-        const name = yield* route(options)
+        const name = yield* route({ asker, delivery })
         if (name !== undefined) return name
       }
       return undefined
@@ -121,18 +136,20 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
     const request = Effect.fn("ExecApprovals.request")(function* (options: NewApproval) {
       const id = options.id ?? randomUUID()
       const full = shown({ ...options.request, allowedDecisions: options.allowedDecisions })
-      const route = yield* routeOf(options)
+      const delivery = options.delivery ?? "all"
+      const route = yield* routeOf(options.asker, delivery)
       const approval = yield* orUnavailable(
         rows.add({
           id,
           request: full,
+          delivery,
           timeoutMs: options.timeoutMs,
           asker: options.asker,
           runId: options.runId
         })
       )
       if (approval === undefined) return yield* new ApprovalIdTaken({ id })
-      if (route === undefined) {
+      if (route === undefined && options.waitsUntold !== true) {
         const ending = {
           status: "denied",
           reason: "no-route",
@@ -143,7 +160,7 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
         return { approval: ended ?? approval, route }
       }
       yield* Queue.offer(changed, undefined)
-      yield* announce(approval)
+      if (delivery !== "none") yield* announce(approval)
       return { approval, route }
     })
 
@@ -160,11 +177,20 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
       return approval
     })
 
-    const pick = Effect.fn("ExecApprovals.pick")(function* (id: string) {
-      const pending = yield* orUnavailable(rows.pending)
-      const exact = pending.find((approval) => approval.id === id)
-      if (exact !== undefined) return exact
-      const [found, another] = pending.filter((approval) => approval.id.startsWith(id))
+    const pick: ExecApprovals["Service"]["pick"] = Effect.fn("ExecApprovals.pick")(function* (
+      idOrPrefix,
+      visible = () => true
+    ) {
+      const id = idOrPrefix.trim()
+      const exact = yield* orUnavailable(rows.find(id))
+      // Of one that is over, its id must not become the beginning of another's.
+      if (exact !== undefined && visible(exact)) {
+        return isOver(exact) ? yield* new ApprovalNotFound({ id }) : exact
+      }
+      const beginning = id.toLowerCase()
+      const [found, another] = (yield* orUnavailable(rows.pending)).filter(
+        (approval) => beginning !== "" && approval.id.toLowerCase().startsWith(beginning) && visible(approval)
+      )
       if (another !== undefined) return yield* new ApprovalAmbiguous({ id })
       return found ?? (yield* new ApprovalNotFound({ id }))
     })
@@ -196,14 +222,31 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
         : { applied: true, approval: ended }
     })
 
+    /** Keys of the runs that clients began in this process, oldest first. */
+    const begun = new Set<string>()
+    const began = (key: string) => {
+      begun.delete(key)
+      begun.add(key)
+      for (const oldest of begun) {
+        if (begun.size <= KNOWN_RUNS) return
+        begun.delete(oldest)
+      }
+    }
+
     const spend: ExecApprovals["Service"]["spend"] = Effect.fn("ExecApprovals.spend")(function* (claim) {
-      const approval = yield* orUnavailable(rows.find(claim.approvalId))
+      const { approvalId, asker, key } = claim
+      const approval = yield* orUnavailable(rows.find(approvalId))
+      const run = JSON.stringify([approvalId, key])
+      const isTurn = asker.connId === undefined && asker.deviceId === undefined
       // A run that began in time is the same run when it is asked for again.
-      const at = approval?.spentBy === claim.key ? approval.createdAtMs : yield* now
-      const granted = check(approval, claim, at)
+      const isSame = approval?.spentBy === key && (isTurn || begun.has(run))
+      const granted = check(approval, claim, isSame ? approval.createdAtMs : yield* now)
       if ("code" in granted) return yield* granted
-      const isFirst = yield* orUnavailable(rows.spend(claim.approvalId, claim.key))
-      return isFirst || granted.decision === "allow-always" ? granted : yield* required
+      if (granted.decision === "allow-once" && approval?.spentBy === key && !isSame) return yield* required
+      const isFirst = yield* orUnavailable(rows.spend(approvalId, key))
+      if (!isFirst && granted.decision === "allow-once") return yield* required
+      if (!isTurn) began(run)
+      return granted
     })
 
     return ExecApprovals.of({

@@ -11,14 +11,23 @@ const unsafe =
 export const escaped = (text: string): string =>
   text.replace(unsafe, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16).toUpperCase()}}`)
 
-const orNull = (text: string | null | undefined) => (typeof text === "string" ? escaped(text) : null)
+/** As much as OpenClaw shows of a command; a longer one is refused rather than cut. */
+const LONGEST = 16_384
+
+/** Whether a person could be shown the whole of it. */
+export const isShowable = (text: string): boolean => text.length <= LONGEST && escaped(text).length <= LONGEST
+
+/** `null` stays, and what is left out becomes it. */
+export const escapedOrNull = (text: string | null | undefined) => (typeof text === "string" ? escaped(text) : null)
 
 /** The request with its texts made safe to show. What an approval is bound to stays as it is. */
 export const shown = (request: ApprovalRequest): ApprovalRequest => ({
   ...request,
   command: escaped(request.command),
-  warningText: orNull(request.warningText),
-  cwd: orNull(request.cwd),
-  nodeId: orNull(request.nodeId),
-  resolvedPath: orNull(request.resolvedPath)
+  ...(request.envKeys === undefined ? undefined : { envKeys: request.envKeys.map(escaped) }),
+  host: escapedOrNull(request.host),
+  warningText: escapedOrNull(request.warningText),
+  cwd: escapedOrNull(request.cwd),
+  nodeId: escapedOrNull(request.nodeId),
+  resolvedPath: escapedOrNull(request.resolvedPath)
 })

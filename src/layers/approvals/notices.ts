@@ -18,6 +18,8 @@ import { approversOf, isTold } from "./approvers.ts"
 import { decisionsOf } from "./snapshot.ts"
 
 const CHANNEL = "telegram"
+/** What OpenClaw calls this way. */
+const ROUTE = "forwarder"
 
 /** A fence longer than any run of backticks in the text. */
 const fenced = (text: string): string => {
@@ -32,10 +34,11 @@ const seconds = (millis: number) => {
 }
 
 const question = (approval: Approval, at: number): string => {
-  const { cwd, host, nodeId } = approval.request
+  const { cwd, envKeys, host, nodeId, warningText } = approval.request
   return [
     "Approval required.",
     "",
+    ...(typeof warningText === "string" && warningText !== "" ? [fenced(warningText)] : []),
     "Pending command:",
     fenced(approval.request.command),
     "Answer with one of:",
@@ -48,6 +51,7 @@ const question = (approval: Approval, at: number): string => {
       `Host: ${host ?? "gateway"}`,
       ...(typeof nodeId === "string" ? [`Node: ${nodeId}`] : []),
       ...(typeof cwd === "string" ? [`CWD: ${cwd}`] : []),
+      ...(envKeys === undefined ? [] : [`Variables: ${envKeys.join(", ")}`]),
       `Expires in: ${seconds(approval.expiresAtMs - at)}`
     ].join("\n")
   ].join("\n")
@@ -99,15 +103,19 @@ export const layer: Layer.Layer<never, never, Channels | Config | EventBus | Exe
       })
 
       const ask = Effect.fnUntraced(function* (approval: Approval) {
+        if (approval.delivery !== "all") return
         yield* tell(approval.id, "asked", question(approval, yield* now))
       })
 
-      yield* approvals.addRoute(() => Effect.map(chats, (found) => (found.length === 0 ? undefined : CHANNEL)))
+      yield* approvals.addRoute(({ delivery }) =>
+        delivery === "all" ? Effect.map(chats, (found) => (found.length === 0 ? undefined : ROUTE)) : Effect.undefined
+      )
 
       const follow = Effect.gen(function* () {
         const { event, payload } = yield* PubSub.take(subscription)
         if (event !== "exec.approval.requested" && event !== "exec.approval.resolved") return
         const approval = yield* approvals.find(payload.id)
+        if (approval.delivery !== "all") return
         yield* event === "exec.approval.requested" ? ask(approval) : tell(approval.id, "ended", answer(approval))
       }).pipe(Effect.catch((error) => Effect.logWarning(`owners were not told of an approval: ${error.message}`)))
       yield* supervisor.supervise("approvals/notices", Effect.forever(follow), { restart: "always" })

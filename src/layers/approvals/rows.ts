@@ -6,14 +6,20 @@ import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { type ApprovalDecision, ApprovalRequest } from "../../protocol/methods/approvals.ts"
-import type { Approval, Asker, HistoryPage, Resolver } from "../../services/ExecApprovals.ts"
+import type { Approval, Asker, Delivery, HistoryPage, Resolver } from "../../services/ExecApprovals.ts"
 import { now } from "../now.ts"
 
 /** Milliseconds that one is remembered after its end, and how many of them at most. */
 const keepMs = 30 * 24 * 60 * 60_000
 const keepCount = 5_000
 
-const StoredRequest = Schema.fromJsonString(ApprovalRequest)
+/** The request, and beside it who was to be told. */
+const StoredRequest = Schema.fromJsonString(
+  Schema.Struct({
+    ...ApprovalRequest.fields,
+    delivery: Schema.optional(Schema.Literals(["all", "clients", "none"]))
+  })
+)
 const decodeRequest = Schema.decodeUnknownSync(StoredRequest)
 const encodeRequest = Schema.encodeSync(StoredRequest)
 
@@ -34,10 +40,14 @@ interface Row {
   readonly spent_by: string | null
 }
 
-const approvalOf = (row: Row): Approval => ({
-  id: row.id,
+const approvalOf = (row: Row): Approval => {
   // Written by this program: one that does not decode is a defect.
-  request: decodeRequest(row.request),
+  const { delivery, ...request } = decodeRequest(row.request)
+  return { ...ofRow(row), request, delivery: delivery ?? "all" }
+}
+
+const ofRow = (row: Row): Omit<Approval, "delivery" | "request"> => ({
+  id: row.id,
   status: row.status,
   decision: row.decision ?? undefined,
   reason: row.reason ?? undefined,
@@ -74,6 +84,7 @@ export const make = Effect.gen(function* () {
     add: Effect.fnUntraced(function* (options: {
       readonly id: string
       readonly request: ApprovalRequest
+      readonly delivery: Delivery
       readonly timeoutMs: number
       readonly asker: Asker
       readonly runId: string | undefined
@@ -86,7 +97,7 @@ export const make = Effect.gen(function* () {
       const rows = yield* sql<Row>`
         INSERT INTO approvals ${sql.insert({
           id: options.id,
-          request: encodeRequest(options.request),
+          request: encodeRequest({ ...options.request, delivery: options.delivery }),
           status: "pending",
           created_at: at,
           expires_at: at + options.timeoutMs,

@@ -3,6 +3,7 @@
  */
 import type { ApprovalDecision, ApprovalSnapshot, Decided, PendingApproval } from "../../protocol/methods/approvals.ts"
 import type { Approval } from "../../services/ExecApprovals.ts"
+import { escapedOrNull } from "./display.ts"
 
 export const decisionsOf = ({ request }: Approval): ReadonlyArray<ApprovalDecision> =>
   request.allowedDecisions ?? ["allow-once", "allow-always", "deny"]
@@ -36,6 +37,9 @@ const source = ({ request }: Approval) => {
   }
 }
 
+/** The other words for it, as a person may see them. */
+export const previewOf = ({ request }: Approval): string | null => escapedOrNull(request.systemRunPlan?.commandPreview)
+
 /** Without working directory, variables and plan. */
 export const snapshotOf = (approval: Approval): ApprovalSnapshot => {
   const { decision, id, reason, request, resolvedAtMs, resolver, status } = approval
@@ -45,7 +49,7 @@ export const snapshotOf = (approval: Approval): ApprovalSnapshot => {
     presentation: {
       kind: "exec",
       commandText: request.command,
-      commandPreview: request.systemRunPlan?.commandPreview ?? null,
+      commandPreview: previewOf(approval),
       warningText: request.warningText ?? null,
       host: request.host ?? null,
       nodeId: named(request.nodeId),

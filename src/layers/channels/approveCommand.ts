@@ -17,7 +17,21 @@ export const usage = "Write `/approve <id> allow-once`, `allow-always` or `deny`
 export const notAllowed =
   "You may not decide this. The owner of the bot names who may in `commands.ownerAllowFrom` of openclaw.json."
 
-const words: Readonly<Record<string, string>> = { allow: "allow-once", once: "allow-once", always: "allow-always" }
+/** OpenClaw takes these too. */
+const words = new Map<string, ApprovalDecision>([
+  ["allow", "allow-once"],
+  ["once", "allow-once"],
+  ["allowonce", "allow-once"],
+  ["always", "allow-always"],
+  ["allowalways", "allow-always"],
+  ["reject", "deny"],
+  ["block", "deny"]
+])
+
+const decisionOf = (word: string) => {
+  const low = word.toLowerCase()
+  return decode(words.get(low) ?? low)
+}
 
 /** What is said at once, and what is done once the message is dealt with. */
 export const approve = Effect.fnUntraced(function* (
@@ -27,8 +41,9 @@ export const approve = Effect.fnUntraced(function* (
   rest: string
 ): Effect.fn.Return<{ readonly text: string; readonly carryOut?: Effect.Effect<void> }> {
   if (!approversOf(config, peer.channel, peer.accountId).includes(sender.id)) return { text: notAllowed }
-  const [id = "", word = "", ...more] = rest.split(/\s+/).filter((part) => part !== "")
-  const decision = decode(words[word.toLowerCase()] ?? word.toLowerCase())
+  const [first = "", second = "", ...more] = rest.split(/\s+/).filter((part) => part !== "")
+  const isTurned = Option.isSome(decisionOf(first))
+  const [id, decision] = isTurned ? [second, decisionOf(first)] : [first, decisionOf(second)]
   if (id === "" || more.length > 0 || Option.isNone(decision)) return { text: usage }
   const found = yield* Effect.result(approvals.pick(id))
   if (found._tag === "Failure") return { text: `${found.failure.message}.` }

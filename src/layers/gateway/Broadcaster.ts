@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import { type EventName, type EventRow, EventTable } from "../../protocol/EventTable.ts"
 import { type BusEvent, EventBus } from "../../services/EventBus.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
-import { type Connection, Connections } from "./Connections.ts"
+import { concerns, type Connection, Connections } from "./Connections.ts"
 import { Snapshots } from "./Snapshots.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 
@@ -47,7 +47,7 @@ export const run = Effect.gen(function* () {
     for (const { role, socket } of connections.all()) if (role === "node") socket.sendUnsafe(frame)
   }
 
-  const deliver = ({ event, payload, to }: BusEvent): Effect.Effect<void> => {
+  const deliver = ({ event, only, payload, to }: BusEvent): Effect.Effect<void> => {
     // A turn announces some twenty events, mostly to nobody.
     if (connections.size() === 0) return Effect.void
     const json = encode(event, payload)
@@ -63,9 +63,11 @@ export const run = Effect.gen(function* () {
     const head = `{"type":"event","event":${JSON.stringify(event)},"payload":${json.success},"seq":`
     const about = delivery._tag === "subscribed" && "sessionKey" in payload ? payload.sessionKey : undefined
     const isMeant =
-      about === undefined
+      about === undefined && only === undefined
         ? undefined
-        : ({ subscriptions }: Connection) => Subscriptions.wants(subscriptions, event, String(about))
+        : (connection: Connection) =>
+            (about === undefined || Subscriptions.wants(connection.subscriptions, event, String(about))) &&
+            (only === undefined || concerns(connection, only))
     connections.broadcastUnsafe(delivery.audience, head, tail, isMeant)
     if (row.nodes === true) tellNodes(targetedFrame(event, json.success))
     return Effect.void

@@ -11,6 +11,7 @@ import type { Audience } from "../../protocol/EventTable.ts"
 import type { ErrorShape } from "../../protocol/GatewayError.ts"
 import { type Role, satisfies } from "../../protocol/Role.ts"
 import type { AuthMethod } from "../../services/Authenticator.ts"
+import type { Onlookers } from "../../services/EventBus.ts"
 import type { Subscriptions } from "./Subscriptions.ts"
 import type { WireSocket } from "./WireSocket.ts"
 
@@ -104,6 +105,16 @@ export const showsApprovals = (connection: Connection): boolean =>
   connection.role === "operator" &&
   satisfies(connection.scopes, "operator.approvals") &&
   connection.caps.includes(APPROVALS_CAP)
+
+/**
+ * Whether what a client asked for is this connection's business: it asked, its device did, or it may do everything. What a
+ * turn of this Gateway asked is everybody's who decides.
+ */
+export const concerns = ({ connId, deviceId, scopes }: Connection, asker: Onlookers): boolean => {
+  if (scopes.includes("operator.admin")) return true
+  if (asker.deviceId !== undefined) return asker.deviceId === deviceId
+  return asker.connId === undefined || asker.connId === connId
+}
 
 const admits = (connection: Connection, audience: Audience): boolean => {
   if (audience === "everyone") return true

@@ -64,9 +64,11 @@ export const ExecApprovalRequestParams = Schema.Struct({
   ...source,
   /** Counts only inside OpenClaw's own runtime, which never asks this Gateway. */
   approvalReviewerDeviceIds: Schema.optional(Schema.Array(Schema.NonEmptyString)),
+  /** `false`: it waits also where nobody could be told of it. */
   requireDeliveryRoute: Schema.optional(Schema.Boolean),
   /** Nobody is told; only who lists the requests finds it. */
   suppressDelivery: Schema.optional(Schema.Boolean),
+  /** Clients that show approvals are told, and no channel. */
   deliverToApprovalClientsOnly: Schema.optional(Schema.Boolean),
   /** 30 minutes when left out, at most 30 days. */
   timeoutMs: Schema.optional(Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(1)))),
@@ -193,8 +195,9 @@ export const ApprovalSnapshot = Schema.Struct({
 })
 export type ApprovalSnapshot = typeof ApprovalSnapshot.Type
 
-/** Who pressed the button, by a client's own word: taken, and not believed. What counts is who is connected. */
+/** The person on a channel for whom a client decides; must be one who may decide there. */
 const Reviewer = Schema.Struct({ channel: Name, accountId: Name, senderId: Name })
+export type Reviewer = typeof Reviewer.Type
 
 /** Some clients ask lists with params that mean nothing here. */
 const AnyParams = Schema.Record(Schema.String, Schema.Unknown)

@@ -9,12 +9,12 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { NodeId } from "../../../domain/Ids.ts"
 import { type GatewayError, invalidRequest } from "../../../protocol/GatewayError.ts"
-import { ApprovalDecision, ApprovalMethods } from "../../../protocol/methods/approvals.ts"
-import { type ExecApprovalsFile, type ExecApprovalsSnapshot } from "../../../protocol/methods/approvalsFile.ts"
-import { closed, type Document, open, type Snapshot } from "../../../services/ApprovalsFile.ts"
+import { ApprovalDecision, ApprovalMethods, type Reviewer } from "../../../protocol/methods/approvals.ts"
+import { open } from "../../../services/ApprovalsFile.ts"
+import { Config } from "../../../services/Config.ts"
 import {
   type ApprovalAmbiguous,
-  type ApprovalNotFound,
+  ApprovalNotFound,
   type ApprovalsUnavailable,
   type DecisionUnavailable,
   ExecApprovals,
@@ -22,10 +22,12 @@ import {
 } from "../../../services/ExecApprovals.ts"
 import { NodeRegistry } from "../../../services/NodeRegistry.ts"
 import { StateDir } from "../../../services/StateDir.ts"
+import { approversOf } from "../../approvals/approvers.ts"
 import { newApproval } from "../../approvals/asked.ts"
-import { decidedOf, decisionsOf, pendingOf, snapshotOf } from "../../approvals/snapshot.ts"
+import { hostSnapshot } from "../../approvals/hostSnapshot.ts"
+import { decidedOf, decisionsOf, pendingOf, previewOf, snapshotOf } from "../../approvals/snapshot.ts"
 import { Access } from "../Access.ts"
-import { type Connection, Connections, CurrentConnection, showsApprovals } from "../Connections.ts"
+import { concerns, type Connection, Connections, CurrentConnection, showsApprovals } from "../Connections.ts"
 import { invokeFailed, storageFailed } from "./errors.ts"
 
 const DEFAULT_HISTORY = 50
@@ -64,6 +66,10 @@ const askerOf = ({ connId, deviceId }: Connection) => ({
   ...(deviceId === undefined ? undefined : { deviceId })
 })
 
+/** Approvals by their whole ids are for those who decide everything, and for devices that may decide. */
+const mayReview = ({ deviceId, scopes }: Connection): boolean =>
+  scopes.includes("operator.admin") || deviceId !== undefined
+
 const resolverOf = ({ client, deviceId }: Connection): Resolver =>
   deviceId === undefined ? { kind: "runtime", id: client.id } : { kind: "device", id: deviceId }
 
@@ -73,41 +79,10 @@ const noGrants = (days: number | undefined) =>
     ? Effect.void
     : Effect.fail(invalidRequest("grantExpiresInDays is for automations, and this Gateway has none"))
 
-/** The wire has no `null` where nothing was used yet. */
-const entryOf = ({
-  lastUsedAt,
-  lastUsedCommand,
-  ...entry
-}: NonNullable<NonNullable<Document["agents"]>[string]["allowlist"]>[number]) => ({
-  ...entry,
-  ...(typeof lastUsedAt === "number" && lastUsedAt >= 0 ? { lastUsedAt } : undefined),
-  ...(typeof lastUsedCommand === "string" ? { lastUsedCommand } : undefined)
-})
-
-const fileOf = (document: Document): ExecApprovalsFile => ({
-  ...document,
-  agents: Object.fromEntries(
-    Object.entries(document.agents ?? {}).map(([id, { allowlist, ...agent }]) => [
-      id,
-      { ...agent, ...(allowlist === undefined ? undefined : { allowlist: allowlist.map(entryOf) }) }
-    ])
-  )
-})
-
-const hostSnapshot = ({ file, ...snapshot }: Snapshot): ExecApprovalsSnapshot => ({
-  ...snapshot,
-  file: fileOf(file),
-  resolvedDefaults: {
-    security: file.defaults?.security ?? closed.security,
-    ask: file.defaults?.ask ?? closed.ask,
-    askFallback: file.defaults?.askFallback ?? closed.askFallback,
-    autoAllowSkills: file.defaults?.autoAllowSkills ?? false
-  }
-})
-
 export const layer = ApprovalMethods.middleware(Access).toLayer(
   Effect.gen(function* () {
     const approvals = yield* ExecApprovals
+    const config = yield* Config
     const nodes = yield* NodeRegistry
     const host = yield* open(yield* StateDir, {
       hash: (content) => createHash("sha256").update(content).digest("hex"),
@@ -123,29 +98,56 @@ export const layer = ApprovalMethods.middleware(Access).toLayer(
             error._tag === "ApprovalIdTaken" ? invalidRequest(error.message) : storageFailed(error)
           )
         )
-      if (route === undefined) return Stream.succeed(decidedOf(approval))
+      if (approval.status !== "pending") return Stream.succeed(decidedOf(approval))
       const { createdAtMs, expiresAtMs, id } = approval
       const last = Stream.fromEffect(
         approvals.await(id).pipe(Effect.map(decidedOf), Effect.mapError(explain(notFound)))
       )
       if (params.twoPhase !== true) return last
       return Stream.concat(
-        Stream.succeed({ status: "accepted" as const, id, deliveryRoute: route, createdAtMs, expiresAtMs }),
+        Stream.succeed({ status: "accepted" as const, id, deliveryRoute: route ?? "none", createdAtMs, expiresAtMs }),
         last
       )
+    })
+
+    /** One that waits and concerns who calls, by its id or its beginning. */
+    const pick = Effect.fnUntraced(function* (id: string) {
+      const connection = yield* CurrentConnection
+      return yield* approvals.pick(id, ({ asker }) => concerns(connection, asker))
+    })
+    /** The same, by its whole id and whatever became of it. */
+    const find = Effect.fnUntraced(function* (id: string) {
+      const connection = yield* CurrentConnection
+      const found = yield* approvals.find(id)
+      return concerns(connection, found.asker) ? found : yield* new ApprovalNotFound({ id })
+    })
+    const review = Effect.fnUntraced(function* (id: string) {
+      return mayReview(yield* CurrentConnection) ? yield* approvals.find(id) : yield* new ApprovalNotFound({ id })
+    })
+
+    /** Who decides: the connection, or the person on a channel in whose name it does. */
+    const decider = Effect.fnUntraced(function* (reviewer: Reviewer | undefined) {
+      if (reviewer === undefined) return resolverOf(yield* CurrentConnection)
+      const { accountId, channel, senderId } = reviewer
+      const named = yield* Effect.map(config.get, (current) => approversOf(current, channel, accountId)).pipe(
+        Effect.orElseSucceed((): ReadonlyArray<string> => [])
+      )
+      return named.includes(senderId) ? ({ kind: "channel", id: `${channel}:${senderId}` } as const) : undefined
     })
 
     const resolve = Effect.fn("Gateway.exec.approval.resolve")(function* (params: {
       readonly id: string
       readonly decision: string
+      readonly reviewer?: Reviewer | undefined
       readonly grantExpiresInDays?: number | undefined
     }) {
       const decision = decodeDecision(params.decision)
       if (Option.isNone(decision)) return yield* invalidRequest("invalid decision")
       yield* noGrants(params.grantExpiresInDays)
-      const by = resolverOf(yield* CurrentConnection)
-      const found = yield* approvals.pick(params.id).pipe(
-        Effect.catchTag("ApprovalNotFound", () => approvals.find(params.id)),
+      const by = yield* decider(params.reviewer)
+      if (by === undefined) return yield* notFound
+      const found = yield* pick(params.id).pipe(
+        Effect.catchTag("ApprovalNotFound", () => find(params.id)),
         Effect.mapError(explain(notFound))
       )
       const { applied, approval } = yield* Effect.mapError(
@@ -169,7 +171,7 @@ export const layer = ApprovalMethods.middleware(Access).toLayer(
     return {
       "exec.approval.request": (params) => Stream.unwrap(request(params)),
       "exec.approval.waitDecision": ({ id }) =>
-        approvals.await(id).pipe(
+        Effect.andThen(find(id), approvals.await(id)).pipe(
           Effect.map((approval) => ({
             ...decidedOf(approval),
             ...(approval.reason === undefined ? undefined : { terminalReason: approval.reason })
@@ -177,14 +179,19 @@ export const layer = ApprovalMethods.middleware(Access).toLayer(
           Effect.mapError(explain(invalidRequest("approval expired or not found")))
         ),
       "exec.approval.list": () =>
-        Effect.mapBoth(approvals.pending, { onSuccess: (pending) => pending.map(pendingOf), onFailure: storageFailed }),
+        Effect.flatMap(CurrentConnection, (connection) =>
+          Effect.mapBoth(approvals.pending, {
+            onSuccess: (pending) => pending.filter(({ asker }) => concerns(connection, asker)).map(pendingOf),
+            onFailure: storageFailed
+          })
+        ),
       "exec.approval.get": ({ id }) =>
-        Effect.mapBoth(approvals.pick(id), {
+        Effect.mapBoth(pick(id), {
           onFailure: explain(notFound),
           onSuccess: (approval) => ({
             id: approval.id,
             commandText: approval.request.command,
-            commandPreview: approval.request.systemRunPlan?.commandPreview ?? null,
+            commandPreview: previewOf(approval),
             allowedDecisions: decisionsOf(approval),
             host: approval.request.host ?? null,
             nodeId: approval.request.nodeId ?? null,
@@ -194,16 +201,22 @@ export const layer = ApprovalMethods.middleware(Access).toLayer(
         }),
       "exec.approval.resolve": resolve,
       "approval.get": ({ id }) =>
-        Effect.mapBoth(approvals.find(id), {
+        Effect.mapBoth(review(id), {
           onFailure: explain(recordNotFound),
           onSuccess: (approval) => ({ approval: snapshotOf(approval) })
         }),
-      "approval.resolve": Effect.fn("Gateway.approval.resolve")(function* ({ decision, grantExpiresInDays, id, kind }) {
+      "approval.resolve": Effect.fn("Gateway.approval.resolve")(function* (params) {
+        const { decision, grantExpiresInDays, id, kind } = params
         yield* noGrants(grantExpiresInDays)
-        const by = resolverOf(yield* CurrentConnection)
-        // A word about something else than what it is, is no word that could allow it.
+        yield* Effect.mapError(review(id), explain(recordNotFound))
+        const by = yield* decider(params.reviewer)
+        if (by === undefined) return yield* recordNotFound
+        // A word about something else than what it is, or one that it does not take, is no word that could allow it.
+        const malformed = approvals.resolve(id, "deny", by, "malformed-verdict")
         const verdict =
-          kind === "exec" ? approvals.resolve(id, decision, by) : approvals.resolve(id, "deny", by, "malformed-verdict")
+          kind === "exec"
+            ? Effect.catchTag(approvals.resolve(id, decision, by), "DecisionUnavailable", () => malformed)
+            : malformed
         const { applied, approval } = yield* Effect.mapError(verdict, explain(recordNotFound))
         return { applied, approval: snapshotOf(approval) }
       }),
@@ -266,7 +279,8 @@ export const route = Layer.effectDiscard(
     yield* approvals.addRoute(({ asker }) =>
       Effect.sync(() => {
         for (const connection of connections.all()) {
-          if (connection.connId !== asker.connId && showsApprovals(connection)) return "approval-client"
+          if (connection.connId === asker.connId) continue
+          if (showsApprovals(connection) && concerns(connection, asker)) return "approval-client"
         }
         return undefined
       })
