@@ -5,6 +5,7 @@ import * as Schedule from "effect/Schedule"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { amountOf, DURATIONS } from "../../../layers/sessions/amount.ts"
+import { ConnectionClosed, GatewayUnreachable } from "../../../client/errors.ts"
 import { GatewayError } from "../../../protocol/GatewayError.ts"
 import { RestartRefused } from "../../../services/Gateway.ts"
 import { CommandFailed, describe } from "../../errors.ts"
@@ -47,6 +48,18 @@ const notBack = Effect.fnUntraced(function* (patienceMs: number, last: string) {
   })
 })
 
+/**
+ * Whether asking failed because a restart for another reason goes on, such as a change of the configuration: this machine's
+ * own Gateway ends its connections, takes nothing new, or does not listen yet, and its process runs.
+ */
+const isBetween = Effect.fnUntraced(function* (error: unknown) {
+  const ends =
+    error instanceof ConnectionClosed ||
+    error instanceof GatewayUnreachable ||
+    (error instanceof GatewayError && error.code === "UNAVAILABLE" && error.retryable === true && !isRefusal(error))
+  return ends && Option.isSome(yield* Effect.flatMap(runningTarget, ownerOf))
+})
+
 /** Asks, then connects until another Gateway greets than the one that was asked. */
 export const run = Effect.fn("cli.gateway.restart")(function* (flags: {
   readonly wait: string | undefined
@@ -61,7 +74,16 @@ export const run = Effect.fn("cli.gateway.restart")(function* (flags: {
         reason: "openclaw gateway restart",
         ...(waitMs === undefined ? undefined : { restartIntent: { waitMs } })
       })
-  ).pipe(Effect.catchIf(isRefusal, ({ message }) => Effect.fail(new RestartRefused({ message }))))
+  ).pipe(
+    Effect.retry({
+      while: (error) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          now - started < flags.timeout ? isBetween(error) : Effect.succeed(false)
+        ),
+      schedule: Schedule.spaced("100 millis")
+    }),
+    Effect.catchIf(isRefusal, ({ message }) => Effect.fail(new RestartRefused({ message })))
+  )
   const look = Effect.scoped(
     Effect.flatMap(
       open({ scopes: SCOPES, timeoutMs: Math.min(tryMs, flags.timeout), running: true }),
