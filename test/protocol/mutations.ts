@@ -38,7 +38,7 @@ export const fieldsOf = (method: string): ReadonlyArray<Field> => {
 const wrongs: ReadonlyArray<unknown> = [{ x: 1 }, 7.5, -1, "", "no such thing", true, ["x"], null]
 
 /** Params with room for what nobody foresaw, as the published schema has it. */
-const takesMore = (method: string): boolean => {
+export const takesMore = (method: string): boolean => {
   const { ast } = MethodTable.requests.get(method)!.payloadSchema as unknown as {
     readonly ast: { readonly indexSignatures?: ReadonlyArray<{ readonly type: { readonly _tag: string } }> }
   }

@@ -2,12 +2,13 @@
 import { readFileSync } from "node:fs"
 import { assert } from "@effect/vitest"
 import { Ajv } from "ajv"
+import { type JsonSchema, samples } from "./samples.ts"
 
 const schema = JSON.parse(
   readFileSync(new URL("../../node_modules/@openclaw/gateway-protocol/protocol.schema.json", import.meta.url), "utf8")
 ) as {
   readonly $id: string
-  readonly definitions: Readonly<Record<string, unknown>>
+  readonly definitions: Readonly<Record<string, JsonSchema>>
   readonly methods: Readonly<Record<string, { readonly since: string; readonly scope: string }>>
 }
 
@@ -46,6 +47,26 @@ const resultNames: Readonly<Record<string, string>> = {
 export const resultOf = (method: string): string | undefined => {
   const name = resultNames[method] ?? `${definitionOf(method)}Result`
   return isDefined(name) ? name : undefined
+}
+
+/** Params whose definitions are not named after their methods. */
+const paramsNames: Readonly<Record<string, string>> = {
+  "agent.identity.get": "AgentIdentityParams",
+  "device.scopes.requestUpgrade": "ScopeUpgradeRequest",
+  "device.scopes.waitUpgrade": "ScopeUpgradeWait"
+}
+
+/** The definition of a method's params, where the schema has one. */
+export const paramsOf = (method: string): string | undefined => {
+  const name = paramsNames[method] ?? `${definitionOf(method)}Params`
+  return isDefined(name) ? name : undefined
+}
+
+/** Values that a definition accepts, one at each of its edges. */
+export const samplesOf = (definition: string): ReadonlyArray<unknown> => {
+  const validate = ajv.getSchema(`${schema.$id}#/definitions/${definition}`)
+  if (validate === undefined) return assert.fail(`the schema has no ${definition}`)
+  return samples(schema.definitions[definition]!).filter((value) => validate(value) === true)
 }
 
 /** The scope that OpenClaw asks of a method's caller; `undefined` where it has no such method. */
