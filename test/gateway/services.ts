@@ -72,7 +72,11 @@ const channels = Layer.succeed(
         ? Effect.fail(new InvalidDestination({ channel, to }))
         : Effect.succeed({ channel, accountId, chatId: to, chatType: "direct" as const }),
     send: (options) =>
-      Effect.succeed({ messageIds: ["m1"], channel: options.channel ?? "telegram", chatId: options.to }),
+      Effect.succeed({
+        messageIds: [options.to === "namelessly" ? "" : "m1"],
+        channel: options.channel ?? "telegram",
+        chatId: options.to
+      }),
     deliver: () => Effect.succeed({ messageIds: [] }),
     deliveries: () => Effect.succeed([]),
     deliveryCounts: Effect.succeed({ sending: 0, waiting: 0, unknown: 0, refused: 0 }),

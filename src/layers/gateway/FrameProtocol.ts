@@ -59,13 +59,20 @@ const errorOf = (exit: Extract<ResponseExitEncoded["exit"], { readonly _tag: "Fa
     : internal().wire
 }
 
-const isUnfit = Schema.is(Schema.Struct({ name: Schema.Literal("SchemaError"), message: Schema.String }))
+/** `effect/rpc` tells of an answer that it cannot encode by a text, or by the error itself. */
+const isUnfit = Schema.is(
+  Schema.Union([
+    Schema.String.pipe(Schema.check(Schema.isStartingWith("Failed to encode response"))),
+    Schema.Struct({ name: Schema.Literal("SchemaError"), message: Schema.String })
+  ])
+)
 
 /** Why an answer could not be encoded, if that is how its call ended. Nobody else hears of it: its handler was done. */
 const unfitOf = (exit: ResponseExitEncoded["exit"]): string | undefined => {
   if (exit._tag === "Success") return undefined
   for (const reason of exit.cause) {
-    if (reason._tag === "Die" && isUnfit(reason.defect)) return reason.defect.message
+    if (reason._tag !== "Die" || !isUnfit(reason.defect)) continue
+    return typeof reason.defect === "string" ? reason.defect : reason.defect.message
   }
   return undefined
 }
