@@ -63,6 +63,24 @@ describe("a restart in place", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live(
+    "comes of itself when what is read at the start was changed by hand, and nobody who asks for one is in its way",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* makeState({})
+        const gateway = yield* startProcess(dir)
+        const client = yield* gateway.connect()
+        const closed = yield* Effect.forkScoped(client.closed, { startImmediately: true })
+        yield* change(dir, { controlUi: { allowedOrigins: ["https://a.example"] } })
+        assert.strictEqual((yield* Fiber.join(closed)).code, 1012)
+        // It may just begin, go on, or be over.
+        const { code, said } = yield* cli(dir, "gateway", "restart")
+        assert.deepStrictEqual([code, said.result], [0, "restarted"])
+        assert.notStrictEqual(said.bootId, client.hello.server.bootId)
+        assert.include(gateway.log(), "restarting for gateway.controlUi.allowedOrigins")
+      }).pipe(Effect.scoped)
+  )
+
   it.live("waits for a moment without a turn while other chats go on", () =>
     Effect.gen(function* () {
       const bot = yield* BotApi.serve()
