@@ -23,7 +23,8 @@ export class Skipped extends Schema.TaggedError<Skipped>()("Skipped", { message:
 export interface Result {
   readonly client: string
   readonly step: string
-  readonly outcome: "passed" | "differs" | "skipped"
+  /** `known`: passed, with differences that are explained. */
+  readonly outcome: "passed" | "known" | "differs" | "skipped"
   /** Differences that nobody explained. */
   readonly lines: ReadonlyArray<string>
   /** Explained ones, with their reasons. */
@@ -69,7 +70,7 @@ export const make = (only: string | undefined, told: (result: Result) => Effect.
           : judged(client, step, exit.cause, ms)
       all.push(result)
       yield* told(result)
-      return result.outcome === "passed"
+      return result.outcome === "passed" || result.outcome === "known"
     })
   }
 }
@@ -84,22 +85,33 @@ const judged = (client: string, step: string, cause: Cause.Cause<unknown>, ms: n
     if (reason === undefined) lines.push(line)
     else known.push({ line, reason })
   }
-  return { client, step, outcome: lines.length === 0 ? "passed" : "differs", lines, known, ms }
+  return { client, step, outcome: lines.length === 0 ? "known" : "differs", lines, known, ms }
 }
 
 const brief = ({ known, lines, outcome }: Result): string =>
   outcome === "passed"
-    ? known.length === 0
-      ? "passed"
-      : `passed, ${known.length} known ${known.length === 1 ? "difference" : "differences"}`
-    : `${outcome}: ${lines.join("; ")}`
+    ? "passed"
+    : outcome === "known"
+      ? `passed, with known differences (${known.length})`
+      : `${outcome}: ${lines.join("; ")}`
 
 const tell = (result: Result): Effect.Effect<void> =>
   Console.log(
     `${(result.ms / 1000).toFixed(1).padStart(6)} s  ${result.client}: ${result.step}: ${brief(result).slice(0, 2000)}`
   )
 
-/** The table of the run, and below it each known difference once, with its reason. */
+/** Which differences a reason explains, step by step. */
+const explained = (results: ReadonlyArray<Result>): ReadonlyArray<string> => {
+  const all = results.flatMap(({ client, known, step }) => known.map((one) => ({ ...one, at: `${client}: ${step}` })))
+  return [...Map.groupBy(all, ({ reason }) => reason)].flatMap(([reason, found]) => [
+    `- ${reason}.`,
+    ...[...Map.groupBy(found, ({ at }) => at)].map(
+      ([at, lines]) => `    ${at}: ${lines.map(({ line }) => line).join("; ")}`
+    )
+  ])
+}
+
+/** The table of the run, how many steps came to what, and below each known difference by its reason. */
 export const table = (results: ReadonlyArray<Result>): string => {
   const cells = results.map((result) => ({
     client: result.client,
@@ -113,16 +125,14 @@ export const table = (results: ReadonlyArray<Result>): string => {
   const [client, step] = [width("client"), width("step")]
   const row = (cell: (typeof cells)[number]) =>
     `| ${cell.client.padEnd(client)} | ${cell.step.padEnd(step)} | ${cell.outcome} |`
-  const reasons = Map.groupBy(
-    results.flatMap((result) => result.known),
-    ({ reason }) => reason
-  )
+  const count = (outcome: Result["outcome"]) => results.filter((result) => result.outcome === outcome).length
+  const reasons = explained(results)
   return [
     row({ client: "client", step: "step", outcome: "passed or what differs" }),
     `| ${"-".repeat(client)} | ${"-".repeat(step)} | --- |`,
     ...cells.map(row),
     "",
-    ...(reasons.size === 0 ? [] : ["Known differences:"]),
-    ...[...reasons].map(([reason, found]) => `- ${reason} (${[...new Set(found.map(({ line }) => line))].join(", ")})`)
+    `${results.length} steps: ${count("passed")} passed, ${count("known")} passed with known differences, ${count("differs")} differ, ${count("skipped")} skipped`,
+    ...(reasons.length === 0 ? [] : ["", "Known differences:", ...reasons])
   ].join("\n")
 }

@@ -53,7 +53,7 @@ const configOf = (ground: Ground, port: number, page: string | undefined): objec
         baseUrl: `${ground.modelUrl}/v1`,
         apiKey: "k",
         api: "openai-completions",
-        models: [{ id: "m", name: "m" }]
+        models: [{ id: "m", name: "m", contextWindow: 200_000 }]
       }
     }
   },

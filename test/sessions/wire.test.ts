@@ -44,6 +44,16 @@ describe("sessions.subscribe", () => {
       )
       for (const { session } of messages) conforms("SessionRow", session)
       assert.deepInclude(messages[0], { messageId: "k1:user" })
+      assert.deepInclude(ended.session, { lastMessagePreview: "yes", derivedTitle: "elsewhere" })
+
+      // A page keeps what an event does not name: what was taken back is named.
+      yield* actor.ok("sessions.patch", { key: "main", label: "Named", pinned: true })
+      yield* actor.ok("sessions.patch", { key: "main", label: null, pinned: false })
+      const back = yield* all.until("sessions.changed", ({ label, reason }) => reason === "patch" && label === null)
+      assert.deepInclude(back, { sessionKey: main, displayName: null, pinned: false, pinnedAt: null })
+      const named = all.events("sessions.changed").find(({ label }) => label === "Named")
+      assert.deepInclude(named, { displayName: "Named", pinned: true })
+      assert.isNumber(named.pinnedAt)
 
       // Numbers of what is broadcast have no gaps, whatever a connection is told of.
       for (const { raw } of [all, one, stranger]) {

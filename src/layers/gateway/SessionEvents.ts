@@ -19,9 +19,22 @@ import * as Subscriptions from "./Subscriptions.ts"
 /** Sessions of which is known what was announced last. */
 const REMEMBERED = 1_000
 
+/** What can be taken back is `null` then: a page keeps what an event does not name. */
+const takenBack = {
+  label: null,
+  displayName: null,
+  derivedTitle: null,
+  lastMessagePreview: null,
+  lastRunError: null,
+  archivedAt: null,
+  pinnedAt: null,
+  markedUnreadAt: null
+}
+
 const placeOf = (sessionKey: SessionKey, session: SessionRow | undefined) => {
   const agentId = agentIdOf(sessionKey)
   return {
+    ...(session === undefined ? undefined : takenBack),
     ...session,
     sessionKey,
     ...(agentId === undefined ? undefined : { agentId }),

@@ -1,0 +1,301 @@
+/**
+ * What one Gateway answers and the other does not, and why. `- name` is a member that only theirs has, `+ name` one that only
+ * ours has; `name` is a member's name, or the end of its path. `=text` is the beginning of any other difference.
+ */
+export interface Difference {
+  /** Looked for in `<client>: <step>`; everywhere when left out. */
+  readonly steps?: RegExp
+  readonly lines: ReadonlyArray<string>
+  readonly reason: string
+}
+
+const lacks = (text: string): ReadonlyArray<string> => text.split(/\s+/).map((name) => `- ${name}`)
+const adds = (text: string): ReadonlyArray<string> => text.split(/\s+/).map((name) => `+ ${name}`)
+
+const features: ReadonlyArray<Difference> = [
+  {
+    reason: "There are no user profiles: sessions belong to everybody who may read, and are not shared out",
+    lines: lacks(
+      "participants expandedParticipants participantCount visibility sharingRole owner createdActor archivedBy archiveReason hiddenFromInvolvingMe user allowedSessionVisibilities hasMultipleSessionSharingIdentities creatorOptions creatorKey byCreator senderIsOwner __openclaw.senderId __openclaw.senderIdentity __openclaw.senderProfileAvatarUrl"
+    )
+  },
+  {
+    reason:
+      "Turns are carried out in the Gateway itself: no other runtime can be chosen for a session, nor another place",
+    lines: lacks(
+      "placement placementMove defaults.agentRuntime session.agentRuntime sessionInfo.agentRuntime sessions[].agentRuntime resolved.agentRuntime agentRuntime runtimeSelectionLocked agentHarnessId sessionHost recent[].runtime"
+    )
+  },
+  {
+    reason: "No session has children: there are no subagents, swarms or sessions that control others",
+    lines: lacks("swarm swarmEnabled ancestorSessions controlOwnerSessionKey goal")
+  },
+  {
+    reason: "There is one thinking level, and the answer's `defaults` or the agent says so for all sessions",
+    lines: lacks(
+      "sessions[].thinkingLevels sessions[].thinkingOptions sessions[].thinkingDefault session.thinkingLevels session.thinkingOptions session.thinkingDefault thinkingLevel"
+    )
+  },
+  {
+    reason: "There is no fast mode, no usage line below replies, and no permission mode or choice of tools per session",
+    lines: lacks(
+      "effectiveFastMode effectiveFastModeSource fastAutoOnSeconds effectiveResponseUsage permissionMode permissionModePending defaultPermissionMode toolOverrides"
+    )
+  },
+  {
+    reason: "Sessions have a label and nothing else that decorates them: no icons, boards, notes, summaries, observers",
+    lines: lacks(
+      "icon color category autoLabel channelAvatarUrl boardPresentation agentStatus observerDigest activitySummary providerReview"
+    )
+  },
+  {
+    reason: "There are no automations and no background tasks",
+    lines: lacks("hasAutomation tasks taskAudit")
+  },
+  {
+    reason: "There are no automations, and their methods are absent: `cron list` says so",
+    steps: /cron list/,
+    lines: ["=exit code 1 for 0"]
+  },
+  {
+    reason: "How much of the window is used is known from the last turn, not estimated before the next",
+    lines: lacks("contextBudgetStatus contextTokensSource totalTokensVersion")
+  },
+  {
+    reason: "How OpenClaw keeps a session, which no client needs: ours keeps it otherwise",
+    lines: lacks(
+      "systemSent createdVia lifecycleRevision sessionStartedAt delivery skillsSnapshot systemPromptReport compactionCount restartRecoveryStatus"
+    )
+  },
+  { reason: "A transcript is a line, it has no branches to choose from", lines: lacks("activeLeafEntryId") },
+  {
+    reason: "`status`, `model` and `modelProvider` of a row are of the last turn, whether it runs or not",
+    lines: lacks("activeModel activeModelProvider")
+  },
+  {
+    reason: "There are no plugins",
+    lines: lacks(
+      "plugins.loaded[] pluginId optional controlUiWidgetKinds controlUiLinkReaders pluginSurfaceUrls includeProvenance"
+    )
+  },
+  {
+    reason: "There is one account for each provider, which the configuration names; none is chosen or set up by a page",
+    lines: lacks("accountSelection providerCapabilities credentialSource")
+  },
+  {
+    reason: "Skills are no chat commands here, and no command's choices are found when it is typed",
+    lines: lacks("args[].dynamic skillDisplayName skillModelVisible clientPresentation")
+  },
+  { reason: "This program looks for no updates", lines: lacks("updateSchedule schedule effectiveChannel") },
+  { reason: "Files are not taken with a message", lines: lacks("policy.attachments") },
+  { reason: "There is no desktop to look at", lines: lacks("hostDesktop") },
+  {
+    reason: "Nothing is prepared, indexed or carried out in worker threads, so there is nothing to wait for",
+    lines: lacks("modelRuntime workerPools cacheStatus eventLoop.cpuBreakdown")
+  }
+]
+
+const wire: ReadonlyArray<Difference> = [
+  {
+    reason: "Not in the published schema of the protocol, which every answer of ours keeps to",
+    steps: /channels\.status|channels status|hello-ok|presence|system\.info/,
+    lines: lacks("statusIssues auth.method clientId eventLoop disks processMemory")
+  },
+  {
+    reason: "The page would add a property to `connect` that the published schema refuses",
+    steps: /event connect\.challenge/,
+    lines: lacks("capabilities")
+  },
+  {
+    reason: "The version is all that tells one build of this program from another",
+    lines: lacks("server.buildId")
+  },
+  {
+    reason: "A device whose token is lost is paired again; nothing else can recover it",
+    lines: lacks("auth.recoveryScope auth.recoveryMigrationAllowed")
+  },
+  {
+    reason:
+      "`config.get` tells hash and revision; a change that waits for a restart is told in the log and in `config.patch`",
+    lines: lacks("snapshot.appliedConfigHash")
+  },
+  {
+    reason: "Of everybody it is told since when they are here",
+    steps: /presence|hello-ok/,
+    lines: adds("[].onlineSince presence[].onlineSince payload[].onlineSince")
+  },
+  {
+    reason: "Of every session it is told, and not only once somebody has asked in a way that OpenClaw notes",
+    steps: /sessions\.|chat\.|event session/,
+    lines: adds("chatType")
+  },
+  {
+    reason: "The defaults are the same wherever they are told",
+    steps: /chat\.(history|startup)/,
+    lines: adds("defaults.thinkingLevels defaults.thinkingOptions defaults.thinkingDefault")
+  },
+  { reason: "Presence tells who is connected, not what they did last", lines: lacks("presence[].lastActivityAt") },
+  {
+    reason: "A tick comes every thirty seconds, in whichever recording is going on then",
+    steps: /event tick/,
+    lines: ["+ (all)", "- (all)"]
+  },
+  {
+    reason: "Times of steps that OpenClaw's page shows to its developers",
+    lines: lacks("serverTiming"),
+    steps: /chat\.send/
+  },
+  { reason: "The same", steps: /event chat\.send_timing/, lines: ["- (all)"] },
+  {
+    reason: "Nothing has to be prepared before a turn, so it is not told",
+    steps: /event chat$/,
+    lines: lacks("phase")
+  },
+  {
+    reason: "The page shows what the end of a turn used; ours tells it beside the message as well",
+    steps: /event chat$/,
+    lines: [...lacks("message.usage message.api"), "+ usage"]
+  },
+  {
+    reason: "The event tells what happened; how it came to it is in the transcript and in the answer of `agent`",
+    steps: /event agent/,
+    lines: lacks(
+      "lane sessionId data.itemId data.aborted data.outputTokens data.livenessState data.replayInvalid data.terminalReply data.terminalReceipt data.executionSettled"
+    )
+  },
+  {
+    reason: "The whole row is there beside `session`, not chosen fields of it",
+    steps: /event session/,
+    lines: adds("key isMain classification lastInteractionAt activeRunIds[] derivedTitle lastMessagePreview")
+  },
+  {
+    reason: "The kind of API, the name that the provider gave its answer and what it cost are not kept",
+    lines: lacks(
+      "messages[].api message.api messages[].responseId message.responseId messages[].responseModel message.responseModel usage.cost usage.cacheRead usage.cacheWrite message.usage cacheRead cacheWrite"
+    )
+  },
+  {
+    reason: "A message has its id and its run beside its text and in `__openclaw`",
+    lines: adds("messages[].id message.id messages[].runId message.runId")
+  },
+  {
+    reason: "The position is `seq`, the time `timestamp`; by which client it came is not kept",
+    lines: lacks(
+      "__openclaw.recordTimestampMs __openclaw.transcriptPosition __openclaw.turnBoundary __openclaw.transport runId"
+    ),
+    steps: /chat\.history|chat\.startup|event session\.message/
+  }
+]
+
+const answers: ReadonlyArray<Difference> = [
+  {
+    reason: "More about this Gateway, beside what OpenClaw tells",
+    steps: /status|health/,
+    lines: adds(
+      "storage nodes model uptimeMs rssBytes supervisor connections deadLetters sessions.activeTurns sessions.paths[]"
+    )
+  },
+  {
+    reason: "How long a stop takes is the service manager's limit, and is not negotiated",
+    lines: lacks("shutdownBudget")
+  },
+  {
+    reason: "There is one process and no model of its own for small tasks",
+    steps: /system\.info/,
+    lines: [...lacks("defaultAgentUtilityModel"), "+ payload.lanAddress"]
+  },
+  {
+    reason: "Agents have no folder of files that they work in: they act through nodes",
+    steps: /agents\.list/,
+    lines: lacks("agents[].workspace agents[].workspaceGit")
+  },
+  { reason: "The description is whole as it is", steps: /tools\.catalog/, lines: lacks("fullDescription") },
+  {
+    reason: "The file is told as it is, with what is derived from it left out; defaults are in `config.schema`",
+    steps: /config\.get/,
+    lines: lacks(
+      "includedPaths config.commands config.messages runtimeConfig.commands runtimeConfig.messages bindingsIncludeOwned agentRosterIncludeOwned agents.entries agents.defaults.subagents agents.defaults.compaction agents.defaults.maxConcurrent models[].api models[].cost models[].input models[].reasoning models[].maxTokens"
+    )
+  },
+  {
+    reason: "Ours was given the page's folder for this run, and says so; and which keys it does not read",
+    steps: /config\.get/,
+    lines: adds("gateway.controlUi warnings[]")
+  },
+  {
+    reason: "From where and when a node or device came is told to those who decide on it",
+    steps: /nodes|node\.|devices|device\./,
+    lines: adds("remoteIp lastConnectedAtMs approvedScopes lastUsedAtMs nodeSkills runnerProtocolFeatures")
+  },
+  {
+    reason: "A node's commands are asked for in a list of their own, `node.pair.list`, and shown there",
+    steps: /node\.|devices|device\.|nodes pending/,
+    lines: lacks("silent pendingRequestId pendingDeclaredCaps pendingDeclaredCommands nodeSurface pendingNodeSurface")
+  },
+  {
+    reason: "A node that asks for no commands waits for nobody's word",
+    steps: /node\.pair\.list/,
+    lines: lacks("payload.pending[]")
+  },
+  { reason: "Approvals are decided in the Gateway, no socket waits beside it", lines: lacks("file.socket") },
+  {
+    reason: "Lines of the log name no part of the program",
+    steps: /logs/,
+    lines: lacks("subsystem")
+  },
+  {
+    reason: "How OpenClaw's own runtime came to the reply; text, model, usage and how it ended are told",
+    steps: /agent --message hello --agent main --json/,
+    lines: lacks(
+      "result.meta.completion result.meta.replayInvalid result.meta.livenessState result.meta.executionTrace result.meta.requestShaping result.meta.finalPromptText result.meta.finalAssistantRawText result.meta.systemPromptReport result.sourceReplyDeliveryState agentMeta.sessionFile agentMeta.bridgeCalls agentMeta.promptTokens agentMeta.contextTokens agentMeta.lastCallUsage agentMeta.agentHarnessId agentMeta.assistantTurns agentMeta.codeModeEngaged agentMeta.terminalReceipt agentMeta.contextTokensSource"
+    )
+  },
+  {
+    reason: "How many tools were called is told as a number",
+    steps: /agent --message hello --agent main --json/,
+    lines: adds("result.meta.toolCalls")
+  },
+  {
+    reason: "The file that keeps sessions is nobody's to open",
+    steps: /sessions\.(list|patch)/,
+    lines: lacks("path")
+  },
+  {
+    reason: "What becomes of a message while a turn runs is told of one session, not of each in a list",
+    steps: /sessions\.list|event session/,
+    lines: lacks("sessions[].effectiveQueueMode session.effectiveQueueMode effectiveQueueMode")
+  },
+  {
+    reason: "Whether it runs is in every row",
+    steps: /sessions\.describe/,
+    lines: adds("session.hasActiveRun session.activeRunIds")
+  },
+  {
+    reason: "`entry` is the row that `sessions.list` has, not what is stored",
+    steps: /sessions\.(patch|reset)/,
+    lines: [
+      ...adds(
+        "entry.key entry.kind entry.isMain entry.isBackground entry.pinned entry.unread entry.status entry.agentId entry.archived entry.displayName entry.hasActiveRun entry.activeRunIds entry.classification entry.effectiveQueueMode entry.modelOverrideSource entry.snapshotAt entry.startedAt entry.endedAt entry.runtimeMs entry.lastRunId entry.lastActivityAt entry.lastInteractionAt entry.contextTokens"
+      ),
+      ...lacks("entry.inputTokens entry.outputTokens entry.totalTokens entry.totalTokensFresh")
+    ]
+  },
+  {
+    reason: "What was used is counted when it is asked for; OpenClaw's was still counting in the background",
+    steps: /sessions\.usage/,
+    lines: adds("aggregates.daily[] aggregates.byModel[] aggregates.byAgent[] aggregates.byProvider[]")
+  },
+  {
+    reason: "Usage is added up by session, day, model, provider, agent and channel; it has no price and no latency",
+    steps: /sessions\.usage/,
+    lines: lacks("costDaily dailyLatency modelDaily hasContextWeight")
+  },
+  {
+    reason:
+      "Params are checked before what they name is looked for: a message without a session is refused as incomplete",
+    steps: /44 chat\.send/,
+    lines: lacks("error.details")
+  }
+]
+
+export const differences: ReadonlyArray<Difference> = [...features, ...wire, ...answers]
