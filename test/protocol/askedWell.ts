@@ -76,6 +76,15 @@ const particular = (world: World): Readonly<Record<string, Ask>> => {
     const { requestId } = requests.find((each) => each.senderId === senderId)!
     return { channel: "telegram", accountId: "default", requestId }
   })
+  /** A session of its own, with so many turns. */
+  const talk = Effect.fnUntraced(function* (turns: number) {
+    const key = `agent:main:short-lived-${randomUUID()}`
+    for (let turn = 0; turn < turns; turn++) {
+      const idempotencyKey = `${key}-${turn}`
+      yield* operator.request("agent", { message: "x", sessionKey: key, idempotencyKey }, { expectFinal: true })
+    }
+    return { key }
+  })
   const file = { version: 1, agents: { main: { allowlist: [{ pattern: "uname" }] } } }
   const based = (raw: string) => Effect.map(operator.call["config.get"]({}), ({ hash }) => ({ raw, baseHash: hash }))
   const whole = Effect.flatMap(operator.call["config.get"]({}), ({ config }) => based(JSON.stringify(config)))
@@ -131,11 +140,13 @@ const particular = (world: World): Readonly<Record<string, Ask>> => {
       return { sessionKey: session.key, messageId }
     }),
     "sessions.patch": Effect.succeed({ key: session.key, label: `called ${randomUUID()}` }),
-    "sessions.delete": Effect.gen(function* () {
-      const key = `agent:main:short-lived-${randomUUID()}`
-      yield* operator.request("agent", { message: "x", sessionKey: key, idempotencyKey: key }, { expectFinal: true })
-      return { key }
+    "chat.history": Effect.gen(function* () {
+      const history = yield* operator.call["chat.history"]({ sessionKey: session.key })
+      const cursor = "kind" in history ? undefined : history.deltaCursor
+      return { sessionKey: session.key, cursor }
     }),
+    "sessions.delete": talk(1),
+    "sessions.compact": talk(3),
     "channels.deadLetters.show": Effect.sync(() => ({ id: deadLetter() })),
     "channels.deadLetters.retry": Effect.sync(() => ({ id: deadLetter() })),
     "channels.deadLetters.drop": Effect.sync(() => ({ id: deadLetter() })),

@@ -37,6 +37,8 @@ export const definitionOf = (name: string): string =>
 const resultNames: Readonly<Record<string, string>> = {
   "agent.identity.get": "AgentIdentityResult",
   "config.schema": "ConfigSchemaResponse",
+  "device.scopes.requestUpgrade": "ScopeUpgradeRegistration",
+  "device.scopes.waitUpgrade": "ScopeUpgradeResult",
   "exec.approvals.get": "ExecApprovalsSnapshot",
   "exec.approvals.set": "ExecApprovalsSnapshot",
   "exec.approvals.node.get": "ExecApprovalsNodeSnapshot",
@@ -47,6 +49,40 @@ const resultNames: Readonly<Record<string, string>> = {
 export const resultOf = (method: string): string | undefined => {
   const name = resultNames[method] ?? `${definitionOf(method)}Result`
   return isDefined(name) ? name : undefined
+}
+
+type Json = Readonly<Record<string, unknown>>
+const each = (definition: string, values: unknown): boolean => {
+  const list = Array.isArray(values) ? values : []
+  for (const value of list) conforms(definition, value)
+  return list.length > 0
+}
+const one = (definition: string, value: unknown): boolean => each(definition, value === undefined ? [] : [value])
+
+/** Results of which the schema has a definition for a part. */
+const checkParts = (method: string, payload: unknown): boolean => {
+  const answer = payload as Json
+  switch (method) {
+    case "system-presence":
+      return each("PresenceEntry", payload)
+    case "sessions.list":
+      return each("SessionRow", answer["sessions"])
+    case "sessions.describe":
+      return one("SessionRow", answer["session"] ?? undefined)
+    case "chat.startup":
+    case "chat.history":
+      return "kind" in answer ? one("ChatHistoryCursorResult", answer) : one("SessionRow", answer["sessionInfo"])
+    case "chat.metadata":
+      return [each("CommandEntry", answer["commands"]), each("ModelChoice", answer["models"])].includes(true)
+    default:
+      return false
+  }
+}
+
+/** Checks a method's answer where the schema has a definition for it, or for parts of it; whether it has. */
+export const checkResult = (method: string, payload: unknown): boolean => {
+  const definition = resultOf(method)
+  return definition === undefined ? checkParts(method, payload) : one(definition, payload)
 }
 
 /** Params whose definitions are not named after their methods. */
@@ -90,6 +126,9 @@ export const checkEvent = (name: string, payload: Readonly<Record<string, unknow
       conforms("NodeInvokeRequestEvent", { ...payload, paramsJSON })
       return true
     }
+    case "sessions.changed":
+    case "session.message":
+      return one("SessionRow", payload["session"])
     default: {
       const definition = `${definitionOf(name)}Event`
       if (!isDefined(definition)) return false

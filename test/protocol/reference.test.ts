@@ -29,7 +29,9 @@ const withDevice = () => {
     clearDeviceAuthToken: ({ role }: { readonly role: string }) => void tokens.delete(role)
   } as unknown as NonNullable<GatewayClientOptions["hostDeps"]>
   const deviceIdentity = { deviceId: device.id, publicKeyPem: device.publicKey, privateKeyPem: "unused" }
-  return { tokens, options: { deviceIdentity, hostDeps } }
+  // A backend of this machine would be let in without being paired.
+  const who = { clientName: "openclaw-tui", mode: "ui" } as const
+  return { tokens, options: { ...who, deviceIdentity, hostDeps } }
 }
 
 /** Runs OpenClaw's client until the scope closes; `hellos` and `errors` get what it hears. */

@@ -1,4 +1,5 @@
 /** A Gateway with something of everything in it, and clients that watch it. */
+import { randomUUID } from "node:crypto"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import * as Context from "effect/Context"
@@ -160,15 +161,17 @@ export const make = Effect.fnUntraced(function* (seen: Array<Seen>) {
     const raw = yield* Rig.open(String(kit.endpoint))
     const challenge = yield* raw.challenge
     seen.push({ name: "connect.challenge", known: decodeChallenge(challenge), payload: { ...challenge } })
-    // Nobody waits for an answer of the node any longer.
-    yield* Effect.flip(
-      operator.call["node.invoke"]({
-        nodeId: attic.nodeId,
-        command: COMMAND,
-        params: SILENCE,
-        timeoutMs: 20,
-        idempotencyKey: "unheard"
-      })
+    // Nobody waits for an answer of the node any longer; one that it was never asked is not taken back.
+    yield* operator.call["node.invoke"]({
+      nodeId: attic.nodeId,
+      command: COMMAND,
+      params: SILENCE,
+      timeoutMs: 100,
+      idempotencyKey: randomUUID()
+    }).pipe(
+      Effect.flip,
+      Effect.map(() => seen.some(({ name }) => name === "node.invoke.cancel")),
+      Effect.repeat({ until: (isCancelled) => isCancelled })
     )
     yield* node.call["node.event"]({
       event: "node.host.stats",
