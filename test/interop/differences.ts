@@ -166,7 +166,9 @@ const wire: ReadonlyArray<Difference> = [
   {
     reason: "The whole row is there beside `session`, not chosen fields of it",
     steps: /event session/,
-    lines: adds("key isMain classification lastInteractionAt activeRunIds[] derivedTitle lastMessagePreview")
+    lines: adds(
+      "key isMain classification lastInteractionAt activeRunIds[] derivedTitle lastMessagePreview snapshotAt isBackground session.activeRunIds"
+    )
   },
   {
     reason: "The kind of API, the name that the provider gave its answer and what it cost are not kept",
@@ -194,6 +196,15 @@ const answers: ReadonlyArray<Difference> = [
     lines: adds(
       "storage nodes model uptimeMs rssBytes supervisor connections deadLetters sessions.activeTurns sessions.paths[]"
     )
+  },
+  {
+    reason: "Why it is said to be degraded depends on how busy the machine is when it is asked",
+    lines: ["- eventLoop.reasons[]", "+ eventLoop.reasons[]"]
+  },
+  {
+    reason: "What is counted is counted for all kinds of chats alike",
+    steps: /sessions\.usage/,
+    lines: lacks("chatType")
   },
   {
     reason: "How long a stop takes is the service manager's limit, and is not negotiated",

@@ -15,7 +15,7 @@ const idle = { intervalMs: 1000, delayP99Ms: 0, delayMaxMs: 0, utilization: 0.1,
 
 describe("the event loop", () => {
   it("is degraded when timers are late or the thread is never free", () => {
-    const reasons = (numbers: Partial<typeof idle>) => judge({ ...idle, ...numbers }, 5, undefined).reasons
+    const reasons = (numbers: Partial<typeof idle>) => judge({ ...idle, ...numbers }, undefined).reasons
     assert.deepStrictEqual(reasons({}), [])
     assert.deepStrictEqual(reasons({ delayP99Ms: 1000 }), ["event_loop_delay"])
     assert.deepStrictEqual(reasons({ delayMaxMs: 5000 }), [])
@@ -24,15 +24,15 @@ describe("the event loop", () => {
     assert.deepStrictEqual(reasons({ cpuCoreRatio: 2, delayP99Ms: 200 }), ["cpu"])
   })
 
-  it("says since when, until it is well again", () => {
+  it("says for how long, until it is well again", () => {
     const late = { ...idle, delayP99Ms: 1000 }
-    const first = judge(late, 5, undefined)
-    assert.deepInclude(first, { degraded: true, degradedSinceMs: 5 })
-    const second = judge(late, 9, first)
-    assert.strictEqual(second.degradedSinceMs, 5)
-    const well = judge(idle, 12, second)
+    const first = judge(late, undefined)
+    assert.deepInclude(first, { degraded: true, degradedSinceMs: 0 })
+    const second = judge({ ...late, intervalMs: 2000 }, first)
+    assert.strictEqual(second.degradedSinceMs, 2000)
+    const well = judge(idle, second)
     assert.deepInclude(well, { degraded: false, degradedSinceMs: null })
-    assert.strictEqual(judge(late, 15, well).degradedSinceMs, 15)
+    assert.strictEqual(judge(late, well).degradedSinceMs, 0)
   })
 
   it.effect("is told by windows of a second or more, and a look within one changes nothing", () =>

@@ -31,7 +31,6 @@ export const judge = (
     intervalMs,
     utilization
   }: Omit<EventLoopStatus, "degraded" | "degradedSinceMs" | "reasons">,
-  now: number,
   before: EventLoopStatus | undefined
 ): EventLoopStatus => {
   const reasons: EventLoopStatus["reasons"] = [
@@ -42,7 +41,7 @@ export const judge = (
   const degraded = reasons.length > 0
   return {
     degraded,
-    degradedSinceMs: degraded ? (before?.degradedSinceMs ?? now) : null,
+    degradedSinceMs: degraded ? (before?.degraded === true ? (before.degradedSinceMs ?? 0) + intervalMs : 0) : null,
     reasons,
     intervalMs,
     delayP99Ms,
@@ -83,7 +82,6 @@ export const make: Effect.Effect<() => EventLoopStatus | undefined, never, Scope
         utilization: round(performance.eventLoopUtilization(busy).utilization, 3),
         cpuCoreRatio: round((used.user + used.system) / 1000 / intervalMs, 3)
       },
-      clock.currentTimeMillisUnsafe(),
       latest
     )
     began += intervalMs

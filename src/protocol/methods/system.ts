@@ -46,7 +46,7 @@ export type DeliveryQueues = typeof DeliveryQueues.Type
 
 /**
  * How late and how busy the Gateway's thread was in the last `intervalMs` milliseconds. `utilization` is a share of one,
- * `cpuCoreRatio` counts processors and is of the whole process. `degradedSinceMs` is Unix milliseconds.
+ * `cpuCoreRatio` counts processors and is of the whole process. `degradedSinceMs` is for how many milliseconds it has been so.
  */
 export const EventLoopStatus = Schema.Struct({
   degraded: Schema.Boolean,
