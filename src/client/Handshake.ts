@@ -59,9 +59,20 @@ const rejection = (error: ErrorShape): HandshakeRejected => {
     retryable: error.retryable ?? details.retryable ?? error.code === "UNAVAILABLE",
     retryAfterMs: error.retryAfterMs,
     recommendedNextStep: details.recommendedNextStep === undefined ? undefined : printable(details.recommendedNextStep),
-    canRetryWithDeviceToken: details.canRetryWithDeviceToken ?? false
+    canRetryWithDeviceToken: details.canRetryWithDeviceToken ?? false,
+    ...(error.details === undefined ? undefined : { details: error.details })
   })
 }
+
+/** A Gateway that lets a client in and then speaks another version would be misunderstood in every frame. */
+const otherProtocol = (protocol: number, from: number) =>
+  new HandshakeRejected({
+    code: "INVALID_REQUEST",
+    detailCode: "PROTOCOL_MISMATCH",
+    explanation: `it speaks protocol ${protocol}, and this client ${from === PROTOCOL_VERSION ? from : `${from} to ${PROTOCOL_VERSION}`}`,
+    retryable: false,
+    canRetryWithDeviceToken: false
+  })
 
 const authOf = (credentials: ReadonlyArray<Credential>): ConnectAuth =>
   Object.fromEntries(credentials.map((credential) => [credential.kind, reveal(credential)]))
@@ -143,7 +154,13 @@ export const handshake: (
       const frame = yield* next
       if (frame.type !== "res" || frame.id !== id) continue
       if (frame.ok) {
-        return yield* Effect.mapError(decodeHello(frame.payload), (error) => violation(`hello-ok: ${error.message}`))
+        const hello = yield* Effect.mapError(decodeHello(frame.payload), (error) =>
+          violation(`hello-ok: ${error.message}`)
+        )
+        const lowest = params.minProtocol
+        return hello.protocol < lowest || hello.protocol > PROTOCOL_VERSION
+          ? yield* otherProtocol(hello.protocol, lowest)
+          : hello
       }
       return yield* frame.error === undefined
         ? violation("connect was refused without an error")

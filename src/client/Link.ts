@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { HelloOk } from "../protocol/Connect.ts"
 import { type ResponseFrame, ServerFrame } from "../protocol/Frame.ts"
-import { GatewayError } from "../protocol/GatewayError.ts"
+import { GatewayError, invalidRequest } from "../protocol/GatewayError.ts"
 import { ConnectionClosed, ProtocolViolation } from "./errors.ts"
 import * as Events from "./Events.ts"
 import type { Connection } from "./Socket.ts"
@@ -30,7 +30,10 @@ export interface SeqGap {
 
 export interface Link {
   readonly hello: HelloOk
-  /** Sends one request; `onAnswer` runs for every answer until the last one. */
+  /**
+   * Sends one request; `onAnswer` runs for every answer until the last one. One that is larger than the Gateway takes is
+   * refused here.
+   */
   readonly send: (
     request: { readonly id: string; readonly method: string; readonly params: unknown },
     onAnswer: (answer: Answer) => Effect.Effect<void>
@@ -65,6 +68,18 @@ const answerOf = (frame: ResponseFrame): Answer => {
 
 /** Close code for a Gateway that has gone silent, as OpenClaw's client uses it. */
 export const TICK_TIMEOUT_CODE = 4000
+
+/** Ticks come not more often than this, whatever a Gateway says: a moment's pause is no silence. */
+const SHORTEST_TICK_MS = 1000
+
+/** Bytes on the wire; counted only where it may matter, because a character has three at most. */
+const sizeAbove = (text: string, most: number): number | undefined => {
+  if (text.length * 3 <= most) return undefined
+  const bytes = new TextEncoder().encode(text).length
+  return bytes > most ? bytes : undefined
+}
+const tooLarge = (bytes: number, most: number) =>
+  invalidRequest(`the request has ${bytes} bytes, and this Gateway takes at most ${most}; nothing was sent`)
 
 /** Takes a connection over after `hello-ok`. The reader and the watchdog live in the caller's scope. */
 export const make: (options: LinkOptions) => Effect.Effect<Link, never, Scope.Scope> = Effect.fnUntraced(function* ({
@@ -101,8 +116,9 @@ export const make: (options: LinkOptions) => Effect.Effect<Link, never, Scope.Sc
     hub.publish(Events.decode(frame.value))
     if (seq === undefined) return Effect.void
     const expected = nextSeq
-    nextSeq = seq + 1
-    return seq === expected ? Effect.void : onGap({ expected, received: seq })
+    nextSeq = Math.max(expected, seq + 1)
+    // A number that was there before says nothing of what is missing.
+    return seq > expected ? onGap({ expected, received: seq }) : Effect.void
   }
 
   const finish = (error: ConnectionClosed) =>
@@ -127,7 +143,7 @@ export const make: (options: LinkOptions) => Effect.Effect<Link, never, Scope.Sc
     Effect.catch(finish)
   )
 
-  const allowedSilence = hello.policy.tickIntervalMs * 2
+  const allowedSilence = Math.max(SHORTEST_TICK_MS, hello.policy.tickIntervalMs) * 2
   const watch = Effect.gen(function* () {
     for (;;) {
       const silent = (yield* Clock.currentTimeMillis) - lastSeen
@@ -157,6 +173,11 @@ export const make: (options: LinkOptions) => Effect.Effect<Link, never, Scope.Sc
     send: ({ id, method, params }, onAnswer) =>
       Effect.suspend(() => {
         const text = JSON.stringify({ type: "req", id, method, params })
+        // The Gateway would end the connection, and every other call with it.
+        const bytes = sizeAbove(text, hello.policy.maxPayload)
+        if (bytes !== undefined) {
+          return onAnswer({ _tag: "Refused", error: tooLarge(bytes, hello.policy.maxPayload) })
+        }
         pending.set(id, onAnswer)
         return connection.send(text).pipe(Effect.onError(() => Effect.sync(() => pending.delete(id))))
       }),

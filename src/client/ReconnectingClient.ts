@@ -22,6 +22,7 @@ import { type CallError, ConnectionClosed, type ConnectError, HandshakeRejected 
 import { makeHub, payloadsOf } from "./Events.ts"
 import { type ClientApi, type ClientOptions, over, type RequestOptions } from "./GatewayClient.ts"
 import type { SeqGap } from "./Link.ts"
+import { NOT_READ } from "./Socket.ts"
 
 /** Where a reconnecting client stands. Times are Unix milliseconds. */
 export type ConnectionState =
@@ -47,6 +48,8 @@ export interface ReconnectOptions extends ClientOptions {
 
 const FIRST_WAIT_MS = 1000
 const LONGEST_WAIT_MS = 30_000
+/** A Gateway that asks for more is asked again all the same, or one wrong answer would silence a node for ever. */
+const LONGEST_ASKED_MS = 3_600_000
 /** A connection that lived this long was a good one: the waits start over. */
 const HEALTHY_MS = 5000
 /** A Gateway that was there this long ago is probably only starting again: the waits stay those of this attempt. */
@@ -66,7 +69,7 @@ const isTerminal = (error: ConnectError, options: ReconnectOptions): boolean => 
 /** What the Gateway asked for, plus a wait drawn evenly from zero to an exponentially growing limit (full jitter). */
 const waitFor = (error: ConnectError, attempt: number): Effect.Effect<number> =>
   Effect.map(Random.next, (random) => {
-    const asked = error instanceof HandshakeRejected ? (error.retryAfterMs ?? 0) : 0
+    const asked = error instanceof HandshakeRejected ? Math.min(error.retryAfterMs ?? 0, LONGEST_ASKED_MS) : 0
     return asked + Math.round(random * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt))
   })
 
@@ -195,6 +198,8 @@ const make = Effect.fnUntraced(function* (
     params: unknown,
     repeated: boolean
   ): "fresh" | "repeat" | undefined => {
+    // On a connection that is still there: another would not come.
+    if (error.reason === NOT_READ) return undefined
     if (error.request?.sent === false) return "fresh"
     return !repeated && Calls.repeatable(method, params) ? "repeat" : undefined
   }
@@ -234,6 +239,7 @@ const make = Effect.fnUntraced(function* (
               "ConnectionClosed",
               (error) => {
                 const how = again(error, method, params, repeated)
+                if (how === "fresh") sent = repeated
                 return how === undefined ? Stream.fail(error) : go(connection, repeated || how === "repeat")
               }
             )

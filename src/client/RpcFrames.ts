@@ -63,8 +63,13 @@ export const protocol = (link: Link): Effect.Effect<RpcClient.Protocol["Service"
         switch (message._tag) {
           case "Request": {
             const id = String(message.id)
-            const onAnswer = (answer: Answer) =>
-              Effect.forEach(messagesOf(id, message.tag, answer), (reply) => write(clientId, reply), { discard: true })
+            const onAnswer = (answer: Answer) => {
+              // Whatever it says of itself: nobody waits for a second one.
+              if (answer._tag === "Ok" && !Calls.streams(message.tag)) link.forget(id)
+              return Effect.forEach(messagesOf(id, message.tag, answer), (reply) => write(clientId, reply), {
+                discard: true
+              })
+            }
             return Effect.mapError(link.send({ id, method: message.tag, params: message.payload }, onAnswer), (error) =>
               asRpcError(
                 new ConnectionClosed({

@@ -19,6 +19,9 @@ export interface Connection {
   readonly close: (code: number, reason: string) => Effect.Effect<void>
 }
 
+/** Why nothing more is sent on a connection that is there: `1013`, and this. */
+export const NOT_READ = "the Gateway does not read what is sent"
+
 /** Messages that may wait for the reader before the socket is told to stop reading. */
 const HIGH_WATER = 1024
 const LOW_WATER = 256
@@ -47,6 +50,17 @@ const unreachable = (endpoint: Endpoint, error: Error): GatewayUnreachable => {
       .filter((part) => part !== "")
       .join(", ")
   })
+}
+
+/** How a connection ends by a frame that is not read: its close code, and why. */
+const unreadable = (error: Error): readonly [code: number | undefined, reason: string] => {
+  const code = "code" in error && typeof error.code === "string" ? error.code : ""
+  if (code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") {
+    return [1009, `the Gateway sent a message of more than ${MAX_PAYLOAD} bytes`]
+  }
+  return code.startsWith("WS_ERR_")
+    ? [1002, `the Gateway sent what is no WebSocket frame: ${error.message}`]
+    : [undefined, ""]
 }
 
 const dial = (endpoint: Endpoint): WebSocket => {
@@ -84,8 +98,12 @@ export const open: (endpoint: Endpoint) => Effect.Effect<Connection, GatewayUnre
         })
         ws.on("close", (code, reason) => end(code, reason.toString("utf8")))
         ws.once("open", () => resume(Effect.succeed(ws)))
-        // Stays for the socket's life: an error after opening is followed by `close`, which says what is needed.
-        ws.on("error", (error) => resume(Effect.fail(unreachable(endpoint, error))))
+        // Stays for the socket's life: what `close` says after an error of ours is that the peer said nothing.
+        ws.on("error", (error) => {
+          resume(Effect.fail(unreachable(endpoint, error)))
+          const [code, reason] = unreadable(error)
+          if (code !== undefined) end(code, reason)
+        })
         return Effect.sync(() => ws.terminate())
       }),
       (ws) =>
@@ -109,7 +127,7 @@ export const open: (endpoint: Endpoint) => Effect.Effect<Connection, GatewayUnre
           if (ended !== undefined) return Effect.fail(ended)
           if (socket.readyState !== WebSocket.OPEN) return Effect.fail(new ConnectionClosed({ code: 1006, reason: "" }))
           if (socket.bufferedAmount > MAX_BUFFERED_BYTES) {
-            return Effect.fail(new ConnectionClosed({ code: 1013, reason: "the Gateway does not read what is sent" }))
+            return Effect.fail(new ConnectionClosed({ code: 1013, reason: NOT_READ }))
           }
           socket.send(text)
           return Effect.void

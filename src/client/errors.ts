@@ -48,11 +48,17 @@ export class HandshakeRejected extends Schema.TaggedError<HandshakeRejected>()("
   retryAfterMs: Schema.optional(Schema.Natural),
   recommendedNextStep: Schema.optional(Schema.String),
   /** A device token that the Gateway issued earlier would be accepted in place of the shared secret. */
-  canRetryWithDeviceToken: Schema.Boolean
+  canRetryWithDeviceToken: Schema.Boolean,
+  /** The wire's `error.details`, whatever a newer Gateway says in them. */
+  details: Schema.optional(Schema.Unknown)
 }) {
-  /** Waiting cannot help: someone has to approve the device or change a credential. */
+  /**
+   * Waiting cannot help: someone has to approve the device or change a credential. Not so where the Gateway says that an
+   * approval is on its way.
+   */
   get terminal(): boolean {
-    return !this.retryable || this.detailCode === "PAIRING_REQUIRED"
+    if (this.detailCode === "PAIRING_REQUIRED") return this.recommendedNextStep !== "wait_then_retry"
+    return !this.retryable
   }
 
   override get message() {

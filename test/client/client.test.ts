@@ -131,7 +131,7 @@ describe("a typed call", () => {
     Effect.gen(function* () {
       const { client, peer } = yield* pair(
         {},
-        { policy: { maxPayload: 1, maxBufferedBytes: 1, tickIntervalMs: 600_000 } }
+        { policy: { maxPayload: 65_536, maxBufferedBytes: 65_536, tickIntervalMs: 600_000 } }
       )
       const call = yield* start(
         Effect.flip(client.call["node.invoke"]({ nodeId: "n", command: "c", idempotencyKey: "k", timeoutMs: 120_000 }))
@@ -186,7 +186,7 @@ describe("a method that answers twice", () => {
     Effect.gen(function* () {
       const { client, peer } = yield* pair(
         {},
-        { policy: { maxPayload: 1, maxBufferedBytes: 1, tickIntervalMs: 600_000 } }
+        { policy: { maxPayload: 65_536, maxBufferedBytes: 65_536, tickIntervalMs: 600_000 } }
       )
       const seen = yield* Deferred.make<void>()
       const run = yield* client.call.agent({ message: "hello", idempotencyKey: "k" }).pipe(
@@ -211,7 +211,7 @@ describe("a method that answers twice", () => {
     Effect.gen(function* () {
       const { client, peer } = yield* pair(
         {},
-        { policy: { maxPayload: 1, maxBufferedBytes: 1, tickIntervalMs: 600_000 } }
+        { policy: { maxPayload: 65_536, maxBufferedBytes: 65_536, tickIntervalMs: 600_000 } }
       )
       const silent = yield* start(
         Effect.flip(Stream.runDrain(client.call.agent({ message: "a", idempotencyKey: "1" })))

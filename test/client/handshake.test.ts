@@ -95,7 +95,7 @@ describe("the handshake", () => {
           peer.reject({
             code: "NOT_PAIRED",
             message: "pairing required: device is not approved yet\u001b[31m",
-            details: { code: "PAIRING_REQUIRED", requestId: "376fa3c9-8675", recommendedNextStep: "wait_then_retry" }
+            details: { code: "PAIRING_REQUIRED", requestId: "376fa3c9-8675", recommendedNextStep: "ask" }
           })
         )
       )
@@ -103,7 +103,7 @@ describe("the handshake", () => {
       assert.strictEqual(error.code, "NOT_PAIRED")
       assert.strictEqual(error.detailCode, "PAIRING_REQUIRED")
       assert.strictEqual(error.requestId, "376fa3c9-8675")
-      assert.strictEqual(error.recommendedNextStep, "wait_then_retry")
+      assert.strictEqual(error.recommendedNextStep, "ask")
       assert.isTrue(error.terminal)
       assert.include(error.message, "openclaw devices approve 376fa3c9-8675")
       assert.notInclude(error.message, "\u001b")

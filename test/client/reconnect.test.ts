@@ -156,10 +156,14 @@ describe("a connection that is kept", () => {
     })
   )
 
-  it.effect("keeps asking for approval when told to", () =>
+  it.effect.each<readonly [string, boolean, object]>([
+    ["by its caller", true, {}],
+    ["by the Gateway, which says that an approval is on its way", false, { recommendedNextStep: "wait_then_retry" }]
+  ])("keeps asking for approval when told to: %s", ([, waitForPairing, more]) =>
     Effect.gen(function* () {
-      const { client, gateway } = yield* setup({ waitForPairing: true })
-      yield* (yield* gateway.accept).reject({ code: "NOT_PAIRED", message: "m", details: { code: "PAIRING_REQUIRED" } })
+      const { client, gateway } = yield* setup({ waitForPairing })
+      const details = { code: "PAIRING_REQUIRED", ...more }
+      yield* (yield* gateway.accept).reject({ code: "NOT_PAIRED", message: "m", details })
       const waiting = yield* until(client, "Waiting")
       yield* TestClock.adjust(waiting.delayMs)
       yield* (yield* gateway.accept).welcome()
@@ -291,12 +295,15 @@ describe("a call on a kept connection", () => {
   it.effect("without any connection ends at its deadline, and says that nothing was sent", () =>
     Effect.gen(function* () {
       const { client } = yield* setup()
-      const call = yield* start(Effect.flip(client.call.status({}, { timeout: "3 seconds" })))
-      yield* TestClock.adjust("3 seconds")
-      const error = yield* Fiber.join(call)
-      assert(error._tag === "RequestTimeout")
-      assert.isFalse(error.sent)
-      assert.include(error.message, "Nothing happened")
+      const asked = Stream.runDrain(client.call.agent({ message: "m", idempotencyKey: "k" }, { timeout: "3 seconds" }))
+      for (const ask of [client.call.status({}, { timeout: "3 seconds" }), asked]) {
+        const call = yield* start(Effect.flip(Effect.asVoid(ask)))
+        yield* TestClock.adjust("3 seconds")
+        const error = yield* Fiber.join(call)
+        assert(error._tag === "RequestTimeout")
+        assert.isFalse(error.sent)
+        assert.include(error.message, "Nothing happened")
+      }
     })
   )
 })
