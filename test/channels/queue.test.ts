@@ -109,6 +109,19 @@ describe("how messages wait", () => {
     })
   )
 
+  it.effect("/compact is a turn of its own, behind those that are there", () =>
+    Effect.gen(function* () {
+      const parts = yield* rig()
+      for (const text of ["/compact", "/compact  the plan"]) parts.channel.push(inbound(text))
+      const turns = yield* run(parts, parts.turns.has(2))
+      assert.deepStrictEqual(
+        turns.map(({ compact }) => compact),
+        [{}, { instructions: "the plan" }]
+      )
+      assert.deepStrictEqual(parts.turns.queues, [undefined, undefined])
+    })
+  )
+
   it.effect("/steer and /tell are for the running turn; a new session's first message waits for nobody's favour", () =>
     Effect.gen(function* () {
       const parts = yield* rig()

@@ -62,6 +62,58 @@ describe("sessions archive", () => {
   )
 })
 
+describe("sessions compact", () => {
+  const compacting = (answer: () => object) =>
+    Effect.gen(function* () {
+      const server = yield* gateway({ "sessions.compact": answer })
+      const setting = { home: yield* home }
+      const cli = (...args: ReadonlyArray<string>) =>
+        run(setting, "sessions", "compact", "main", ...args, ...server.flags)
+      return { cli, requests: server.requests }
+    })
+  const key = "agent:main:main"
+
+  it.live("says what it came to", () =>
+    Effect.gen(function* () {
+      const result = { tokensBefore: 900, tokensAfter: 100 }
+      const { cli, requests } = yield* compacting(() => ({ ok: true, key, compacted: true, result }))
+      const done = yield* cli("--agent", "work")
+      assert.deepInclude(done, { code: 0, stdout: `Compacted session ${key} (about 900 → 100 tokens).` })
+      assert.deepStrictEqual(requests[0]?.params, { key: "main", agentId: "work" })
+      assert.deepStrictEqual(JSON.parse((yield* cli("--json")).stdout), { ok: true, key, compacted: true, result })
+
+      const cut = yield* compacting(() => ({ ok: true, key, compacted: true, kept: 20 }))
+      assert.include((yield* cut.cli("--max-lines", "20")).stdout, "(20 messages kept)")
+      assert.deepStrictEqual(cut.requests[0]?.params, { key: "main", maxLines: 20 })
+      assert.strictEqual((yield* cut.cli("--max-lines", "0")).code, 1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("fails when the Gateway did not do it, and not when there was nothing to do", () =>
+    Effect.gen(function* () {
+      const none = yield* compacting(() => ({ ok: true, key, compacted: false, reason: "no transcript" }))
+      const nothing = yield* none.cli()
+      assert.deepInclude(nothing, { code: 0, stdout: `No compaction needed for session ${key} (no transcript).` })
+
+      const answer = { ok: false, key, compacted: false, reason: "Already compacted" }
+      const { cli } = yield* compacting(() => answer)
+      const failed = yield* cli()
+      assert.strictEqual(failed.code, 1)
+      assert.include(failed.stderr, `Compaction failed for session ${key}: Already compacted.`)
+      const json = yield* cli("--json")
+      assert.strictEqual(json.code, 1)
+      assert.deepStrictEqual(JSON.parse(json.stdout), answer)
+
+      const busy = yield* compacting(() => {
+        throw { code: "INVALID_REQUEST", message: "Session main has an active run; retry after it finishes." }
+      })
+      const refused = yield* busy.cli()
+      assert.strictEqual(refused.code, 1)
+      assert.include(refused.stderr, "has an active run")
+    }).pipe(Effect.scoped)
+  )
+})
+
 describe("sessions delete", () => {
   it.live("deletes with --yes, and not without", () =>
     Effect.gen(function* () {

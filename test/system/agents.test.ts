@@ -73,7 +73,7 @@ layer(gateway({ config: two }), { excludeTestServices: true })("two agents", (it
         answer.commands.map(({ name }) => name)
       const chat = yield* list({})
       conforms("CommandsListResult", chat)
-      assert.deepStrictEqual(names(chat), ["stop", "steer", "queue", "new", "reset"])
+      assert.deepStrictEqual(names(chat), ["stop", "steer", "queue", "new", "reset", "compact"])
       const queue = chat.commands.find(({ name }) => name === "queue")
       assert.deepStrictEqual(
         queue?.args?.[0]?.choices?.map(({ value }) => value),
@@ -125,9 +125,9 @@ layer(gateway({ config: two }), { excludeTestServices: true })("two agents", (it
       yield* needs("operator.write", ["agent.wait"])
       yield* rejects([
         ["agents.list", { x: 1 }, "at root: unexpected property 'x'"],
-        ["agent.identity.get", { agentId: "" }, "at /agentId: must be a value with a length of at least 1"],
+        ["agent.identity.get", { agentId: "" }, "at /agentId: must not have fewer than 1 characters"],
         ["agent.wait", {}, "must have required property 'runId'"],
-        ["agent.wait", { runId: "r", timeoutMs: -1 }, "at /timeoutMs: must be a value greater than or equal to 0"],
+        ["agent.wait", { runId: "r", timeoutMs: -1 }, "at /timeoutMs: must be >= 0"],
         ["commands.list", { scope: "some" }, "at /scope: must be equal to one of the allowed values"],
         ["tools.effective", {}, "must have required property 'sessionKey'"]
       ])

@@ -40,7 +40,22 @@ const remove = Command.make(
   lazily(() => import("./sessions/delete.ts"))
 ).pipe(Command.withDescription("End what runs in conversations, and take them away with all that was said"))
 
+const compact = Command.make(
+  "compact",
+  {
+    key: Argument.String("key").pipe(Argument.withDescription("Session key, as `openclaw sessions list` shows it")),
+    agent: flags.text("agent", "The agent that a short key belongs to"),
+    maxLines: flags.whole(
+      "max-lines",
+      "Ask no model: keep the newest so many messages and delete the others for good",
+      1
+    ),
+    timeout: flags.whole("timeout", "Milliseconds to wait for the Gateway (default: as long as it takes)", 1)
+  },
+  lazily(() => import("./sessions/compact.ts"))
+).pipe(Command.withDescription("Let a summary stand for what was said longer ago, so that the model has room again"))
+
 export const sessions = Command.make("sessions", listFlags, handler).pipe(
   Command.withDescription("The conversations that the Gateway keeps (alone: as `sessions list`)"),
-  Command.withSubcommands([list, archive, remove])
+  Command.withSubcommands([list, compact, archive, remove])
 )

@@ -25,8 +25,6 @@ import { systemPrompt } from "./systemPrompt.ts"
 
 /** Tokens of the tools' descriptions, which go with every call. */
 const TOOLS_TOKENS = 1_500
-/** Characters of a token, where the transcript has to be cut after all. */
-const TOKEN_CHARS = 3
 
 const tokensOfPrompt = (messages: ReadonlyArray<Prompt.Message>): number =>
   messages.reduce(
@@ -59,10 +57,16 @@ export const makeConversation = Effect.fnUntraced(function* (options: {
   const room = roomOf(options.model)
   const earlier = earlierThan(request)
   const read = services.sessions.context(sessionKey, room === undefined ? HISTORY_MESSAGES : COMPACTED_MESSAGES)
+  const system = systemPrompt(config, request)
+  /** What goes with every call, whatever was said before. */
+  const fixed =
+    TOOLS_TOKENS +
+    tokensOf(system) +
+    [request, ...(request.collected ?? [])].reduce((sum, { text }) => sum + tokensOf(text), 0)
   const build = (context: SessionContext, ids?: Conversation["ids"]) =>
-    promptOf(systemPrompt(config, request), context, request, {
+    promptOf(system, context, request, {
       ...(ids === undefined ? undefined : { ids }),
-      ...(room === undefined ? undefined : { chars: room * TOKEN_CHARS })
+      ...(room === undefined ? undefined : { tokens: Math.max(0, room - fixed - tokensOf(context.summary ?? "")) })
     })
 
   let context = yield* read
@@ -73,7 +77,8 @@ export const makeConversation = Effect.fnUntraced(function* (options: {
   const compact = Effect.fnUntraced(function* (why: keyof typeof tried, model: ResolvedModel) {
     tried[why] = true
     const known = tokensOfContext(context.summary, earlier(context.entries))
-    const half = Math.floor((roomOf(model) ?? known) / 2)
+    const limit = roomOf(model)
+    const half = Math.floor((limit === undefined ? known : Math.max(0, limit - fixed)) / 2)
     const keepTokens = Math.min(keepTokensOf(config), why === "overflow" ? Math.min(half, Math.floor(known / 4)) : half)
     const outcome = yield* compactSession(services, {
       sessionKey,
@@ -99,7 +104,7 @@ export const makeConversation = Effect.fnUntraced(function* (options: {
 
   /** What the model would be shown if nothing were cut off. */
   const wholeOf = (since: ReadonlyArray<Prompt.Message>) =>
-    tokensOfContext(context.summary, earlier(context.entries)) + tokensOfPrompt(since) + TOOLS_TOKENS
+    tokensOfContext(context.summary, earlier(context.entries)) + tokensOfPrompt(since) + fixed
 
   return {
     ids: prompt.ids,

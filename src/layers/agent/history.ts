@@ -10,6 +10,7 @@ import type { TranscriptMessage } from "../../protocol/methods/chat.ts"
 import type { SessionContext } from "../../services/Sessions.ts"
 import type { TurnMessage, TurnRequest } from "../../services/Turns.ts"
 import { type CallIds, makeCallIds } from "./callIds.ts"
+import { tokensOf } from "./compaction/plan.ts"
 import { type Speaker, withSpeaker } from "./speaker.ts"
 import type { ToolOutcome } from "./tools.ts"
 
@@ -57,10 +58,11 @@ export const before = (
   return (own < 0 ? messages : messages.slice(0, own)).filter((message) => message.runId !== request.runId)
 }
 
-const newest = (messages: ReadonlyArray<TranscriptMessage>, chars: number): ReadonlyArray<TranscriptMessage> => {
-  let room = chars
+const newest = (messages: ReadonlyArray<TranscriptMessage>, tokens?: number): ReadonlyArray<TranscriptMessage> => {
+  let room = tokens ?? HISTORY_CHARS
   const start = messages.findLastIndex((message) => {
-    room -= JSON.stringify(message.content).length
+    const text = JSON.stringify(message.content)
+    room -= tokens === undefined ? text.length : tokensOf(text)
     return room < 0
   })
   return messages.slice(start + 1)
@@ -163,7 +165,8 @@ export const promptOf = (
   options: {
     /** Call ids that are in use already. */
     readonly ids?: CallIds
-    readonly chars?: number
+    /** Tokens that a model of known window is shown of the transcript. */
+    readonly tokens?: number
   } = {}
 ): {
   readonly messages: ReadonlyArray<Prompt.Message>
@@ -173,7 +176,7 @@ export const promptOf = (
 } => {
   const ids = options.ids ?? makeCallIds()
   const transcript = entries.map(({ message }) => message)
-  const known = newest(before(transcript, request), options.chars ?? HISTORY_CHARS)
+  const known = newest(before(transcript, request), options.tokens)
   const { collected = [], replyTo } = request
   const senderOf = (message: Pick<TurnMessage, "sender">) => (replyTo === undefined ? undefined : message.sender)
   const own = [request, ...collected]

@@ -33,7 +33,7 @@ export const isMarker = ({ message }: Entry): boolean => message.__openclaw?.kin
 
 const isSaid = (entry: Entry): boolean => !isMarker(entry)
 
-/** A result stays with its call: what is kept begins with what somebody or the model said. */
+/** A result stays with its call: what is kept begins with what somebody said, or else with what the model did. */
 const canBegin = ({ message }: Entry): boolean => message.role === "user" || message.role === "assistant"
 
 export interface Plan {
@@ -57,7 +57,8 @@ export const planOf = (
     room -= tokensOfMessage(message)
     return room < 0
   })
-  const fits = said.findIndex((entry, index) => index > beyond && canBegin(entry))
+  const user = said.findIndex(({ message }, index) => index > beyond && message.role === "user")
+  const fits = user < 0 ? said.findIndex((entry, index) => index > beyond && canBegin(entry)) : user
   const last = said.findLastIndex(({ message }) => message.role === "user")
   // One that alone is too much to be kept: nothing behind it can begin.
   const cut = beyond < 0 ? last : fits < 0 ? said.length : fits

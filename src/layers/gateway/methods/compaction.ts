@@ -49,7 +49,8 @@ export const layer = CompactionMethods.middleware(Access).toLayerHandler(
     })
 
     return Effect.fn("Gateway.sessions.compact")(function* ({ agentId: wanted, key: name, maxLines }) {
-      const { agentId, key } = yield* Agents.sessionKey(name, wanted)
+      const find = wanted === undefined ? Agents.sessionKey : Agents.liveSessionKey
+      const { agentId, key } = yield* find(name, wanted)
       const nothing = (reason: string, ok = true) => ({ ok, key, compacted: false, reason })
       const row = yield* Effect.mapError(sessions.describe(key), storageFailed)
       if (row === undefined) return nothing("no sessionId")
