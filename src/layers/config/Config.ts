@@ -87,7 +87,14 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
       const check = (tree: unknown, shown: unknown) =>
         Result.mapError(decode(tree), (error) => invalid(file, ...explain(error.issue, shown)))
 
-      let last: { readonly loaded: Loaded; readonly key: string; readonly config: OpenClawConfig } | undefined
+      interface Current {
+        readonly loaded: Loaded
+        readonly key: string
+        /** How many there were before it: one that comes back is another one, for those who saw what was between. */
+        readonly generation: number
+        readonly config: OpenClawConfig
+      }
+      let last: Current | undefined
       const current = Effect.fnUntraced(function* () {
         const loaded = yield* load()
         if (last?.loaded === loaded) return last
@@ -100,7 +107,7 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
         if (last?.key === key) return (last = { ...last, loaded })
         const config = yield* Effect.fromResult(check(tree, merge(loaded.composed, options.overrides)))
         yield* Effect.forEach(loaded.missing, ({ path, reason }) => Effect.logWarning(`${file}: ${path}: ${reason}`))
-        last = { loaded, key, config }
+        last = { loaded, key, config, generation: (last?.generation ?? 0) + 1 }
         return last
       })
 
@@ -209,11 +216,11 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
       /** The state before anybody could miss a change is read first; then both the file system and the clock are asked. */
       const changes: Config["Service"]["changes"] = Stream.unwrap(
         Effect.gen(function* () {
-          let seen = (yield* Effect.option(get)).pipe(Option.getOrUndefined)?.key
+          let seen = (yield* Effect.option(get)).pipe(Option.getOrUndefined)?.generation
           const read = get.pipe(
             Effect.map((found) => {
-              const changed = found.key !== seen
-              seen = found.key
+              const changed = found.generation !== seen
+              seen = found.generation
               return changed ? Option.some(found.config) : Option.none()
             }),
             Effect.catch((error) =>
