@@ -6,9 +6,10 @@ import * as Rig from "../gateway/rig.ts"
 import * as Command from "./Command.ts"
 import { type Commands, commands } from "./commands.ts"
 import { configure, environment, type Ground, home, SECRET } from "./ground.ts"
+import { askForMore, knockAsNode } from "./askers.ts"
 import { differs, type Results } from "./Results.ts"
 import { difference, shapeOf } from "./shape.ts"
-import { introduce, note, operator, pendingOf, type Side, startNode } from "./Side.ts"
+import { note, operator, pendingOf, type Side, startNode } from "./Side.ts"
 
 const NODE = "desk"
 
@@ -22,29 +23,6 @@ export interface Facts {
   /** A paired device of an operator. */
   readonly deviceId: string
 }
-
-/** A device that was let in as a node and now wants to be an operator: somebody has to say yes to that. */
-const askForMore = Effect.fnUntraced(function* (side: Side) {
-  const device = Rig.makeDevice()
-  yield* operator(side, { client: Rig.nodeClient, role: "node", scopes: [] }, device)
-  const { answer } = yield* introduce(side, { scopes: ["operator.read"] }, device)
-  const requestId = answer.error?.details?.requestId as unknown
-  if (typeof requestId === "string") return requestId
-  return yield* Effect.fail(differs(`${side.name}: role upgrade: ${JSON.stringify(answer.error ?? "let in")}`))
-})
-
-/** A node that wants commands and never gets them. */
-const knockAsNode = (side: Side) =>
-  operator(
-    side,
-    {
-      client: { ...Rig.nodeClient, displayName: "stranger" },
-      role: "node",
-      scopes: [],
-      commands: ["system.run", "system.which"]
-    },
-    Rig.makeDevice()
-  )
 
 const gather = Effect.fnUntraced(function* (ground: Ground, side: Side) {
   const node = side.name === "ours" ? NODE : `${NODE}-theirs`

@@ -292,6 +292,12 @@ const answers: ReadonlyArray<Difference> = [
     ]
   },
   {
+    reason:
+      "The model says the same to everything, and whether OpenClaw takes that for a summary is another matter each time",
+    steps: /sessions\.compact|event session\.operation|event sessions\.changed/,
+    lines: [...lacks("reason result compacted"), ...adds("reason result compacted")]
+  },
+  {
     reason: "What was used is counted when it is asked for; OpenClaw's was still counting in the background",
     steps: /sessions\.usage/,
     lines: adds("aggregates.daily[] aggregates.byModel[] aggregates.byAgent[] aggregates.byProvider[]")

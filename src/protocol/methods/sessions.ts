@@ -65,6 +65,8 @@ export const SessionRow = Schema.Struct({
   totalTokens: optionalNumber,
   /** They are the last turn's. */
   totalTokensFresh: optionalBoolean,
+  /** How often it was compacted since its last reset. */
+  compactionCount: optionalNumber,
   /** How many tokens the model reads at once. */
   contextTokens: optionalNumber,
   model: optionalText,
@@ -171,11 +173,15 @@ export const SessionsPatchParams = Schema.Struct({
 })
 export type SessionsPatchParams = typeof SessionsPatchParams.Type
 
-/** A session and the model that its next turn uses. */
+/** A session and the model that its next turn uses. OpenClaw's `entry` says neither `key` nor `kind`. */
 const Changed = Schema.Struct({
   ok: Schema.Literal(true),
   key: Schema.NonEmptyString,
-  entry: SessionRow,
+  entry: Schema.Struct({
+    ...SessionRow.fields,
+    key: Schema.optional(SessionRow.fields.key),
+    kind: Schema.optional(SessionRow.fields.kind)
+  }),
   resolved: Schema.optional(SessionDefaults)
 })
 
