@@ -60,7 +60,7 @@ export const DeviceProof = Schema.Struct({
   publicKey: Schema.NonEmptyString,
   signature: Schema.NonEmptyString,
   signedAt: Schema.Natural,
-  nonce: Schema.String
+  nonce: Schema.NonEmptyString
 })
 export type DeviceProof = typeof DeviceProof.Type
 

@@ -102,6 +102,10 @@ export class DeviceRegistry extends Context.Service<
       claim: DeviceClaim,
       options: { readonly silent: boolean }
     ) => Effect.Effect<DeviceDecision, RegistryStorageFailed>
+    /** The token of a device that is approved for all that it claims; `undefined` for any other, and nothing is asked for. */
+    readonly known: (
+      claim: DeviceClaim
+    ) => Effect.Effect<{ readonly token: string; readonly issuedAtMs: number } | undefined, RegistryStorageFailed>
     /** Whether a device token is this device's live token for the role, and which scopes it carries. Compared in constant time. */
     readonly verifyToken: (
       deviceId: DeviceId,

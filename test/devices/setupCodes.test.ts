@@ -185,6 +185,8 @@ describe("a bootstrap token", () => {
       assert.strictEqual(without.hello.error?.details.code, "DEVICE_IDENTITY_REQUIRED")
       const beside = yield* device(Rig.makeDevice(), { auth: { ...auth, deviceToken: "wrong" } }, { afar: true })
       assert.strictEqual(beside.hello.error?.details.code, "AUTH_DEVICE_TOKEN_MISMATCH")
+      const stale = yield* device(Rig.makeDevice(), { auth: { ...auth, token: "wrong" } }, { afar: true })
+      assert.strictEqual(stale.hello.error?.details.code, "PAIRING_REQUIRED", "beside an old secret it is looked at")
       const guess = yield* device(Rig.makeDevice(), { auth: { bootstrapToken: "guess" } }, { afar: true })
       assert.deepStrictEqual(guess.hello.error?.details, {
         ...INVALID,

@@ -41,10 +41,10 @@ describe("names and numbers", () => {
       for (const value of ["x".repeat(max + 1), "\ud800", "a\u0000", "a\nb", "\u0085"]) {
         const answer = yield* raw.request(method, { ...params, [field]: value })
         assert.strictEqual(answer.error?.code, "INVALID_REQUEST")
-        assert.match(answer.error?.message ?? "", new RegExp(`^invalid ${method} params: at /${field}: must be`))
+        assert.match(answer.error?.message ?? "", new RegExp(`^invalid ${method} params: at /${field}: must (be|not)`))
       }
       const longest = yield* raw.request(method, { ...params, [field]: "x".repeat(max - 12) })
-      assert.notMatch(longest.error?.message ?? "", new RegExp(`at /${field}: must be`))
+      assert.notMatch(longest.error?.message ?? "", new RegExp(`at /${field}: must (be|not)`))
       assert.isAtMost(log.invokes.length, 1)
     }).pipe(Effect.scoped)
   )
@@ -54,7 +54,7 @@ describe("names and numbers", () => {
       const { url } = yield* Rig.start()
       for (const displayName of ["\ud800", "two\nlines", "x".repeat(257)]) {
         const { hello } = yield* Rig.connect(url, { client: { ...Rig.cli, displayName } })
-        assert.match(hello.error?.message ?? "", /^invalid connect params: at \/client\/displayName: must be/)
+        assert.match(hello.error?.message ?? "", /^invalid connect params: at \/client\/displayName: must (be|not)/)
       }
       const { hello } = yield* Rig.connect(url, { client: { ...Rig.cli, displayName: "Ünïcode 🦞 name" } })
       assert.isTrue(hello.ok)

@@ -119,19 +119,23 @@ describe("devices", () => {
     Effect.gen(function* () {
       const registry = yield* DeviceRegistry
       const replacements = yield* registry.replacements
-      yield* registry.approve(yield* requestId(claim({ scopes: ["operator.admin"] })), admin)
+      yield* registry.approve(yield* requestId(claim({ scopes: ["operator.read", "operator.write"] })), admin)
       const first = yield* registry.admit(claim(), afar)
       if (first._tag !== "Approved") return assert.fail("not approved")
       const moved = yield* requestId(claim({ platform: "windows" }))
-      assert.deepStrictEqual((yield* registry.approve(moved, admin)).scopes, ["operator.admin"])
+      assert.deepStrictEqual((yield* registry.approve(moved, admin)).scopes, ["operator.read", "operator.write"])
       assert.isDefined(yield* registry.verifyToken(DeviceId.make("d1"), "operator", first.token), "nothing was added")
       const more = yield* requestId(claim({ platform: "windows", scopes: ["operator.read", "x.custom"] }))
-      assert.deepStrictEqual((yield* registry.approve(more, admin)).scopes, ["operator.admin", "x.custom"])
+      assert.deepStrictEqual((yield* registry.approve(more, admin)).scopes, [
+        "operator.read",
+        "operator.write",
+        "x.custom"
+      ])
       assert.isUndefined(yield* registry.verifyToken(DeviceId.make("d1"), "operator", first.token))
       const replaced = yield* PubSub.take(replacements)
       assert.deepStrictEqual([replaced.deviceId, replaced.role], ["d1", "operator"])
       assert.isAbove(replaced.issuedAtMs, first.issuedAtMs, "although the clock stood still")
-      yield* registry.admit(claim({ platform: "windows", scopes: ["y.custom"] }), { silent: true })
+      yield* registry.admit(claim({ platform: "windows", scopes: ["operator.questions"] }), { silent: true })
       assert.isAbove((yield* PubSub.take(replacements)).issuedAtMs, replaced.issuedAtMs)
     }).pipe(Effect.scoped, Effect.provide(devices))
   )
@@ -146,7 +150,7 @@ describe("devices", () => {
     }).pipe(Effect.provide(devices))
   )
 
-  it.effect("a second role is never silent; a changed platform asks again from afar", () =>
+  it.effect("a second role is never silent, nor a changed machine", () =>
     Effect.gen(function* () {
       const registry = yield* DeviceRegistry
       yield* registry.admit(claim(), { silent: true })
@@ -159,7 +163,52 @@ describe("devices", () => {
       const moved = yield* registry.admit(claim({ platform: "windows" }), afar)
       assert.strictEqual(moved._tag === "PairingRequired" ? moved.reason : "", "metadata-upgrade")
       assert.strictEqual((yield* registry.admit(claim({ platform: " LINUX" }), afar))._tag, "Approved")
-      assert.strictEqual((yield* registry.admit(claim({ platform: "windows" }), { silent: true }))._tag, "Approved")
+      const here = yield* registry.admit(claim({ platform: "windows" }), { silent: true })
+      assert.strictEqual(here._tag === "PairingRequired" ? here.reason : "", "metadata-upgrade")
+      const node = yield* registry.admit(claim({ platform: "windows", role: "node", scopes: [] }), afar)
+      assert.strictEqual(node._tag === "PairingRequired" ? node.reason : "", "metadata-upgrade", "before the role")
+    }).pipe(Effect.provide(devices))
+  )
+
+  it.effect("a newer system, or its other name, is the same machine; an app of this machine need not ask", () =>
+    Effect.gen(function* () {
+      const registry = yield* DeviceRegistry
+      const pair = (change: Partial<DeviceClaim>) => registry.admit(claim(change), { silent: true })
+      const later = (change: Partial<DeviceClaim>) =>
+        Effect.map(registry.admit(claim(change), afar), (decision) => decision._tag)
+      const phone = { deviceId: DeviceId.make("p"), clientId: "openclaw-ios", deviceFamily: "iPhone" }
+      yield* pair({ ...phone, platform: "iOS 18.0" })
+      assert.strictEqual(yield* later({ ...phone, platform: "iOS 18.1" }), "Approved")
+      const row = (yield* registry.list).paired.find(({ deviceId }) => deviceId === "p")
+      assert.strictEqual(row?.platform, "iOS 18.1", "and it is shown")
+      assert.strictEqual(yield* later({ ...phone, platform: "android 15" }), "PairingRequired")
+      assert.strictEqual((yield* pair({ ...phone, platform: "android 15" }))._tag, "Approved", "on this machine")
+      const host = { deviceId: DeviceId.make("h"), clientId: "node-host", role: "node", scopes: [] } as const
+      yield* pair({ ...host, platform: "win32" })
+      assert.strictEqual(yield* later({ ...host, platform: "windows" }), "Approved")
+      const page = { deviceId: DeviceId.make("c"), clientId: "openclaw-tui" }
+      yield* pair({ ...page, platform: "win32" })
+      assert.strictEqual(yield* later({ ...page, platform: "windows" }), "PairingRequired")
+    }).pipe(Effect.provide(devices))
+  )
+
+  it.effect("a scope that nobody knows is not given away silently", () =>
+    Effect.gen(function* () {
+      const registry = yield* DeviceRegistry
+      const odd = claim({ scopes: ["operator.read", "x.custom"] })
+      assert.strictEqual((yield* registry.admit(odd, { silent: true }))._tag, "PairingRequired")
+    }).pipe(Effect.provide(devices))
+  )
+
+  it.effect("who is known has its token, and nobody else is asked for or given one", () =>
+    Effect.gen(function* () {
+      const registry = yield* DeviceRegistry
+      assert.isUndefined(yield* registry.known(claim()))
+      const approved = yield* registry.admit(claim(), { silent: true })
+      assert.strictEqual((yield* registry.known(claim()))?.token, approved._tag === "Approved" ? approved.token : "")
+      assert.isUndefined(yield* registry.known(claim({ scopes: ["operator.write"] })))
+      assert.deepStrictEqual((yield* registry.list).pending, [])
+      assert.deepStrictEqual((yield* registry.list).paired[0]?.scopes, ["operator.read"])
     }).pipe(Effect.provide(devices))
   )
 

@@ -98,12 +98,12 @@ export const proofs: ReadonlyArray<Row> = [
   {
     name: "C9 text",
     params: proof({ proof: { signedAt: "now" } }),
-    expect: invalidParams(/at \/device\/signedAt: must be number/)
+    expect: invalidParams(/at \/device\/signedAt: must be integer/)
   },
   {
     name: "C9 NaN, which JSON writes null",
     params: proof({ proof: { signedAt: Number.NaN } }),
-    expect: invalidParams(/at \/device\/signedAt: must be number/)
+    expect: invalidParams(/at \/device\/signedAt: must be integer/)
   },
   {
     name: "C9 2^53",

@@ -55,6 +55,11 @@ export const rows: ReadonlyArray<Row> = [
     expect: invalidParams(/^invalid handshake: first request must be connect$/)
   },
   {
+    name: "connect without params",
+    first: { type: "req", id: "1", method: "connect" },
+    expect: invalidParams(/^invalid connect params: must be object$/)
+  },
+  {
     name: "connect {}",
     params: () => ({}),
     expect: invalidParams(/^invalid connect params: must have required property 'minProtocol'$/)
@@ -93,16 +98,20 @@ export const rows: ReadonlyArray<Row> = [
   { name: "C2 range 5-5", params: () => Rig.params({ minProtocol: 5, maxProtocol: 5 }), expect: mismatch },
   { name: "C2 min > max", params: () => Rig.params({ minProtocol: 5, maxProtocol: 4 }), expect: mismatch },
   { name: "C2 1e9", params: () => Rig.params({ minProtocol: 1e9, maxProtocol: 1e9 }), expect: mismatch },
-  { name: "C2 zero", params: () => Rig.params({ minProtocol: 0 }), expect: invalidParams(/at \/minProtocol: must be/) },
+  {
+    name: "C2 zero",
+    params: () => Rig.params({ minProtocol: 0 }),
+    expect: invalidParams(/at \/minProtocol: must be >= 1$/)
+  },
   {
     name: "C2 negative",
     params: () => Rig.params({ minProtocol: -1 }),
-    expect: invalidParams(/at \/minProtocol: must be/)
+    expect: invalidParams(/at \/minProtocol: must be >= 1$/)
   },
   {
     name: "C2 text",
     params: () => Rig.params({ minProtocol: "4" }),
-    expect: invalidParams(/at \/minProtocol: must be number/)
+    expect: invalidParams(/at \/minProtocol: must be integer/)
   },
   {
     name: "bad role",

@@ -98,7 +98,7 @@ describe("requests", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("C3 the secret may come as password, beside a wrong token too", () =>
+  it.live("C3 the secret may come as password", () =>
     Effect.gen(function* () {
       const { url } = yield* Rig.start()
       assert.isTrue((yield* Rig.connect(url, { auth: { password: Rig.TOKEN } })).hello.ok)
@@ -118,7 +118,10 @@ describe("requests", () => {
       assert.isTrue((yield* raw.request("health", {}, long)).ok)
       raw.send({ type: "req", id: "x".repeat(1_000_000), method: "health" })
       const invalid = yield* raw.answer("invalid")
-      assert.match(invalid.error?.message ?? "", /^invalid request frame: at \/id: must be/)
+      assert.match(
+        invalid.error?.message ?? "",
+        /^invalid request frame: at \/id: must not have more than 512 characters$/
+      )
     }).pipe(Effect.scoped)
   )
 
@@ -190,7 +193,7 @@ describe("requests", () => {
       for (const [method] of MethodTable.requests) {
         const raw = accessOf(method) === "node" ? node.raw : operator.raw
         const text = yield* raw.request(method, "text")
-        assert.strictEqual(text.error?.message, `invalid ${method} params: at root: must be object`)
+        assert.strictEqual(text.error?.message, `invalid ${method} params: must be object`)
         if (takesMore(method)) continue
         const answer = yield* raw.request(method, { "not a param": 1 })
         assert.strictEqual(answer.error?.code, "INVALID_REQUEST", method)

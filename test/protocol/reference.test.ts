@@ -1,160 +1,186 @@
 /** OpenClaw's client library, `@openclaw/gateway-client`, and a whole Gateway of ours. */
-import { sign } from "node:crypto"
-import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { GatewayClient, type GatewayClientOptions } from "@openclaw/gateway-client"
+import type { GatewayClientOptions } from "@openclaw/gateway-client"
+import { GatewayScopeUpgrade } from "@openclaw/gateway-client/scope-upgrade"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
-import { accessOf, methodNames, repeatOf } from "../../src/protocol/MethodTable.ts"
+import * as Result from "effect/Result"
+import { accessOf, methodNames } from "../../src/protocol/MethodTable.ts"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
-import * as Rig from "../gateway/rig.ts"
+import { well } from "./askedWell.ts"
+import { checkResult } from "./published.ts"
+import * as Reference from "./referenceClient.ts"
+import * as World from "./world.ts"
 
 const begin = Effect.map(Layer.build(GatewayTest.layer()), (services) => Context.get(services, GatewayTest.GatewayTest))
 
-const SCOPES = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"]
-
-/** A device as that library wants it, and its memory for tokens. */
-const withDevice = () => {
-  const device = Rig.makeDevice()
-  const tokens = new Map<string, { readonly token: string; readonly scopes: ReadonlyArray<string> }>()
-  const hostDeps = {
-    signDevicePayload: (_: string, payload: string) =>
-      sign(null, Buffer.from(payload), device.key).toString("base64url"),
-    publicKeyRawBase64UrlFromPem: () => device.publicKey,
-    loadDeviceAuthToken: ({ role }: { readonly role: string }) => tokens.get(role) ?? null,
-    storeDeviceAuthToken: ({ role, scopes, token }: { role: string; token: string; scopes: ReadonlyArray<string> }) =>
-      void tokens.set(role, { token, scopes }),
-    clearDeviceAuthToken: ({ role }: { readonly role: string }) => void tokens.delete(role)
-  } as unknown as NonNullable<GatewayClientOptions["hostDeps"]>
-  const deviceIdentity = { deviceId: device.id, publicKeyPem: device.publicKey, privateKeyPem: "unused" }
-  // A backend of this machine would be let in without being paired.
-  const who = { clientName: "openclaw-tui", mode: "ui" } as const
-  return { tokens, options: { ...who, deviceIdentity, hostDeps } }
+const asNode: GatewayClientOptions = {
+  role: "node",
+  scopes: [],
+  mode: "node",
+  clientName: "node-host",
+  deviceFamily: "Linux"
 }
 
-/** Runs OpenClaw's client until the scope closes; `hellos` and `errors` get what it hears. */
-const reference = Effect.fnUntraced(function* (options: GatewayClientOptions) {
-  const heard = yield* Queue.unbounded<{ readonly hello?: any; readonly error?: Error }>()
-  const gaps: Array<unknown> = []
-  const client = yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      const made = new GatewayClient({
-        clientVersion: "1.0.0",
-        platform: "linux",
-        scopes: SCOPES,
-        env: {},
-        onHelloOk: (hello) => void Queue.offerUnsafe(heard, { hello }),
-        onConnectError: (error) => void Queue.offerUnsafe(heard, { error }),
-        onGap: (gap) => gaps.push(gap),
-        ...options
-      })
-      made.start()
-      return made
-    }),
-    (made) => Effect.promise(() => made.stopAndWait({ timeoutMs: 1000 }))
-  )
-  const hello = Effect.flatMap(Queue.take(heard), (next) =>
-    next.hello === undefined
-      ? Effect.fail({ _tag: "NoHello" as const, message: String(next.error?.message) })
-      : Effect.succeed(next.hello)
-  )
-  const ask = (method: string, params: unknown = {}) =>
-    Effect.promise(() =>
-      client.request(method, params).then(
-        (payload: unknown) => ({ ok: true as const, payload }),
-        (error: unknown) => ({ ok: false as const, error: String(error) })
-      )
-    )
-  return { ask, hello, gaps }
-})
-
-/** Passes bytes on to the Gateway until it is cut. */
-const cable = (port: number) =>
-  Effect.acquireRelease(
-    Effect.callback<{ readonly url: string; readonly cut: Effect.Effect<void>; readonly end: Effect.Effect<void> }>(
-      (resume) => {
-        const sockets = new Set<Socket>()
-        const server = createServer((near) => {
-          const far = connect(port, "127.0.0.1")
-          for (const socket of [near, far]) {
-            sockets.add(socket)
-            socket.on("error", () => undefined)
-            socket.on("close", () => {
-              sockets.delete(socket)
-              near.destroy()
-              far.destroy()
-            })
-          }
-          near.pipe(far).pipe(near)
-        })
-        const cut = Effect.sync(() => sockets.forEach((socket) => socket.destroy()))
-        const end = Effect.andThen(
-          cut,
-          Effect.callback<void>((done) => void server.close(() => done(Effect.void)))
-        )
-        server.listen(0, "127.0.0.1", () => {
-          resume(Effect.succeed({ url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`, cut, end }))
-        })
-      }
-    ),
-    ({ end }) => end
-  )
-
-const familyOf = (method: string): string => method.split(/[.-]/)[0] ?? method
-
 describe("@openclaw/gateway-client and a whole Gateway", () => {
-  it.live("asks something of every family, and sees no gap", () =>
+  it.live(
+    "asks every method, is answered as the published schema says, and sees no gap",
+    () =>
+      Effect.gen(function* () {
+        let world = yield* World.make([])
+        const connect = Effect.fnUntraced(function* () {
+          const client = yield* Reference.start({
+            url: world.kit.endpoint,
+            token: world.kit.token,
+            caps: ["tool-events"]
+          })
+          assert.sameMembers([...(yield* client.hello).auth.scopes], Reference.SCOPES)
+          return client
+        })
+        let client = yield* connect()
+        const problems: Array<string> = []
+        let asked = 0
+        for (const method of methodNames) {
+          const question = yield* well(world, method)
+          // A node's methods are for nodes, and some questions only for who stands on its own device.
+          if (accessOf(method) === "node" || question.client !== world.operator) continue
+          const answer = yield* Effect.result(client.ask(method, question.params, true))
+          asked++
+          if (Result.isFailure(answer)) problems.push(`${method}: ${answer.failure.message}`)
+          else checkResult(method, answer.success)
+          if (method === "channels.stop" || method === "channels.logout") {
+            assert.deepStrictEqual(client.gaps, [])
+            world = yield* World.make([])
+            client = yield* connect()
+          }
+        }
+        assert.deepStrictEqual(problems, [])
+        assert.isAbove(asked, 80)
+        const unknown = yield* Effect.flip(client.ask("foo.bar"))
+        assert.match(unknown.message, /unknown method: foo\.bar/)
+        assert.deepStrictEqual(client.gaps, [])
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live("comes back when its connection was cut, and what it waited for fails", () =>
     Effect.gen(function* () {
-      const { endpoint, token } = yield* begin
-      const { ask, gaps, hello } = yield* reference({ url: endpoint, token })
-      assert.sameMembers((yield* hello).auth.scopes, SCOPES)
-      const answered = new Set<string>()
-      for (const method of methodNames) {
-        if (accessOf(method) === "node" || repeatOf(method) !== "safe") continue
-        const answer = yield* ask(method)
-        // What needs to be told more says so.
-        if (!answer.ok) assert.match(answer.error, /invalid|unknown|must|no |not |required/i, method)
-        answered.add(familyOf(method))
-      }
-      const families = new Set(methodNames.filter((method) => accessOf(method) !== "node").map(familyOf))
-      const acting = [...families].filter((family) => !answered.has(family))
-      // Families that only act: what they do has tests of its own, here it is that they refuse nothing as a request.
-      for (const family of acting) {
-        const method = methodNames.find((name) => familyOf(name) === family)!
-        const answer = yield* ask(method, { noSuchProperty: 1 })
-        if (!answer.ok) assert.match(answer.error, /invalid/, method)
-      }
+      const { port, token } = yield* begin
+      const { cut, url } = yield* Reference.cable(port)
+      const { ask, gaps, hello } = yield* Reference.start({ url, token })
+      const first = yield* hello
+      const waiting = yield* Effect.forkScoped(
+        Effect.flip(ask("agent.wait", { runId: "nobody's", timeoutMs: 60_000 })),
+        { startImmediately: true }
+      )
+      yield* ask("health")
+      yield* cut
+      assert.match((yield* Fiber.join(waiting)).message, /closed/)
+      const second = yield* hello
+      assert.notStrictEqual(second.server.connId, first.server.connId)
+      yield* ask("health")
       assert.deepStrictEqual(gaps, [])
     }).pipe(Effect.scoped)
   )
 
-  it.live("comes back when its connection was cut", () =>
+  it.live("is told that its token is wrong", () =>
     Effect.gen(function* () {
-      const { port, token } = yield* begin
-      const { cut, url } = yield* cable(port)
-      const { ask, gaps, hello } = yield* reference({ url, token })
-      const first = yield* hello
-      yield* cut
-      const second = yield* hello
-      assert.notStrictEqual(second.server.connId, first.server.connId)
-      assert.isTrue((yield* ask("health")).ok)
-      assert.deepStrictEqual(gaps, [])
+      const { endpoint } = yield* begin
+      const { hello } = yield* Reference.start({ url: endpoint, token: "wrong" })
+      assert.match((yield* Effect.flip(hello)).message, /token mismatch/)
     }).pipe(Effect.scoped)
   )
 
   it.live("shows its device token when the shared secret is refused", () =>
     Effect.gen(function* () {
       const { endpoint, token } = yield* begin
-      const { options, tokens } = withDevice()
-      yield* Effect.scoped(Effect.flatMap(reference({ url: endpoint, token, ...options }), ({ hello }) => hello))
-      assert.isString(tokens.get("operator")?.token)
-      const { ask, hello } = yield* reference({ url: endpoint, token: "not the secret any more", ...options })
-      const refused = yield* Effect.flip(hello)
-      assert.match(refused.message, /token mismatch/)
+      const { options, tokens } = Reference.withDevice()
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { hello } = yield* Reference.start({ url: endpoint, token, ...options })
+          yield* hello
+          // The library tells of its hello first, and keeps the token then.
+          yield* Effect.yieldNow.pipe(Effect.repeat({ until: () => tokens.has("operator") }))
+        })
+      )
+      const { ask, hello } = yield* Reference.start({ url: endpoint, token: "not the secret any more", ...options })
+      assert.match((yield* Effect.flip(hello)).message, /token mismatch/)
       assert.strictEqual((yield* hello).auth.role, "operator")
-      assert.isTrue((yield* ask("status")).ok)
+      yield* ask("status")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("as a node: proves its device, answers what it is asked, and comes again with its token alone", () =>
+    Effect.gen(function* () {
+      const kit = yield* begin
+      const { id, options, tokens } = Reference.withDevice()
+      const operator = yield* kit.connect()
+      const connect = (auth: object) =>
+        Reference.start({ url: kit.endpoint, ...asNode, commands: ["device.info"], ...options, ...auth })
+      const token = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { ask, event, hello } = yield* connect({ token: kit.token })
+          const { deviceToken } = (yield* hello).auth
+          const { pending } = yield* operator.call["node.pair.list"]({}).pipe(
+            Effect.repeat({ until: (list) => list.pending.length > 0 })
+          )
+          yield* operator.call["node.pair.approve"]({ requestId: pending[0]!.requestId })
+          const params = { nodeId: id, command: "device.info", idempotencyKey: "k" }
+          const invoked = yield* Effect.forkScoped(operator.call["node.invoke"](params), { startImmediately: true })
+          const request = yield* event("node.invoke.request")
+          const answer = { id: request["id"], nodeId: id, ok: true, payloadJSON: '{"deviceName":"Attic"}' }
+          assert.deepInclude(yield* ask("node.invoke.result", answer), { ok: true })
+          assert.deepInclude((yield* Fiber.join(invoked)).payload, { deviceName: "Attic" })
+          assert.match((yield* Effect.flip(ask("node.list"))).message, /unauthorized role: node/)
+          return deviceToken
+        })
+      )
+      assert.strictEqual(tokens.get("node")?.token, token)
+      const { hello } = yield* connect({})
+      assert.strictEqual((yield* hello).auth.deviceToken, token, "the same token again")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("asks for more scopes, waits for the word, and keeps the new token", () =>
+    Effect.gen(function* () {
+      const kit = yield* begin
+      const { id, options } = Reference.withDevice()
+      const operator = yield* kit.connect()
+      const role = "operator"
+      const { ask, hello } = yield* Reference.start({
+        url: kit.endpoint,
+        token: kit.token,
+        clientName: "openclaw-tui",
+        mode: "ui",
+        scopes: ["operator.read"],
+        ...options
+      })
+      const { deviceToken } = (yield* hello).auth
+      const kept: Array<string> = []
+      let reconnects = 0
+      const context = yield* Effect.context()
+      const upgrade = new GatewayScopeUpgrade({
+        request: (method, params) => Effect.runPromiseWith(context)(ask(method, params)),
+        tokenStore: {
+          load: () => ({ token: deviceToken, role, scopes: ["operator.read"], updatedAtMs: 1 }),
+          store: (entry: { readonly token: string }) => void kept.push(entry.token),
+          clear: () => undefined
+        } as never,
+        reconnect: () => void reconnects++
+      })
+      const binding = { clientId: "openclaw-tui", deviceId: id, role }
+      const asked = yield* Effect.forkScoped(
+        Effect.promise(() => upgrade.requestScopeUpgrade({ binding, scopes: ["operator.write"] })),
+        { startImmediately: true }
+      )
+      const { pending } = yield* operator.call["device.pair.list"]({}).pipe(
+        Effect.repeat({ until: (list) => list.pending.length > 0 })
+      )
+      yield* operator.call["device.pair.approve"]({ requestId: pending[0]!.requestId })
+      assert.deepInclude(yield* Fiber.join(asked), { status: "approved" })
+      assert.deepStrictEqual([kept.length, reconnects], [1, 1])
     }).pipe(Effect.scoped)
   )
 })

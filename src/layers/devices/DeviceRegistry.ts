@@ -47,6 +47,10 @@ const make = Effect.gen(function* () {
     return verdict.decision
   })
 
+  const known = Effect.fn("DeviceRegistry.known")(function* (claim: DeviceClaim) {
+    return yield* stored(sql.withTransaction(Judge.known(store, claim)))
+  })
+
   const verifyToken = Effect.fn("DeviceRegistry.verifyToken")(function* (
     deviceId: DeviceId,
     role: string,
@@ -127,6 +131,7 @@ const make = Effect.gen(function* () {
   return DeviceRegistry.of({
     ...management,
     admit,
+    known,
     verifyToken,
     list,
     approve,

@@ -132,6 +132,10 @@ export const make = (tokens: Tokens.Tokens) =>
         return yield* putToken(deviceId, claim.role, scopes, carried, "upgraded")
       }),
 
+      /** The same machine, with a newer system. */
+      movedTo: (deviceId: string, platform: string | undefined) =>
+        sql`UPDATE devices SET platform = ${platform ?? null} WHERE device_id = ${deviceId}`,
+
       /** The token that holds for a role, made anew when it carries less than is asked for and was approved. */
       admitted: Effect.fnUntraced(function* (deviceId: string, name: string, asked: ReadonlyArray<string>) {
         const now = yield* Time.now

@@ -31,20 +31,31 @@ import * as DeviceProof from "./DeviceProof.ts"
 import * as Lockout from "./Lockout.ts"
 import type { GatewayAuth } from "./options.ts"
 
-/** Web pages: they must prove a device, and a page must say where it comes from. */
-const browserClients: ReadonlySet<string> = new Set(["openclaw-control-ui", "webchat-ui", "openclaw-browser-copilot"])
-/** Operator interfaces that OpenClaw treats like the Control UI when they bring no device. */
-const uiClients: ReadonlySet<string> = new Set([...browserClients, "openclaw-tui"])
+/** Web pages: a page must say where it comes from. */
+const isPage = ({ id, mode }: ConnectParams["client"]): boolean =>
+  mode === "webchat" || id === "openclaw-control-ui" || id === "webchat-ui" || id === "openclaw-browser-copilot"
+/** Operator interfaces: they must prove a device, and go on asking while they wait to be approved. */
+const uiClients: ReadonlySet<string> = new Set(["openclaw-control-ui", "openclaw-browser-copilot", "openclaw-tui"])
 
+/** A program of this machine's own; it is not paired, whatever it can prove. */
+const isBackend = ({ id, mode }: ConnectParams["client"]): boolean => id === "gateway-client" && mode === "backend"
 /** Clients that keep the scopes they ask for without a device, when they hold the shared secret on this machine. */
-const keepsScopes = ({ id, mode }: ConnectParams["client"]): boolean =>
-  (id === "cli" && mode === "cli") || (id === "gateway-client" && mode === "backend")
+const keepsScopes = (client: ConnectParams["client"]): boolean =>
+  isBackend(client) || (client.id === "cli" && client.mode === "cli")
 
 const digest = (text: string) => createHash("sha256").update(text, "utf8").digest()
 
-/** What the client offers as the shared secret: OpenClaw's clients use either field. */
-const offeredSecrets = (auth: ConnectParams["auth"]): ReadonlyArray<string> =>
-  [auth?.token, auth?.password].filter((secret): secret is string => secret !== undefined && secret !== "")
+const trimmed = (text: string | undefined): string | undefined => text?.trim() || undefined
+
+/** What the client offers as the shared secret: either field does; of two the one that this Gateway's secret is named after. */
+const offeredSecret = (auth: ConnectParams["auth"], mode: AuthMethod): string | undefined => {
+  const token = trimmed(auth?.token)
+  const password = trimmed(auth?.password)
+  return mode === "password" ? (password ?? token) : (token ?? password)
+}
+
+/** Each scope once. What is signed is the list as it was sent. */
+const scopesOf = ({ scopes = [] }: ConnectParams): ReadonlyArray<string> => Array.from(new Set(scopes))
 
 type Credential =
   | { readonly _tag: "Shared" }
@@ -62,28 +73,13 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
 
   const sharedMethod: AuthMethod = auth.mode
 
-  const matches = (offered: ReadonlyArray<string>): boolean =>
-    secret !== undefined && offered.filter((text) => timingSafeEqual(digest(text), secret)).length > 0
+  const matches = (offered: string | undefined): boolean =>
+    secret !== undefined && offered !== undefined && timingSafeEqual(digest(offered), secret)
 
   /** The device's token, in its own field or, as older clients send it, in `token`. */
   const deviceTokenOf = (attempt: ConnectAttempt, device: DeviceProof.ProvenDevice) => {
-    const token = attempt.params.auth?.deviceToken ?? attempt.params.auth?.token
-    return token === undefined || token === ""
-      ? Effect.undefined
-      : devices.verifyToken(device.deviceId, attempt.role, token)
-  }
-
-  const mismatch = (attempt: ConnectAttempt, device: boolean) => {
-    const sent = attempt.params.auth
-    const kind =
-      device && sent?.deviceToken !== undefined
-        ? "device-token"
-        : offeredSecrets(sent).length > 0 && auth.mode !== "none"
-          ? auth.mode
-          : sent?.deviceToken !== undefined
-            ? "device-token"
-            : "bootstrap-token"
-    return new TokenMismatch({ kind, device })
+    const token = trimmed(attempt.params.auth?.deviceToken) ?? trimmed(attempt.params.auth?.token)
+    return token === undefined ? Effect.undefined : devices.verifyToken(device.deviceId, attempt.role, token)
   }
 
   const credential = Effect.fnUntraced(function* (
@@ -91,9 +87,9 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     key: string,
     device: DeviceProof.ProvenDevice | undefined
   ) {
-    const sent = attempt.params.auth
-    const offered = offeredSecrets(sent)
     if (auth.mode === "none") return { _tag: "Shared" } as Credential
+    const sent = attempt.params.auth
+    const offered = offeredSecret(sent, auth.mode)
     if (matches(offered)) {
       yield* lockout.forgive(key)
       return { _tag: "Shared" } as Credential
@@ -102,33 +98,34 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
       const found = yield* deviceTokenOf(attempt, device)
       if (found !== undefined) return { _tag: "Device", scopes: found.scopes } as Credential
     }
-    // Only what is shown alone is looked at, and only of who proved a key that it can be bound to.
-    const code = sent?.bootstrapToken ?? ""
-    if (offered.length === 0 && sent?.deviceToken === undefined && code !== "") {
-      return (device === undefined ? { _tag: "None" } : { _tag: "Setup", token: code }) as Credential
-    }
-    const tried = offered.length > 0 || sent?.deviceToken !== undefined || sent?.bootstrapToken !== undefined
-    if (!tried) return { _tag: "None" } as Credential
+    const own = trimmed(sent?.deviceToken)
+    // Beside a device token that is wrong a code is not looked at.
+    const code = own === undefined && device !== undefined ? trimmed(sent?.bootstrapToken) : undefined
+    if (code !== undefined) return { _tag: "Setup", token: code } as Credential
+    // What is a device's is nothing without the device: nothing was guessed.
+    if (offered === undefined && (own === undefined || device === undefined)) return { _tag: "None" } as Credential
     yield* lockout.failed(key, attempt.local)
-    return yield* mismatch(attempt, device !== undefined)
+    const kind = device !== undefined && own !== undefined ? "device-token" : auth.mode
+    return yield* new TokenMismatch({ kind, device: device !== undefined })
   })
 
   /** Without a device: the secret alone opens the door, and only some clients on this machine keep their scopes. */
   const deviceless = Effect.fnUntraced(function* (attempt: ConnectAttempt, shared: boolean) {
-    const { client, scopes } = attempt.params
+    const { client } = attempt.params
     if (uiClients.has(client.id)) return yield* new DeviceIdentityRequired({ controlUi: true })
     if (!shared || attempt.role === "node") return yield* new DeviceIdentityRequired({ controlUi: false })
     const kept = attempt.local && !attempt.browser && keepsScopes(client)
-    return { role: attempt.role, scopes: kept ? (scopes ?? []) : [], method: sharedMethod } satisfies Grant as Grant
+    const scopes = kept ? scopesOf(attempt.params) : []
+    return { role: attempt.role, scopes, method: sharedMethod } satisfies Grant as Grant
   })
 
   const claimOf = (attempt: ConnectAttempt, device: DeviceProof.ProvenDevice): DeviceClaim => {
-    const { client, scopes } = attempt.params
+    const { client } = attempt.params
     return {
       deviceId: device.deviceId,
       publicKey: device.publicKey,
       role: attempt.role,
-      scopes: attempt.role === "node" ? [] : (scopes ?? []),
+      scopes: attempt.role === "node" ? [] : scopesOf(attempt.params),
       clientId: client.id,
       clientMode: client.mode,
       platform: client.platform,
@@ -150,7 +147,10 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
             requestedScopes: claim.scopes,
             approvedRoles: decision.approvedRoles,
             approvedScopes: decision.approvedScopes,
-            waits: claim.role === "operator" || method === "bootstrap-token"
+            waits:
+              claim.role === "operator"
+                ? uiClients.has(claim.clientId)
+                : method === "bootstrap-token" && decision.reason === "not-paired"
           })
         )
       : Effect.succeed({
@@ -166,6 +166,14 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     return yield* decided(claim, yield* devices.admit(claim, { silent }), method)
   })
 
+  /** Let in for the secret it holds; the token comes along where it was paired for as much before. */
+  const unpaired = Effect.fnUntraced(function* (claim: DeviceClaim) {
+    const { deviceId, role, scopes } = claim
+    const known = yield* devices.known(claim)
+    const token = known === undefined ? undefined : { deviceToken: known.token, issuedAtMs: known.issuedAtMs }
+    return { role, scopes, method: sharedMethod, deviceId, ...token } satisfies Grant as Grant
+  })
+
   /** A device that shows a setup code: let in for it, or put before an operator like any other. */
   const redeemed = Effect.fnUntraced(function* (
     attempt: ConnectAttempt,
@@ -177,7 +185,7 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     const found = yield* devices.setups.redeem(claim, token, { silent })
     if (found._tag === "Invalid") {
       yield* lockout.failed(key, attempt.local)
-      return yield* mismatch(attempt, true)
+      return yield* new TokenMismatch({ kind: "bootstrap-token", device: true })
     }
     const grant = yield* decided(claim, found.decision, "bootstrap-token")
     const { handed, setupId, trusted } = found
@@ -206,7 +214,7 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
   const authenticate = Effect.fn("Authenticator.authenticate")(function* (attempt: ConnectAttempt) {
     const { params } = attempt
     const key = yield* account(attempt)
-    if (browserClients.has(params.client.id) && !attempt.browser) {
+    if (isPage(params.client) && !attempt.browser) {
       return yield* new OriginNotAllowed({ reason: "origin missing or invalid" })
     }
     const now = yield* Clock.currentTimeMillis
@@ -220,15 +228,19 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     if (device === undefined) return yield* deviceless(attempt, proof._tag === "Shared")
     if (proof._tag === "None") return yield* new AuthRequired({ mode: auth.mode === "password" ? "password" : "token" })
     const claim = claimOf(attempt, device)
-    const silent = proof._tag !== "Device" && attempt.local && (yield* approvesLocal)
+    // Pages of others that this Gateway lets in are not this machine's own programs.
+    const own = attempt.local && (!attempt.browser || isPage(params.client) || uiClients.has(params.client.id))
+    const silent = proof._tag !== "Device" && own && (yield* approvesLocal)
     switch (proof._tag) {
       case "Setup":
         return yield* redeemed(attempt, key, claim, proof.token, silent)
       case "Device":
         if (!claim.scopes.every((scope) => covers(proof.scopes, scope))) return yield* new ScopeMismatch()
         return yield* paired(claim, false, "device-token")
-      case "Shared":
-        return yield* paired(claim, silent, sharedMethod)
+      case "Shared": {
+        const backend = attempt.local && !attempt.browser && claim.role === "operator" && isBackend(params.client)
+        return yield* backend ? unpaired(claim) : paired(claim, silent, sharedMethod)
+      }
     }
   })
 
@@ -246,7 +258,7 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     if (auth.mode === "none") return attempt.local ? OperatorScope.literals : []
     const { credential } = attempt
     if (credential === undefined) return yield* new AuthRequired({ mode: auth.mode })
-    if (matches([credential])) {
+    if (matches(credential)) {
       yield* lockout.forgive(key)
       return OperatorScope.literals
     }

@@ -13,7 +13,8 @@ import { ConnectParams } from "../../protocol/Connect.ts"
 import { RequestFrame } from "../../protocol/Frame.ts"
 import { MethodTable } from "../../protocol/MethodTable.ts"
 
-const strict = { onExcessProperty: "error", errors: "first" } as const
+/** The input, only to tell a list from a text: none of it is told. */
+const strict = { onExcessProperty: "error", errors: "first", reportInput: true } as const
 
 interface Finding {
   readonly path: ReadonlyArray<PropertyKey>
@@ -21,13 +22,26 @@ interface Finding {
   readonly missing: boolean
 }
 
+/** Of a number's checks. */
+const isInteger = (ast: SchemaAST.AST): boolean =>
+  ast.checks?.some(({ annotations }) => annotations?.expected === "an integer") === true
+
+/** How our checks say what JSON Schema validators say, with what changes in it. */
+const wordings: ReadonlyArray<readonly [RegExp, string]> = [
+  [/^a value with a length of at least (\d+)$/, "must not have fewer than $1 "],
+  [/^a value with a length of at most (\d+)$/, "must not have more than $1 "],
+  [/^a value greater than or equal to (.+)$/, "must be >= $1"],
+  [/^a value less than or equal to (.+)$/, "must be <= $1"],
+  [/^an integer$/, "must be integer"]
+]
+
 /** What a schema asks for, in the words of JSON Schema. An optional property asks for what it is when it is there. */
 const article = (ast: SchemaAST.AST): string => {
   switch (ast._tag) {
     case "String":
       return "must be string"
     case "Number":
-      return "must be number"
+      return isInteger(ast) ? "must be integer" : "must be number"
     case "Boolean":
       return "must be boolean"
     case "Arrays":
@@ -53,7 +67,11 @@ const article = (ast: SchemaAST.AST): string => {
 
 const expected = (issue: SchemaIssue.Filter): string => {
   const text = issue.filter.annotations?.expected
-  return typeof text === "string" ? `must be ${text}` : "must be valid"
+  if (typeof text !== "string") return "must be valid"
+  const found = wordings.find(([pattern]) => pattern.test(text))
+  if (found === undefined) return `must be ${text}`
+  const said = text.replace(...found)
+  return said.endsWith(" ") ? said + (Array.isArray(issue.input) ? "items" : "characters") : said
 }
 
 /** The first finding of a decode that stops at the first. Unions are reported by their most specific member. */
@@ -97,7 +115,7 @@ export const describe = (issue: SchemaIssue.Issue): string => {
   const { message, missing, path } = find(issue, [])
   const place = missing ? path.slice(0, -1) : path
   if (place.length > 0) return `at /${place.map(String).join("/")}: ${message}`.slice(0, 400)
-  return (missing ? message : `at root: ${message}`).slice(0, 400)
+  return (missing || message === "must be object" ? message : `at root: ${message}`).slice(0, 400)
 }
 
 /** A decoder whose failure is one line of text. */

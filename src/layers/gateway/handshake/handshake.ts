@@ -50,7 +50,7 @@ const firstRequest = (
   if (frame === undefined) return Result.fail(silent(1008, "invalid request frame"))
   const { id } = frame
   if (frame.method !== "connect") return Result.fail(answered(id, GatewayError.invalidRequest(FIRST)))
-  return Result.match(decodeConnect(frame.params ?? {}), {
+  return Result.match(decodeConnect(frame.params), {
     onSuccess: (params) => Result.succeed({ id, params }),
     onFailure: (problem) => Result.fail(answered(id, GatewayError.invalidRequest(`invalid connect params: ${problem}`)))
   })

@@ -68,6 +68,9 @@ const remediation = {
   "metadata-upgrade": "Check what the device says of itself now, then approve the request."
 } as const
 
+/** A list that has something in it. */
+const some = (key: string, list: ReadonlyArray<string>) => (list.length === 0 ? undefined : { [key]: list })
+
 /** Every way in which authentication fails, as OpenClaw's clients expect to read it. */
 export const fromAuthError = (id: string, error: AuthError | RegistryStorageFailed): HandshakeRefused => {
   switch (error._tag) {
@@ -158,10 +161,9 @@ export const fromAuthError = (id: string, error: AuthError | RegistryStorageFail
             ...(error.waits
               ? { recommendedNextStep: "wait_then_retry", retryable: true, pauseReconnect: false }
               : undefined),
-            ...(error.requestedRole === "operator" ? { requestedScopes: error.requestedScopes } : undefined),
-            ...(error.reason === "not-paired"
-              ? undefined
-              : { approvedRoles: error.approvedRoles, approvedScopes: error.approvedScopes }),
+            ...some("requestedScopes", error.requestedScopes),
+            ...some("approvedRoles", error.approvedRoles),
+            ...some("approvedScopes", error.approvedScopes),
             deviceId: error.deviceId,
             requestedRole: error.requestedRole
           }
