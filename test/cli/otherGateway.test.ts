@@ -50,4 +50,18 @@ describe("a Gateway of another make", () => {
       assert.strictEqual(ended.stderr.split("Fix: ").length, 2)
     }).pipe(Effect.scoped)
   )
+
+  it.live("answers a changed session with what it keeps of it, which has no key", () =>
+    Effect.gen(function* () {
+      const key = "agent:main:spare"
+      const entry = { sessionId: "s", updatedAt: 1, delivery: { kind: "internal" }, archivedAt: 1 }
+      const { flags } = yield* gateway({
+        "sessions.describe": () => ({ session: { key, kind: "direct", sessionId: "s" } }),
+        "sessions.patch": () => ({ ok: true, path: "/x.sqlite", key, entry })
+      })
+      const ended = yield* run({ home: yield* home }, "sessions", "archive", key, "--json", ...flags)
+      assert.strictEqual(ended.code, 0)
+      assert.deepInclude(JSON.parse(ended.stdout).results[0], { key, ok: true })
+    }).pipe(Effect.scoped)
+  )
 })
