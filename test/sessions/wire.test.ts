@@ -46,6 +46,10 @@ describe("sessions.subscribe", () => {
       assert.deepInclude(messages[0], { messageId: "k1:user" })
       assert.deepInclude(ended.session, { lastMessagePreview: "yes", derivedTitle: "elsewhere" })
 
+      const steps = all.events("agent").filter(({ runId }) => runId === "k2")
+      assert.isNotEmpty(steps)
+      for (const step of steps) assert.deepInclude(step, { agentId: "main", isHeartbeat: false })
+
       // A page keeps what an event does not name: what was taken back is named.
       yield* actor.ok("sessions.patch", { key: "main", label: "Named", pinned: true })
       yield* actor.ok("sessions.patch", { key: "main", label: null, pinned: false })

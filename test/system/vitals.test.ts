@@ -1,7 +1,10 @@
 /** What the Gateway says of itself: how busy it is, who is present, and how much of the model's window a session has used. */
+import { join } from "node:path"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FileSystem from "effect/FileSystem"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { judge, make } from "../../src/layers/gateway/EventLoop.ts"
@@ -66,6 +69,22 @@ describe("the event loop", () => {
       conforms("ChannelsStatusResult", channels)
       assert.isDefined(channels.eventLoop)
     }).pipe(Effect.provide(gateway()))
+  )
+})
+
+describe("the greeting", () => {
+  it.live("says that the page is of another program, when it is: it would take itself for outdated", () =>
+    Effect.gen(function* () {
+      const files = yield* FileSystem.FileSystem
+      const root = yield* files.makeTempDirectoryScoped()
+      yield* files.writeFileString(join(root, "index.html"), "<title>page</title>")
+      const greet = (config: GatewayTest.GatewayTestOptions["config"] & object) =>
+        Effect.gen(function* () {
+          return (yield* (yield* GatewayTest.GatewayTest).connect()).hello.server
+        }).pipe(Effect.provide(gateway({ config })), Effect.scoped)
+      assert.strictEqual((yield* greet({ gateway: { controlUi: { root } } })).controlUiBuildSource, "configured")
+      assert.isUndefined((yield* greet({})).controlUiBuildSource)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 })
 
