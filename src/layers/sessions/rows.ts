@@ -119,6 +119,7 @@ const toRow = Effect.fnUntraced(function* (row: Stored) {
     classification: classificationOf(row, kind, isMain),
     isMain,
     isBackground: false,
+    compactionCount: row["compaction_count"],
     ...(kind === "direct" || kind === "group" ? { chatType: row["chat_type"] ?? kind } : {}),
     abortedLastRun: row["status"] === "killed",
     ...(row["total_tokens"] === null ? {} : { totalTokensFresh: true }),
@@ -155,7 +156,8 @@ export const make = (sql: SqlClient.SqlClient) => {
           AND message ->> '$.role' = 'user' ORDER BY seq LIMIT 1
         ) END AS first_message,
         CASE WHEN ${options.includeLastMessage === true ? 1 : 0} THEN (
-          SELECT message FROM transcript WHERE session_key = key AND seq > reset_seq ORDER BY seq DESC LIMIT 1
+          SELECT message FROM transcript WHERE session_key = key AND seq > reset_seq
+          AND message ->> '$.role' <> 'system' ORDER BY seq DESC LIMIT 1
         ) END AS last_message,
         (SELECT run_id FROM turns WHERE session_key = key AND finished_at IS NULL AND started_at IS NOT NULL LIMIT 1)
           AS running

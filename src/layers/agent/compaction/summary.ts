@@ -74,7 +74,7 @@ export const chunksOf = (lines: ReadonlyArray<string>, tokens: number): Readonly
     // No sign is more than a token.
     const short = tokensOf(line) <= tokens ? line : cut(line, tokens)
     const size = tokensOf(short)
-    if (size > room) {
+    if (chunks.length === 0 || size > room) {
       chunks.push([])
       room = tokens
     }

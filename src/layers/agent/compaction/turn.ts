@@ -36,7 +36,7 @@ export const runCompaction = Effect.fnUntraced(function* (
   const { agentId, compact, model: wanted, runId, sessionKey } = request
   const isQuiet = compact?.quiet === true
   const startedAt = yield* Clock.currentTimeMillis
-  if (!isQuiet) yield* events.agent("lifecycle", { phase: "start", startedAt })
+  yield* events.agent("lifecycle", { phase: "start", startedAt })
 
   let hasBegun = false
   const operation = (phase: "start" | "end", end: { readonly completed?: boolean; readonly reason?: string } = {}) =>
@@ -85,10 +85,9 @@ export const runCompaction = Effect.fnUntraced(function* (
   }
   const text = told(result)
   const isFailed = result.failed === true
-  if (!isQuiet) {
-    if (isFailed) yield* events.error(failure("CompactionFailed", text), startedAt)
-    else yield* events.final(text, { stopReason: "stop", startedAt })
-  }
+  // Also who waits for no words is told that the run is over.
+  if (isFailed && !isQuiet) yield* events.error(failure("CompactionFailed", text), startedAt)
+  else yield* events.final(isQuiet ? "" : text, { stopReason: "stop", startedAt })
   const { failed: _, ...compaction } = result
   return {
     runId,

@@ -207,7 +207,8 @@ const preview = served.toLayerHandler(
         const page = yield* Effect.mapError(sessions.page(key, { limit }), storageFailed)
         const items = page.messages.flatMap((message) => {
           const text = shorten(textOf(message))
-          return text === "" ? [] : [{ role: message.role === "toolResult" ? "tool" : message.role, text }]
+          // Nobody said that the session was compacted.
+          return text === "" || message.role === "system" ? [] : [{ role: message.role === "toolResult" ? "tool" : message.role, text }]
         })
         const status = page.sessionId === undefined ? "missing" : items.length === 0 ? "empty" : "ok"
         previews.push({ key: name, status, items })
