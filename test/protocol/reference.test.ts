@@ -96,13 +96,15 @@ describe("@openclaw/gateway-client and a whole Gateway", () => {
   it.live("shows its device token when the shared secret is refused", () =>
     Effect.gen(function* () {
       const { endpoint, token } = yield* begin
-      const { options, tokens } = Reference.withDevice()
+      const { options: identity, tokens } = Reference.withDevice()
+      // A program of this machine's own, as which it connects otherwise, is not paired.
+      const options: GatewayClientOptions = { ...identity, clientName: "openclaw-tui", mode: "ui" }
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const { hello } = yield* Reference.start({ url: endpoint, token, ...options })
+          const { ask, hello } = yield* Reference.start({ url: endpoint, token, ...options })
           yield* hello
           // The library tells of its hello first, and keeps the token then.
-          yield* Effect.yieldNow.pipe(Effect.repeat({ until: () => tokens.has("operator") }))
+          yield* Effect.repeat(ask("health"), { until: () => tokens.has("operator") })
         })
       )
       const { ask, hello } = yield* Reference.start({ url: endpoint, token: "not the secret any more", ...options })
