@@ -16,8 +16,8 @@ const READ_AHEAD = 64
 const READ_AHEAD_BYTES = 1_048_576
 /** Pings that a peer may leave unanswered, and be silent in all the time, before it is taken for gone. */
 const MAX_UNANSWERED = 2
-/** A close frame's reason may hold this many bytes. */
-const MAX_REASON_BYTES = 123
+/** A close frame's reason may hold 123 bytes; OpenClaw cuts its own at this many. */
+const MAX_REASON_BYTES = 120
 
 export interface WireSocket {
   /** The next message; ends with `Done` when the socket has closed and every message was read. */
