@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { answered, gateway, home, run, start } from "./kit.ts"
@@ -51,6 +53,30 @@ describe("agent", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("takes the message from a file, and sends the reply where it is told", () =>
+    Effect.gen(function* () {
+      const { cli, server, setting } = yield* rig({ agent: turn(ok) })
+      const file = join(setting.home, "message.txt")
+      writeFileSync(file, "line one\nline two\n")
+      yield* cli(
+        "agent",
+        "--message-file",
+        file,
+        "--deliver",
+        "--reply-to",
+        "telegram:1",
+        "--reply-channel",
+        "telegram"
+      )
+      assert.deepInclude(server.requests[0]?.params, {
+        message: "line one\nline two\n",
+        deliver: true,
+        replyTo: "telegram:1",
+        replyChannel: "telegram"
+      })
+    }).pipe(Effect.scoped)
+  )
+
   it.live("a turn that failed is exit 1 with the Gateway's sentence", () =>
     Effect.gen(function* () {
       const { cli } = yield* rig({
@@ -73,7 +99,10 @@ describe("agent", () => {
   )
 
   it.live.each([
-    [["-m", "  "], /--message is empty/],
+    [["-m", "  "], /the message is empty/],
+    [[], /pass --message or --message-file/],
+    [["-m", "x", "--message-file", "y"], /comes from one place/],
+    [["--message-file", "no-such-file"], /no-such-file cannot be read: NotFound/],
     [["-m", "x", "--session-key", "a", "--session-id", "b"], /both name a conversation/],
     [["-m", "x", "--deliver"], /does not know where to/],
     [["-m", "x", "--timeout", "86401"], /--timeout: "86401"\. Expected: a whole number from 0 to 86400/]

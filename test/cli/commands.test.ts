@@ -210,7 +210,14 @@ describe("health, sessions, channels", () => {
         health: () => ({
           ok: true,
           durationMs: 6,
-          channels: { telegram: { configured: true, running: false, lastError: "401 \u001b[2J" } },
+          channels: {
+            telegram: {
+              configured: true,
+              running: false,
+              lastError: "401 \u001b[2J",
+              accounts: { default: { configured: true, running: false }, spare: { configured: true, running: true } }
+            }
+          },
           channelOrder: ["telegram"],
           channelLabels: { telegram: "Telegram" },
           defaultAgentId: "main",
@@ -229,6 +236,10 @@ describe("health, sessions, channels", () => {
         ].join("\n")
       )
       assert.deepStrictEqual(server.requests[0]?.params, { probe: true })
+      const shown = (yield* cli("health", "--verbose")).stdout.split("\n")
+      assert.match(shown[0] ?? "", /^URL: ws:\/\/127\.0\.0\.1:\d+ \(--url\)$/)
+      assert.includeMembers(shown, ["  default: configured, stopped", "  spare: configured, running"])
+      assert.deepStrictEqual(server.requests[1]?.params, { probe: true })
     }).pipe(Effect.scoped)
   )
 

@@ -17,7 +17,8 @@ const laptop = {
   approvalState: "approved",
   paired: true,
   connected: true,
-  connectedAtMs: 1
+  connectedAtMs: 1,
+  lastConnectedAtMs: 1
 }
 const phone = {
   nodeId: B,
@@ -27,7 +28,9 @@ const phone = {
   pendingRequestId: "req-1",
   pendingDeclaredCommands: ["camera.snap"],
   paired: true,
-  connected: false
+  connected: false,
+  // In a time that is to come, which is the only one that is recent for every run of the test.
+  lastConnectedAtMs: 9_000_000_000_000
 }
 const pending = {
   requestId: "req-1",
@@ -84,6 +87,17 @@ describe("nodes", () => {
       assert.notInclude(list.stdout, "\u202e")
       const connected = yield* cli("nodes", "list", "--connected")
       assert.notMatch(connected.stdout, /disconnected/)
+      const json = (...flags: ReadonlyArray<string>) =>
+        Effect.map(cli("nodes", "status", ...flags, "--json"), ({ stdout }) => JSON.parse(stdout).nodes)
+      assert.deepStrictEqual(yield* json("--connected"), [laptop])
+      assert.deepStrictEqual(yield* json("--last-connected", "24h"), [phone])
+      const recent = JSON.parse((yield* cli("nodes", "list", "--last-connected", "1d", "--json")).stdout)
+      assert.deepStrictEqual(recent.paired, [])
+      assert.include(
+        (yield* cli("nodes", "status", "--last-connected", "1d", "--connected")).stdout,
+        "No such node connected within"
+      )
+      assert.match((yield* cli("nodes", "list", "--last-connected", "soon")).stderr, /is no duration[\s\S]*Fix: /)
 
       const status = yield* cli("nodes", "status")
       assert.match(status.stdout, /Known: 2 · Paired: 2 · Connected: 1/)

@@ -82,7 +82,7 @@ describe("openclaw models list", () => {
           }
         ]
       })
-      assert.include((yield* cli("models", "list", "--provider", "nobody")).stdout, "No models.")
+      assert.include((yield* cli("models", "list", "--provider", "nobody")).stdout, "No models of the provider nobody.")
     }).pipe(Effect.scoped)
   )
 

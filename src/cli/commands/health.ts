@@ -7,6 +7,8 @@ import { lazily } from "../lazily.ts"
 
 export const healthFlags = {
   probe: flags.on("probe", "Ask the channels anew instead of showing what is known"),
+  verbose: flags.on("verbose", "The same, and show every account and which Gateway answered"),
+  debug: flags.on("debug", "As --verbose"),
   timeout: flags.timeout()
 }
 

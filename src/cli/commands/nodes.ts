@@ -13,18 +13,20 @@ const requestId = Argument.String("requestId").pipe(
   Argument.withDescription("Id of the request, as `openclaw nodes pending` shows it")
 )
 
+const which = {
+  connected: flags.on("connected", "Only nodes that are connected now"),
+  lastConnected: flags.text("last-connected", "Only nodes that were connected within this time, such as 24h or 7d")
+}
+
 const list = Command.make(
   "list",
-  {
-    connected: flags.on("connected", "Only nodes that are connected now"),
-    timeout
-  },
+  { ...which, timeout },
   lazily(() => import("./nodes/list.ts"))
 ).pipe(Command.withDescription("Nodes that are paired, and those that wait for approval"))
 
 const status = Command.make(
   "status",
-  { timeout },
+  { ...which, timeout },
   lazily(() => import("./nodes/status.ts"))
 ).pipe(Command.withDescription("Which nodes are connected, approved, and what they can do"))
 

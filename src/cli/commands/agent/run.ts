@@ -1,7 +1,9 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import type { GatewayClient } from "../../../client/GatewayClient.ts"
 import { randomId } from "../../../client/ids.ts"
@@ -13,12 +15,15 @@ import { lines, plain, print } from "../../output.ts"
 import { waiting } from "../../progress.ts"
 
 interface AgentFlags {
-  readonly message: string
+  readonly message: string | undefined
+  readonly messageFile: string | undefined
   readonly sessionKey: string | undefined
   readonly sessionId: string | undefined
   readonly agent: string | undefined
   readonly to: string | undefined
+  readonly replyTo: string | undefined
   readonly channel: string | undefined
+  readonly replyChannel: string | undefined
   readonly account: string | undefined
   readonly deliver: boolean
   readonly model: string | undefined
@@ -31,12 +36,38 @@ const DEFAULT_SECONDS = 600
 /** The Gateway ends the turn when its time is up; its answer may take this much longer, in seconds. */
 const GRACE_SECONDS = 15
 
-const check = (flags: AgentFlags): string | undefined => {
-  if (flags.message.trim() === "") return "--message is empty.\nFix: say something to the agent."
+/** The message: given, or read. */
+const messageOf = Effect.fnUntraced(function* ({ message, messageFile }: AgentFlags) {
+  if ((message === undefined) === (messageFile === undefined)) {
+    return yield* new CommandFailed({
+      message: "what to say comes from one place.\nFix: pass --message or --message-file."
+    })
+  }
+  if (messageFile === undefined) return message ?? ""
+  if (messageFile === "-") {
+    const { stdin } = yield* Stdio.Stdio
+    return yield* Effect.mapError(
+      Stream.mkString(Stream.decodeText(stdin)),
+      (error) =>
+        new CommandFailed({ message: `standard input cannot be read: ${error.message}.\nFix: pass --message.` })
+    )
+  }
+  const fs = yield* FileSystem.FileSystem
+  return yield* Effect.mapError(
+    fs.readFileString(messageFile),
+    ({ reason }) =>
+      new CommandFailed({
+        message: `${plain(messageFile)} cannot be read: ${reason._tag}.\nFix: give the path of a text file.`
+      })
+  )
+})
+
+const check = (flags: AgentFlags, message: string): string | undefined => {
+  if (message.trim() === "") return "the message is empty.\nFix: say something to the agent."
   if (flags.sessionKey !== undefined && flags.sessionId !== undefined) {
     return "--session-key and --session-id both name a conversation.\nFix: give one of them."
   }
-  return flags.deliver && flags.to === undefined
+  return flags.deliver && flags.to === undefined && flags.replyTo === undefined
     ? "--deliver does not know where to.\nFix: add --to, such as --to telegram:123."
     : undefined
 }
@@ -77,7 +108,8 @@ const textOf = (finished: AgentFinished): string =>
 
 /** Prints the reply's text, or with `--json` the final answer. A terminal shows on stderr what the turn is doing. */
 export const run = Effect.fn("cli.agent")(function* (flags: AgentFlags) {
-  const wrong = check(flags)
+  const message = yield* messageOf(flags)
+  const wrong = check(flags, message)
   if (wrong !== undefined) return yield* new CommandFailed({ message: wrong })
   const seconds = flags.timeout ?? DEFAULT_SECONDS
   const runId = randomId()
@@ -97,13 +129,15 @@ export const run = Effect.fn("cli.agent")(function* (flags: AgentFlags) {
     )
     const answers = client.call.agent(
       {
-        message: flags.message,
+        message,
         idempotencyKey: runId,
         timeout: seconds,
         ...(sessionKey === undefined ? undefined : { sessionKey }),
         ...(flags.agent === undefined ? undefined : { agentId: flags.agent }),
         ...(flags.to === undefined ? undefined : { to: flags.to }),
+        ...(flags.replyTo === undefined ? undefined : { replyTo: flags.replyTo }),
         ...(flags.channel === undefined ? undefined : { channel: flags.channel }),
+        ...(flags.replyChannel === undefined ? undefined : { replyChannel: flags.replyChannel }),
         ...(flags.account === undefined ? undefined : { replyAccountId: flags.account }),
         ...(flags.deliver ? { deliver: true } : undefined),
         ...(flags.model === undefined ? undefined : { model: flags.model }),

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { HealthSummary } from "../../../protocol/methods/system.ts"
 import { NotWell } from "../../errors.ts"
-import { ask } from "../../gateway.ts"
+import { ask, target } from "../../gateway.ts"
 import { ago, count, duration, plain, print } from "../../output.ts"
 
 const word = (state: unknown, key: string, good: string, bad: string): ReadonlyArray<string> =>
@@ -33,7 +33,13 @@ const deadLettersOf = ({ deliveryQueues }: HealthSummary): number =>
     0
   )
 
-const human = (health: HealthSummary): string => {
+/** The accounts of a channel, a line each. */
+const accountsOf = (state: unknown): ReadonlyArray<string> =>
+  Predicate.hasProperty(state, "accounts") && Predicate.isObject(state.accounts)
+    ? Object.entries(state.accounts).map(([id, account]) => `  ${plain(id)}: ${plain(channelState(account))}`)
+    : []
+
+const human = (health: HealthSummary, isVerbose: boolean): string => {
   const { agents = [], channels = {}, channelLabels = {}, channelOrder = Object.keys(channels), sessions } = health
   const ids = agents.flatMap((agent) =>
     Predicate.hasProperty(agent, "agentId") && Predicate.isString(agent.agentId) ? [agent.agentId] : []
@@ -46,7 +52,10 @@ const human = (health: HealthSummary): string => {
     ...(trouble === undefined ? [] : [`Storage: ${trouble}`]),
     ...(channelOrder.length === 0
       ? ["Channels: none configured"]
-      : channelOrder.map((id) => `${plain(channelLabels[id] ?? id)}: ${plain(channelState(channels[id]))}`)),
+      : channelOrder.flatMap((id) => [
+          `${plain(channelLabels[id] ?? id)}: ${plain(channelState(channels[id]))}`,
+          ...(isVerbose ? accountsOf(channels[id]) : [])
+        ])),
     ...(ids.length === 0
       ? []
       : [
@@ -63,11 +72,20 @@ const human = (health: HealthSummary): string => {
 }
 
 /** Prints `health`. A Gateway that can store nothing is not well, although it answers. */
-export const run = Effect.fn("cli.health")(function* (flags: { readonly probe: boolean; readonly timeout: number }) {
+export const run = Effect.fn("cli.health")(function* (flags: {
+  readonly probe: boolean
+  readonly verbose: boolean
+  readonly debug: boolean
+  readonly timeout: number
+}) {
+  const isVerbose = flags.verbose || flags.debug
   const answer = yield* ask({ scopes: ["operator.read"], timeoutMs: flags.timeout }, (client) =>
-    client.call.health(flags.probe ? { probe: true } : {})
+    client.call.health(flags.probe || isVerbose ? { probe: true } : {})
   )
+  const to = yield* target
   const isWell = storageState(answer.storage) === undefined
-  yield* print(isWell ? answer : { ...answer, ok: false }, () => human(answer))
+  yield* print(isWell ? answer : { ...answer, ok: false }, () =>
+    [...(isVerbose ? [`URL: ${to.endpoint} (${to.source})`] : []), human(answer, isVerbose)].join("\n")
+  )
   if (!isWell) return yield* new NotWell({})
 })

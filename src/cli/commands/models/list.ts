@@ -48,7 +48,9 @@ export const run = Effect.fn("cli.models.list")(function* (flags: {
     },
     () =>
       models.length === 0
-        ? "No models. Set one with `openclaw config set agents.defaults.model <provider>/<model>`."
+        ? answer.models.length > 0
+          ? `No models of the provider ${plain(flags.provider ?? "")}.`
+          : "No models. Set one with `openclaw config set agents.defaults.model <provider>/<model>`."
         : table(
             ["Model", "Name", "Context", "Usable", "Tags"],
             models.map((model) => [

@@ -1,8 +1,10 @@
 /**
  * How nodes are named on the command line and shown in lists.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { GatewayClient } from "../../../client/GatewayClient.ts"
+import { amountOf, DURATIONS } from "../../../layers/sessions/amount.ts"
 import type { NodeRow, PendingNode } from "../../../protocol/methods/nodes.ts"
 import { CommandFailed } from "../../errors.ts"
 import { ago, plain, shortId, shortName, table } from "../../output.ts"
@@ -46,6 +48,27 @@ export const resolveNode = Effect.fnUntraced(function* (client: GatewayClient["S
   const { nodes = [] } = yield* client.call["node.list"]({})
   return yield* pickNode(nodes, query)
 })
+
+/** Which nodes `--connected` and `--last-connected` leave. */
+export const wanted = Effect.fnUntraced(function* (flags: {
+  readonly connected: boolean
+  readonly lastConnected: string | undefined
+}) {
+  const within = flags.lastConnected === undefined ? undefined : amountOf(flags.lastConnected, DURATIONS, 1)
+  if (flags.lastConnected !== undefined && within === undefined) {
+    return yield* new CommandFailed({
+      message: `--last-connected ${plain(flags.lastConnected)} is no duration.\nFix: write an amount with a unit, such as 24h or 7d.`
+    })
+  }
+  const since = within === undefined ? undefined : (yield* Clock.currentTimeMillis) - within
+  return (node: NodeRow): boolean =>
+    (!flags.connected || node.connected === true) &&
+    (since === undefined || (node.lastConnectedAtMs !== undefined && node.lastConnectedAtMs >= since))
+})
+
+/** That none is left of those that there are. */
+export const noneLeft = ({ lastConnected }: { readonly lastConnected: string | undefined }): string =>
+  lastConnected === undefined ? "No node is connected." : "No such node connected within that time."
 
 const approvals = {
   approved: "approved",

@@ -2,16 +2,23 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { ask } from "../../gateway.ts"
 import { print, shortId, shortName, table } from "../../output.ts"
-import { platformOf, stateOf } from "./shared.ts"
+import { noneLeft, platformOf, stateOf, wanted } from "./shared.ts"
 
 /** Prints `node.list`. */
-export const run = Effect.fn("cli.nodes.status")(function* (flags: { readonly timeout: number }) {
+export const run = Effect.fn("cli.nodes.status")(function* (flags: {
+  readonly connected: boolean
+  readonly lastConnected: string | undefined
+  readonly timeout: number
+}) {
+  const isWanted = yield* wanted(flags)
   const answer = yield* ask({ scopes: ["operator.read"], timeoutMs: flags.timeout }, (client) =>
     client.call["node.list"]({})
   )
-  const nodes = answer.nodes ?? []
+  const all = answer.nodes ?? []
+  const nodes = all.filter(isWanted)
   const now = yield* Clock.currentTimeMillis
-  yield* print(answer, () => {
+  yield* print({ ...answer, nodes }, () => {
+    if (nodes.length < all.length && nodes.length === 0) return noneLeft(flags)
     if (nodes.length === 0) return "No nodes yet. Start one with `openclaw node run` on the machine that it shall be."
     const known = nodes.length
     const paired = nodes.filter((node) => node.paired === true).length
