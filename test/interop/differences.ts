@@ -234,9 +234,14 @@ const answers: ReadonlyArray<Difference> = [
     lines: adds("gateway.controlUi warnings[]")
   },
   {
-    reason: "From where and when a node or device came is told to those who decide on it",
+    reason: "From where and when a node or device came, and what it may, is told to those who decide on it",
     steps: /nodes|node\.|devices|device\./,
-    lines: adds("remoteIp lastConnectedAtMs approvedScopes lastUsedAtMs nodeSkills runnerProtocolFeatures")
+    lines: adds("remoteIp lastConnectedAtMs approvedScopes lastUsedAtMs")
+  },
+  {
+    reason: "What a connected node reported of its skills and of what it agrees to is shown",
+    steps: /nodes|node\./,
+    lines: adds("nodeSkills runnerProtocolFeatures")
   },
   {
     reason: "A node's commands are asked for in a list of their own, `node.pair.list`, and shown there",

@@ -167,16 +167,25 @@ describe("a session", () => {
         selectedModel: "scripted/model",
         modelSelectionReason: null
       })
-      // Another agent's, whose turn another model took.
+      // Another agent's, whose last turn another model took, and one whose model was chosen for it.
       yield* client.request("agent", { message: "hi", agentId: "ops", idempotencyKey: "k2" })
       yield* client.call["agent.wait"]({ runId: "k2" })
+      yield* client.call["sessions.patch"]({ key: "agent:ops:chosen", model: "any/model" })
       const { byAgent } = (yield* client.call.status({})).sessions as {
         readonly byAgent: ReadonlyArray<{ readonly recent: ReadonlyArray<unknown> }>
       }
-      assert.deepInclude(byAgent[1]?.recent[0], {
+      const [chosen, other] = byAgent[1]?.recent ?? []
+      assert.deepInclude(other, {
+        model: "model",
         configuredModel: "mock/other",
+        selectedModel: "mock/other",
+        modelSelectionReason: null
+      })
+      assert.deepInclude(chosen, {
+        key: "agent:ops:chosen",
         selectedModel: "scripted/model",
-        modelSelectionReason: "fallback selected"
+        modelSelectionReason: "session override",
+        totalTokens: null
       })
       const { defaults, sessions: rows } = yield* client.call["sessions.list"]({})
       assert.deepInclude(rows[0], { contextTokens: 1000 })

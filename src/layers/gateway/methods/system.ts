@@ -8,7 +8,6 @@ import type { SessionRow } from "../../../protocol/methods/sessions.ts"
 import { type ChannelsStatusResult, SystemMethods } from "../../../protocol/methods/system.ts"
 import { unavailable } from "../../../protocol/GatewayError.ts"
 import { Channels } from "../../../services/ChannelRouter.ts"
-import { Config } from "../../../services/Config.ts"
 import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
 import { DeadLetters } from "../../../services/DeadLetters.ts"
 import { NodeRegistry } from "../../../services/NodeRegistry.ts"
@@ -42,7 +41,8 @@ const referenceOf = ({ model, modelProvider }: Pick<SessionRow, "model" | "model
 const recentOf = (config: OpenClawConfig, row: SessionRow, now: number) => {
   const { modelOverrideSource, updatedAt } = row
   const configuredModel = row.agentId === undefined ? null : referenceOf(SessionRows.modelOf(config, row.agentId))
-  const selectedModel = referenceOf(row)
+  // What the next turn begins with; the row's own model is that of the last one.
+  const selectedModel = modelOverrideSource === "user" ? referenceOf(row) : configuredModel
   return {
     agentId: row.agentId,
     key: row.key,
@@ -59,12 +59,7 @@ const recentOf = (config: OpenClawConfig, row: SessionRow, now: number) => {
     model: row.model ?? null,
     configuredModel,
     selectedModel,
-    modelSelectionReason:
-      selectedModel === configuredModel
-        ? null
-        : modelOverrideSource === "user"
-          ? "session override"
-          : "fallback selected",
+    modelSelectionReason: selectedModel === configuredModel ? null : "session override",
     contextTokens: row.contextTokens ?? null,
     flags: row.sessionId === undefined ? [] : [`id:${row.sessionId}`]
   }
@@ -100,7 +95,6 @@ export const layer = (options: GatewayOptions) =>
       const snapshots = yield* Snapshots
       const connections = yield* Connections
       const channels = yield* Channels
-      const config = yield* Config
       const nodes = yield* NodeRegistry
       const sessions = yield* Sessions
       const supervisor = yield* Supervisor
@@ -109,36 +103,35 @@ export const layer = (options: GatewayOptions) =>
       const systemEvents = yield* SystemEvents
       const storage = yield* Effect.serviceOption(StorageHealth)
 
-      const recent = Effect.fnUntraced(function* (now: number, agentId?: string) {
+      const recent = Effect.fnUntraced(function* (current: OpenClawConfig, now: number, agentId?: string) {
         const found = yield* Effect.mapError(
           sessions.list({ limit: 10, ...(agentId === undefined ? undefined : { agentIds: [agentId] }) }),
           storageFailed
         )
-        const current = yield* Effect.orDie(config.get)
         const rows = SessionRows.fill(current, found.rows, now)
         return { count: found.totalCount, recent: rows.map((row) => recentOf(current, row, now)) }
       })
 
       /** What a session begins with: the default agent's model, by its own name. */
-      const defaults = Effect.gen(function* () {
-        const current = yield* Effect.orDie(config.get)
-        const { model } = yield* Agents.current
+      const defaultsOf = (current: OpenClawConfig) => {
+        const { model } = Agents.of(current)
         const ref = model === undefined ? undefined : Reference.parse(model, current)
         const contextTokens = SessionRows.contextOf(current, ref?.provider, ref?.model)
         return { model: ref?.model ?? null, contextTokens: contextTokens ?? null }
-      })
+      }
 
       const status = Effect.fn("Gateway.status")(function* (params: {
         readonly includeChannelSummary?: boolean | undefined
       }) {
         const now = yield* Clock.currentTimeMillis
-        const { defaultAgentId, ids, model } = yield* Agents.current
+        const current = yield* SessionRows.settings
+        const { defaultAgentId, ids, model } = Agents.of(current)
         const path = options.stateDir === undefined ? [] : [options.stateDir]
         const rows = yield* Effect.mapError(nodes.list, storageFailed)
         const { pending } = yield* Effect.mapError(nodes.pairing, storageFailed)
-        const stored = yield* recent(now)
+        const stored = yield* recent(current, now)
         const byAgent = yield* Effect.forEach(ids, (agentId) =>
-          Effect.map(recent(now, agentId), (found) => ({ agentId, path: path[0] ?? "", ...found }))
+          Effect.map(recent(current, now, agentId), (found) => ({ agentId, path: path[0] ?? "", ...found }))
         )
         const memory = process.memoryUsage()
         const told = yield* systemEvents.waiting((yield* Agents.sessionKey("main")).key)
@@ -172,7 +165,7 @@ export const layer = (options: GatewayOptions) =>
           },
           sessions: {
             paths: path,
-            defaults: yield* defaults,
+            defaults: defaultsOf(current),
             ...stored,
             byAgent,
             activeTurns: yield* turns.active
