@@ -130,6 +130,10 @@ export const OutboundMessage = Schema.Struct({
   text: Schema.String,
   replyToMessageId: Schema.optional(Schema.String),
   silent: Schema.optional(Schema.Boolean),
+  /** Below the text: commands that a reader sends by a press. A channel leaves out what it cannot carry. */
+  buttons: Schema.optional(
+    Schema.Array(Schema.Struct({ label: Schema.NonEmptyString, command: Schema.NonEmptyString }))
+  ),
   /** The same key again is the same message: the outbox does not send it twice. */
   idempotencyKey: Schema.optional(Schema.NonEmptyString)
 })

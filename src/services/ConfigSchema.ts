@@ -105,6 +105,13 @@ const telegramAccount = {
   /** Who decides in a chat whether a command runs, and whether they are told of it there. */
   execApprovals: Schema.optional(
     Schema.Struct({ enabled: Schema.optional(Schema.Union([Schema.Boolean, Schema.Literal("auto")])), approvers: Ids })
+  ),
+  /** Where questions have buttons: everywhere unless `inlineButtons` says otherwise. */
+  capabilities: Schema.optional(
+    Schema.Union([
+      Schema.Array(Schema.String),
+      Schema.Struct({ inlineButtons: oneOf("off", "dm", "group", "all", "allowlist") })
+    ])
   )
 }
 

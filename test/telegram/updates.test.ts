@@ -154,9 +154,36 @@ describe("updates", () => {
     assert.deepStrictEqual(posted.sender, { id: "-1002", username: "news", displayName: "News" })
   })
 
+  const press = (fields: object) => ({
+    update_id: 5,
+    callback_query: {
+      id: "77",
+      from: person,
+      data: "/approve q-1 deny",
+      message: { message_id: 3, chat: group, from: { ...person, id: bot.id, is_bot: true } },
+      ...fields
+    }
+  })
+
+  it("a press on a button of a question is its command, by whoever pressed", () => {
+    const received = read(press({}), bot, "work")
+    assert("message" in received)
+    assert.strictEqual(received.press, "77")
+    assert.strictEqual(received.message.text, "/approve q-1 deny")
+    assert.strictEqual(received.message.sender.id, String(person.id))
+    assert.deepInclude(received.message.peer, { chatId: String(group.id), chatType: "group" })
+    // Once, however often Telegram hands it over.
+    assert.strictEqual(received.message.messageId, "press:77")
+  })
+
   const passedOver: ReadonlyArray<readonly [string, unknown, true?]> = [
     ["an edit", { update_id: 5, edited_message: message({}).message }],
-    ["a button", { update_id: 5, callback_query: { id: "1", from: person, data: "x" } }],
+    ["a button that is none of ours", press({ data: "/stop" })],
+    ["a button that carries nothing", press({ data: undefined })],
+    ["a button in no chat that is known", press({ message: undefined })],
+    ["a button below a channel's post", press({ message: { message_id: 3, chat: { id: -5, type: "channel" } } })],
+    ["a button that a bot pressed", press({ from: { ...person, is_bot: true } })],
+    ["a button that nobody pressed", press({ from: undefined })],
     ["a channel's post", { update_id: 5, channel_post: message({}).message }],
     ["a message in a channel", message({ chat: { id: -5, type: "channel" } })],
     ["another bot", message({ from: { ...person, is_bot: true } })],

@@ -26,3 +26,13 @@ export const isTold = (config: OpenClawConfig, channel: string, accountId: strin
   const section = channel === "telegram" ? config.channels?.telegram : undefined
   return (section?.accounts?.[accountId]?.execApprovals?.enabled ?? section?.execApprovals?.enabled) !== false
 }
+
+/** Whether a question in a direct chat has buttons. A list of capabilities by name is an older way to say the same. */
+export const hasButtons = (config: OpenClawConfig, channel: string, accountId: string): boolean => {
+  const section = channel === "telegram" ? config.channels?.telegram : undefined
+  for (const said of [section?.accounts?.[accountId]?.capabilities, section?.capabilities]) {
+    if (said === undefined || !("inlineButtons" in said) || said.inlineButtons === undefined) continue
+    return said.inlineButtons !== "off" && said.inlineButtons !== "group"
+  }
+  return true
+}

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
+import type { OutboundMessage } from "../../services/Channel.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import { EventBus } from "../../services/EventBus.ts"
@@ -14,8 +15,10 @@ import { type Approval, ExecApprovals } from "../../services/ExecApprovals.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
 import { defaultPolicy, deliverPatiently } from "../channels/deliverPatiently.ts"
 import { now } from "../now.ts"
-import { approversOf, isTold } from "./approvers.ts"
+import { approversOf, hasButtons, isTold } from "./approvers.ts"
 import { decisionsOf } from "./snapshot.ts"
+
+type Said = Pick<OutboundMessage, "buttons" | "text">
 
 const CHANNEL = "telegram"
 /** What OpenClaw calls this way. */
@@ -57,6 +60,11 @@ const question = (approval: Approval, at: number): string => {
   ].join("\n")
 }
 
+const labels = { "allow-once": "Allow once", "allow-always": "Allow always", deny: "Deny" }
+
+const buttonsOf = (approval: Approval): NonNullable<OutboundMessage["buttons"]> =>
+  decisionsOf(approval).map((decision) => ({ label: labels[decision], command: `/approve ${approval.id} ${decision}` }))
+
 const endings = { allowed: "allowed", denied: "denied", expired: "expired", cancelled: "taken back", pending: "open" }
 
 const answer = ({ decision, id, resolver, status }: Approval): string =>
@@ -82,18 +90,22 @@ export const layer: Layer.Layer<never, never, Channels | Config | EventBus | Exe
         const [account] = (yield* channels.status({ channel: CHANNEL })).channelAccounts[CHANNEL] ?? []
         if (account?.configured !== true || !isTold(current, CHANNEL, account.accountId)) return []
         const ids = approversOf(current, CHANNEL, account.accountId)
+        const buttons = hasButtons(current, CHANNEL, account.accountId)
         return ids.map((chatId) => ({
-          channel: CHANNEL,
-          accountId: account.accountId,
-          chatId,
-          chatType: "direct" as const
+          buttons,
+          peer: { channel: CHANNEL, accountId: account.accountId, chatId, chatType: "direct" as const }
         }))
       }).pipe(Effect.orElseSucceed(() => []))
 
-      const tell = Effect.fnUntraced(function* (id: string, part: "asked" | "ended", text: string) {
-        for (const peer of yield* chats) {
+      const tell = Effect.fnUntraced(function* (id: string, part: "asked" | "ended", said: Said) {
+        for (const { buttons, peer } of yield* chats) {
           const key = `approval:${id}:${peer.chatId}:${part}`
-          const message = { peer, text, idempotencyKey: key }
+          const message = {
+            text: said.text,
+            peer,
+            idempotencyKey: key,
+            ...(buttons && said.buttons !== undefined ? { buttons: said.buttons } : undefined)
+          }
           const what = `telling ${peer.chatId} of approval ${id}`
           const told = deliverPatiently(channels, message, defaultPolicy, what).pipe(
             Effect.catchCause((cause) => Effect.logWarning(`${what} failed`, cause))
@@ -104,7 +116,7 @@ export const layer: Layer.Layer<never, never, Channels | Config | EventBus | Exe
 
       const ask = Effect.fnUntraced(function* (approval: Approval) {
         if (approval.delivery !== "all") return
-        yield* tell(approval.id, "asked", question(approval, yield* now))
+        yield* tell(approval.id, "asked", { text: question(approval, yield* now), buttons: buttonsOf(approval) })
       })
 
       yield* approvals.addRoute(({ delivery }) =>
@@ -116,7 +128,9 @@ export const layer: Layer.Layer<never, never, Channels | Config | EventBus | Exe
         if (event !== "exec.approval.requested" && event !== "exec.approval.resolved") return
         const approval = yield* approvals.find(payload.id)
         if (approval.delivery !== "all") return
-        yield* event === "exec.approval.requested" ? ask(approval) : tell(approval.id, "ended", answer(approval))
+        yield* event === "exec.approval.requested"
+          ? ask(approval)
+          : tell(approval.id, "ended", { text: answer(approval) })
       }).pipe(Effect.catch((error) => Effect.logWarning(`owners were not told of an approval: ${error.message}`)))
       yield* supervisor.supervise("approvals/notices", Effect.forever(follow), { restart: "always" })
       // Asked before a restart, and perhaps not told.

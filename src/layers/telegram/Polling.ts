@@ -107,6 +107,7 @@ export const receive = ({ accountId, api, identified, source, state }: PollingOp
     return {
       messages: received.flatMap((entry) => ("message" in entry ? [{ ...entry.message, source: own }] : [])),
       unread,
+      presses: received.flatMap((entry) => ("press" in entry && entry.press !== undefined ? [entry.press] : [])),
       ids: received.flatMap((entry) => (entry.updateId === undefined ? [] : [entry.updateId]))
     }
   })
@@ -142,6 +143,12 @@ export const receive = ({ accountId, api, identified, source, state }: PollingOp
     yield* Effect.logInfo("nobody else receives with this bot token any more")
   })
 
+  /** Ends the little clock on the button; what the press meant is answered in the chat. */
+  const acknowledge = (press: string) =>
+    api
+      .call("answerCallbackQuery", { callback_query_id: press }, Schema.Unknown)
+      .pipe(Effect.catchCause((cause) => Effect.logDebug("a press was not acknowledged", cause)))
+
   /** One poll; returns the next offset. */
   const poll = Effect.fnUntraced(function* (bot: Bot, offset: number | undefined, commit: Commit) {
     const started = yield* Clock.currentTimeMillis
@@ -165,12 +172,13 @@ export const receive = ({ accountId, api, identified, source, state }: PollingOp
     }
     const raw = answer.success
     yield* peace()
-    const { ids, messages, unread } = yield* sort(raw, bot)
+    const { ids, messages, presses, unread } = yield* sort(raw, bot)
     // Also when there is nothing to store: only who may store may confirm.
     if (raw.length > 0) yield* commit(messages, unread)
     isFull = false
     yield* reached
     if (messages.length > 0) yield* state.received
+    for (const press of presses) yield* Effect.forkChild(acknowledge(press))
     if (ids.length === 0 && raw.length > 0) {
       const message = "getUpdates answered with updates that have no id, so they cannot be confirmed"
       return yield* new ChannelInterrupted({ channel: "telegram", accountId, message })

@@ -39,20 +39,35 @@ const formatted = <A>(chunk: Chunk, show: (text: Text) => Effect.Effect<A, Teleg
     )
   )
 
-const textPart = (api: Api, message: OutboundMessage, chunk: Chunk): Parts.Part => {
-  const post = (first: boolean, body: Text & { readonly link_preview_options?: { readonly is_disabled: true } }) =>
+/** Bytes that a button may carry. */
+const longestCommand = 64
+
+/** The buttons in one row, if there are any that Telegram takes. */
+const keyboardOf = ({ buttons = [] }: OutboundMessage) => {
+  const row = buttons
+    .filter(({ command }) => Buffer.byteLength(command) <= longestCommand)
+    .map(({ command, label }) => ({ text: label, callback_data: command }))
+  return row.length === 0 ? {} : { reply_markup: { inline_keyboard: [row] } }
+}
+type Keyboard = ReturnType<typeof keyboardOf>
+
+const textPart = (api: Api, message: OutboundMessage, chunk: Chunk, keyboard: Keyboard): Parts.Part => {
+  const post = (
+    first: boolean,
+    body: Text & Keyboard & { readonly link_preview_options?: { readonly is_disabled: true } }
+  ) =>
     Effect.map(api.call("sendMessage", { ...destinationOf(message, first), ...body }, Sent), ({ message_id }) =>
       String(message_id)
     )
   const { chatId } = message.peer
   const change = (id: string, text: Text) =>
-    api.call("editMessageText", { chat_id: chatId, message_id: Number(id), ...text }, Schema.Unknown)
+    api.call("editMessageText", { chat_id: chatId, message_id: Number(id), ...text, ...keyboard }, Schema.Unknown)
   return {
     create: (first) => post(first, { text: previewOf(chunk.plain), link_preview_options: { is_disabled: true } }),
     complete: (id) => formatted(chunk, (text) => change(id, text)),
     plain: (id) => Effect.asVoid(change(id, { text: chunk.plain })),
     remove: (id) => removeMessage(api, chatId, id),
-    whole: (first) => formatted(chunk, (text) => post(first, text))
+    whole: (first) => formatted(chunk, (text) => post(first, { ...text, ...keyboard }))
   }
 }
 
@@ -64,7 +79,7 @@ const partsOf = (api: Api, message: OutboundMessage, attempt: DeliveryAttempt): 
   const texts = caption === undefined ? renderMarkdown(message.text) : []
   return [
     ...media.map((each, index) => mediaPart(api, message, each, index === 0 ? caption : undefined, attempt.read)),
-    ...texts.map((chunk) => textPart(api, message, chunk))
+    ...texts.map((chunk, index) => textPart(api, message, chunk, index === texts.length - 1 ? keyboardOf(message) : {}))
   ]
 }
 

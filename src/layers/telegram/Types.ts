@@ -90,7 +90,15 @@ export type Message = typeof Message.Type
 /** An update of any kind; of those that carry something else than a message only the id matters. */
 export const UpdateId = Schema.Struct({ update_id: Schema.Natural })
 
-export const Update = Schema.Struct({ update_id: Schema.Natural, message: Schema.optional(Message) })
+/** A press on a button below a message of the bot. */
+export const Press = Schema.Struct({ id: Schema.NonEmptyString, from: User, message: decoration(Message), data: text })
+export type Press = typeof Press.Type
+
+export const Update = Schema.Struct({
+  update_id: Schema.Natural,
+  message: Schema.optional(Message),
+  callback_query: decoration(Press)
+})
 export type Update = typeof Update.Type
 
 /** `getMe`. */

@@ -1,6 +1,7 @@
 /**
- * From an update to a message for the router. Only new messages by people count: edits, channel posts, button presses,
- * service messages and other bots are passed over, so no one gets in by a side door.
+ * From an update to a message for the router. Only new messages by people count, and their presses on the buttons below a
+ * question, which are the command that the button stands for: edits, channel posts, service messages and other bots are
+ * passed over, so no one gets in by a side door.
  *
  * Whoever writes in the name of a chat (an anonymous administrator, a channel in a group) is known by that chat's id and
  * nothing else: a list of people never names it, so it is heard only where everybody is.
@@ -10,15 +11,20 @@ import * as Schema from "effect/Schema"
 import type { InboundMessage } from "../../services/Channel.ts"
 import { isChatCommand } from "../channels/chatCommands.ts"
 import { attachmentNote } from "./attachments.ts"
-import type { Bot, Entity, Message } from "./Types.ts"
+import type { Bot, Entity, Message, Press } from "./Types.ts"
 import { Update, UpdateId } from "./Types.ts"
 
 /** The kinds of updates that are asked for. */
-export const allowedUpdates: ReadonlyArray<"message"> = ["message"]
+export const allowedUpdates = ["message", "callback_query"] as const
 
 /** One entry of a `getUpdates` answer. */
 export type Received =
-  | { readonly updateId: number; readonly message: InboundMessage }
+  | {
+      readonly updateId: number
+      readonly message: InboundMessage
+      /** Of a press: whoever pressed waits for a word that it arrived. */
+      readonly press?: string
+    }
   /** Nothing for the bot; or, when it is `lost`, perhaps something, so that it is to be kept as it came. */
   | { readonly updateId: number; readonly ignored: string; readonly lost: boolean }
   /** Not even an id: it cannot be confirmed by itself. */
@@ -115,6 +121,38 @@ const service =
 
 const isService = (message: object): boolean => Object.keys(message).some((key) => service.test(key))
 
+/** What buttons of the bot stand for. A client may send anything as pressed, so nothing else is heard. */
+const isButton = (data: string | undefined): data is string => data !== undefined && /^\/approve \S/.test(data)
+
+/** A press, as if its command had been written in the chat where the button is. */
+const pressed = (updateId: number, { data, from, id, message }: Press, bot: Bot, accountId: string): Received => {
+  const ignored = (reason: string): Received => ({ updateId, ignored: reason, lost: false })
+  if (!isButton(data)) return ignored("no button of this bot")
+  if (message === undefined || message.chat.type === "channel") return ignored("a button that is in no chat")
+  if (from.is_bot === true) return ignored("pressed by a bot")
+  const threadId = threadOf(message)
+  return {
+    updateId,
+    press: id,
+    message: {
+      updateId: String(updateId),
+      source: String(bot.id),
+      peer: {
+        channel: "telegram",
+        accountId,
+        chatId: String(message.chat.id),
+        chatType: message.chat.type === "private" ? "direct" : "group",
+        ...(threadId === undefined ? undefined : { threadId })
+      },
+      messageId: `press:${id}`,
+      sender: named(from.id, from.username, [from.first_name, from.last_name]),
+      text: data,
+      addressed: true,
+      sentAt: (message.date ?? 0) * 1_000
+    }
+  }
+}
+
 /** Reads one update. `bot` is the bot that received it, `accountId` the account it belongs to. */
 export const read = (raw: unknown, bot: Bot, accountId: string): Received => {
   const id = decodeId(raw)
@@ -124,8 +162,10 @@ export const read = (raw: unknown, bot: Bot, accountId: string): Received => {
   const lost = (reason: string): Received => ({ updateId, ignored: reason, lost: true })
   const update = decodeUpdate(raw)
   if (Exit.isFailure(update)) return lost("its message's id, chat or sender is not understood")
-  const { message } = update.value
-  if (message === undefined) return ignored("no new message")
+  const { callback_query: press, message } = update.value
+  if (message === undefined) {
+    return press === undefined ? ignored("no new message") : pressed(updateId, press, bot, accountId)
+  }
   const { chat } = message
   if (chat.type === "channel") return ignored("a channel's post")
   if (message.is_automatic_forward === true) return ignored("a post of the channel that the group belongs to")
