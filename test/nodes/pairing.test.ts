@@ -84,7 +84,7 @@ describe("surface approval", () => {
       const first = (yield* registry.pairing).pending[0]!
       const row = yield* rowOf("n1")
       assert.deepStrictEqual(row.commands, ["device.info"])
-      assert.strictEqual(row.approvalState, "pending-approval")
+      assert.strictEqual(row.approvalState, "pending-reapproval")
       assert.isTrue((yield* registry.approval(ConnId.make("c2"))).approved)
 
       const { taken } = yield* events

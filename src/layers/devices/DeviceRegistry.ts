@@ -1,6 +1,7 @@
 /**
  * Devices in SQLite: who was approved for what, who waits, and whose token is good.
  */
+import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
@@ -30,7 +31,11 @@ const make = Effect.gen(function* () {
   const judge = Judge.make(store)
   const replace = (replaced: TokenReplaced) => Effect.asVoid(PubSub.publish(replacements, replaced))
 
-  const announce = Effect.fnUntraced(function* ({ created, replaced }: Omit<Judge.Verdict, "decision">) {
+  const announce = Effect.fnUntraced(function* ({ created, replaced, silent }: Omit<Judge.Verdict, "decision">) {
+    if (silent !== undefined) {
+      const answer = { requestId: randomUUID(), deviceId: silent, decision: "approved" as const }
+      yield* events.publish("device.pair.resolved", { ...answer, ts: yield* Time.now })
+    }
     if (created !== undefined) yield* events.publish("device.pair.requested", pendingOf(created))
     if (replaced !== undefined) yield* replace(replaced)
   })

@@ -2,6 +2,7 @@
  * What a device's claim comes to: let in, or a request that waits for an operator.
  */
 import * as Effect from "effect/Effect"
+import type { DeviceId } from "../../domain/Ids.ts"
 import { covers, OperatorScope } from "../../protocol/Role.ts"
 import type { DeviceClaim, DeviceDecision, TokenReplaced } from "../../services/DeviceRegistry.ts"
 import { platformOf } from "../nodes/policy.ts"
@@ -50,6 +51,8 @@ export interface Verdict {
   readonly decision: DeviceDecision
   readonly created?: RequestRow | undefined
   readonly replaced?: TokenReplaced | undefined
+  /** It was let in without a person; whoever looks after devices is told. */
+  readonly silent?: DeviceId | undefined
 }
 
 /** What a claim goes beyond; `undefined` when it was approved as it is. */
@@ -87,7 +90,8 @@ export const make = (store: Store) =>
       const admitted = yield* store.admitted(claim.deviceId, claim.role, claim.scopes)
       return {
         decision: admitted.decision,
-        replaced: admitted.replaced ?? replaced
+        replaced: admitted.replaced ?? replaced,
+        silent: claim.deviceId
       } satisfies Verdict as Verdict
     }
     const { created, requestId } = yield* store.ask(claim.deviceId, claimOf(claim), device !== undefined)

@@ -32,6 +32,7 @@ export const pendingNode = (request: Request): PendingNode => ({
   caps: request.surface.caps,
   commands: request.surface.commands,
   requiredApproveScopes: approveScopes(request.surface.commands),
+  silent: false,
   ts: request.requestedAt
 })
 
@@ -118,7 +119,13 @@ export const nodeRow = (
       runnerProtocolFeatures:
         connection === undefined || connection.features.length === 0 ? undefined : connection.features
     }),
-    approvalState: request ? "pending-approval" : approved || connection?.subject.own ? "approved" : "unapproved",
+    approvalState: request
+      ? approved
+        ? "pending-reapproval"
+        : "pending-approval"
+      : approved || connection?.subject.own
+        ? "approved"
+        : "unapproved",
     ...(request === undefined
       ? undefined
       : {

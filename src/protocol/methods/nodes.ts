@@ -82,8 +82,8 @@ export const NodeRow = Schema.Struct({
   lastConnectedAtMs: Schema.optional(Schema.Natural),
   lastSeenAtMs: Schema.optional(Schema.Natural),
   lastSeenReason: Schema.optional(Schema.String),
-  /** Whether an operator approved what the node declares; `pending-approval` comes with the `pending…` fields. */
-  approvalState: Schema.optional(Schema.Literals(["approved", "pending-approval", "unapproved"])),
+  /** Whether an operator approved what the node declares. With a request that waits the `pending…` fields are there; what was approved before it goes on. */
+  approvalState: Schema.optional(Schema.Literals(["approved", "pending-approval", "pending-reapproval", "unapproved"])),
   approvedAtMs: Schema.optional(Schema.Natural),
   pendingRequestId: Schema.optional(Schema.NonEmptyString),
   pendingDeclaredCaps: Schema.optional(Strings),

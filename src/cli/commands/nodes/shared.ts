@@ -73,6 +73,7 @@ export const noneLeft = ({ lastConnected }: { readonly lastConnected: string | u
 const approvals = {
   approved: "approved",
   "pending-approval": "waits for approval",
+  "pending-reapproval": "waits for approval of more",
   unapproved: "not approved"
 } as const
 

@@ -23,7 +23,7 @@ export const run = Effect.fn("cli.nodes.status")(function* (flags: {
     const known = nodes.length
     const paired = nodes.filter((node) => node.paired === true).length
     const connected = nodes.filter((node) => node.connected === true).length
-    const waits = nodes.some((node) => node.approvalState === "pending-approval")
+    const waits = nodes.some((node) => node.approvalState?.startsWith("pending"))
     return [
       `Known: ${known} · Paired: ${paired} · Connected: ${connected}`,
       "",

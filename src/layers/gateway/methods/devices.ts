@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Qr from "../../../domain/Qr.ts"
 import { type GatewayError, invalidRequest } from "../../../protocol/GatewayError.ts"
-import { DeviceMethods, type SetupAccess } from "../../../protocol/methods/devices.ts"
+import { DeviceMethods, type PendingDevice, type SetupAccess } from "../../../protocol/methods/devices.ts"
 import { covers } from "../../../protocol/Role.ts"
 import { Config } from "../../../services/Config.ts"
 import { type DeviceNotFound, DeviceRegistry } from "../../../services/DeviceRegistry.ts"
@@ -20,6 +20,7 @@ import { storageFailed, unknownRequest } from "./errors.ts"
 
 /** OpenClaw's CLI asks again with more scopes when it reads exactly this. */
 const APPROVAL_DENIED = "device pairing approval denied"
+const REJECTION_DENIED = "device pairing rejection denied"
 const ROTATION_DENIED = "device token rotation denied"
 const REVOCATION_DENIED = "device token revocation denied"
 
@@ -54,24 +55,44 @@ export const layer = (options: GatewayOptions) =>
         }
       }).pipe(Effect.withSpan("Gateway.device.pair.list"))
 
+      /** Others than admins answer for operators only, and with a device's token for that device; they are not told of more. */
+      const mayAnswer = Effect.fnUntraced(function* (
+        caller: Connection,
+        requestId: string,
+        denied: string,
+        fits: (asked: PendingDevice) => boolean = () => true
+      ) {
+        if (isAdmin(caller)) return
+        const { pending } = yield* Effect.mapError(devices.list, storageFailed)
+        const asked = pending.find((request) => request.requestId === requestId)
+        if (asked !== undefined && mayReach(caller, asked.deviceId) && fits(asked)) return
+        yield* Effect.logWarning(`${denied}: the caller may not answer that request`)
+        return yield* invalidRequest(denied)
+      })
+
       const approve = Effect.fn("Gateway.device.pair.approve")(function* ({
         requestId
       }: {
         readonly requestId: string
       }) {
-        const { scopes } = yield* CurrentConnection
-        const device = yield* devices.approve(requestId, scopes).pipe(
+        const caller = yield* CurrentConnection
+        yield* mayAnswer(caller, requestId, APPROVAL_DENIED, (asked) => asked.role === "operator")
+        const device = yield* devices.approve(requestId, caller.scopes).pipe(
           Effect.catchTags({
             PairingRequestNotFound: (error) => Effect.fail(unknownRequest(error)),
             RegistryStorageFailed: (error) => Effect.fail(storageFailed(error)),
             ApproverLacksScope: ({ missingScope, requiredScopes }) =>
-              Effect.fail(invalidRequest(APPROVAL_DENIED, { details: { missingScope, requiredScopes } }))
+              Effect.fail(
+                invalidRequest(`missing scope: ${missingScope}`, { details: { missingScope, requiredScopes } })
+              )
           })
         )
         return { requestId, device }
       })
 
       const reject = Effect.fn("Gateway.device.pair.reject")(function* ({ requestId }: { readonly requestId: string }) {
+        const caller = yield* CurrentConnection
+        if (caller.method === "device-token") yield* mayAnswer(caller, requestId, REJECTION_DENIED)
         const deviceId = yield* devices.reject(requestId).pipe(
           Effect.catchTags({
             PairingRequestNotFound: (error) => Effect.fail(unknownRequest(error)),

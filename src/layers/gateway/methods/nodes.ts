@@ -213,7 +213,7 @@ export const layer = NodeMethods.middleware(Access).toLayer(
             yield* Effect.logWarning(
               `node ${deviceId} answered in the name of ${JSON.stringify(params.nodeId.slice(0, 80))}; refused`
             )
-            return yield* invalidRequest("invalid node.invoke.result params: at /nodeId: must be this node's own id")
+            return yield* invalidRequest("nodeId mismatch")
           }
           yield* checkPayload("node.invoke.result", params.payloadJSON).pipe(
             // Whoever waits for the answer need not wait for one that will not come.
