@@ -100,6 +100,7 @@ describe("agent", () => {
 
   it.live.each([
     [["-m", "  "], /the message is empty/],
+    [["-m", "/compact the plan"], /openclaw sessions compact <key>/],
     [[], /pass --message or --message-file/],
     [["-m", "x", "--message-file", "y"], /comes from one place/],
     [["--message-file", "no-such-file"], /no-such-file cannot be read: NotFound/],

@@ -64,6 +64,9 @@ const messageOf = Effect.fnUntraced(function* ({ message, messageFile }: AgentFl
 
 const check = (flags: AgentFlags, message: string): string | undefined => {
   if (message.trim() === "") return "the message is empty.\nFix: say something to the agent."
+  if (/^\s*\/compact(?:\s|$)/i.test(message)) {
+    return "/compact is a command of a chat; the agent would take it for a message.\nFix: run `openclaw sessions compact <key>`."
+  }
   if (flags.sessionKey !== undefined && flags.sessionId !== undefined) {
     return "--session-key and --session-id both name a conversation.\nFix: give one of them."
   }
