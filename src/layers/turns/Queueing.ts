@@ -53,13 +53,7 @@ const belongTogether = (a: TurnRequest, b: TurnRequest): boolean => {
       ? []
       : [replyTo.peer.channel, replyTo.peer.accountId, replyTo.peer.chatId, replyTo.peer.threadId ?? null]
   const how = (request: TurnRequest) =>
-    JSON.stringify([
-      request.agentId,
-      request.model ?? null,
-      request.extraSystemPrompt ?? null,
-      request.compact ?? null,
-      where(request)
-    ])
+    JSON.stringify([request.agentId, request.model ?? null, request.extraSystemPrompt ?? null, where(request)])
   return how(a) === how(b)
 }
 
