@@ -64,7 +64,7 @@ const features: ReadonlyArray<Difference> = [
   {
     reason: "How OpenClaw keeps a session, which no client needs: ours keeps it otherwise",
     lines: lacks(
-      "systemSent createdVia lifecycleRevision sessionStartedAt delivery skillsSnapshot systemPromptReport compactionCount restartRecoveryStatus"
+      "systemSent createdVia lifecycleRevision sessionStartedAt delivery skillsSnapshot systemPromptReport restartRecoveryStatus"
     )
   },
   { reason: "A transcript is a line, it has no branches to choose from", lines: lacks("activeLeafEntryId") },
@@ -122,7 +122,7 @@ const wire: ReadonlyArray<Difference> = [
   {
     reason: "Of everybody it is told since when they are here",
     steps: /presence|hello-ok/,
-    lines: adds("[].onlineSince presence[].onlineSince payload[].onlineSince")
+    lines: adds("[].onlineSince")
   },
   {
     reason: "Of every session it is told, and not only once somebody has asked in a way that OpenClaw notes",
@@ -301,6 +301,18 @@ const answers: ReadonlyArray<Difference> = [
       "The model says the same to everything, and whether OpenClaw takes that for a summary is another matter each time",
     steps: /sessions\.compact|event session\.operation|event sessions\.changed/,
     lines: [...lacks("reason result compacted"), ...adds("reason result compacted")]
+  },
+  {
+    reason: "How often a session was compacted is told of each, also when it is never",
+    lines: adds("compactionCount")
+  },
+  {
+    reason:
+      "A compaction is a message of the transcript here, and announced like any other, with the session as it is then",
+    steps: /event session\.message/,
+    lines: adds(
+      "message.__openclaw.kind message.__openclaw.tokensAfter message.__openclaw.tokensBefore session.label session.displayName"
+    )
   },
   {
     reason: "What was used is counted when it is asked for; OpenClaw's was still counting in the background",

@@ -3,10 +3,10 @@
  *
  *   --package <dir>   a folder whose `node_modules` has the version of OpenClaw that is asked for; else it is installed
  *   --only <text>     only steps whose `<client>: <name>` contains it
- *   --part <name>     only this part (may be given more than once): cli, node, terminal, page, reverse
+ *   --part <name>     only this part (may be given more than once): cli, node, terminal, page, record, reverse
  *   --baseline        node, terminal and page with their own Gateway too, to judge the steps themselves
  *   --chromium <file> a Chromium; else the one that is on the PATH
- *   --record <dir>    writes what both Gateways say to one scripted client, and how it differs, into this folder
+ *   --record <dir>    keeps in this folder what both Gateways said to the same scripted client
  *   --keep            keeps the folder of the run: logs of all processes, output of all commands
  *   --json            the results as JSON
  *
@@ -61,11 +61,13 @@ const interop = Effect.gen(function* () {
       }
       if (wants("terminal")) yield* Effect.forEach(sides, (side) => Terminal.run(ground, results, side))
       if (wants("page")) yield* Effect.forEach(sides, (side) => Page.run(ground, results, side, flags.chromium))
+      // Before our programs leave anything at their Gateway: both have been asked the same so far.
+      const recordings = flags.record ?? Path.join(ground.dir, "recordings")
+      if (wants("record")) yield* Record.run(ground, results, [ours, theirs], recordings)
       if (wants("reverse")) {
         yield* NodeHost.run(ground, results, ground.ours, theirs)
         yield* Reverse.run(ground, results, theirs)
       }
-      if (flags.record !== undefined) yield* Record.run(ground, results, [ours, theirs], flags.record)
     })
   )
   yield* flags.json
