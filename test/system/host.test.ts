@@ -6,6 +6,7 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import * as ScriptedModel from "../../src/testing/ScriptedModel.ts"
@@ -237,6 +238,9 @@ describe("system events", () => {
       }
       yield* client.call["system-event"](beacon)
       yield* client.call["system-event"]({ ...beacon, lastInputSeconds: 65 })
+      const told = yield* Stream.runHead(client.on("presence")).pipe(Effect.forkScoped({ startImmediately: true }))
+      yield* client.call["system-event"]({ text: "Node: attic", host: "attic", lastInputSeconds: 1e300 })
+      assert.isTrue(Option.isSome(yield* Fiber.join(told)), "whoever watches hears of a machine that says odd things")
       const presence = yield* client.call["system-presence"]({})
       const kitchen = presence.filter(({ host }) => host === "kitchen")
       assert.strictEqual(kitchen.length, 1)
@@ -246,6 +250,7 @@ describe("system events", () => {
       const { queuedSystemEvents } = yield* client.call.status({})
       assert.deepStrictEqual(queuedSystemEvents, [
         "Node: kitchen (10.0.0.9) · app 1.0 · mode node",
+        "Node: attic",
         "Node: kitchen (10.0.0.9) · app 1.1 · mode node"
       ])
     }).pipe(Effect.provide(gateway()))

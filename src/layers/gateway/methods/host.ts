@@ -77,7 +77,9 @@ const beaconOf = (text: string, params: SystemEventParams): Beacon => {
   return {
     text,
     ...said,
-    ...(lastInputSeconds === undefined ? undefined : { lastInputSeconds: Math.max(0, Math.round(lastInputSeconds)) }),
+    ...(lastInputSeconds === undefined
+      ? undefined
+      : { lastInputSeconds: Math.min(Math.max(0, Math.round(lastInputSeconds)), Number.MAX_SAFE_INTEGER) }),
     ...(roles === undefined || roles.length === 0 ? undefined : { roles }),
     ...(scopes === undefined || scopes.length === 0 ? undefined : { scopes }),
     ...(tags === undefined || tags.length === 0 ? undefined : { tags })
