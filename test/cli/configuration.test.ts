@@ -200,6 +200,41 @@ describe("config", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("what people add to over time loses nothing by mistake", () =>
+    Effect.gen(function* () {
+      const folder = yield* withFile(
+        '{"models":{"providers":{"a":{"baseUrl":"http://a","models":[{"id":"m"}]}}},"channels":{"telegram":{"allowFrom":[1,2]}}}'
+      )
+      const set = (...given: ReadonlyArray<string>) => run({ home: folder }, "config", "set", ...given)
+      const read = () => JSON.parse(readFileSync(fileIn(folder), "utf8"))
+      const b = '{"b":{"baseUrl":"http://b","models":[{"id":"n"}]}}'
+      const refusal = yield* set("models.providers", b)
+      assert.strictEqual(refusal.code, 1)
+      assert.match(refusal.stderr, /^models\.providers would lose a\. [\s\S]*Fix: pass --merge/)
+      for (const path of ["models.providers.a.models", 'models.providers["a"].models']) {
+        assert.strictEqual((yield* set(path, '[{"id":"z"}]')).code, 1)
+      }
+      assert.deepStrictEqual(Object.keys(read().models.providers), ["a"])
+      assert.strictEqual((yield* set("models.providers", b, "--strict-json", "--merge")).code, 0)
+      assert.strictEqual((yield* set("models.providers.a.models", '[{"id":"z"}]', "--merge")).code, 0)
+      assert.deepStrictEqual(Object.keys(read().models.providers), ["a", "b"])
+      assert.deepStrictEqual(read().models.providers.a.models, [{ id: "m" }, { id: "z" }])
+      assert.match((yield* set("channels.telegram.allowFrom", "[3]", "--merge")).stderr, /have no ids/)
+      assert.strictEqual((yield* set("channels.telegram.allowFrom", "[3]")).code, 0)
+      assert.strictEqual((yield* set("models.providers", b, "--replace")).code, 0)
+      assert.deepStrictEqual(Object.keys(read().models.providers), ["b"])
+      for (const [given, says] of [
+        [["gateway.port", "{a:1}", "--strict-json"], /is no JSON/],
+        [["gateway.port", "1", "--merge"], /--merge takes an object or a list/],
+        [["models.providers", b, "--merge", "--replace"], /exclude each other/]
+      ] as const) {
+        const ended = yield* set(...given)
+        assert.strictEqual(ended.code, 1)
+        assert.match(ended.stderr, says)
+      }
+    }).pipe(Effect.scoped)
+  )
+
   it.live("a key that nothing reads is kept and said, with what was probably meant", () =>
     Effect.gen(function* () {
       const setting = { home: yield* home }

@@ -27,6 +27,12 @@ const set = Command.make(
     path,
     value: Argument.String("value").pipe(
       Argument.withDescription("JSON5 (19001, true, ['a']); anything else is taken as text")
+    ),
+    strictJson: flags.on("strict-json", "Take the value as JSON only; anything else is wrong"),
+    merge: flags.on("merge", "Add to the object or list that is there"),
+    replace: flags.on(
+      "replace",
+      "Let go of entries of a map of agents, providers or models that the value does not have"
     )
   },
   lazily(() => import("./config/set.ts"))
