@@ -38,6 +38,7 @@ const texts = (messages: ReadonlyArray<Prompt.Message> | undefined) =>
       ).replaceAll(/x{10,}/g, "…")
     )
 const tooLong = new AiError.InvalidRequestError({ constraint: CONTEXT_LENGTH, description: "too long" })
+const list = { id: "t", name: "nodes", params: { action: "list" } }
 const phases = (client: Client) =>
   client.events("agent").flatMap(({ data, stream }) => (stream === "compaction" ? [data] : []))
 
@@ -74,9 +75,13 @@ describe("a turn", () => {
       assert.deepStrictEqual(texts((yield* model.calls)[3]), ["third …", "three", "fourth …"])
       assert.deepStrictEqual(phases(client), [])
 
-      const failing = yield* begin([...said.slice(0, 2), { fail: tooLong }, { text: "three" }], 8_000)
+      const failing = yield* begin(
+        [...said.slice(0, 2), { fail: tooLong }, { toolCalls: [list] }, { text: "three" }],
+        8_000
+      )
       for (const name of ["first", "second", "third"]) yield* failing.client.turn(long(name), name)
-      assert.lengthOf(yield* failing.model.calls, 4)
+      // Once a turn.
+      assert.lengthOf(yield* failing.model.calls, 5)
       assert.deepStrictEqual(phases(failing.client).at(-1), { phase: "end", completed: false })
       const { messages } = yield* failing.client.ok("chat.history", { sessionKey: "main" })
       assert.strictEqual(textsOf(messages).at(-1), "three")
@@ -125,7 +130,7 @@ describe("a turn", () => {
         [
           { text: "one" },
           { text: "two" },
-          { toolCalls: [{ id: "t", name: "nodes", params: { action: "list" } }] },
+          { toolCalls: [list] },
           { fail: tooLong },
           { text: "the summary" },
           { text: "three" }

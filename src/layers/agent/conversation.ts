@@ -71,15 +71,15 @@ export const makeConversation = Effect.fnUntraced(function* (options: {
 
   let context = yield* read
   let prompt = build(context)
-  /** Once by itself and once because a model says so, in a turn. */
-  const tried = { threshold: false, overflow: false }
+  /** A model that cannot write a summary is not asked for one at each step of the turn. */
+  let isTried = false
 
-  const compact = Effect.fnUntraced(function* (why: keyof typeof tried, model: ResolvedModel) {
-    tried[why] = true
+  /** `wasTooMuch`: a model said so, whatever was reckoned. */
+  const compact = Effect.fnUntraced(function* (model: ResolvedModel, wasTooMuch: boolean) {
     const known = tokensOfContext(context.summary, earlier(context.entries))
     const limit = roomOf(model)
     const half = Math.floor((limit === undefined ? known : Math.max(0, limit - fixed)) / 2)
-    const keepTokens = Math.min(keepTokensOf(config), why === "overflow" ? Math.min(half, Math.floor(known / 4)) : half)
+    const keepTokens = Math.min(keepTokensOf(config), half, ...(wasTooMuch ? [Math.floor(known / 4)] : []))
     const outcome = yield* compactSession(services, {
       sessionKey,
       agentId,
@@ -111,12 +111,14 @@ export const makeConversation = Effect.fnUntraced(function* (options: {
     say: prompt.say,
     ask: Effect.fnUntraced(function* (model, since, call) {
       const limit = roomOf(model)
-      if (!tried.threshold && limit !== undefined && isEnabled(config) && wholeOf(since) > limit) {
-        yield* compact("threshold", model)
+      if (!isTried && limit !== undefined && isEnabled(config) && wholeOf(since) > limit) {
+        isTried = true
+        yield* compact(model, false)
       }
       const reply = yield* call([...prompt.messages, ...since])
       const isTooLong = reply.failure?.kind === "context_length" && reply.parts.length === 0
-      if (!isTooLong || tried.overflow || !(yield* compact("overflow", model))) return reply
+      // Each makes the prompt shorter, so that there is an end to it.
+      if (!isTooLong || !(yield* compact(model, true))) return reply
       return yield* call([...prompt.messages, ...since])
     })
   }
