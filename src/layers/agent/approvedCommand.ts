@@ -195,6 +195,8 @@ export const make = (registry: NodeRegistry["Service"], approvals: ExecApprovals
     const id = approvalIdOf(call.idempotencyKey)
     if (!asked) yield* ask(call, id)
     const approval = yield* Effect.mapError(approvals.await(id), unreadable)
+    // A client may give its own question any id, also one that it can foresee.
+    if (approval.runId !== request.runId) return yield* failed("not run: a question of somebody else has its id")
     const key = `${call.idempotencyKey}:approved`
     // Without a person's word nothing was noted before it left.
     const mayHaveLeft = approval.spentBy === key || (asked && approval.status !== "allowed")

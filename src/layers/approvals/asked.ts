@@ -65,6 +65,9 @@ const problemOf = ({ command, host, id, nodeId, systemRunPlan }: ExecApprovalReq
   return command === undefined ? "command is required" : undefined
 }
 
+/** What one question may take up, as text; it is kept for a month, and parts of it go to people. */
+const LARGEST = 262_144
+
 const deliveryOf = ({ deliverToApprovalClientsOnly, suppressDelivery }: ExecApprovalRequestParams): Delivery => {
   if (suppressDelivery === true) return "none"
   return deliverToApprovalClientsOnly === true ? "clients" : "all"
@@ -74,6 +77,7 @@ export const newApproval = Effect.fnUntraced(function* (
   params: ExecApprovalRequestParams,
   asker: Asker
 ): Effect.fn.Return<NewApproval, GatewayError> {
+  if (JSON.stringify(params).length > LARGEST) return yield* tooLong
   const problem = problemOf(params)
   if (problem !== undefined) return yield* invalidRequest(problem)
   if (params.id !== undefined && !isId(params.id)) return yield* badId
