@@ -9,6 +9,7 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { judge, make } from "../../src/layers/gateway/EventLoop.ts"
 import { ephemeral } from "../../src/client/DeviceIdentity.ts"
+import * as BotApi from "../../src/testing/BotApi.ts"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import * as ScriptedModel from "../../src/testing/ScriptedModel.ts"
 import { conforms } from "../protocol/published.ts"
@@ -69,6 +70,24 @@ describe("the event loop", () => {
       conforms("ChannelsStatusResult", channels)
       assert.isDefined(channels.eventLoop)
     }).pipe(Effect.provide(gateway()))
+  )
+})
+
+describe("channels", () => {
+  it.live("are shown by their names, long and short, and their symbols", () =>
+    Effect.gen(function* () {
+      const bot = yield* BotApi.serve()
+      const telegram = { botToken: bot.token, apiRoot: bot.url }
+      yield* Effect.gen(function* () {
+        const client = yield* (yield* GatewayTest.GatewayTest).connect({ scopes: ["operator.read"] })
+        const status = yield* client.call["channels.status"]({})
+        conforms("ChannelsStatusResult", status)
+        const shown = { label: "Telegram", detailLabel: "Telegram Bot", systemImage: "paperplane" }
+        assert.deepStrictEqual(status.channelMeta, [{ id: "telegram", ...shown }])
+        assert.deepStrictEqual(status.channelDetailLabels, { telegram: shown.detailLabel })
+        assert.deepStrictEqual(status.channelSystemImages, { telegram: shown.systemImage })
+      }).pipe(Effect.provide(gateway({ config: { channels: { telegram } } })))
+    }).pipe(Effect.scoped)
   )
 })
 
