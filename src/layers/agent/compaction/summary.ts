@@ -18,6 +18,8 @@ import { tokensOf } from "./plan.ts"
 const CHUNK_TOKENS = 50_000
 /** The part of a known window that they may fill: instructions and the answer need room too. */
 const WINDOW_PART = 0.6
+/** However long the summary before it is. */
+const LEAST_TOKENS = 250
 /** Characters of a tool's result, and of a summary. */
 const RESULT_CHARS = 2_000
 const SUMMARY_CHARS = 32_000
@@ -114,7 +116,7 @@ export interface Summary {
 const nothingWritten = failure("ModelFailed", "the model wrote no summary")
 
 const budgetOf = ({ contextWindow }: ResolvedModel): number =>
-  contextWindow === undefined ? CHUNK_TOKENS : Math.max(500, Math.floor(contextWindow * WINDOW_PART))
+  contextWindow === undefined ? CHUNK_TOKENS : Math.floor(contextWindow * WINDOW_PART)
 
 /** Fails with why no model could write it. */
 export const summarise = Effect.fnUntraced(function* (options: {
@@ -126,7 +128,7 @@ export const summarise = Effect.fnUntraced(function* (options: {
   readonly timeoutMs?: Effect.Effect<number | undefined>
 }): Effect.fn.Return<Summary, TurnFailure> {
   const room = budgetOf(options.model) - tokensOf(options.before ?? "")
-  const chunks = chunksOf(options.messages.map(lineOf), Math.max(250, room))
+  const chunks = chunksOf(options.messages.map(lineOf), Math.max(LEAST_TOKENS, room))
   const usage = { inputTokens: 0, outputTokens: 0 }
   let model = options.model
   let text = options.before
