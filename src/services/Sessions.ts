@@ -69,6 +69,8 @@ export interface ListOptions {
   readonly archived?: boolean | "all"
   readonly includeGlobal?: boolean
   readonly requireLastInteraction?: boolean
+  /** Only those with a turn that runs or waits. */
+  readonly activeOnly?: boolean
   readonly sortBy?: "updatedAt" | "lastInteractionAt"
   readonly includeDerivedTitles?: boolean
   readonly includeLastMessage?: boolean

@@ -169,6 +169,9 @@ export const make = (sql: SqlClient.SqlClient) => {
     else if (options.archived !== "all") all.push(sql`archived_at IS NULL`)
     if (options.includeGlobal !== true) all.push(sql`key <> 'global'`)
     if (options.requireLastInteraction === true) all.push(sql`last_interaction_at IS NOT NULL`)
+    if (options.activeOnly === true) {
+      all.push(sql`key IN (SELECT session_key FROM turns WHERE finished_at IS NULL)`)
+    }
     if (options.agentIds !== undefined) all.push(sql.in("agent_id", options.agentIds))
     if (options.label !== undefined) all.push(sql`label = ${options.label}`)
     if (options.activeMinutes !== undefined) all.push(sql`updated_at >= ${now - options.activeMinutes * 60_000}`)

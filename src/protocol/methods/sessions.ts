@@ -92,7 +92,9 @@ export const SessionDefaults = Schema.Struct({
 })
 export type SessionDefaults = typeof SessionDefaults.Type
 
+/** As OpenClaw 2026.9.6 takes them; `activeOnly` is newer than the published schema. */
 export const SessionsListParams = Schema.Struct({
+  activeOnly: optionalBoolean,
   limit: optionalCount,
   offset: Schema.optional(Schema.Natural),
   activeMinutes: optionalCount,
@@ -197,28 +199,32 @@ const SessionPreview = Schema.Struct({
 })
 export type SessionPreview = typeof SessionPreview.Type
 
+const SessionsList = Schema.Struct({
+  ts: Schema.Natural,
+  path: optionalText,
+  count: Schema.Natural,
+  totalCount: Schema.optional(Schema.Natural),
+  limitApplied: Schema.optional(Schema.Natural),
+  nextOffset: orNull(Schema.Natural),
+  hasMore: optionalBoolean,
+  owners: Schema.optional(Schema.Array(Schema.Unknown)),
+  defaults: Schema.optional(SessionDefaults),
+  sessions: Schema.Array(SessionRow)
+})
+
 export const SessionMethods = RpcGroup.make(
-  method("sessions.list", {
-    access: "operator.read",
-    params: SessionsListParams,
-    result: Schema.Struct({
-      ts: Schema.Natural,
-      path: optionalText,
-      count: Schema.Natural,
-      totalCount: Schema.optional(Schema.Natural),
-      limitApplied: Schema.optional(Schema.Natural),
-      nextOffset: orNull(Schema.Natural),
-      hasMore: optionalBoolean,
-      owners: Schema.optional(Schema.Array(Schema.Unknown)),
-      defaults: Schema.optional(SessionDefaults),
-      sessions: Schema.Array(SessionRow)
-    })
-  }),
-  /** From now on the connection is sent `sessions.changed`, and `session.message` of every session. */
+  method("sessions.list", { access: "operator.read", params: SessionsListParams, result: SessionsList }),
+  /**
+   * From now on the connection is sent `sessions.changed`, and `session.message` of every session. With params of
+   * `sessions.list` it is given that list too, as it is after it was subscribed: nothing falls between the two.
+   */
   method("sessions.subscribe", {
     access: "operator.read",
-    params: Schema.Struct({ includeApprovals: Schema.optional(Schema.Literal(true)) }),
-    result: Schema.Struct({ subscribed: Schema.Boolean })
+    params: Schema.Struct({
+      ...SessionsListParams.fields,
+      includeApprovals: Schema.optional(Schema.Literal(true))
+    }),
+    result: Schema.Struct({ subscribed: Schema.Boolean, list: Schema.optional(SessionsList) })
   }),
   /** From now on the connection is sent `session.message` of one session. */
   method("sessions.messages.subscribe", {

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { RunId } from "../../../domain/Ids.ts"
 import type { SessionKey } from "../../../domain/SessionKey.ts"
-import { invalidRequest } from "../../../protocol/GatewayError.ts"
+import { invalidRequest, unavailable } from "../../../protocol/GatewayError.ts"
 import { type ChatSendParams, ChatMethods } from "../../../protocol/methods/chat.ts"
 import { Channels, type MediaToSend } from "../../../services/ChannelRouter.ts"
 import { Config } from "../../../services/Config.ts"
@@ -127,7 +127,9 @@ const send = served.toLayerHandler(
       const ended = yield* turns
         .await(runId, key)
         .pipe(Effect.timeoutOption(ENDED_WITHIN), Effect.mapError(turnNotAccepted))
-      return { runId, status: Option.isSome(ended) ? "ok" : "in_flight" }
+      if (Option.isNone(ended)) return { runId, status: "in_flight" }
+      // What was answered then is answered now: who lost the first answer must not take a failure for a reply.
+      return ended.value.status === "error" ? yield* unavailable(ended.value.text) : { runId, status: "ok" }
     })
 
     return Effect.fn("Gateway.chat.send")(function* (params: ChatSendParams) {

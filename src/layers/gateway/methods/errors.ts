@@ -12,7 +12,9 @@ export const storageFailed = (error: { readonly message: string }): GatewayError
   GatewayError.unavailable(error.message, { retryable: true, retryAfterMs: 1000 })
 
 export const turnNotAccepted = (error: TurnNotAccepted | RunIdConflict): GatewayError.GatewayError =>
-  error._tag === "RunIdConflict" ? GatewayError.conflict(error.message) : storageFailed(error)
+  error._tag === "RunIdConflict"
+    ? GatewayError.invalidRequest(error.message, { details: { reason: "chat-request-conflict" } })
+    : storageFailed(error)
 
 /** What a node answered or why none did, as `node.invoke` reports it. */
 const nodeError = (code: string, message: string, dispatched: boolean): GatewayError.GatewayError =>

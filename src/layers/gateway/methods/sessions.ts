@@ -56,6 +56,7 @@ const optionsOf = (params: SessionsListParams, agentIds: ReadonlyArray<string> |
   limit: params.limit ?? LIST,
   offset: params.offset ?? 0,
   archived: params.archived ?? false,
+  activeOnly: params.activeOnly ?? false,
   includeGlobal: params.includeGlobal ?? false,
   requireLastInteraction: params.requireLastInteraction ?? false,
   sortBy: params.sortBy ?? "updatedAt",
@@ -67,40 +68,39 @@ const optionsOf = (params: SessionsListParams, agentIds: ReadonlyArray<string> |
   ...(params.activeMinutes === undefined ? undefined : { activeMinutes: params.activeMinutes })
 })
 
-const list = served.toLayerHandler(
-  "sessions.list",
-  Effect.gen(function* () {
-    const sessions = yield* Sessions
-    return Effect.fn("Gateway.sessions.list")(function* (params: SessionsListParams) {
-      const config = yield* SessionRows.settings
-      const agents = Agents.of(config)
-      const agentIds = agentsFor(params, agents.ids)
-      const isNone = asksForOthers(params) || agentIds?.length === 0
-      const options = optionsOf(params, agentIds)
-      const ts = yield* Time.now
-      const found = isNone ? { rows: [], totalCount: 0 } : yield* Effect.mapError(sessions.list(options), storageFailed)
-      const rows = SessionRows.fill(config, found.rows, ts)
-      const next = (params.offset ?? 0) + rows.length
-      const hasMore = rows.length > 0 && next < found.totalCount
-      return {
-        ts,
-        count: rows.length,
-        totalCount: found.totalCount,
-        limitApplied: params.limit ?? LIST,
-        nextOffset: hasMore ? next : null,
-        hasMore,
-        owners: [],
-        defaults: SessionRows.defaultsOf(config, params.agentId ?? agents.defaultAgentId),
-        sessions: rows
-      }
-    })
-  })
-)
+const listing = Effect.fnUntraced(function* (params: SessionsListParams) {
+  const sessions = yield* Sessions
+  const config = yield* SessionRows.settings
+  const agents = Agents.of(config)
+  const agentIds = agentsFor(params, agents.ids)
+  const isNone = asksForOthers(params) || agentIds?.length === 0
+  const options = optionsOf(params, agentIds)
+  const ts = yield* Time.now
+  const found = isNone ? { rows: [], totalCount: 0 } : yield* Effect.mapError(sessions.list(options), storageFailed)
+  const rows = SessionRows.fill(config, found.rows, ts)
+  const next = (params.offset ?? 0) + rows.length
+  const hasMore = rows.length > 0 && next < found.totalCount
+  return {
+    ts,
+    count: rows.length,
+    totalCount: found.totalCount,
+    limitApplied: params.limit ?? LIST,
+    nextOffset: hasMore ? next : null,
+    hasMore,
+    owners: [],
+    defaults: SessionRows.defaultsOf(config, params.agentId ?? agents.defaultAgentId),
+    sessions: rows
+  }
+})
 
-const subscribe = served.toLayerHandler("sessions.subscribe", () =>
-  Effect.map(CurrentConnection, ({ subscriptions }) => {
+const list = served.toLayerHandler("sessions.list", Effect.fn("Gateway.sessions.list")(listing))
+
+const subscribe = served.toLayerHandler(
+  "sessions.subscribe",
+  Effect.fn("Gateway.sessions.subscribe")(function* ({ includeApprovals: _, ...params }) {
+    const { subscriptions } = yield* CurrentConnection
     subscriptions.sessions = true
-    return { subscribed: true }
+    return Object.keys(params).length === 0 ? { subscribed: true } : { subscribed: true, list: yield* listing(params) }
   })
 )
 
@@ -208,7 +208,9 @@ const preview = served.toLayerHandler(
         const items = page.messages.flatMap((message) => {
           const text = shorten(textOf(message))
           // Nobody said that the session was compacted.
-          return text === "" || message.role === "system" ? [] : [{ role: message.role === "toolResult" ? "tool" : message.role, text }]
+          return text === "" || message.role === "system"
+            ? []
+            : [{ role: message.role === "toolResult" ? "tool" : message.role, text }]
         })
         const status = page.sessionId === undefined ? "missing" : items.length === 0 ? "empty" : "ok"
         previews.push({ key: name, status, items })
