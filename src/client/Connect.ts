@@ -25,7 +25,7 @@ export interface ConnectOptions extends Omit<Introduction, "credentials" | "role
   readonly credentials?: ReadonlyArray<Credential> | undefined
   /** Where device tokens are kept. Left out: none is used or stored, as for an endpoint given by `--url`. */
   readonly deviceTokens?: DeviceTokens | undefined
-  /** One deadline from dialling to `hello-ok`; 15 seconds when left out. */
+  /** One deadline from dialling to `hello-ok`, a second try with the stored token included; 15 seconds when left out. */
   readonly connectTimeout?: Duration.Input | undefined
 }
 
@@ -35,8 +35,7 @@ export interface Connected {
 }
 
 /** One attempt. A failed one leaves no socket behind; a good one lives as long as the caller's scope. */
-const attempt = Effect.fnUntraced(function* (endpoint: Endpoint, who: Introduction, timeout: Duration.Input) {
-  const duration = Duration.fromInputUnsafe(timeout)
+const attempt = Effect.fnUntraced(function* (endpoint: Endpoint, who: Introduction) {
   const outer = yield* Effect.scope
   const scope = yield* Scope.fork(outer)
   return yield* Effect.gen(function* () {
@@ -45,20 +44,20 @@ const attempt = Effect.fnUntraced(function* (endpoint: Endpoint, who: Introducti
     return { connection, hello }
   }).pipe(
     Scope.provide(scope),
-    Effect.timeoutOrElse({
-      duration,
-      orElse: () =>
-        Effect.fail(
-          new GatewayUnreachable({
-            endpoint,
-            reason: "timeout",
-            detail: `no hello-ok within ${Duration.toMillis(duration)} ms`
-          })
-        )
-    }),
     Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
   )
 })
+
+/** One deadline for all attempts of one connect. */
+const within = (endpoint: Endpoint, timeout: Duration.Input) => {
+  const duration = Duration.fromInputUnsafe(timeout)
+  const detail = `no hello-ok within ${Duration.toMillis(duration)} ms`
+  return <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.timeoutOrElse(effect, {
+      duration,
+      orElse: () => Effect.fail(new GatewayUnreachable({ endpoint, reason: "timeout", detail }))
+    })
+}
 
 /** A store that fails costs a pairing prompt at most, never the connection. */
 const orWarn = <A>(effect: Effect.Effect<A, StateDirUnusable>, doing: string): Effect.Effect<A | undefined> =>
@@ -77,7 +76,6 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
 )(function* (options) {
   const { device, deviceTokens, endpoint } = options
   const role = options.role ?? "operator"
-  const timeout = options.connectTimeout ?? "15 seconds"
   const explicit = options.credentials ?? []
   const key: TokenKey | undefined = device === undefined ? undefined : { endpoint, deviceId: device.id, role }
 
@@ -102,7 +100,7 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
     )
   })
   const withStored = (token: StoredToken) =>
-    attempt(endpoint, introduce([token.token], token), timeout).pipe(
+    attempt(endpoint, introduce([token.token], token)).pipe(
       Effect.tapError((error) =>
         deviceTokens !== undefined && key !== undefined && mismatch(error, "AUTH_DEVICE_TOKEN_MISMATCH")
           ? orWarn(deviceTokens.remove(key), "the refused device token could not be removed")
@@ -111,16 +109,16 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
     )
 
   const mayRetry = isLoopback(endpoint) || isEncrypted(endpoint)
-  const connected =
+  const connecting =
     // A setup code is good once: a token that came of it goes before it.
     explicit.every(({ kind }) => kind === "bootstrapToken") && stored !== undefined
-      ? yield* withStored(stored).pipe(
+      ? withStored(stored).pipe(
           Effect.catchIf(
             (error) => explicit.length > 0 && mismatch(error, "AUTH_DEVICE_TOKEN_MISMATCH"),
-            () => attempt(endpoint, introduce(explicit, undefined), timeout)
+            () => attempt(endpoint, introduce(explicit, undefined))
           )
         )
-      : yield* attempt(endpoint, introduce(explicit, undefined), timeout).pipe(
+      : attempt(endpoint, introduce(explicit, undefined)).pipe(
           Effect.catchIf(
             (error) =>
               error instanceof HandshakeRejected &&
@@ -130,6 +128,7 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
             (error) => (stored === undefined ? Effect.fail(error) : withStored(stored))
           )
         )
+  const connected = yield* within(endpoint, options.connectTimeout ?? "15 seconds")(connecting)
   yield* remember(connected.hello)
   return connected
 })

@@ -100,6 +100,15 @@ export const make: (options: LinkOptions) => Effect.Effect<Link, never, Scope.Sc
     return waiting(value)
   }
 
+  let ignored = 0
+  /** Told once for a connection: a peer that sends nothing else must not fill the log. */
+  const ignore = (length: number) => {
+    ignored += 1
+    return ignored === 1
+      ? Effect.logWarning(`ignored ${length} characters from the Gateway that are no frame`)
+      : Effect.void
+  }
+
   const onMessage = (text: string): Effect.Effect<void> => {
     const frame = decodeFrame(text)
     if (Exit.isFailure(frame)) {
@@ -109,7 +118,7 @@ export const make: (options: LinkOptions) => Effect.Effect<Link, never, Scope.Sc
             _tag: "Broken",
             error: new ProtocolViolation({ problem: "an answer that is no response frame" })
           })
-        : Effect.logWarning(`ignored ${text.length} characters from the Gateway that are no frame`)
+        : Effect.suspend(() => ignore(text.length))
     }
     if (frame.value.type === "res") return answer(frame.value.id, answerOf(frame.value))
     const { seq } = frame.value

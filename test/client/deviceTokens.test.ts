@@ -56,6 +56,41 @@ describe("device tokens in a handshake", () => {
     }).pipe(Effect.provide(temporaryStateDir))
   )
 
+  it.effect("are tried within the one deadline of the connect", () =>
+    Effect.gen(function* () {
+      const { client, deviceTokens, gateway, key } = yield* withDevice
+      const first = yield* gateway.accept
+      yield* deviceTokens.put(key, { token: deviceToken("dt-0"), scopes: [] })
+      yield* first.reject({ code: "UNAVAILABLE", message: "starting" })
+      yield* TestClock.adjust((yield* until(client, "Waiting")).delayMs)
+      const refusing = yield* gateway.accept
+      yield* TestClock.adjust("10 seconds")
+      yield* refusing.reject(mismatch(true))
+      const silent = yield* gateway.accept
+      yield* silent.challenge
+      yield* TestClock.adjust("5 seconds")
+      const waiting = yield* until(client, "Waiting")
+      assert(waiting.error._tag === "GatewayUnreachable")
+      assert.include(waiting.error.detail, "15000 ms")
+      assert.isAbove((yield* silent.closed).code, 0)
+    }).pipe(Effect.provide(temporaryStateDir))
+  )
+
+  it.effect("are shown to no other endpoint", () =>
+    Effect.gen(function* () {
+      const device = yield* DeviceIdentity.load
+      const deviceTokens = yield* DeviceTokens.make
+      const [mine, other] = [yield* fakeGateway, yield* fakeGateway]
+      const stored = { token: deviceToken("dt-mine"), scopes: ["operator.read"] }
+      yield* deviceTokens.put({ endpoint: mine.endpoint, deviceId: device.id, role: "operator" }, stored)
+      yield* ReconnectingClient.make({ ...options(other.endpoint), device, deviceTokens })
+      assert.isUndefined((yield* (yield* other.accept).welcome()).params["auth"])
+      // Nor for another role of the same one.
+      yield* ReconnectingClient.make({ ...options(mine.endpoint), role: "node", device, deviceTokens })
+      assert.isUndefined((yield* (yield* mine.accept).welcome()).params["auth"])
+    }).pipe(Effect.provide(temporaryStateDir))
+  )
+
   it.effect("are not shown to a Gateway that did not offer it", () =>
     Effect.gen(function* () {
       const { client, deviceTokens, gateway, key } = yield* withDevice
