@@ -96,6 +96,13 @@ describe("a summary", () => {
     }).pipe(script({ text: "first half", usage: { inputTokens: 4, outputTokens: 1 } }, summary))
   )
 
+  it.effect("takes no more than a quarter of a small window", () =>
+    Effect.gen(function* () {
+      const { committed } = yield* attempt({ model: { contextWindow: 700 } })
+      assert.match(committed?.summary ?? "", /^x{700}… \(100 more characters\)$/)
+    }).pipe(script({ text: words }))
+  )
+
   it.effect("leaves as much as is configured, and of its own accord never makes a session longer", () =>
     Effect.gen(function* () {
       const little = yield* attempt({ compaction: { keepRecentTokens: 100 } })

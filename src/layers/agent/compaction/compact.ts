@@ -89,6 +89,7 @@ export const compactSession = (
       messages: plan.older.map(({ message }) => message),
       before: context.summary,
       focus: request.focus,
+      window: request.model.contextWindow,
       ...(request.timeoutMs === undefined ? undefined : { timeoutMs: request.timeoutMs })
     })
     const tokensBefore = tokensOfContext(context.summary, entries)

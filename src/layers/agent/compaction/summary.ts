@@ -124,11 +124,15 @@ export const summarise = Effect.fnUntraced(function* (options: {
   readonly messages: ReadonlyArray<TranscriptMessage>
   readonly before: string | undefined
   readonly focus?: string | undefined
+  /** Tokens that the model which is told of the session reads at once. */
+  readonly window?: number | undefined
   /** Milliseconds left. */
   readonly timeoutMs?: Effect.Effect<number | undefined>
 }): Effect.fn.Return<Summary, TurnFailure> {
   const room = budgetOf(options.model) - tokensOf(options.before ?? "")
   const chunks = chunksOf(options.messages.map(lineOf), Math.max(LEAST_TOKENS, room))
+  // A quarter of a small window, at about four characters a token.
+  const longest = Math.min(SUMMARY_CHARS, options.window ?? SUMMARY_CHARS)
   const usage = { inputTokens: 0, outputTokens: 0 }
   let model = options.model
   let text = options.before
@@ -150,7 +154,7 @@ export const summarise = Effect.fnUntraced(function* (options: {
     usage.outputTokens += reply.usage.outputTokens ?? 0
     if (reply.failure !== undefined) return yield* Effect.fail(reply.failure)
     if (isBlank(reply.text)) return yield* Effect.fail(nothingWritten)
-    text = cut(reply.text.trim(), SUMMARY_CHARS)
+    text = cut(reply.text.trim(), longest)
     model = asked
   }
   if (text === undefined) return yield* Effect.fail(nothingWritten)
