@@ -5,6 +5,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Struct from "effect/Struct"
 import type { SessionKey } from "../../../domain/SessionKey.ts"
 import { invalidRequest } from "../../../protocol/GatewayError.ts"
 import {
@@ -97,7 +98,8 @@ const list = served.toLayerHandler("sessions.list", Effect.fn("Gateway.sessions.
 
 const subscribe = served.toLayerHandler(
   "sessions.subscribe",
-  Effect.fn("Gateway.sessions.subscribe")(function* ({ includeApprovals: _, ...params }) {
+  Effect.fn("Gateway.sessions.subscribe")(function* (asked) {
+    const params = Struct.omit(asked, ["includeApprovals"])
     const { subscriptions } = yield* CurrentConnection
     subscriptions.sessions = true
     return Object.keys(params).length === 0 ? { subscribed: true } : { subscribed: true, list: yield* listing(params) }
