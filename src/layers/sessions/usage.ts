@@ -77,7 +77,8 @@ const by = <A>(all: ReadonlyArray<A>, key: (one: A) => string | undefined): Arra
 }
 
 /** What models said; a compaction took one too. */
-const answers = (parts: ReadonlyArray<Part>) => parts.filter(({ model, role }) => role === "assistant" || model !== null)
+const answers = (parts: ReadonlyArray<Part>) =>
+  parts.filter(({ model, role }) => role === "assistant" || model !== null)
 const named = ({ model, provider }: Pick<Part, "provider" | "model">) => ({
   ...(provider === null ? undefined : { provider }),
   ...(model === null ? undefined : { model })
