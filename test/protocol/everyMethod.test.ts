@@ -157,8 +157,11 @@ describe("a method of the table", () => {
         )
         let world = yield* begin
         yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
-        assert.sameMembers([...world.operator.hello.features.methods], [...methodNames])
-        assert.sameMembers([...world.operator.hello.features.events], [...eventNames])
+        // A node is told of all of them too, as by OpenClaw's Gateway, and so is who may call few.
+        for (const { hello } of [world.operator, world.node, yield* world.kit.connect({ scopes: ["operator.read"] })]) {
+          assert.sameMembers([...hello.features.methods], [...methodNames])
+          assert.sameMembers([...hello.features.events], [...eventNames])
+        }
         conforms("HelloOk", world.operator.hello)
         conforms("HelloOk", world.node.hello)
 
