@@ -5,7 +5,7 @@ import * as Schedule from "effect/Schedule"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { amountOf, DURATIONS } from "../../../layers/sessions/amount.ts"
-import { ConnectionClosed, GatewayUnreachable } from "../../../client/errors.ts"
+import { ConnectionClosed, GatewayUnreachable, HandshakeRejected } from "../../../client/errors.ts"
 import { GatewayError } from "../../../protocol/GatewayError.ts"
 import { RestartRefused } from "../../../services/Gateway.ts"
 import { CommandFailed, describe } from "../../errors.ts"
@@ -48,17 +48,20 @@ const notBack = Effect.fnUntraced(function* (patienceMs: number, last: string) {
   })
 })
 
+/** Whether this machine's own Gateway is meant, and runs. */
+const runs = Effect.map(Effect.flatMap(runningTarget, ownerOf), Option.isSome)
+
 /**
- * Whether asking failed because a restart for another reason goes on, such as a change of the configuration: this machine's
- * own Gateway ends its connections, takes nothing new, or does not listen yet, and its process runs.
+ * Whether asking failed as it does while a restart for another reason goes on, such as a change of the configuration: the
+ * Gateway ends its connections, takes nothing new, or does not listen yet.
  */
-const isBetween = Effect.fnUntraced(function* (error: unknown) {
-  const ends =
-    error instanceof ConnectionClosed ||
-    error instanceof GatewayUnreachable ||
-    (error instanceof GatewayError && error.code === "UNAVAILABLE" && error.retryable === true && !isRefusal(error))
-  return ends && Option.isSome(yield* Effect.flatMap(runningTarget, ownerOf))
-})
+const isBetween = (error: unknown): boolean =>
+  error instanceof ConnectionClosed ||
+  error instanceof GatewayUnreachable ||
+  ((error instanceof GatewayError || error instanceof HandshakeRejected) &&
+    error.code === "UNAVAILABLE" &&
+    error.retryable === true &&
+    !isRefusal(error))
 
 /** Asks, then connects until another Gateway greets than the one that was asked. */
 export const run = Effect.fn("cli.gateway.restart")(function* (flags: {
@@ -67,6 +70,12 @@ export const run = Effect.fn("cli.gateway.restart")(function* (flags: {
 }) {
   const waitMs = yield* waitMsOf(flags.wait)
   const started = yield* Clock.currentTimeMillis
+  // Between one Gateway and the next nobody owns the state directory for a moment.
+  const ran = yield* runs
+  const isWorthIt = Effect.fnUntraced(function* (error: unknown) {
+    if (!isBetween(error) || (yield* Clock.currentTimeMillis) - started >= flags.timeout) return false
+    return ran || (yield* runs)
+  })
   const before = yield* ask(
     { scopes: SCOPES, timeoutMs: flags.timeout, running: true, waitingFor: "Asking the Gateway to restart" },
     (client) =>
@@ -75,13 +84,7 @@ export const run = Effect.fn("cli.gateway.restart")(function* (flags: {
         ...(waitMs === undefined ? undefined : { restartIntent: { waitMs } })
       })
   ).pipe(
-    Effect.retry({
-      while: (error) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) =>
-          now - started < flags.timeout ? isBetween(error) : Effect.succeed(false)
-        ),
-      schedule: Schedule.spaced("100 millis")
-    }),
+    Effect.retry({ while: isWorthIt, schedule: Schedule.spaced("100 millis") }),
     Effect.catchIf(isRefusal, ({ message }) => Effect.fail(new RestartRefused({ message })))
   )
   const look = Effect.scoped(
