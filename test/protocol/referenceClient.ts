@@ -97,7 +97,8 @@ export const cable = (port: number) =>
               far.destroy()
             })
           }
-          near.pipe(far).pipe(near)
+          near.pipe(far)
+          far.pipe(near)
         })
         const cut = Effect.sync(() => sockets.forEach((socket) => socket.destroy()))
         const end = Effect.andThen(
