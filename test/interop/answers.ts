@@ -120,6 +120,12 @@ export const answers: ReadonlyArray<Difference> = [
   },
   {
     reason:
+      "Where there is too little to compact no operation begins; and what is told after it was named depends on it",
+    steps: /event session\.(operation|message)/,
+    lines: ["- (all)", ...lacks("session.label session.displayName")]
+  },
+  {
+    reason:
       "A compaction is a message of the transcript here, and announced like any other, with the session as it is then",
     steps: /event session\.message/,
     lines: adds(

@@ -9,7 +9,7 @@ const features: ReadonlyArray<Difference> = [
   {
     reason: "There are no user profiles: sessions belong to everybody who may read, and are not shared out",
     lines: lacks(
-      "participants expandedParticipants participantCount visibility sharingRole owner createdActor archivedBy archiveReason hiddenFromInvolvingMe user allowedSessionVisibilities hasMultipleSessionSharingIdentities creatorOptions creatorKey byCreator senderIsOwner __openclaw.senderId __openclaw.senderIdentity __openclaw.senderProfileAvatarUrl"
+      "participants expandedParticipants participantCount visibility sharingRole owner createdActor archivedBy archiveReason hiddenFromInvolvingMe user allowedSessionVisibilities hasMultipleSessionSharingIdentities owners[] creatorOptions creatorKey byCreator senderIsOwner __openclaw.senderId __openclaw.senderIdentity __openclaw.senderProfileAvatarUrl"
     )
   },
   {
@@ -57,7 +57,7 @@ const features: ReadonlyArray<Difference> = [
   {
     reason: "How OpenClaw keeps a session, which no client needs: ours keeps it otherwise",
     lines: lacks(
-      "systemSent createdVia lifecycleRevision sessionStartedAt delivery skillsSnapshot systemPromptReport restartRecoveryStatus"
+      "systemSent createdVia lifecycleRevision sessionStartedAt delivery skillsSnapshot systemPromptReport restartRecoveryStatus sessionDiffBaseline skillLibrarySelections"
     )
   },
   { reason: "A transcript is a line, it has no branches to choose from", lines: lacks("activeLeafEntryId") },
@@ -95,6 +95,12 @@ const wire: ReadonlyArray<Difference> = [
     lines: lacks("statusIssues auth.method clientId eventLoop disks processMemory")
   },
   {
+    reason:
+      "There are no automations, no plugins that come late, and no updates, so there is nothing to announce of them",
+    steps: /event (cron|chat\.metadata\.changed|update\.available)$/,
+    lines: ["- (all)"]
+  },
+  {
     reason: "The page would add a property to `connect` that the published schema refuses",
     steps: /event connect\.challenge/,
     lines: lacks("capabilities")
@@ -120,7 +126,7 @@ const wire: ReadonlyArray<Difference> = [
   {
     reason: "Of every session it is told, and not only once somebody has asked in a way that OpenClaw notes",
     steps: /sessions\.|chat\.|event session/,
-    lines: adds("chatType")
+    lines: adds("chatType lastActivityAt")
   },
   {
     reason: "The defaults are the same wherever they are told",
@@ -129,8 +135,8 @@ const wire: ReadonlyArray<Difference> = [
   },
   { reason: "Presence tells who is connected, not what they did last", lines: lacks("presence[].lastActivityAt") },
   {
-    reason: "A tick comes every thirty seconds, in whichever recording is going on then",
-    steps: /event tick/,
+    reason: "A tick comes every thirty seconds and health every minute, in whichever recording is going on then",
+    steps: /event (tick|health)$/,
     lines: ["+ (all)", "- (all)"]
   },
   {

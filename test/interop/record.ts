@@ -8,7 +8,7 @@ import * as Rig from "../gateway/rig.ts"
 import type { Ground } from "./ground.ts"
 import { differs, type Results } from "./Results.ts"
 import { difference, shapeOf } from "./shape.ts"
-import { answerTo, operator, type Side, until } from "./Side.ts"
+import { answerTo, introduce, operator, type Side, until } from "./Side.ts"
 
 interface Sent {
   readonly method: string
@@ -73,16 +73,32 @@ export interface Recording {
   readonly frames: ReadonlyArray<Rig.Frame>
 }
 
-const record = Effect.fnUntraced(function* (side: Side) {
-  const answers: Array<readonly [string, Rig.Frame]> = []
-  const raw = yield* operator(
-    side,
-    {
-      client: { id: "openclaw-tui", version: "1.0.0", platform: "linux", mode: "ui" },
-      caps: ["approvals", "tool-events"]
-    },
-    Rig.makeDevice()
+const device = { client: { id: "openclaw-tui", version: "1.0.0", platform: "linux", mode: "ui" } }
+
+const ended = (raw: Rig.Raw) =>
+  until(
+    "the turn ends",
+    Effect.sync(() => raw.frames.find(({ event, payload }) => event === "chat" && payload.state === "final"))
   )
+
+/** A session that has been used, and a Gateway that has looked at its own health: neither is told of at first. */
+const warmUp = Effect.fnUntraced(function* (side: Side) {
+  const raw = yield* operator(side, device, Rig.makeDevice())
+  yield* answerTo(raw, "chat.send", { sessionKey: key, message: "hello", deliver: false, idempotencyKey: "i-0" })
+  yield* ended(raw)
+  yield* until(
+    "health is known",
+    Effect.map(Effect.scoped(introduce(side)), ({ answer }) =>
+      answer.payload?.snapshot?.health?.ok === true ? true : undefined
+    ),
+    90
+  )
+}, Effect.scoped)
+
+const record = Effect.fnUntraced(function* (side: Side) {
+  yield* warmUp(side)
+  const answers: Array<readonly [string, Rig.Frame]> = []
+  const raw = yield* operator(side, { ...device, caps: ["approvals", "tool-events"] }, Rig.makeDevice())
   const hello = raw.frames.find(({ type }) => type === "res")?.payload as unknown
   const send = ({ method, params }: Sent) =>
     Effect.map(answerTo(raw, method, params), (frame) => void answers.push([method, frame]))
@@ -92,10 +108,7 @@ const record = Effect.fnUntraced(function* (side: Side) {
     params: { sessionKey: key, message: "hello", deliver: false, idempotencyKey: "i-1" }
   }
   yield* send(turn)
-  yield* until(
-    "the turn ends",
-    Effect.sync(() => raw.frames.find(({ event, payload }) => event === "chat" && payload.state === "final"))
-  )
+  yield* ended(raw)
   yield* send(turn)
   yield* Effect.forEach(after, send)
   return { hello, answers, frames: raw.frames } satisfies Recording

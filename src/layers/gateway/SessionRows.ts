@@ -82,19 +82,23 @@ export const describeAny = Effect.fnUntraced(function* (key: SessionKey) {
   const found = yield* describe(key)
   if (found !== undefined) return found
   const agentId = agentIdOf(key)
+  const config = yield* settings
   const empty: SessionRow = {
     key,
     kind: "direct",
     ...(agentId === undefined ? undefined : { agentId }),
+    isMain: key === `agent:${agentId}:main`,
+    isBackground: false,
     updatedAt: null,
     archived: false,
     pinned: false,
     unread: false,
     hasActiveRun: false,
     activeRunIds: [],
-    modelOverrideSource: null
+    modelOverrideSource: null,
+    effectiveQueueMode: queueSettingOf(config, WEBCHAT, undefined).mode
   }
-  return filled(yield* settings, empty, yield* Time.now)
+  return filled(config, empty, yield* Time.now)
 })
 
 /** A session that was put away takes no new message of a program's, until somebody takes it out again. */
