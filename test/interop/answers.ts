@@ -133,6 +133,16 @@ export const answers: ReadonlyArray<Difference> = [
     )
   },
   {
+    reason: "The summary is in the transcript; the answer tells what it spares",
+    steps: /sessions\.compact/,
+    lines: [...lacks("result.summary result.details result.firstKeptEntryId"), "+ payload.result.tokensAfter"]
+  },
+  {
+    reason: "OpenClaw's health is what it found up to a minute ago; ours is looked at when it is asked for",
+    steps: /health/,
+    lines: adds("sessions.recent[]")
+  },
+  {
     reason: "What was used is counted when it is asked for; OpenClaw's was still counting in the background",
     steps: /sessions\.usage/,
     lines: adds("aggregates.daily[] aggregates.byModel[] aggregates.byAgent[] aggregates.byProvider[]")

@@ -97,7 +97,7 @@ const wire: ReadonlyArray<Difference> = [
   {
     reason:
       "There are no automations, no plugins that come late, and no updates, so there is nothing to announce of them",
-    steps: /event (cron|chat\.metadata\.changed|update\.available)$/,
+    steps: /event (cron|chat\.metadata\.changed|skills\.changed|update\.available)$/,
     lines: ["- (all)"]
   },
   {
@@ -133,7 +133,10 @@ const wire: ReadonlyArray<Difference> = [
     steps: /chat\.(history|startup)/,
     lines: adds("defaults.thinkingLevels defaults.thinkingOptions defaults.thinkingDefault")
   },
-  { reason: "Presence tells who is connected, not what they did last", lines: lacks("presence[].lastActivityAt") },
+  {
+    reason: "Presence tells who is connected, not what they did last",
+    lines: lacks("[].lastActivityAt presence[].lastActivityAt payload[].lastActivityAt")
+  },
   {
     reason: "A tick comes every thirty seconds and health every minute, in whichever recording is going on then",
     steps: /event (tick|health)$/,
