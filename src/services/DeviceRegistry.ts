@@ -151,7 +151,7 @@ export class DeviceRegistry extends Context.Service<
       deviceId: DeviceId,
       scopes: ReadonlyArray<string>
     ) => Effect.Effect<string, DeviceNotFound | RegistryStorageFailed>
-    /** Waits for the answer to a request of this device. */
+    /** Waits for the answer to a request of this device; `expired` too when the token that it stands on is taken meanwhile. */
     readonly awaitUpgrade: (
       deviceId: DeviceId,
       requestId: string

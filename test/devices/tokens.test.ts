@@ -203,6 +203,29 @@ describe("device.scopes", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("C12 who waits for more is closed too when the token is taken, and is told nothing more", () =>
+    Effect.gen(function* () {
+      const kit = yield* Kit.start()
+      const admin = yield* kit.connect()
+      const takeAway = [
+        { method: "device.token.revoke", more: { role: "operator" } },
+        { method: "device.token.rotate", more: { role: "operator" } },
+        { method: "device.pair.remove", more: {} }
+      ]
+      for (const { method, more } of takeAway) {
+        const mine = Rig.makeDevice()
+        const { raw } = yield* kit.device(mine, read)
+        const asked = yield* raw.request("device.scopes.requestUpgrade", { scopes: ["operator.admin"] })
+        const { requestId } = asked.payload
+        raw.send({ type: "req", id: "w", method: "device.scopes.waitUpgrade", params: { requestId } })
+        assert.isTrue((yield* raw.request("health")).ok)
+        assert.isTrue((yield* admin.raw.request(method, { deviceId: mine.id, ...more })).ok, method)
+        assert.deepStrictEqual((yield* raw.answer("w")).payload, { status: "expired", requestId }, method)
+        assert.deepStrictEqual(yield* raw.close, REMOVED, method)
+      }
+    }).pipe(Effect.scoped)
+  )
+
   it.live("a device token is no way to more: AUTH_SCOPE_MISMATCH, and no request is made of it", () =>
     Effect.gen(function* () {
       const kit = yield* Kit.start()

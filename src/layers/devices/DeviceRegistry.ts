@@ -39,7 +39,7 @@ const make = Effect.gen(function* () {
     if (created !== undefined) yield* events.publish("device.pair.requested", pendingOf(created))
     if (replaced !== undefined) yield* replace(replaced)
   })
-  const upgrades = yield* Upgrades.make(store, tokens, (created) => announce({ created }))
+  const upgrades = yield* Upgrades.make(store, tokens, (created) => announce({ created }), replacements)
   const setups = Setups.make(store, judge, announce, events)
   const management = Management.make(store, tokens, replace, events)
 

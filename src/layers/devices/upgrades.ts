@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as PubSub from "effect/PubSub"
-import { DeviceNotFound, type UpgradeOutcome } from "../../services/DeviceRegistry.ts"
+import { DeviceNotFound, type TokenReplaced, type UpgradeOutcome } from "../../services/DeviceRegistry.ts"
 import { PairingRequestNotFound } from "../../services/NodeRegistry.ts"
 import type { DeviceId } from "../../domain/Ids.ts"
 import * as Time from "../now.ts"
@@ -23,7 +23,8 @@ const MOST = 256
 export const make = Effect.fnUntraced(function* (
   store: Store,
   tokens: Tokens,
-  created: (row: RequestRow) => Effect.Effect<void>
+  created: (row: RequestRow) => Effect.Effect<void>,
+  replacements: PubSub.PubSub<TokenReplaced>
 ) {
   const news = yield* PubSub.unbounded<Answered>()
   /** Oldest first. */
@@ -82,15 +83,25 @@ export const make = Effect.fnUntraced(function* (
 
   const wait = Effect.fn("DeviceRegistry.awaitUpgrade")(function* (deviceId: DeviceId, requestId: string) {
     const answers = yield* PubSub.subscribe(news)
+    const replaced = yield* PubSub.subscribe(replacements)
     const row = yield* stored(store.request(requestId))
     const late = known.get(requestId)
     if (row === undefined || row.device_id !== deviceId) {
       if (late?.deviceId === deviceId) return yield* outcome(deviceId, late.decision)
       return yield* new PairingRequestNotFound({ requestId })
     }
-    const decision = yield* PubSub.take(answers).pipe(
-      Effect.repeat({ until: (answer) => answer.requestId === requestId }),
-      Effect.map((answer) => answer.decision),
+    const answer = PubSub.take(answers).pipe(
+      Effect.repeat({ until: (candidate) => candidate.requestId === requestId }),
+      Effect.map(({ decision }) => decision)
+    )
+    // What it waits on is closed with the token. It must not stay open for the wait, which nobody may end any more.
+    const overtaken = PubSub.take(replaced).pipe(
+      Effect.repeat({ until: (token) => token.deviceId === deviceId && token.role === "operator" }),
+      Effect.map(({ reason }) =>
+        reason === "upgraded" ? (known.get(requestId)?.decision ?? "expired") : ("expired" as const)
+      )
+    )
+    const decision = yield* Effect.raceFirst(answer, overtaken).pipe(
       Effect.timeoutOrElse({
         duration: Math.max(0, row.ts + REQUEST_TTL_MS - (yield* Time.now)),
         orElse: () => Effect.succeed("expired" as const)
