@@ -200,7 +200,8 @@ describe("proof of a device's key", () => {
 })
 
 /** Methods whose params are open: by the published schema, or because OpenClaw's page sends them what means nothing. */
-const takesAnything = new Set(["wake", "exec.approval.list", "plugin.approval.list", "openclaw.approval.list"])
+const lists = ["exec", "plugin", "openclaw"].map((kind) => `${kind}.approval.list`)
+const takesAnything = new Set(["wake", "voicewake.get", "voicewake.set", ...lists])
 
 describe("decoding what peers send", () => {
   it.prop("any JSON is params or a line of text, never a throw", [Schema.Json], ([json]) => {
