@@ -33,8 +33,11 @@ describe("agent", () => {
       assert.deepStrictEqual(ended, { stdout: "first\nline\n\\u001b[2Jsecond", stderr: "", code: 0 })
       const { idempotencyKey, ...params } = server.requests[0]?.params ?? {}
       assert.deepStrictEqual(params, { message: "hello", timeout: 30, agentId: "main", model: "mock/m" })
+      // Who may only write does not choose the model, at OpenClaw's Gateway either.
+      assert.deepStrictEqual(server.connects[0]?.params["scopes"], ["operator.admin"])
       assert.isString(idempotencyKey)
       assert.strictEqual(JSON.parse((yield* cli("agent", "-m", "hello", "--json")).stdout).summary, "completed")
+      assert.deepStrictEqual(server.connects[1]?.params["scopes"], ["operator.write"])
       assert.strictEqual((yield* cli("gateway", "agent", "-m", "hello")).stdout, ended.stdout)
     }).pipe(Effect.scoped)
   )

@@ -119,7 +119,11 @@ export const run = Effect.fn("cli.agent")(function* (flags: AgentFlags) {
   let label = "Connecting"
 
   const turn = Effect.gen(function* () {
-    const opened = yield* open({ scopes: ["operator.write"], timeoutMs: 10_000 })
+    // Choosing a model is an administrator's, at OpenClaw's Gateway too.
+    const opened = yield* open({
+      scopes: [flags.model === undefined ? "operator.write" : "operator.admin"],
+      timeoutMs: 10_000
+    })
     const { client } = opened
     const sessionKey = flags.sessionId === undefined ? flags.sessionKey : yield* keyOf(client, flags.sessionId)
     label = "Thinking"

@@ -7,6 +7,7 @@ import { RunId } from "../../../domain/Ids.ts"
 import type { SessionKey } from "../../../domain/SessionKey.ts"
 import { invalidRequest } from "../../../protocol/GatewayError.ts"
 import { type AgentFinished, type AgentParams, ChatMethods } from "../../../protocol/methods/chat.ts"
+import { satisfies } from "../../../protocol/Role.ts"
 import { Channels } from "../../../services/ChannelRouter.ts"
 import { Sessions } from "../../../services/Sessions.ts"
 import { type TurnOutcome, type TurnRequest, Turns } from "../../../services/Turns.ts"
@@ -64,6 +65,15 @@ const modelOf = (params: AgentParams): string | undefined => {
   return model === undefined || provider === undefined || model.includes("/") ? model : `${provider}/${model}`
 }
 
+/** Choosing the model of a turn is for admins, whether by this or over HTTP. */
+const mayChoose = Effect.fnUntraced(function* (params: AgentParams) {
+  const { scopes } = yield* CurrentConnection
+  const chooses = given(params.model) !== undefined || given(params.provider) !== undefined
+  if (chooses && !satisfies(scopes, "operator.admin")) {
+    return yield* invalidRequest("provider/model overrides are not authorized for this caller.")
+  }
+})
+
 /** Of seconds; more of them than a number counts exactly are no more than that. */
 const milliseconds = (seconds: number): number => Math.min(seconds * 1000, Number.MAX_SAFE_INTEGER)
 
@@ -100,6 +110,7 @@ export const layer = ChatMethods.middleware(Access).toLayerHandler(
     })
 
     const requestOf = Effect.fnUntraced(function* (params: AgentParams) {
+      yield* mayChoose(params)
       const agents = yield* Agents.current
       if (params.agentId !== undefined && !agents.ids.includes(params.agentId)) {
         return yield* invalidRequest(`invalid agent params: unknown agent id "${params.agentId}"`)
