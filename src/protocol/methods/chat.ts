@@ -160,7 +160,7 @@ const Aborted = Schema.Struct({
 })
 
 /** A message is answered with `runId` and `status`; the command `/stop` is answered as `chat.abort` is. */
-const Sent = Schema.Struct({
+export const Sent = Schema.Struct({
   /** The request's idempotency key. */
   runId: optionalName,
   /** `started`, or `in_flight`/`ok` when the idempotency key was seen before. */
@@ -170,6 +170,7 @@ const Sent = Schema.Struct({
   aborted: Schema.optional(Schema.Boolean),
   runIds: Schema.optional(Schema.Array(Schema.String))
 })
+export type Sent = typeof Sent.Type
 
 const isFinished = Schema.is(Finished)
 /** A turn that failed is answered `ok: false` with the same payload beside the error. */

@@ -8,8 +8,9 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { RunId } from "../../../domain/Ids.ts"
 import type { SessionKey } from "../../../domain/SessionKey.ts"
-import { invalidRequest, unavailable } from "../../../protocol/GatewayError.ts"
-import { type ChatSendParams, ChatMethods } from "../../../protocol/methods/chat.ts"
+import { invalidRequest, missingScope, unavailable } from "../../../protocol/GatewayError.ts"
+import { type ChatSendParams, ChatMethods, type Sent } from "../../../protocol/methods/chat.ts"
+import { satisfies } from "../../../protocol/Role.ts"
 import { Channels, type MediaToSend } from "../../../services/ChannelRouter.ts"
 import { Config } from "../../../services/Config.ts"
 import { EventBus } from "../../../services/EventBus.ts"
@@ -19,6 +20,7 @@ import { type TurnRequest, Turns } from "../../../services/Turns.ts"
 import { focusOn, type ParsedCommand, parseCommand } from "../../channels/chatCommands.ts"
 import { overridden, parseQueue, queueShown, queueUsage } from "../../channels/queueCommand.ts"
 import { Access } from "../Access.ts"
+import * as Answered from "../Answered.ts"
 import * as Agents from "../Agents.ts"
 import * as SessionRows from "../SessionRows.ts"
 import { CurrentConnection } from "../Connections.ts"
@@ -54,6 +56,9 @@ const commandOf = (params: ChatSendParams): ParsedCommand | undefined => {
   }
 }
 
+const keyOf = ({ idempotencyKey, message }: ChatSendParams, { key }: Address): string =>
+  JSON.stringify([key, message.trim(), idempotencyKey])
+
 const send = served.toLayerHandler(
   "chat.send",
   Effect.gen(function* () {
@@ -61,6 +66,7 @@ const send = served.toLayerHandler(
     const sessions = yield* Sessions
     const events = yield* EventBus
     const config = yield* Config
+    const commands = Answered.make<Sent>((sent) => (sent.status === "started" ? { ...sent, status: "ok" } : sent))
 
     /** Answers without a turn. */
     const answer = Effect.fnUntraced(function* (params: ChatSendParams, to: Address, text: string) {
@@ -77,11 +83,29 @@ const send = served.toLayerHandler(
       return { runId: params.idempotencyKey, status: "started" }
     })
 
+    /** The same as `sessions.reset`, and for the same people. */
     const fresh = Effect.fnUntraced(function* (params: ChatSendParams) {
+      const { scopes } = yield* CurrentConnection
+      if (!satisfies(scopes, "operator.admin")) return yield* missingScope("operator.admin")
       const to = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
-      yield* turns.abort(to.key, { origin: "stop" })
-      yield* Effect.mapError(sessions.reset(to.key), storageFailed)
-      return yield* answer(params, to, "A new session has begun.")
+      return yield* commands.once(
+        keyOf(params, to),
+        Effect.gen(function* () {
+          yield* turns.abort(to.key, { origin: "stop" })
+          yield* Effect.mapError(sessions.reset(to.key), storageFailed)
+          return yield* answer(params, to, "A new session has begun.")
+        })
+      )
+    })
+
+    const stop = Effect.fnUntraced(function* (params: ChatSendParams) {
+      const to = yield* Agents.sessionKey(params.sessionKey, params.agentId)
+      const aborted = Effect.map(turns.abort(to.key, { origin: "stop" }), (runIds): Sent => ({
+        ok: true,
+        aborted: runIds.length > 0,
+        runIds
+      }))
+      return yield* commands.once(keyOf(params, to), aborted)
     })
 
     const settingOf = Effect.fnUntraced(function* (override: QueueOverride | undefined, mode?: QueueMode) {
@@ -139,11 +163,8 @@ const send = served.toLayerHandler(
       }
       const asked = commandOf(params)
       switch (asked?.command) {
-        case "stop": {
-          const { key } = yield* Agents.sessionKey(params.sessionKey, params.agentId)
-          const runIds = yield* turns.abort(key, { origin: "stop" })
-          return { ok: true as const, aborted: runIds.length > 0, runIds }
-        }
+        case "stop":
+          return yield* stop(params)
         case "new":
         case "reset":
           return yield* fresh(params)
