@@ -181,6 +181,7 @@ export const make = Effect.fnUntraced(function* (prepared: Prepared, options: Sy
           )
         }
       },
+      digest,
       execPolicy: { security: policy.security, ask: policy.ask },
       allowAlwaysCoverage: { complete: always !== undefined, patterns: always === undefined ? [] : [always] }
     }

@@ -86,6 +86,7 @@ export interface Approval {
   readonly runId: string | undefined
   readonly spentBy: string | undefined
   readonly delivery: Delivery
+  readonly digest: string | undefined
 }
 
 /**
@@ -101,6 +102,8 @@ export interface NewApproval {
   readonly asker: Asker
   /** The turn that waits for it; it is cancelled when that turn ends. */
   readonly runId?: string
+  /** The node's own of what it prepared: told to nobody, kept to see whether that changed. */
+  readonly digest?: string | undefined
   /** `all` when left out. */
   readonly delivery?: Delivery | undefined
   /** It waits also where nobody could be told, for somebody who lists what waits. */

@@ -11,6 +11,7 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import { honestText } from "../../domain/CommandLine.ts"
 import { NodeId } from "../../domain/Ids.ts"
+import { RECALL_CAP } from "../../protocol/EventTable.ts"
 import { SystemRunPlan } from "../../protocol/methods/approvals.ts"
 import type { NodeRow } from "../../protocol/methods/nodes.ts"
 import type { Approval, ExecApprovals } from "../../services/ExecApprovals.ts"
@@ -21,7 +22,7 @@ import { decisionsFor } from "../approvals/asked.ts"
 import { bindingOf } from "../approvals/binding.ts"
 import { isShowable } from "../approvals/display.ts"
 import * as NodeCall from "./nodeCall.ts"
-import { nameOf } from "./nodeCall.ts"
+import { afterRestart, nameOf } from "./nodeCall.ts"
 import { ToolFailed } from "./tools.ts"
 
 const PREPARE = "system.run.prepare"
@@ -32,9 +33,12 @@ const KEPT_FOR_RUN_MS = 5_000
 
 const Prepared = Schema.Struct({
   plan: SystemRunPlan,
+  /** Of all that the plan stands for, also of what it does not name. Nodes of OpenClaw's have none. */
+  digest: Schema.optional(Schema.String),
   execPolicy: Schema.optional(Schema.Struct({ ask: Schema.String, security: Schema.String })),
   allowAlwaysCoverage: Schema.optional(Schema.Struct({ complete: Schema.Boolean }))
 })
+type Prepared = typeof Prepared.Type
 const decodePrepared = Schema.decodeUnknownExit(Prepared)
 const fallsBackToFull = Schema.is(Schema.Struct({ askFallback: Schema.Literal("full") }))
 
@@ -62,19 +66,17 @@ export interface CommandToApprove {
   /** For the command itself. */
   readonly timeoutMs: number | undefined
   readonly invokeTimeoutMs: number | undefined
-  /** When the call was made first at the earliest, in Unix milliseconds, if it certainly was for this node. */
-  readonly since: number | undefined
 }
 
 const failed = (message: string) => new ToolFailed({ message })
 
 const unreadable = (error: { readonly message: string }) => failed(`the command was not run: ${error.message}`)
 
-/** The same command, whatever the list says meanwhile. */
-const isSame = (a: SystemRunPlan, b: SystemRunPlan): boolean => {
+/** The same command over the same files, whatever the list says meanwhile. */
+const isSame = (now: Prepared, plan: SystemRunPlan, digest: string | undefined): boolean => {
   const essence = ({ agentId, argv, commandText, cwd, mutableFileOperand, sessionKey }: SystemRunPlan) =>
     JSON.stringify([argv, cwd, commandText, agentId, sessionKey, mutableFileOperand?.sha256 ?? null])
-  return essence(a) === essence(b)
+  return essence(now.plan) === essence(plan) && (digest === undefined || now.digest === digest)
 }
 
 const sourceOf = ({ replyTo }: TurnRequest) => ({
@@ -120,7 +122,7 @@ export const make = (registry: NodeRegistry["Service"], approvals: ExecApprovals
 
   /** Asks, unless it was asked before. */
   const ask = Effect.fnUntraced(function* (call: CommandToApprove, id: string) {
-    const { allowAlwaysCoverage, execPolicy, plan } = yield* prepare(call)
+    const { allowAlwaysCoverage, digest, execPolicy, plan } = yield* prepare(call)
     const command = honestText(plan.commandText, plan.argv)
     if (!isShowable(command)) {
       return yield* failed("not run: the command is too long to be shown whole to the person who decides about it")
@@ -131,6 +133,7 @@ export const make = (registry: NodeRegistry["Service"], approvals: ExecApprovals
         id,
         asker: {},
         runId: call.request.runId,
+        digest,
         timeoutMs: Math.max(1, Math.floor(Math.min(LONGEST_WAIT_MS, left))),
         allowedDecisions: decisionsFor({
           ask: execPolicy?.ask,
@@ -164,22 +167,23 @@ export const make = (registry: NodeRegistry["Service"], approvals: ExecApprovals
       )
   })
 
-  /** What the run is allowed by: a person's word, or the node's own where nobody could be asked. */
-  const allowed = Effect.fnUntraced(function* (call: CommandToApprove, approval: Approval, key: string) {
-    const { reason, systemRunPlan: plan } = { ...approval.request, reason: approval.reason }
-    const unasked = reason === "no-route" || reason === "timeout"
-    if (unasked && plan !== null && plan !== undefined && fallsBackToFull(plan.policySnapshot)) {
+  /** Nobody could be asked, and the node says that it runs then. */
+  const isUnasked = ({ reason, request }: Approval): boolean =>
+    (reason === "no-route" || reason === "timeout") && fallsBackToFull(request.systemRunPlan?.policySnapshot)
+
+  /** Notes the run with the approval, right before it leaves. */
+  const spend = Effect.fnUntraced(function* (call: CommandToApprove, approval: Approval, key: string) {
+    if (isUnasked(approval)) {
       yield* Effect.logInfo(`${approval.id}: nobody could be asked, and the node's askFallback is full`)
-      return { plan, decision: "allow-once" } as const
+      return "allow-once"
     }
-    if (approval.status !== "allowed") return yield* refusal(approval, call.node)
-    return yield* approvals
+    const { decision } = yield* approvals
       .spend({
         approvalId: approval.id,
         decision: undefined,
         nodeId: call.node.nodeId,
         asker: {},
-        argv: plan?.argv ?? [],
+        argv: approval.request.systemRunPlan?.argv ?? [],
         rawCommand: undefined,
         cwd: undefined,
         agentId: undefined,
@@ -188,36 +192,52 @@ export const make = (registry: NodeRegistry["Service"], approvals: ExecApprovals
         key
       })
       .pipe(Effect.mapError(unreadable))
+    return decision
   })
 
-  return Effect.fn("ApprovedCommand.run")(function* (call: CommandToApprove, asked: boolean) {
+  return Effect.fn("ApprovedCommand.run")(function* (
+    call: CommandToApprove,
+    /** The question as it was found, when an earlier process raised it. */
+    asked: Approval | undefined
+  ) {
     const { node, request } = call
     const id = approvalIdOf(call.idempotencyKey)
-    if (!asked) yield* ask(call, id)
+    if (asked === undefined) yield* ask(call, id)
     const approval = yield* Effect.mapError(approvals.await(id), unreadable)
     // A client may give its own question any id, also one that it can foresee.
     if (approval.runId !== request.runId) return yield* failed("not run: a question of somebody else has its id")
     const key = `${call.idempotencyKey}:approved`
     // Without a person's word nothing was noted before it left.
-    const mayHaveLeft = approval.spentBy === key || (asked && approval.status !== "allowed")
-    const granted = yield* allowed(call, approval, key)
+    const wasOver = asked !== undefined && asked.status !== "pending"
+    const mayHaveLeft = approval.spentBy === key || (wasOver && approval.status !== "allowed")
+    const plan = approval.request.systemRunPlan
+    if ((approval.status !== "allowed" && !isUnasked(approval)) || plan === undefined || plan === null) {
+      return yield* refusal(approval, node)
+    }
+    if (mayHaveLeft && node.caps?.includes(RECALL_CAP) !== true) {
+      return yield* afterRestart(`${nameOf(node)} cannot tell what became of it`)
+    }
     // The node knows for a while only what it prepared, and only until it restarts; and what was approved may have changed.
     const now = yield* Effect.result(prepare(call))
+    const isAsApproved = now._tag === "Success" && isSame(now.success, plan, approval.digest)
     if (!mayHaveLeft) {
       if (now._tag === "Failure") return yield* now.failure
-      if (!isSame(now.success.plan, granted.plan)) {
+      if (!isAsApproved) {
         return yield* failed(`not run: "${approval.request.command}" is not what was approved any more`)
       }
     }
+    const decision = yield* spend(call, approval, key)
     const options: InvokeOptions = {
       nodeId: NodeId.make(node.nodeId),
       command: "system.run",
-      params: paramsOf(granted, { timeoutMs: call.timeoutMs }),
-      approved: { id, decision: granted.decision },
+      params: paramsOf(plan, { timeoutMs: call.timeoutMs }),
+      approved: { id, decision },
       idempotencyKey: key,
       sessionKey: request.sessionKey,
       ...(call.invokeTimeoutMs === undefined ? undefined : { timeoutMs: call.invokeTimeoutMs })
     }
-    return yield* NodeCall.make(registry, node, options)(mayHaveLeft ? { since: call.since } : undefined)
+    // It left after the answer at the earliest; what is something else by now the node may only tell of, not begin.
+    const since = isAsApproved ? approval.resolvedAtMs : undefined
+    return yield* NodeCall.make(registry, node, options)(mayHaveLeft ? { since } : undefined)
   })
 }

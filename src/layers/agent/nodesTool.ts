@@ -167,10 +167,9 @@ export const makeNodesHandler = (
               idempotencyKey,
               leftMs,
               timeoutMs,
-              invokeTimeoutMs,
-              since
+              invokeTimeoutMs
             },
-            Option.isSome(asked)
+            Option.getOrUndefined(asked)
           ),
           (answer) => answered(RUN, answer)
         )

@@ -143,6 +143,7 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
           id,
           request: full,
           delivery,
+          digest: options.digest,
           timeoutMs: options.timeoutMs,
           asker: options.asker,
           runId: options.runId

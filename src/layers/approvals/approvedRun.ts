@@ -38,7 +38,7 @@ export interface ApprovedRun {
 
 /** The params of a run as it was approved. What does not change what runs is the caller's. */
 export const paramsOf = (
-  { plan }: Granted,
+  plan: Granted["plan"],
   rest: {
     readonly env?: Readonly<Record<string, string>> | null | undefined
     readonly timeoutMs?: number | null | undefined
@@ -91,5 +91,5 @@ export const check = Effect.fnUntraced(function* (
           : unavailable(error.message, { retryable: true, retryAfterMs: 1000 })
       )
     )
-  return { params: paramsOf(granted, run), approved: { id: runId, decision: granted.decision } }
+  return { params: paramsOf(granted.plan, run), approved: { id: runId, decision: granted.decision } }
 })

@@ -13,11 +13,12 @@ import { now } from "../now.ts"
 const keepMs = 30 * 24 * 60 * 60_000
 const keepCount = 5_000
 
-/** The request, and beside it who was to be told. */
+/** The request, and beside it who was to be told and what the node said of it. */
 const StoredRequest = Schema.fromJsonString(
   Schema.Struct({
     ...ApprovalRequest.fields,
-    delivery: Schema.optional(Schema.Literals(["all", "clients", "none"]))
+    delivery: Schema.optional(Schema.Literals(["all", "clients", "none"])),
+    digest: Schema.optional(Schema.String)
   })
 )
 const decodeRequest = Schema.decodeUnknownSync(StoredRequest)
@@ -42,11 +43,11 @@ interface Row {
 
 const approvalOf = (row: Row): Approval => {
   // Written by this program: one that does not decode is a defect.
-  const { delivery, ...request } = decodeRequest(row.request)
-  return { ...ofRow(row), request, delivery: delivery ?? "all" }
+  const { delivery, digest, ...request } = decodeRequest(row.request)
+  return { ...ofRow(row), request, delivery: delivery ?? "all", digest }
 }
 
-const ofRow = (row: Row): Omit<Approval, "delivery" | "request"> => ({
+const ofRow = (row: Row): Omit<Approval, "delivery" | "digest" | "request"> => ({
   id: row.id,
   status: row.status,
   decision: row.decision ?? undefined,
@@ -85,6 +86,7 @@ export const make = Effect.gen(function* () {
       readonly id: string
       readonly request: ApprovalRequest
       readonly delivery: Delivery
+      readonly digest: string | undefined
       readonly timeoutMs: number
       readonly asker: Asker
       readonly runId: string | undefined
@@ -97,7 +99,11 @@ export const make = Effect.gen(function* () {
       const rows = yield* sql<Row>`
         INSERT INTO approvals ${sql.insert({
           id: options.id,
-          request: encodeRequest({ ...options.request, delivery: options.delivery }),
+          request: encodeRequest({
+            ...options.request,
+            delivery: options.delivery,
+            ...(options.digest === undefined ? undefined : { digest: options.digest })
+          }),
           status: "pending",
           created_at: at,
           expires_at: at + options.timeoutMs,
