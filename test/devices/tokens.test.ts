@@ -39,6 +39,24 @@ describe("device.token.rotate", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("C12 a backend that is given its device's token back takes the narrow one, and its sockets, away", () =>
+    Effect.gen(function* () {
+      const kit = yield* Kit.start()
+      const admin = yield* kit.connect()
+      const mine = Rig.makeDevice()
+      yield* kit.device(mine, { scopes: ["operator.read", "operator.write"] })
+      const only = { role: "operator", scopes: ["operator.read"] }
+      yield* admin.raw.request("device.token.rotate", { deviceId: mine.id, ...only })
+      const narrow = yield* kit.device(mine, read)
+      const { deviceToken } = narrow.hello.payload.auth
+      const client = { id: "gateway-client", version: "1", platform: "linux", mode: "backend" }
+      const wide = yield* kit.device(mine, { client, scopes: ["operator.write"] })
+      assert.notStrictEqual(wide.hello.payload.auth.deviceToken, deviceToken)
+      assert.deepStrictEqual(yield* narrow.raw.close, { code: 1008, reason: "device credentials changed" })
+      assert.isTrue((yield* wide.raw.request("node.list")).ok)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("its own, standing on the token: the new one comes in the answer, then the socket ends", () =>
     Effect.gen(function* () {
       const kit = yield* Kit.start()

@@ -53,7 +53,9 @@ const make = Effect.gen(function* () {
   })
 
   const known = Effect.fn("DeviceRegistry.known")(function* (claim: DeviceClaim) {
-    return yield* stored(sql.withTransaction(Judge.known(store, claim)))
+    const found = yield* stored(sql.withTransaction(Judge.known(store, claim)))
+    if (found?.replaced !== undefined) yield* replace(found.replaced)
+    return found?.decision._tag === "Approved" ? found.decision : undefined
   })
 
   const verifyToken = Effect.fn("DeviceRegistry.verifyToken")(function* (

@@ -63,13 +63,12 @@ const beyond = (device: DeviceRow | undefined, role: RoleRow | undefined, claim:
   return claim.scopes.every((scope) => covers(role.scopes, scope)) ? undefined : "scope-upgrade"
 }
 
-/** The token of a claim that was approved as it is, if it was. */
+/** The token of a claim that was approved as it is, if it was, and the one that it may have replaced. */
 export const known = (store: Store, claim: DeviceClaim) =>
   Effect.gen(function* () {
     const role = yield* store.role(claim.deviceId, claim.role)
     if (beyond(yield* store.device(claim.deviceId), role, claim) !== undefined) return undefined
-    const { decision } = yield* store.admitted(claim.deviceId, claim.role, claim.scopes)
-    return decision._tag === "Approved" ? decision : undefined
+    return yield* store.admitted(claim.deviceId, claim.role, claim.scopes)
   })
 
 export const make = (store: Store) =>
