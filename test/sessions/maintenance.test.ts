@@ -101,6 +101,36 @@ describe("sessions", () => {
     }).pipe(Effect.provide(testLayer))
   )
 
+  it.live("that people pinned or archived stay, whatever else must go", () =>
+    Effect.gen(function* () {
+      const sessions = yield* Sessions
+      for (const name of ["pinned", "archived", "old", "new"]) yield* fill(name, 2, "x".repeat(60_000))
+      yield* sessions.patch(key("pinned"), { pinned: true })
+      yield* sessions.patch(key("archived"), { archived: true })
+      for (const name of ["pinned", "archived"]) yield* age(name, 90)
+      yield* age("old", 40)
+      yield* look({ maxEntries: 3 })
+      assert.deepStrictEqual(yield* keys, ["new", "old", "pinned"], "what is archived does not count")
+      yield* look({ maxEntries: 1, maxDiskBytes: 1_000, highWaterBytes: 1 })
+      assert.deepStrictEqual(yield* keys, ["pinned"])
+      assert.deepStrictEqual(yield* left("archived"), [1, 2])
+    }).pipe(Effect.provide(testLayer))
+  )
+
+  it.live("that nobody can continue go first when there are too many, however new", () =>
+    Effect.gen(function* () {
+      const passing = Array.from({ length: 4 }, (_, index) => `openai:0d6b1b0e-7f1c-4c57-9f57-00000000000${index}`)
+      const others = ["openai-user:ann", "openai:mine"]
+      for (const name of [...passing, ...others]) yield* fill(name, 1)
+      yield* age(passing[0]!, 1)
+      yield* age(passing[2]!, 1)
+      yield* look({ maxEntries: 4 })
+      assert.deepStrictEqual(yield* keys, [...others, passing[1], passing[3]].sort())
+      yield* look({ maxEntries: 1 })
+      assert.deepStrictEqual(yield* keys, others)
+    }).pipe(Effect.provide(testLayer))
+  )
+
   it.live("that get a message while they are taken away keep what is left of them", () =>
     Effect.gen(function* () {
       yield* fill("old", 510)

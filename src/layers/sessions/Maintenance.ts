@@ -4,9 +4,11 @@
  * - A session's newest 1,000 messages stay, whatever their age; that is several times what a model is shown. What is older than
  *   `pruneAfter` and not among them goes, and so does everything beyond the newest 20,000.
  * - A session that nobody used for `pruneAfter` goes when there are more than `maxEntries`, the one that was used longest ago
- *   first.
+ *   first. Before those go conversations that nobody can continue, whatever their age: each completion over HTTP that names no
+ *   user is one.
  * - When the database has more than `maxDiskBytes`, sessions go the same way until it has `highWaterBytes`. One that was used
  *   within `preserveRecent`, or has a turn that has not ended, never goes.
+ * - What people pinned or archived is theirs: it never goes, and what is archived does not count.
  *
  * With mode `warn` nothing goes, and the log tells what would.
  */
@@ -43,6 +45,9 @@ const defaults: MaintenanceOptions = {
 const batch = 500
 /** Sessions that are looked at in one step. */
 const page = 100
+
+/** Keys that are made up for one request and told to nobody. */
+const PASSING = "agent:*:openai:????????-????-????-????-????????????"
 
 interface SessionSize {
   readonly key: SessionKey
@@ -94,12 +99,12 @@ export const make = Effect.fnUntraced(function* (options: MaintenanceOptions) {
     }
   })
 
-  /** The session that was used longest ago, before a time, and has nothing to do. */
-  const oldest = (before: number) =>
+  /** The session that was used longest ago, before a time, and has nothing to do; of those whose key is like this. */
+  const oldest = (before: number, like: string) =>
     Effect.map(
       sql<{ readonly key: SessionKey }>`
-        SELECT key FROM sessions WHERE updated_at < ${before}
-        AND NOT EXISTS (SELECT 1 FROM turns WHERE session_key = key AND finished_at IS NULL)
+        SELECT key FROM sessions WHERE updated_at < ${before} AND pinned_at IS NULL AND archived_at IS NULL
+        AND key GLOB ${like} AND NOT EXISTS (SELECT 1 FROM turns WHERE session_key = key AND finished_at IS NULL)
         ORDER BY updated_at LIMIT 1`,
       (rows) => rows[0]?.key
     )
@@ -110,7 +115,10 @@ export const make = Effect.fnUntraced(function* (options: MaintenanceOptions) {
       sql`
         DELETE FROM transcript WHERE session_key = ${key} AND seq IN (
           SELECT seq FROM transcript WHERE session_key = ${key} ORDER BY seq LIMIT ${batch}
-        ) AND EXISTS (SELECT 1 FROM sessions WHERE key = ${key} AND updated_at < ${before})
+        ) AND EXISTS (
+          SELECT 1 FROM sessions
+          WHERE key = ${key} AND updated_at < ${before} AND pinned_at IS NULL AND archived_at IS NULL
+        )
         AND NOT EXISTS (SELECT 1 FROM turns WHERE session_key = ${key} AND finished_at IS NULL) RETURNING seq`,
       (gone) => gone.length > 0
     )
@@ -122,10 +130,10 @@ export const make = Effect.fnUntraced(function* (options: MaintenanceOptions) {
   })
 
   /** Takes sessions away, the least used first, for as long as there are too many. */
-  const removeWhile = Effect.fnUntraced(function* <E>(before: number, tooMany: Effect.Effect<boolean, E>) {
+  const removeWhile = Effect.fnUntraced(function* <E>(before: number, tooMany: Effect.Effect<boolean, E>, like = "*") {
     let removed = 0
     while (yield* tooMany) {
-      const key = yield* oldest(before)
+      const key = yield* oldest(before, like)
       if (key === undefined) break
       yield* considerate(remove(key, before))
       removed += 1
@@ -133,7 +141,10 @@ export const make = Effect.fnUntraced(function* (options: MaintenanceOptions) {
     return removed
   })
 
-  const count = Effect.map(sql<{ readonly n: number }>`SELECT COUNT(*) AS n FROM sessions`, (rows) => rows[0]?.n ?? 0)
+  const count = Effect.map(
+    sql<{ readonly n: number }>`SELECT COUNT(*) AS n FROM sessions WHERE archived_at IS NULL`,
+    (rows) => rows[0]?.n ?? 0
+  )
 
   /** Bytes of the database that are in use. */
   const bytes = Effect.map(
@@ -154,7 +165,8 @@ export const make = Effect.fnUntraced(function* (options: MaintenanceOptions) {
       return
     }
     const recent = now - policy.preserveRecentMs
-    const removed = yield* removeWhile(Math.min(recent, now - policy.pruneAfterMs), tooMany)
+    const passing = yield* removeWhile(recent, tooMany, PASSING)
+    const removed = passing + (yield* removeWhile(Math.min(recent, now - policy.pruneAfterMs), tooMany))
     const forRoom = isBig
       ? yield* removeWhile(
           recent,
