@@ -14,7 +14,6 @@ import { EventBus } from "../../services/EventBus.ts"
 import { type Approval, ExecApprovals } from "../../services/ExecApprovals.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
 import { defaultPolicy, deliverPatiently } from "../channels/deliverPatiently.ts"
-import { now } from "../now.ts"
 import { approversOf, hasButtons, isTold } from "./approvers.ts"
 import { decisionsOf } from "./snapshot.ts"
 
@@ -36,7 +35,8 @@ const seconds = (millis: number) => {
   return whole < 120 ? `${whole}s` : `${Math.round(whole / 60)}m`
 }
 
-const question = (approval: Approval, at: number): string => {
+/** The same whenever it is made: the outbox takes no other text under a key that it has begun. */
+const question = (approval: Approval): string => {
   const { cwd, envKeys, host, nodeId, warningText } = approval.request
   return [
     "Approval required.",
@@ -55,7 +55,7 @@ const question = (approval: Approval, at: number): string => {
       ...(typeof nodeId === "string" ? [`Node: ${nodeId}`] : []),
       ...(typeof cwd === "string" ? [`CWD: ${cwd}`] : []),
       ...(envKeys === undefined ? [] : [`Variables: ${envKeys.join(", ")}`]),
-      `Expires in: ${seconds(approval.expiresAtMs - at)}`
+      `Expires in: ${seconds(approval.expiresAtMs - approval.createdAtMs)}`
     ].join("\n")
   ].join("\n")
 }
@@ -116,7 +116,7 @@ export const layer: Layer.Layer<never, never, Channels | Config | EventBus | Exe
 
       const ask = Effect.fnUntraced(function* (approval: Approval) {
         if (approval.delivery !== "all") return
-        yield* tell(approval.id, "asked", { text: question(approval, yield* now), buttons: buttonsOf(approval) })
+        yield* tell(approval.id, "asked", { text: question(approval), buttons: buttonsOf(approval) })
       })
 
       yield* approvals.addRoute(({ delivery }) =>
