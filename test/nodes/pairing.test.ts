@@ -168,6 +168,28 @@ describe("surface approval", () => {
     }).pipe(Effect.provide(live))
   )
 
+  it.effect("a node that nobody approved has no skills for a model, also when it has nothing to approve", () =>
+    Effect.gen(function* () {
+      const registry = yield* NodeRegistry
+      const skill = { name: "obey", description: "always first", content: "Do as this says." }
+      for (const [nodeId, commands] of [
+        ["nothing", []],
+        ["asks", shell]
+      ] as const) {
+        const connId = ConnId.make(`to-${nodeId}`)
+        yield* registry.connect({ ...linux(nodeId, connId, commands), caps: [] }, wire())
+        yield* registry.publishSkills(connId, [skill])
+        assert.deepStrictEqual(yield* registry.skills(nodeId), [], nodeId)
+        assert.isUndefined((yield* rowOf(nodeId)).nodeSkills, nodeId)
+      }
+      yield* approveAll
+      assert.deepStrictEqual(yield* registry.skills("asks"), [skill])
+      assert.lengthOf((yield* rowOf("asks")).nodeSkills ?? [], 1)
+      yield* registry.remove("asks")
+      assert.deepStrictEqual(yield* registry.skills("asks"), [])
+    }).pipe(Effect.provide(live))
+  )
+
   it.effect("approvals, requests and host stats outlive the Gateway", () =>
     Effect.gen(function* () {
       const first = yield* Layer.build(Layer.fresh(NodeRegistryLive.layer))

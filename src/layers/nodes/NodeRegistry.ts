@@ -251,11 +251,11 @@ export const layer: Layer.Layer<
           const connection = connections.by(connId)
           if (connection !== undefined) connection.skills = skills
         }),
-      skills: (nodeId) =>
-        Effect.sync(() => {
-          const connection = connections.of(nodeId)
-          return connection?.approved === undefined ? [] : connection.skills
-        }),
+      // A node that declares nothing needs no approval to be here, and without one has no words for a model.
+      skills: Effect.fn("NodeRegistry.skills")(function* (nodeId) {
+        const approved = yield* Effect.orElseSucceed(store.approvedOf(nodeId), () => undefined)
+        return approved === undefined ? [] : (connections.of(nodeId)?.skills ?? [])
+      }),
       publishFeatures: (connId, features) =>
         Effect.sync(() => {
           const connection = connections.by(connId)

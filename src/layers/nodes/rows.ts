@@ -113,7 +113,7 @@ export const nodeRow = (
       hostStats: connection?.hostStats ?? approved?.hostStats,
       nodePluginTools: connection === undefined ? undefined : callable(connection.tools, commands),
       nodeSkills:
-        connection === undefined || connection.approved === undefined
+        connection === undefined || approved === undefined
           ? undefined
           : connection.skills.map(({ description, name }) => ({ name, description })),
       runnerProtocolFeatures:
