@@ -179,8 +179,10 @@ describe("nodes", () => {
         timeoutMs: 700,
         idempotencyKey: "k-1"
       })
+      assert.deepStrictEqual(server.connects.at(-1)?.params["scopes"], ["operator.write"])
       yield* cli(...given)
-      yield* cli(...given)
+      yield* cli("nodes", "invoke", "--node", "laptop", "--command", "fs.listDir")
+      assert.deepStrictEqual(server.connects.at(-1)?.params["scopes"], ["operator.admin"])
       const keys = server.requests
         .filter(({ method }) => method === "node.invoke")
         .map(({ params }) => params["idempotencyKey"])

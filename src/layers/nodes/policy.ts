@@ -105,6 +105,14 @@ const adminOnly: ReadonlySet<string> = new Set([
   "terminal.upload"
 ])
 
+/** What reaches a machine's files or its signed-in browser without asking anybody there: only admins invoke it. */
+export const invokedByAdmins: ReadonlySet<string> = new Set([
+  "browser.proxy",
+  "browser.proxy.upload.v1",
+  "fs.listDir",
+  "terminal.upload"
+])
+
 const families: ReadonlyArray<readonly [Platform, RegExp, RegExp]> = [
   ["ios", /^(?:ios|ipados)(?: \d+(?:\.\d+){0,2})?$/, /^(?:|iphone|ipad|ios)$/],
   ["watchos", /^watchos(?: \d+(?:\.\d+){0,2})?$/, /^(?:|apple watch|watchos)$/],

@@ -2,6 +2,7 @@ import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { randomId } from "../../../client/ids.ts"
+import { invokedByAdmins } from "../../../layers/nodes/policy.ts"
 import { CommandFailed } from "../../errors.ts"
 import { ask } from "../../gateway.ts"
 import { parseJson } from "../../json.ts"
@@ -37,7 +38,7 @@ export const run = Effect.fn("cli.nodes.invoke")(function* (flags: {
   const timeoutMs = flags.invokeTimeout ?? 15_000
   const answer = yield* ask(
     {
-      scopes: ["operator.write"],
+      scopes: [invokedByAdmins.has(command) ? "operator.admin" : "operator.write"],
       timeoutMs: flags.timeout,
       waitingFor: `Waiting for ${command} on ${flags.node}`
     },

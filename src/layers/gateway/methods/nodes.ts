@@ -14,10 +14,12 @@ import {
   unavailable
 } from "../../../protocol/GatewayError.ts"
 import { type NodeInvokeParams, NodeMethods } from "../../../protocol/methods/nodes.ts"
+import { satisfies } from "../../../protocol/Role.ts"
 import { DeviceRegistry } from "../../../services/DeviceRegistry.ts"
 import { ExecApprovals } from "../../../services/ExecApprovals.ts"
 import { type InvokeOptions, type NodeApproval, NodeRegistry } from "../../../services/NodeRegistry.ts"
 import { type ApprovedRun, check as checkApproval } from "../../approvals/approvedRun.ts"
+import { invokedByAdmins } from "../../nodes/policy.ts"
 import { Access } from "../Access.ts"
 import { CurrentConnection } from "../Connections.ts"
 import { excess } from "../parseJson.ts"
@@ -75,7 +77,10 @@ export const layer = NodeMethods.middleware(Access).toLayer(
           details: { command: params.command }
         })
       }
-      const { connId, deviceId } = yield* CurrentConnection
+      const { connId, deviceId, scopes } = yield* CurrentConnection
+      if (invokedByAdmins.has(params.command) && !satisfies(scopes, "operator.admin")) {
+        return yield* missingScope("operator.admin")
+      }
       const run = yield* checkApproval(approvals, params, { connId, ...(deviceId && { deviceId }) })
       const answer = yield* Effect.mapError(nodes.invoke(invokeOptions(params, run)), invokeFailed)
       const { command, nodeId } = answer
