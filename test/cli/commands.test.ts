@@ -150,6 +150,24 @@ describe("gateway call", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("gateway call asks as an admin where the params of a method need one", () =>
+    Effect.gen(function* () {
+      const details = { code: "MISSING_SCOPE", missingScope: "operator.admin" }
+      let asked = 0
+      const { cli, server } = yield* rig({
+        "sessions.delete": () => {
+          asked += 1
+          if (asked === 1) throw { code: "FORBIDDEN", message: "missing scope: operator.admin", details }
+          return { ok: true, key: "agent:main:x", deleted: true, archived: [] }
+        }
+      })
+      const ended = yield* cli("gateway", "call", "sessions.delete", "--params", '{"key":"x"}', "--json")
+      assert.isTrue(JSON.parse(ended.stdout).deleted)
+      const scopes = server.connects.map(({ params }) => params["scopes"])
+      assert.deepStrictEqual(scopes, [["operator.write"], ["operator.admin"]])
+    }).pipe(Effect.scoped)
+  )
+
   it.live("an error of the Gateway keeps its code and details", () =>
     Effect.gen(function* () {
       const details = { code: "MISSING_SCOPE", missingScope: "operator.admin" }

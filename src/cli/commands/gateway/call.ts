@@ -1,5 +1,7 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { GatewayError } from "../../../protocol/GatewayError.ts"
 import { accessOf } from "../../../protocol/MethodTable.ts"
 import type { OperatorScope } from "../../../protocol/Role.ts"
 import { Json } from "../../globals.ts"
@@ -13,6 +15,12 @@ const scopesFor = (method: string): ReadonlyArray<OperatorScope> => {
   return access === "any" ? ["operator.read"] : [access === "node" ? "operator.admin" : access]
 }
 
+const isMissing = Schema.is(
+  Schema.Struct({ code: Schema.Literal("MISSING_SCOPE"), missingScope: Schema.Literal("operator.admin") })
+)
+const needsAdmin = (error: unknown): boolean =>
+  error instanceof GatewayError && error.code === "FORBIDDEN" && isMissing(error.details)
+
 /** Prints the answer as it came; without `--json` under a line that names the method. */
 export const run = Effect.fn("cli.gateway.call")(function* (flags: {
   readonly method: string
@@ -21,9 +29,17 @@ export const run = Effect.fn("cli.gateway.call")(function* (flags: {
   readonly timeout: number
 }) {
   const params = yield* parseJson("--params", flags.params ?? "{}")
-  const answer = yield* ask(
-    { scopes: scopesFor(flags.method), timeoutMs: flags.timeout, waitingFor: `Waiting for ${flags.method}` },
-    (client) => client.request(flags.method, params, { expectFinal: flags.expectFinal, timeout: flags.timeout })
+  const call = (scopes: ReadonlyArray<OperatorScope>) =>
+    ask({ scopes, timeoutMs: flags.timeout, waitingFor: `Waiting for ${flags.method}` }, (client) =>
+      client.request(flags.method, params, { expectFinal: flags.expectFinal, timeout: flags.timeout })
+    )
+  const least = scopesFor(flags.method)
+  const answer = yield* call(least).pipe(
+    // Some methods need more for some params. Nothing was done yet, so it may be asked again.
+    Effect.catchIf(
+      (error) => !least.includes("operator.admin") && needsAdmin(error),
+      () => call(["operator.admin"])
+    )
   )
   if (!(yield* Json)) yield* Console.log(`Gateway call: ${plain(flags.method)}`)
   yield* Console.log(document(answer))
