@@ -16,6 +16,16 @@ export default Effect.gen(function* () {
   // Of the last turn.
   yield* sql`ALTER TABLE sessions ADD COLUMN started_at INTEGER`
   yield* sql`ALTER TABLE sessions ADD COLUMN ended_at INTEGER`
+  // What was said before counts too, or lists that ask for it would not show the session.
+  yield* sql`
+    UPDATE sessions SET
+      last_activity_at = (
+        SELECT created_at FROM transcript WHERE session_key = key ORDER BY seq DESC LIMIT 1
+      ),
+      last_interaction_at = (
+        SELECT created_at FROM transcript WHERE session_key = key AND message ->> '$.role' = 'user'
+        ORDER BY seq DESC LIMIT 1
+      )`
   yield* sql`CREATE UNIQUE INDEX sessions_label ON sessions (agent_id, label) WHERE label IS NOT NULL`
   yield* sql`CREATE INDEX sessions_session_id ON sessions (session_id)`
 })
