@@ -15,6 +15,7 @@ import { Sessions } from "../../../services/Sessions.ts"
 import { type TurnOutcome, type TurnRequest, Turns } from "../../../services/Turns.ts"
 import * as Time from "../../now.ts"
 import * as Agents from "../Agents.ts"
+import * as SessionRows from "../SessionRows.ts"
 import { allowed, authorize } from "./auth.ts"
 import { readJson } from "./body.ts"
 import { type Completion, modelRow, stream, usageOf } from "./openaiAnswer.ts"
@@ -148,9 +149,15 @@ export const chat = Effect.fn("Http.chatCompletions")(function* (exchange: Excha
   const model = header(exchange, "x-openclaw-model")
   if (model !== undefined && !allowed(exchange, scopes, "operator.admin")) return undefined
 
+  const { agentId, key } = session.success
+  const open = yield* Effect.result(SessionRows.notArchived(key))
+  if (Result.isFailure(open)) {
+    const { code, message } = open.failure
+    return code === "UNAVAILABLE" ? storageFailed(exchange, open.failure) : failed(exchange, 400, INVALID, message)
+  }
+
   const turns = yield* Turns
   const { instructions, text, user } = asked.success
-  const { agentId, key } = session.success
   const request: TurnRequest = {
     runId: RunId.make(randomUUID()),
     sessionKey: key,

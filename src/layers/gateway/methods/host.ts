@@ -30,6 +30,7 @@ import { CurrentConnection } from "../Connections.ts"
 import * as IdentityKey from "../identityKey.ts"
 import { lineForClients, tail } from "../logTail.ts"
 import type { GatewayOptions } from "../options.ts"
+import * as SessionRows from "../SessionRows.ts"
 import { lanAddress } from "../lan.ts"
 import { Snapshots } from "../Snapshots.ts"
 import { storageFailed, turnNotAccepted } from "./errors.ts"
@@ -183,6 +184,7 @@ export const layer = (options: GatewayOptions) =>
           yield* systemEvents.add(key, text)
           return { ok: true }
         }
+        yield* SessionRows.notArchived(key)
         const { client } = yield* CurrentConnection
         const receivedAt = yield* Time.now
         const request = {
