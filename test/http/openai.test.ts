@@ -222,23 +222,6 @@ describe("/v1/chat/completions", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("adds nothing to a conversation that was put away, as no program does", () =>
-    Effect.gen(function* () {
-      const { ask, kit } = yield* start({ text: "ok" })
-      const body = { messages: hi, user: "ada" }
-      assert.strictEqual((yield* ask(CHAT, { body })).status, 200)
-      const client = yield* kit.connect()
-      const key = "agent:main:openai-user:ada"
-      const { session } = yield* client.call["sessions.describe"]({ key })
-      yield* client.call["sessions.patch"]({ key, archived: true, expectedSessionId: session!.sessionId })
-      const refused = yield* ask(CHAT, { body })
-      assert.strictEqual(refused.status, 400)
-      assert.match(refused.json.error.message, /is archived\. Restore it/)
-      const woken = yield* Effect.flip(client.call.wake({ mode: "now", text: "hello", sessionKey: key }))
-      assert.match(woken.message, /is archived\. Restore it/)
-    }).pipe(Effect.scoped)
-  )
-
   it.live("tells a turn's failure, whole and in a stream", () =>
     Effect.gen(function* () {
       const fail = new AiError.InvalidRequestError({ description: "no" })

@@ -12,6 +12,23 @@ const on: OpenClawConfig = { gateway: { http: { endpoints: { chatCompletions: { 
 const start = (...script: ScriptedModel.Script) => Kit.start(on, ...script)
 
 describe("/v1/chat/completions", () => {
+  it.live("adds nothing to a conversation that was put away, as no program does", () =>
+    Effect.gen(function* () {
+      const { ask, kit } = yield* start({ text: "ok" })
+      const body = { messages: hi, user: "ada" }
+      assert.strictEqual((yield* ask(CHAT, { body })).status, 200)
+      const client = yield* kit.connect()
+      const key = "agent:main:openai-user:ada"
+      const { session } = yield* client.call["sessions.describe"]({ key })
+      yield* client.call["sessions.patch"]({ key, archived: true, expectedSessionId: session!.sessionId })
+      const refused = yield* ask(CHAT, { body })
+      assert.strictEqual(refused.status, 400)
+      assert.match(refused.json.error.message, /is archived\. Restore it/)
+      const woken = yield* Effect.flip(client.call.wake({ mode: "now", text: "hello", sessionKey: key }))
+      assert.match(woken.message, /is archived\. Restore it/)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("says in OpenAI's shape what is wrong with a request", () =>
     Effect.gen(function* () {
       const { ask } = yield* start()
