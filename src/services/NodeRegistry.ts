@@ -190,6 +190,7 @@ export interface InvokeOptions {
   readonly askedAgoMs?: number
   /**
    * The call goes on to its deadline when the caller leaves, and its answer waits in memory for who asks under the same key.
+   * When very many go on so, one whose caller leaves ends.
    */
   readonly detached?: boolean
   /** Hears what the command says before it answers, in order. Of several callers under one key, the first hears it. */

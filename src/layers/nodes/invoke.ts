@@ -26,6 +26,10 @@ import { usable } from "./surface.ts"
 const DEFAULT_TIMEOUT_MS = 30_000
 const LONGEST_TIMEOUT_MS = 600_000
 
+/** Requests that go on without their callers, and what their params weigh: whoever leaves beyond these ends its own. */
+export const MOST_LEFT = 256
+const MOST_LEFT_BYTES = 32 * 1024 * 1024
+
 /** One rule for every timeout: a number above zero counts, up to ten minutes; anything else is the default. */
 export const resolveTimeout = (timeoutMs: number | undefined): number =>
   timeoutMs !== undefined && timeoutMs > 0
@@ -170,9 +174,28 @@ export const make = (options: {
     )
   })
 
+  let left = 0
+  let leftBytes = 0
+  /** Lets a request go on without its caller, unless there are too many of those. */
+  const leave = Effect.fnUntraced(function* (request: InvokeOptions, fiber: Fiber.Fiber<unknown, unknown>) {
+    const encoded = yield* Effect.option(encode(request))
+    const bytes = encoded._tag === "None" ? 0 : (encoded.value.paramsJSON?.length ?? 0)
+    if (left >= MOST_LEFT || leftBytes + bytes > MOST_LEFT_BYTES) return yield* Fiber.interrupt(fiber)
+    left += 1
+    leftBytes += bytes
+    fiber.addObserver(() => {
+      left -= 1
+      leftBytes -= bytes
+    })
+  })
+
   /** Waits in the name of a caller that may leave: the work stays, up to the caller's own deadline. */
-  return (request: InvokeOptions) =>
-    request.detached === true
-      ? Effect.flatMap(Effect.forkIn(waited(request), options.scope), Fiber.join)
-      : waited(request)
+  const detached = (request: InvokeOptions) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.forkIn(restore(waited(request)), options.scope), (fiber) =>
+        Effect.onInterrupt(restore(Fiber.join(fiber)), () => leave(request, fiber))
+      )
+    )
+
+  return (request: InvokeOptions) => (request.detached === true ? detached(request) : waited(request))
 }
