@@ -175,6 +175,7 @@ const make = Effect.gen(function* () {
     history,
     ...Reading.make(sql),
     list: rows.list,
+    recent: rows.recent,
     describe: rows.describe,
     byId: rows.byId,
     usage: Usage.make(sql),

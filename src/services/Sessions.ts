@@ -195,6 +195,18 @@ export class Sessions extends Context.Service<
     readonly list: (
       options?: ListOptions
     ) => Effect.Effect<{ readonly rows: ReadonlyArray<SessionRow>; readonly totalCount: number }, SessionStorageFailed>
+    /** The sessions of all agents or of one that changed last, and how many there are: what `list` gives by default. */
+    readonly recent: (
+      limit: number,
+      agentId?: string
+    ) => Effect.Effect<
+      {
+        /** `updatedAt`: Unix milliseconds. */
+        readonly rows: ReadonlyArray<{ readonly key: string; readonly updatedAt: number | null }>
+        readonly totalCount: number
+      },
+      SessionStorageFailed
+    >
     readonly describe: (
       sessionKey: SessionKey,
       options?: Pick<ListOptions, "includeDerivedTitles" | "includeLastMessage">

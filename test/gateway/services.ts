@@ -130,6 +130,7 @@ const sessions = Layer.mock(Sessions, {
   changes: Effect.flatMap(PubSub.unbounded<SessionChange>(), PubSub.subscribe),
   stored: Effect.void,
   list: () => Effect.succeed({ rows: [row], totalCount: 1 }),
+  recent: () => Effect.succeed({ rows: [{ key: row.key, updatedAt: null }], totalCount: 1 }),
   touch: () => Effect.void,
   queue: () => Effect.undefined,
   setQueue: () => Effect.void,

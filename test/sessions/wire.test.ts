@@ -204,6 +204,29 @@ describe("sessions.list, describe, resolve and preview", () => {
   )
 })
 
+describe("health", () => {
+  it.live("counts the sessions of each agent, and names those that changed last", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* start([], { agents: { list: [{ id: "main" }, { id: "other" }] } })
+      const client = yield* connect()
+      for (let n = 0; n < 6; n++) yield* client.ok("sessions.patch", { key: `agent:main:s${n}`, label: `S ${n}` })
+      yield* client.ok("sessions.patch", { key: "agent:other:o", label: "O" })
+      const { agents, sessions } = yield* client.ok("health")
+      const seen = agents.map(({ agentId, sessions }: any) => [
+        agentId,
+        sessions.count,
+        keysOf({ sessions: sessions.recent })
+      ])
+      assert.strictEqual(sessions.count, 7)
+      assert.strictEqual(sessions.recent.length, 5)
+      assert.deepStrictEqual(seen[1], ["other", 1, ["agent:other:o"]])
+      assert.deepStrictEqual(seen[0].slice(0, 2), ["main", 6])
+      assert.strictEqual(seen[0][2].length, 5)
+      assert.isTrue(seen[0][2].every((key: string) => key.startsWith("agent:main:")))
+    }).pipe(Effect.scoped)
+  )
+})
+
 describe("sessions.usage", () => {
   it.live("adds up tokens and messages by session, day and model", () =>
     Effect.gen(function* () {

@@ -29,6 +29,9 @@ import * as EventLoop from "./EventLoop.ts"
 import { lanAddress } from "./lan.ts"
 import type { GatewayOptions } from "./options.ts"
 
+/** Sessions that `health` names, of all and of each agent. */
+const RECENT = 5
+
 /** Clients that come for one call and go are not shown as present. */
 const passing: ReadonlySet<string> = new Set(["cli", "probe", "backend", "test"])
 
@@ -141,17 +144,18 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const recent = Effect.fnUntraced(function* (agentId?: string) {
     const now = yield* Clock.currentTimeMillis
     const { rows, totalCount } = yield* sessions
-      .list({ limit: 5, ...(agentId === undefined ? undefined : { agentId }) })
+      .recent(RECENT, agentId)
       .pipe(
         Effect.catch((error) => Effect.as(Effect.logWarning(`health: ${error.message}`), { rows: [], totalCount: 0 }))
       )
     return {
       path: options.stateDir ?? "",
       count: totalCount,
-      recent: rows.map((row) => {
-        const updatedAt = row.updatedAt ?? null
-        return { key: row.key, updatedAt, age: updatedAt === null ? null : Math.max(0, now - updatedAt) }
-      })
+      recent: rows.map(({ key, updatedAt }) => ({
+        key,
+        updatedAt,
+        age: updatedAt === null ? null : Math.max(0, now - updatedAt)
+      }))
     }
   })
 

@@ -197,6 +197,17 @@ export const make = (sql: SqlClient.SqlClient) => {
     Effect.mapError(failed("listing sessions"))
   )
 
+  const recent = Effect.fn("Sessions.recent")(
+    function* (limit: number, agentId?: string) {
+      const where = filters(agentId === undefined ? {} : { agentIds: [agentId] }, 0)
+      const found = yield* sql<{ readonly key: string; readonly updatedAt: number | null; readonly n: number }>`
+        SELECT key, updated_at AS "updatedAt", COUNT(*) OVER () AS n FROM sessions WHERE ${where}
+        ORDER BY updated_at DESC, key LIMIT ${limit}`
+      return { rows: found.map(({ key, updatedAt }) => ({ key, updatedAt })), totalCount: found[0]?.n ?? 0 }
+    },
+    Effect.mapError(failed("listing sessions"))
+  )
+
   const read = Effect.fnUntraced(function* (
     key: SessionKey,
     options?: Pick<ListOptions, "includeDerivedTitles" | "includeLastMessage">
@@ -216,6 +227,7 @@ export const make = (sql: SqlClient.SqlClient) => {
 
   return {
     list,
+    recent,
     /** As part of the caller's transaction, with the caller's errors. */
     read,
     describe: Effect.fn("Sessions.describe")(read, Effect.mapError(failed("reading the session"))),
