@@ -61,6 +61,18 @@ describe("secrets on the wire", () => {
     assert.strictEqual(back({ hooks: [{ url: "x", token: SENTINEL }] }, hooks), "refused: hooks[0].token")
   })
 
+  it("stay with their item where an id names two of them, or is a secret itself", () => {
+    const twice = {
+      list: [
+        { id: "a", token: "first" },
+        { id: "a", token: "second" }
+      ]
+    }
+    assert.deepStrictEqual(back(redactForWire(twice), twice), twice)
+    const hidden = { list: [{ id: "sk-abcdefghijklmnopqrstuvwxyz012345", on: true }] }
+    assert.deepStrictEqual(back(redactForWire(hidden), hidden), hidden)
+  })
+
   it("are taken out of a text with its comments, or the text is not shown", () => {
     const text = `// mine\n{ gateway: { auth: { token: 'to"p', }, port: 1 } }`
     const shown = redactText(text, JSON5.parse(text))

@@ -93,7 +93,10 @@ const partnerOf = (
   path: Path
 ): unknown => {
   const id = idOf(item)
-  if (id !== undefined) return original.find((own) => idOf(own) === id)
+  if (id !== undefined && id !== SENTINEL) {
+    const named = original.filter((own) => idOf(own) === id)
+    if (named.length < 2) return named[0]
+  }
   const shown = original.map((own, at) => redactForWire(own, [...path, at]))
   if (isDeepStrictEqual(shown[index], item)) return original[index]
   const alike = original.filter((_, at) => isDeepStrictEqual(shown[at], item))
