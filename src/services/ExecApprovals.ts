@@ -186,6 +186,19 @@ export class ExecApprovals extends Context.Service<
       ApprovalNotFound | DecisionUnavailable | ApprovalsUnavailable
     >
     /**
+     * The same as part of the caller's transaction, if there is one. `carryOut`, run after the commit, tells whoever waits
+     * and everybody.
+     */
+    readonly decide: (
+      id: string,
+      decision: ApprovalDecision,
+      by: Resolver,
+      reason?: "user" | "malformed-verdict"
+    ) => Effect.Effect<
+      { readonly applied: boolean; readonly approval: Approval; readonly carryOut: Effect.Effect<void> },
+      ApprovalNotFound | DecisionUnavailable | ApprovalsUnavailable
+    >
+    /**
      * Whether a run is what was approved, by whom it was asked for, on that node, in time, and not run before. Notes the run, so
      * that an `allow-once` counts for no other. The same key again is the same run: for a turn always, for a client until
      * this process ends, because it alone knows what that run answered.

@@ -75,27 +75,30 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
         onlookers(approval)
       )
 
+    /** Tells whoever waits for one that it has ended, and everybody. */
+    const told = (ended: Approval, silent = false) =>
+      Effect.uninterruptible(
+        Effect.gen(function* () {
+          const { id } = ended
+          yield* Deferred.succeed(waiter(id), ended)
+          waiting.delete(id)
+          yield* Effect.logInfo(`approval ${id} is ${ended.status} (${ended.reason})`)
+          if (silent) return
+          const payload = {
+            id,
+            decision: ended.decision ?? "deny",
+            resolvedBy: ended.resolver?.kind === "system" ? null : (ended.resolver?.id ?? null),
+            ts: ended.resolvedAtMs ?? (yield* now),
+            request: ended.request
+          } as const
+          yield* bus.publish("exec.approval.resolved", payload, undefined, onlookers(ended))
+        })
+      )
+
     /** Ends one that waits, and tells everybody. `undefined` when somebody else did. */
     const end = (id: string, ending: Rows.Ending, silent = false) =>
       Effect.uninterruptible(
-        Effect.gen(function* () {
-          const ended = yield* rows.end(id, ending)
-          if (ended === undefined) return undefined
-          yield* Deferred.succeed(waiter(id), ended)
-          waiting.delete(id)
-          yield* Effect.logInfo(`approval ${id} is ${ended.status} (${ending.reason})`)
-          if (!silent) {
-            const payload = {
-              id,
-              decision: ended.decision ?? "deny",
-              resolvedBy: ended.resolver?.kind === "system" ? null : (ended.resolver?.id ?? null),
-              ts: ended.resolvedAtMs ?? (yield* now),
-              request: ended.request
-            } as const
-            yield* bus.publish("exec.approval.resolved", payload, undefined, onlookers(ended))
-          }
-          return ended
-        })
+        Effect.tap(rows.end(id, ending), (ended) => (ended === undefined ? Effect.void : told(ended, silent)))
       )
 
     const system = (id?: string) => ({ kind: "system", ...(id === undefined ? undefined : { id }) }) as const
@@ -196,32 +199,34 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
       return found ?? (yield* new ApprovalNotFound({ id }))
     })
 
-    const resolve: ExecApprovals["Service"]["resolve"] = Effect.fn("ExecApprovals.resolve")(function* (
+    const decide: ExecApprovals["Service"]["decide"] = Effect.fn("ExecApprovals.decide")(function* (
       id,
       decision,
       by,
       reason = "user"
     ) {
       const approval = yield* find(id)
-      if (isOver(approval)) return { applied: false, approval }
+      if (isOver(approval)) return { applied: false, approval, carryOut: Effect.void }
       if (approval.request.allowedDecisions?.includes(decision) === false) {
         return yield* new DecisionUnavailable({ id, decision })
       }
       const status = decision === "deny" ? "denied" : "allowed"
       // Its time may be over while nobody has noted it yet.
       const isLate = approval.expiresAtMs <= (yield* now)
-      const ended = yield* orUnavailable(
-        end(
-          id,
-          isLate
-            ? { status: "expired", reason: "timeout", resolver: system() }
-            : { status, reason, decision, resolver: by }
-        )
-      )
-      return ended === undefined || isLate
-        ? { applied: false, approval: ended ?? (yield* find(id)) }
-        : { applied: true, approval: ended }
+      const ending: Rows.Ending = isLate
+        ? { status: "expired", reason: "timeout", resolver: system() }
+        : { status, reason, decision, resolver: by }
+      const ended = yield* orUnavailable(rows.end(id, ending))
+      return ended === undefined
+        ? { applied: false, approval: yield* find(id), carryOut: Effect.void }
+        : { applied: !isLate, approval: ended, carryOut: told(ended) }
     })
+
+    const resolve: ExecApprovals["Service"]["resolve"] = Effect.fn("ExecApprovals.resolve")((...word) =>
+      Effect.uninterruptible(
+        Effect.flatMap(decide(...word), ({ applied, approval, carryOut }) => Effect.as(carryOut, { applied, approval }))
+      )
+    )
 
     /** Keys of the runs that clients began in this process, oldest first. */
     const begun = new Set<string>()
@@ -258,6 +263,7 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
       pending: orUnavailable(rows.pending),
       history: Effect.fn("ExecApprovals.history")(({ before, limit }) => orUnavailable(rows.history(limit, before))),
       resolve,
+      decide,
       spend,
       addRoute: (route) =>
         Effect.asVoid(

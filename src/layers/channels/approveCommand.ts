@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { ApprovalDecision } from "../../protocol/methods/approvals.ts"
 import type { InboundMessage } from "../../services/Channel.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
-import type { ExecApprovals } from "../../services/ExecApprovals.ts"
+import { ApprovalNotFound, type ExecApprovals } from "../../services/ExecApprovals.ts"
 import { approversOf } from "../approvals/approvers.ts"
 import { decisionsOf } from "../approvals/snapshot.ts"
 
@@ -33,7 +33,10 @@ const decisionOf = (word: string) => {
   return decode(words.get(low) ?? low)
 }
 
-/** What is said at once, and what is done once the message is dealt with. */
+/**
+ * The decision, as part of the caller's transaction: a message that counts as dealt with has decided. What is said of it, and
+ * what is done after the commit.
+ */
 export const approve = Effect.fnUntraced(function* (
   approvals: ExecApprovals["Service"],
   config: OpenClawConfig,
@@ -52,12 +55,11 @@ export const approve = Effect.fnUntraced(function* (
     return { text: `${decision.value} is not possible for this command. ${usage}` }
   }
   const by = { kind: "channel", id: `${peer.channel}:${sender.id}` } as const
+  const decided = yield* Effect.result(approvals.decide(approval.id, decision.value, by))
+  if (decided._tag === "Failure") return { text: `${decided.failure.message}.` }
+  const { applied, carryOut } = decided.success
   return {
-    text: `${decision.value}: \`${approval.id}\``,
-    carryOut: approvals
-      .resolve(approval.id, decision.value, by)
-      .pipe(
-        Effect.catch((error) => Effect.logWarning(`what was said of ${approval.id} did not count: ${error.message}`))
-      )
+    text: applied ? `${decision.value}: \`${approval.id}\`` : `${new ApprovalNotFound({ id }).message}.`,
+    carryOut
   }
 })
