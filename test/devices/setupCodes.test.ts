@@ -177,6 +177,37 @@ describe("a bootstrap token", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("C4 lets nobody have more than it is for, on this machine either", () =>
+    Effect.gen(function* () {
+      const kit = yield* Kit.start()
+      const admin = yield* kit.connect()
+      const params = { publicUrl, includeQr: false, bootstrapProfile: "limited" }
+      const { payload } = yield* admin.raw.request("device.pair.setupCode", params)
+      const auth = { bootstrapToken: Kit.contentOf(payload.setupCode)["bootstrapToken"] }
+      const mine = Rig.makeDevice()
+      const wide = yield* kit.device(mine, { auth, scopes: ["operator.admin"] })
+      assert.deepInclude(wide.hello.error?.details, { code: "PAIRING_REQUIRED", reason: "not-paired" })
+      const narrow = yield* kit.device(mine, { auth, scopes: ["operator.read", "operator.approvals"] })
+      assert.deepStrictEqual(narrow.hello.payload.auth.scopes, ["operator.read", "operator.approvals"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("lets one of two in that show it at once", () =>
+    Effect.gen(function* () {
+      const { mint, node } = yield* start()
+      const { auth } = yield* mint({ bootstrapProfile: "node" })
+      const both = yield* Effect.all(
+        [Rig.makeDevice(), Rig.makeDevice()].map((device) => node(device, { auth })),
+        {
+          concurrency: 2
+        }
+      )
+      const [loser] = both.filter(({ hello }) => !hello.ok)
+      assert.strictEqual(both.filter(({ hello }) => hello.ok).length, 1)
+      assert.deepInclude(loser?.hello.error?.details, INVALID)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("is nothing without a device, beside a wrong device token, or by guess", () =>
     Effect.gen(function* () {
       const { connect, device, mint } = yield* start()

@@ -8,6 +8,7 @@ import { createHash, randomBytes, randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { SetupAccess, type SetupOutcome } from "../../protocol/methods/devices.ts"
+import { covers } from "../../protocol/Role.ts"
 import type { DeviceClaim, DeviceDecision, HandedToken, TokenReplaced } from "../../services/DeviceRegistry.ts"
 import type { EventBus } from "../../services/EventBus.ts"
 import { platformOf } from "../nodes/policy.ts"
@@ -33,6 +34,10 @@ const handedScopes: Readonly<Record<SetupAccess, ReadonlyArray<string> | undefin
   limited: limitedScopes,
   node: undefined
 }
+
+/** Whether an operator asks for no more than the code's own token would carry. */
+const isWithin = ({ role, scopes }: DeviceClaim, access: SetupAccess): boolean =>
+  role === "node" || scopes.every((scope) => covers(handedScopes[access] ?? [], scope))
 
 const phones: ReadonlyMap<string, ReturnType<typeof platformOf>> = new Map([
   ["openclaw-ios", "ios"],
@@ -152,7 +157,8 @@ export const make = (
       handed = admitted.handed
       for (const replaced of admitted.replaced) news.push({ replaced })
     } else {
-      const verdict = yield* judge(claim, silent)
+      // Who may be let in without a person is so for what the code is for, and no more.
+      const verdict = yield* judge(claim, silent && isWithin(claim, setup.access))
       decision = verdict.decision
       news.push(verdict)
     }
