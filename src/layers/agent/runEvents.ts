@@ -102,15 +102,35 @@ export const makeRunEvents = (bus: EventBus["Service"], request: TurnRequest) =>
 
     const agent = (stream: string, data: Record<string, unknown>) => one.withPermit(publishAgent(stream, data))
 
-    /** Takes what a tool call says while it runs, and shows the end of it so far. */
+    /** Takes what a tool call says while it runs, and shows the end of it so far: as seldom as the answer's text. */
     const progressOf = (call: { readonly id: string; readonly name: string }) => {
       let said = ""
-      return (chunk: string) =>
-        Effect.suspend(() => {
-          said = `${said}${chunk}`.slice(-MAX_RESULT_CHARS)
-          const partialResult = { content: [{ type: "text", text: said }] }
-          return agent("tool", { phase: "update", name: call.name, toolCallId: call.id, partialResult })
-        })
+      let due = false
+      let waits = false
+      let lastShown = Number.NEGATIVE_INFINITY
+      const show = Effect.gen(function* () {
+        if (!due) return
+        due = false
+        lastShown = yield* Clock.currentTimeMillis
+        const partialResult = { content: [{ type: "text", text: said }] }
+        yield* agent("tool", { phase: "update", name: call.name, toolCallId: call.id, partialResult })
+      })
+      const take = Effect.fnUntraced(function* (chunk: string) {
+        said = `${said}${chunk}`.slice(-MAX_RESULT_CHARS)
+        due = true
+        const wait = lastShown + DELTA_INTERVAL_MS - (yield* Clock.currentTimeMillis)
+        if (wait <= 0) return yield* show
+        if (waits) return
+        waits = true
+        yield* Effect.sleep(wait).pipe(
+          Effect.andThen(Effect.sync(() => void (waits = false))),
+          Effect.andThen(show),
+          Effect.tapDefect((defect) => Effect.logError("showing a tool's progress died", defect)),
+          Effect.forkIn(scope)
+        )
+      })
+      /** `rest`: what is not shown yet, before the call's result is. */
+      return { take, rest: show }
     }
 
     const final = (

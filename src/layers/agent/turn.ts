@@ -150,7 +150,8 @@ const loop = Effect.fnUntraced(function* (
         const left = yield* remaining
         const idempotencyKey = `${request.runId}:${step}:${index + 1}`
         const limit = left === undefined ? undefined : { leftMs: left }
-        const current = { request, idempotencyKey, again, progress: events.progressOf(call), ...limit }
+        const progress = events.progressOf(call)
+        const current = { request, idempotencyKey, again, progress: progress.take, ...limit }
         // What may have been carried out before is asked for; what has not begun makes way for what somebody says now.
         const skipped = !again && (yield* steps.incoming.waiting)
         const outcome = skipped
@@ -161,6 +162,7 @@ const loop = Effect.fnUntraced(function* (
                   duration: left,
                   orElse: () => Effect.succeed({ text: "the turn's time ran out; outcome unknown", isError: true })
                 })
+        yield* progress.rest
         yield* events.agent("tool", {
           phase: "result",
           name: call.name,
