@@ -12,6 +12,7 @@ import { TestClock } from "effect/testing"
 import * as ExecApprovalsLive from "../../src/layers/approvals/ExecApprovals.ts"
 import { bindingOf } from "../../src/layers/approvals/binding.ts"
 import * as EventBusLive from "../../src/layers/EventBus.ts"
+import { MOST_WAITING } from "../../src/layers/approvals/rows.ts"
 import * as Storage from "../../src/layers/storage/Storage.ts"
 import * as SupervisorLive from "../../src/layers/Supervisor.ts"
 import { type Asker, type Claim, ExecApprovals } from "../../src/services/ExecApprovals.ts"
@@ -31,9 +32,10 @@ const database = Effect.flatMap(FileSystem.FileSystem, (fs) =>
 )
 type Approvals = ExecApprovals["Service"]
 
-const ask = (approvals: Approvals, id: string, asker: Asker, timeoutMs = 60_000) =>
+const ask = (approvals: Approvals, id: string, asker: Asker, timeoutMs = 60_000, runId?: string) =>
   approvals.request({
     id,
+    ...(runId === undefined ? undefined : { runId }),
     asker,
     timeoutMs,
     allowedDecisions: ["allow-once", "allow-always", "deny"],
@@ -144,6 +146,20 @@ describe("an approval that is spent", () => {
         reason: "gateway-restart"
       })
       yield* second.end
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("is one of a bounded number that wait, unless a turn asks", () =>
+    Effect.gen(function* () {
+      const { approvals, end } = yield* life(yield* database)
+      for (let index = 0; index < MOST_WAITING; index++) yield* ask(approvals, `q${index}`, me)
+      const refused = yield* Effect.flip(ask(approvals, "more", me))
+      assert.strictEqual(refused._tag, "ApprovalsUnavailable")
+      assert.include(refused.message, "too many commands wait")
+      yield* ask(approvals, "turn's", {}, 60_000, "r1")
+      yield* approvals.resolve("q0", "deny", { kind: "runtime", id: "cli" })
+      yield* ask(approvals, "more", me)
+      yield* end
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 })

@@ -153,6 +153,11 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
         })
       )
       if (approval === undefined) return yield* new ApprovalIdTaken({ id })
+      if (approval === "full") {
+        return yield* new ApprovalsUnavailable({
+          message: "too many commands wait for a person's word; decide about some of them first"
+        })
+      }
       if (route === undefined && options.waitsUntold !== true) {
         const ending = {
           status: "denied",

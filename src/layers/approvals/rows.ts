@@ -12,6 +12,8 @@ import { now } from "../now.ts"
 /** Milliseconds that one is remembered after its end, and how many of them at most. */
 const keepMs = 30 * 24 * 60 * 60_000
 const keepCount = 5_000
+/** Questions of clients that may wait at once. A turn's are as many as there are turns. */
+export const MOST_WAITING = 256
 
 /** The request, and beside it who was to be told and what the node said of it. */
 const StoredRequest = Schema.fromJsonString(
@@ -81,7 +83,7 @@ export const make = Effect.gen(function* () {
   const many = (rows: ReadonlyArray<Row>) => rows.map(approvalOf)
 
   return {
-    /** `undefined` when the id is taken. */
+    /** `undefined` when the id is taken, `full` when too many wait. */
     add: Effect.fnUntraced(function* (options: {
       readonly id: string
       readonly request: ApprovalRequest
@@ -96,6 +98,9 @@ export const make = Effect.gen(function* () {
       yield* sql`
         DELETE FROM approvals WHERE id IN (
           SELECT id FROM approvals WHERE status <> 'pending' ORDER BY resolved_at DESC, id DESC LIMIT 100 OFFSET ${keepCount})`
+      const waiting = yield* sql<{ readonly n: number }>`
+        SELECT COUNT(*) AS n FROM approvals WHERE status = 'pending' AND run_id IS NULL`
+      if (options.runId === undefined && (waiting[0]?.n ?? 0) >= MOST_WAITING) return "full" as const
       const rows = yield* sql<Row>`
         INSERT INTO approvals ${sql.insert({
           id: options.id,
