@@ -7,6 +7,7 @@ import * as Predicate from "effect/Predicate"
 import type * as Rpc from "effect/rpc/Rpc"
 import * as RpcSchema from "effect/rpc/RpcSchema"
 import * as Stream from "effect/Stream"
+import { type HelloOk, KEPT_KEYS } from "../protocol/Connect.ts"
 import type { GatewayError } from "../protocol/GatewayError.ts"
 import { type Method, MethodTable, repeatOf } from "../protocol/MethodTable.ts"
 import { type CallError, RequestTimeout } from "./errors.ts"
@@ -119,3 +120,12 @@ export const repeatable = (method: string, params: unknown): boolean => {
       return false
   }
 }
+
+/**
+ * Whether a repeatable call that one connection lost may go over another: a key is worth nothing at a Gateway that was started
+ * anew meanwhile and forgot it.
+ */
+export const mayFollow = (method: string, lost: HelloOk, next: HelloOk): boolean =>
+  repeatOf(method) === "safe" ||
+  next.features.capabilities?.includes(KEPT_KEYS) === true ||
+  (next.server.bootId !== undefined && next.server.bootId === lost.server.bootId)

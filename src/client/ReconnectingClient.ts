@@ -75,6 +75,15 @@ const waitFor = (error: ConnectError, attempt: number): Effect.Effect<number> =>
 
 type Connection = Effect.Success<ReturnType<typeof over>>
 
+/** A call's first connection, which ended under it. */
+interface Lost {
+  readonly connection: Connection
+  readonly error: ConnectionClosed
+}
+
+const isForgotten = (method: string, lost: Lost, next: Connection): boolean =>
+  !Calls.mayFollow(method, lost.connection.client.hello, next.client.hello)
+
 export class ReconnectingClient extends Context.Service<
   ReconnectingClient,
   ClientApi & {
@@ -95,8 +104,8 @@ export class ReconnectingClient extends Context.Service<
   /**
    * Starts connecting and returns at once; `ready` waits. A call waits for a connection within its deadline. When the
    * connection is lost under a call, one that may be repeated (it only reads, or carries an idempotency key that the
-   * Gateway honours) is sent once more; any other fails with `ConnectionClosed`, which says whether it was sent. A
-   * repeated `agent` may report `accepted` twice.
+   * Gateway honours and did not forget by a restart) is sent once more; any other fails with `ConnectionClosed`, which says
+   * whether it was sent. A repeated `agent` may report `accepted` twice.
    */
   static readonly make = (
     options: ReconnectOptions
@@ -184,11 +193,11 @@ const make = Effect.fnUntraced(function* (
           )
     )
 
-  const stopped = (method: string) => (error: ConnectError) =>
+  const stopped = (method: string, lost: Lost | undefined) => (error: ConnectError) =>
     new ConnectionClosed({
       code: error._tag === "ConnectionClosed" ? error.code : 1008,
       reason: error._tag === "HandshakeRejected" ? error.explanation : error.message,
-      request: { method, sent: false }
+      request: { method, sent: lost !== undefined }
     })
 
   /** Whether a call that lost its connection goes on another one. */
@@ -212,40 +221,48 @@ const make = Effect.fnUntraced(function* (
   ): Effect.Effect<A, GatewayError | CallError> => {
     const duration = Calls.deadline(params, callOptions, callTimeout)
     let sent = false
-    const go = (seen: Connection | undefined, repeated: boolean): Effect.Effect<A, GatewayError | CallError> =>
-      Effect.flatMap(Effect.mapError(connected(seen), stopped(method)), (connection) => {
+    const go = (seen: Connection | undefined, lost: Lost | undefined): Effect.Effect<A, GatewayError | CallError> =>
+      Effect.flatMap(Effect.mapError(connected(seen), stopped(method, lost)), (connection) => {
+        if (lost !== undefined && isForgotten(method, lost, connection)) return Effect.fail(lost.error)
         sent = true
         return Effect.catchTag(ask(connection), "ConnectionClosed", (error) => {
-          const how = again(error, method, params, repeated)
-          if (how === "fresh") sent = repeated
-          return how === undefined ? Effect.fail(error) : go(connection, repeated || how === "repeat")
+          const how = again(error, method, params, lost !== undefined)
+          if (how === "fresh") sent = lost !== undefined
+          return how === undefined
+            ? Effect.fail(error)
+            : go(connection, how === "repeat" ? { error, connection } : lost)
         })
       })
     return Effect.suspend(() => {
       sent = false
-      return go(undefined, false)
+      return go(undefined, undefined)
     }).pipe(Effect.timeoutOrElse({ duration, orElse: () => Calls.expired(method, duration, sent) }))
   }
 
   const many: Calls.ManyCall = (method, params, callOptions) =>
     Stream.suspend(() => {
       let sent = false
-      const go = (seen: Connection | undefined, repeated: boolean): Stream.Stream<unknown, GatewayError | CallError> =>
+      const go = (
+        seen: Connection | undefined,
+        lost: Lost | undefined
+      ): Stream.Stream<unknown, GatewayError | CallError> =>
         Stream.unwrap(
-          Effect.map(Effect.mapError(connected(seen), stopped(method)), (connection) => {
+          Effect.map(Effect.mapError(connected(seen), stopped(method, lost)), (connection) => {
+            if (lost !== undefined && isForgotten(method, lost, connection)) return Stream.fail(lost.error)
             sent = true
             return Stream.catchTag(
               connection.general.many(method, params, callOptions),
               "ConnectionClosed",
               (error) => {
-                const how = again(error, method, params, repeated)
-                if (how === "fresh") sent = repeated
-                return how === undefined ? Stream.fail(error) : go(connection, repeated || how === "repeat")
+                const how = again(error, method, params, lost !== undefined)
+                if (how === "fresh") sent = lost !== undefined
+                if (how === undefined) return Stream.fail(error)
+                return go(connection, how === "repeat" ? { error, connection } : lost)
               }
             )
           })
         )
-      return Calls.bounded(go(undefined, false), {
+      return Calls.bounded(go(undefined, undefined), {
         method,
         duration: Calls.deadline(params, callOptions, callTimeout),
         whole: callOptions.timeout !== undefined,

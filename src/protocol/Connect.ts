@@ -121,6 +121,12 @@ export const Snapshot = Schema.Struct({
 })
 export type Snapshot = typeof Snapshot.Type
 
+/**
+ * A Gateway with this capability knows an idempotency key again after it was started anew, so that what was asked before is
+ * not done twice. Ours, not OpenClaw's: its Gateway keeps most keys in memory.
+ */
+export const KEPT_KEYS = "kept-idempotency-keys"
+
 /** The answer to `connect`. `auth.deviceToken` is present when the connection proved a device identity. */
 export const HelloOk = Schema.Struct({
   type: Schema.Literal("hello-ok"),

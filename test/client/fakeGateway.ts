@@ -23,7 +23,7 @@ export const CHALLENGE_TS = 1_795_246_245_000
 export const hello = (overrides: Record<string, unknown> = {}) => ({
   type: "hello-ok",
   protocol: 4,
-  server: { version: "2026.9.6", connId: "conn-1" },
+  server: { version: "2026.9.6", bootId: "boot-1", connId: "conn-1" },
   features: { methods: ["health"], events: ["tick"] },
   snapshot: { presence: [], health: {}, stateVersion: { presence: 1, health: 1 }, uptimeMs: 5 },
   auth: { role: "operator", scopes: ["operator.read"], method: "token" },

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { ConnId, NodeId } from "../../domain/Ids.ts"
-import type { HelloOk } from "../../protocol/Connect.ts"
+import { type HelloOk, KEPT_KEYS } from "../../protocol/Connect.ts"
 import { eventNames } from "../../protocol/EventTable.ts"
 import { MAX_PAYLOAD, PROTOCOL_VERSION } from "../../protocol/Frame.ts"
 import { methodNames } from "../../protocol/MethodTable.ts"
@@ -186,7 +186,7 @@ export type ServeRequirements =
   | VoiceWake
 
 /** `published-model-catalog`: `models.list` can be asked for one provider, for a session, and for details. */
-const capabilities = ["published-model-catalog"]
+const capabilities = ["published-model-catalog", KEPT_KEYS]
 
 export const CREDENTIALS_CHANGED = { code: 1008, reason: "device credentials changed" }
 /** OpenClaw's close code and word for it, also when only the token is gone. */
