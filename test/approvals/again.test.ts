@@ -65,7 +65,12 @@ const run = Effect.fnUntraced(function* (options: {
         if (asked.command === "system.run") sent.push(asked)
         return asked.command === "system.run"
           ? Effect.fail(
-              new InvokeFailed({ nodeId: NodeId.make("attic"), command: asked.command, code: "NOT_REMEMBERED", message: "no" })
+              new InvokeFailed({
+                nodeId: NodeId.make("attic"),
+                command: asked.command,
+                code: "NOT_REMEMBERED",
+                message: "no"
+              })
             )
           : Effect.succeed({
               nodeId: NodeId.make("attic"),
