@@ -98,14 +98,11 @@ const send = served.toLayerHandler(
       )
     })
 
+    /** Whatever its key: somebody who says stop is not to be told of an earlier one. */
     const stop = Effect.fnUntraced(function* (params: ChatSendParams) {
-      const to = yield* Agents.sessionKey(params.sessionKey, params.agentId)
-      const aborted = Effect.map(turns.abort(to.key, { origin: "stop" }), (runIds): Sent => ({
-        ok: true,
-        aborted: runIds.length > 0,
-        runIds
-      }))
-      return yield* commands.once(keyOf(params, to), aborted)
+      const { key } = yield* Agents.sessionKey(params.sessionKey, params.agentId)
+      const runIds = yield* turns.abort(key, { origin: "stop" })
+      return { ok: true as const, aborted: runIds.length > 0, runIds }
     })
 
     const settingOf = Effect.fnUntraced(function* (override: QueueOverride | undefined, mode?: QueueMode) {
