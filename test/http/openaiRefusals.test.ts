@@ -12,6 +12,25 @@ const on: OpenClawConfig = { gateway: { http: { endpoints: { chatCompletions: { 
 const start = (...script: ScriptedModel.Script) => Kit.start(on, ...script)
 
 describe("/v1/chat/completions", () => {
+  it.live("begins a conversation once, although two ask at once", () =>
+    Effect.gen(function* () {
+      const { ask, kit } = yield* start({ text: "ok" }, { text: "ok" })
+      const body = {
+        messages: [{ role: "user", content: "before" }, { role: "assistant", content: "yes" }, ...hi],
+        user: "ada"
+      }
+      yield* Effect.all([ask(CHAT, { body }), ask(CHAT, { body })], { concurrency: 2 })
+      const client = yield* kit.connect()
+      const page = yield* client.call["chat.history"]({ sessionKey: "agent:main:openai-user:ada" })
+      const texts = "kind" in page ? [] : page.messages.map(({ content }) => JSON.stringify(content))
+      assert.lengthOf(
+        texts.filter((text) => text.includes("before")),
+        1
+      )
+      assert.lengthOf(texts, 6)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("adds nothing to a conversation that was put away, as no program does", () =>
     Effect.gen(function* () {
       const { ask, kit } = yield* start({ text: "ok" })

@@ -82,15 +82,16 @@ const remember = Effect.fnUntraced(function* (
   asked: ChatRequested
 ) {
   if (asked.earlier.length === 0) return
-  const { messages } = yield* sessions.history(sessionKey, { limit: 1 })
-  if (messages.length > 0) return
+  const { resetSeq, total } = yield* sessions.page(sessionKey, { limit: 1 })
+  if (total > 0) return
   const timestamp = yield* Time.now
   const earlier = RunId.make(`${runId}:earlier`)
   yield* sessions.append(
     asked.earlier.map(({ role, text }, index) => ({
       sessionKey,
       runId: earlier,
-      dedupeKey: `${earlier}:${index}`,
+      // Of two that find it empty at once only one begins it.
+      dedupeKey: `openai-earlier:${resetSeq}:${index}`,
       message: { role, content: [{ type: "text" as const, text }], runId: earlier, timestamp }
     }))
   )
