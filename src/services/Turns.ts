@@ -164,6 +164,14 @@ export class Turns extends Context.Service<
       sessionKey: SessionKey,
       how: { readonly origin: AbortOrigin; readonly runId?: RunId }
     ) => Effect.Effect<ReadonlyArray<RunId>>
+    /**
+     * Ends every turn of the session as `abort` does and begins its conversation anew, in one transaction. `asked` books the
+     * message that wanted it as a turn that has ended with `answer`: the same message again does nothing, and returns `false`.
+     */
+    readonly anew: (
+      sessionKey: SessionKey,
+      asked?: { readonly request: TurnRequest; readonly answer: string }
+    ) => Effect.Effect<boolean, TurnNotAccepted | RunIdConflict>
     /** The turn that runs in a session now and its text so far. */
     readonly inFlight: (
       sessionKey: SessionKey

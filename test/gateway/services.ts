@@ -168,6 +168,7 @@ const turns = Layer.effect(
       knows: (runId) => Effect.map(Ref.get(seen), (known) => known.has(runId)),
       requestAbort: (_, { runId }) =>
         Effect.succeed({ runIds: runId === undefined ? [] : [runId], carryOut: Effect.void }),
+      anew: () => Effect.succeed(true),
       abort: (_, { runId }) => Effect.succeed(runId === undefined ? [] : [runId]),
       inFlight: () =>
         Effect.map(Ref.get(seen), (known) => {

@@ -57,6 +57,16 @@ export const userEntry = (
   return { sessionKey, runId, dedupeKey, message }
 }
 
+/** Of a message that was answered at once, without a model. */
+export const answeredOutcome = ({ runId, sessionKey }: TurnRequest, text: string): TurnOutcome => ({
+  runId,
+  sessionKey,
+  status: "ok",
+  text,
+  toolCalls: 0,
+  durationMs: 0
+})
+
 export const abortedOutcome = (
   turn: Pick<TurnRequest, "runId" | "sessionKey">,
   text: string,

@@ -27,6 +27,7 @@ import {
   type TurnRequest,
   Turns
 } from "../../services/Turns.ts"
+import { accepted, isSame, notAccepted } from "./accepting.ts"
 import * as Delivery from "./Delivery.ts"
 import * as Engine from "./Engine.ts"
 import * as GivingUp from "./GivingUp.ts"
@@ -58,9 +59,6 @@ const defaults: Required<TurnsOptions> = {
 
 type Needs = AgentRunner | Channels | EventBus | Sessions | Supervisor | SqlClient.SqlClient
 
-const notAccepted = (doing: string) => (error: { readonly message: string }) =>
-  new TurnNotAccepted({ message: `${doing} failed: ${error.message}` })
-
 /** What is to end, and for whom. */
 interface Ending {
   readonly origin: AbortOrigin
@@ -70,13 +68,6 @@ interface Ending {
   /** The message for which the others have to go. */
   readonly into?: RunId
 }
-
-/** What makes two requests one message. When it came and how it is to be answered may differ from one try to the next. */
-const isSame = (request: TurnRequest, stored: TurnRequest | undefined): boolean =>
-  stored !== undefined &&
-  stored.sessionKey === request.sessionKey &&
-  stored.agentId === request.agentId &&
-  stored.text === request.text
 
 const make = Effect.fnUntraced(function* (
   ledger: Ledger.Ledger,
@@ -211,14 +202,18 @@ const make = Effect.fnUntraced(function* (
     Effect.mapError(notAccepted("ending the turn"))
   )
 
+  /** Enters a turn as part of the caller's transaction. `false` when it was entered before. */
+  const enter = Effect.fnUntraced(function* (request: TurnRequest, foldable: boolean) {
+    if (yield* ledger.enter(request, foldable)) return true
+    if (isSame(request, (yield* ledger.find(request.runId))?.request)) return false
+    return yield* new RunIdConflict({ runId: request.runId })
+  })
+
   const submit: Turns["Service"]["submit"] = Effect.fn("Turns.submit")(
     function* (request, queue) {
       return yield* Effect.gen(function* () {
         const { runId, sessionKey } = request
-        if (!(yield* ledger.enter(request, queue !== undefined))) {
-          if (isSame(request, (yield* ledger.find(runId))?.request)) return false
-          return yield* new RunIdConflict({ runId })
-        }
+        if (!(yield* enter(request, queue !== undefined))) return false
         if (queue !== undefined) {
           const ends = yield* ledger.queue.arrange(request, queue)
           if (ends.length > 0) yield* endAll(sessionKey, { origin: "interrupt", runIds: ends, into: runId })
@@ -227,7 +222,24 @@ const make = Effect.fnUntraced(function* (
         return true
       }).pipe(sql.withTransaction)
     },
-    Effect.mapError((error) => (error._tag === "RunIdConflict" ? error : notAccepted("storing the message")(error)))
+    Effect.mapError(accepted("storing the message"))
+  )
+
+  const anew: Turns["Service"]["anew"] = Effect.fn("Turns.anew")(
+    function* (sessionKey, asked) {
+      const carryOut = yield* Effect.gen(function* () {
+        if (asked !== undefined) {
+          if (!(yield* enter(asked.request, false))) return undefined
+          yield* ledger.finish(Outcomes.answeredOutcome(asked.request, asked.answer))
+        }
+        const ended = yield* endAll(sessionKey, { origin: "stop", seal: true })
+        yield* sessions.reset(sessionKey)
+        return ended.carryOut
+      }).pipe(sql.withTransaction)
+      if (carryOut !== undefined) yield* carryOut
+      return carryOut !== undefined
+    },
+    Effect.mapError(accepted("beginning a new conversation"))
   )
 
   const abort: Turns["Service"]["abort"] = Effect.fn("Turns.abort")(function* (sessionKey, how) {
@@ -248,6 +260,7 @@ const make = Effect.fnUntraced(function* (
     knows,
     requestAbort,
     abort,
+    anew,
     inFlight,
     waiting: Effect.fn("Turns.waiting")((sessionKey) => Effect.orDie(ledger.waiting(sessionKey))),
     active: Effect.orDie(ledger.countActive),
@@ -274,6 +287,7 @@ const suspendable = <R>(running: Layer.Layer<Running, never, R>): Layer.Layer<Tu
       return {
         ...turns,
         submit: (request, queue) => open(turns.submit(request, queue)),
+        anew: (sessionKey, asked) => open(turns.anew(sessionKey, asked)),
         await: (runId, sessionKey) => open(turns.await(runId, sessionKey)),
         settle: turns.settle,
         suspend: Effect.withSpan(Scope.close(scope, Exit.void), "Turns.suspend")

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import { RunId } from "../../../domain/Ids.ts"
 import type { SessionKey } from "../../../domain/SessionKey.ts"
 import { invalidRequest, missingScope, unavailable } from "../../../protocol/GatewayError.ts"
-import { type ChatSendParams, ChatMethods, type Sent } from "../../../protocol/methods/chat.ts"
+import { type ChatSendParams, ChatMethods } from "../../../protocol/methods/chat.ts"
 import { satisfies } from "../../../protocol/Role.ts"
 import { Channels, type MediaToSend } from "../../../services/ChannelRouter.ts"
 import { Config } from "../../../services/Config.ts"
@@ -20,7 +20,6 @@ import { type TurnRequest, Turns } from "../../../services/Turns.ts"
 import { focusOn, type ParsedCommand, parseCommand } from "../../channels/chatCommands.ts"
 import { overridden, parseQueue, queueShown, queueUsage } from "../../channels/queueCommand.ts"
 import { Access } from "../Access.ts"
-import * as Answered from "../Answered.ts"
 import * as Agents from "../Agents.ts"
 import * as SessionRows from "../SessionRows.ts"
 import { CurrentConnection } from "../Connections.ts"
@@ -56,9 +55,6 @@ const commandOf = (params: ChatSendParams): ParsedCommand | undefined => {
   }
 }
 
-const keyOf = ({ idempotencyKey, message }: ChatSendParams, { key }: Address): string =>
-  JSON.stringify([key, message.trim(), idempotencyKey])
-
 const send = served.toLayerHandler(
   "chat.send",
   Effect.gen(function* () {
@@ -66,7 +62,6 @@ const send = served.toLayerHandler(
     const sessions = yield* Sessions
     const events = yield* EventBus
     const config = yield* Config
-    const commands = Answered.make<Sent>((sent) => (sent.status === "started" ? { ...sent, status: "ok" } : sent))
 
     /** Answers without a turn. */
     const answer = Effect.fnUntraced(function* (params: ChatSendParams, to: Address, text: string) {
@@ -83,19 +78,30 @@ const send = served.toLayerHandler(
       return { runId: params.idempotencyKey, status: "started" }
     })
 
+    const requestOf = Effect.fnUntraced(function* ({ idempotencyKey, message }: ChatSendParams, to: Address) {
+      const { client } = yield* CurrentConnection
+      return {
+        runId: RunId.make(idempotencyKey),
+        sessionKey: to.key,
+        agentId: to.agentId,
+        text: message,
+        receivedAt: yield* Time.now,
+        sender: {
+          id: client.id,
+          ...(client.displayName === undefined ? undefined : { displayName: client.displayName })
+        }
+      } satisfies TurnRequest
+    })
+
     /** The same as `sessions.reset`, and for the same people. */
     const fresh = Effect.fnUntraced(function* (params: ChatSendParams) {
       const { scopes } = yield* CurrentConnection
       if (!satisfies(scopes, "operator.admin")) return yield* missingScope("operator.admin")
       const to = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
-      return yield* commands.once(
-        keyOf(params, to),
-        Effect.gen(function* () {
-          yield* turns.abort(to.key, { origin: "stop" })
-          yield* Effect.mapError(sessions.reset(to.key), storageFailed)
-          return yield* answer(params, to, "A new session has begun.")
-        })
-      )
+      const text = "A new session has begun."
+      const request = { ...(yield* requestOf(params, to)), text: params.message.trim() }
+      const isFirst = yield* Effect.mapError(turns.anew(to.key, { request, answer: text }), turnNotAccepted)
+      return isFirst ? yield* answer(params, to, text) : { runId: params.idempotencyKey, status: "ok" }
     })
 
     /** Whatever its key: somebody who says stop is not to be told of an earlier one. */
@@ -124,21 +130,15 @@ const send = served.toLayerHandler(
       steer?: string,
       compact?: NonNullable<TurnRequest["compact"]>
     ) {
-      const { client } = yield* CurrentConnection
-      const { agentId, key } = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
+      const to = yield* Agents.liveSessionKey(params.sessionKey, params.agentId)
+      const { key } = to
       yield* SessionRows.notArchived(key)
-      const runId = RunId.make(params.idempotencyKey)
+      const asked = yield* requestOf(params, to)
+      const { runId } = asked
       const request: TurnRequest = {
-        runId,
-        sessionKey: key,
-        agentId,
-        text: steer ?? params.message,
-        receivedAt: yield* Time.now,
+        ...asked,
+        ...(steer === undefined ? undefined : { text: steer }),
         ...(compact === undefined ? undefined : { compact }),
-        sender: {
-          id: client.id,
-          ...(client.displayName === undefined ? undefined : { displayName: client.displayName })
-        },
         ...(params.timeoutMs === undefined || params.timeoutMs === 0 ? undefined : { timeoutMs: params.timeoutMs })
       }
       const override = yield* Effect.mapError(sessions.queue(key), storageFailed)

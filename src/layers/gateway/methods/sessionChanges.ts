@@ -20,7 +20,7 @@ import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
 import { CurrentConnection } from "../Connections.ts"
 import * as SessionRows from "../SessionRows.ts"
-import { storageFailed } from "./errors.ts"
+import { storageFailed, turnNotAccepted } from "./errors.ts"
 
 const served = SessionMethods.middleware(Access)
 
@@ -188,12 +188,10 @@ const patch = served.toLayerHandler(
 const reset = served.toLayerHandler(
   "sessions.reset",
   Effect.gen(function* () {
-    const sessions = yield* Sessions
     const turns = yield* Turns
     return Effect.fn("Gateway.sessions.reset")(function* (params) {
       const { key } = yield* Agents.liveSessionKey(params.key, params.agentId)
-      yield* turns.abort(key, { origin: "stop" })
-      yield* Effect.mapError(sessions.reset(key), storageFailed)
+      yield* Effect.mapError(turns.anew(key), turnNotAccepted)
       return yield* entryOf(key)
     })
   })
