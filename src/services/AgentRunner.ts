@@ -19,6 +19,11 @@ export interface TurnSteps {
     readonly success: Schema.Codec<A, I>
     readonly execute: Effect.Effect<A, never, R>
   }) => Effect.Effect<A, never, R>
+  /**
+   * Waits, within a step, for somebody's word that is kept elsewhere and found again by a step that runs again. The end of the
+   * process cuts the wait at once, and no end of it counts against the turn.
+   */
+  readonly waits: <A, E, R>(wait: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Messages that came for this turn while it runs. */
   readonly incoming: {
     /** Whether one waits to be taken in. */

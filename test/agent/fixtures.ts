@@ -2,6 +2,7 @@
  * The services around the agent, in memory.
  */
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { NodeId, RunId } from "../../src/domain/Ids.ts"
@@ -163,6 +164,7 @@ export const plainSteps = () => {
   const names: Array<string> = []
   const steps: TurnSteps = {
     step: ({ execute, name }) => Effect.suspend(() => (names.push(name), execute)),
+    waits: identity,
     incoming
   }
   return { steps, names }
@@ -183,6 +185,7 @@ export const journaledSteps = (journal: Map<string, string>, stopBefore?: string
           Effect.map(Effect.orDie(Schema.encodeEffect(codec)(value)), (text) => journal.set(name, text))
         )
       }),
+    waits: identity,
     incoming
   }
   return { steps, ran }

@@ -233,4 +233,32 @@ describe("the charge of a turn", () => {
       yield* after.stop
     })
   )
+
+  it.live("waiting for a person costs nothing, whatever else of it ran meanwhile; what follows does", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const [word, other, run] = [yield* gate, yield* gate, yield* gate]
+      w.agent = (asked, steps) =>
+        Effect.all(
+          [
+            logged(w, steps, "asks", Effect.andThen(steps.waits(word.wait), run.wait)),
+            logged(w, steps, "asks too", steps.waits(word.wait)),
+            logged(w, steps, "works", other.wait)
+          ],
+          { concurrency: 3 }
+        ).pipe(Effect.as(ok(asked, "done")))
+      const before = yield* boot(w)
+      yield* before.turns.submit(request("r1", "x"))
+      yield* Effect.all([word.reached, other.reached])
+      assert.strictEqual(yield* attempts(before.sql), 1)
+      yield* other.open
+      yield* becomes(before.sql, 0)
+      yield* word.open
+      yield* run.reached
+      assert.strictEqual(yield* attempts(before.sql), 1)
+      yield* run.open
+      assert.strictEqual((yield* before.turns.await(r1, main)).status, "ok")
+      yield* before.stop
+    })
+  )
 })

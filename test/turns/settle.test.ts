@@ -5,8 +5,9 @@ import * as Fiber from "effect/Fiber"
 import * as SqlClient from "effect/sql/SqlClient"
 import { RunId } from "../../src/domain/Ids.ts"
 import { SessionKey } from "../../src/domain/SessionKey.ts"
+import { DeliveryFailed } from "../../src/services/Channel.ts"
 import { Turns } from "../../src/services/Turns.ts"
-import { gate, logged, main, ok, request, start, world } from "./kit.ts"
+import { gate, logged, main, ok, peer, request, start, world } from "./kit.ts"
 
 const attempts = Effect.flatMap(SqlClient.SqlClient, (sql) =>
   Effect.map(sql<{ attempts: number }>`SELECT attempts FROM turns WHERE run_id = 'r1'`, (rows) => rows[0]?.attempts)
@@ -76,6 +77,69 @@ describe("settle", () => {
         assert.strictEqual((yield* turns.await(RunId.make("r1"), main)).status, "aborted")
       }).pipe(Effect.provide(start(w)))
       assert.deepStrictEqual(w.sent, [])
+    })
+  )
+
+  it.live("waits for no turn that waits for somebody, and what such a turn waited for begins nothing any more", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const [word, other, tenth] = [yield* gate, yield* gate, yield* gate]
+      w.agent = (asked, steps) =>
+        Effect.all(
+          [
+            logged(
+              w,
+              steps,
+              "asks",
+              Effect.andThen(
+                steps.waits(word.wait),
+                Effect.sync(() => w.log.push("runs"))
+              )
+            ),
+            logged(w, steps, "works", other.wait),
+            logged(w, steps, "later", tenth.wait)
+          ],
+          { concurrency: 2 }
+        ).pipe(Effect.as(ok(asked, "done")))
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        yield* turns.submit(request("r1", "x"))
+        yield* Effect.all([word.reached, other.reached])
+        assert.strictEqual(yield* turns.settle(1), 1, "something of it works")
+        const settled = yield* Effect.forkChild(turns.settle(20_000), { startImmediately: true })
+        yield* other.open
+        assert.strictEqual(yield* Fiber.join(settled), 0)
+        yield* word.open
+        yield* Effect.sleep(20)
+        assert.deepStrictEqual(w.log, ["asks", "works"])
+      }).pipe(Effect.provide(start(w)))
+      yield* tenth.open
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        assert.strictEqual((yield* turns.await(RunId.make("r1"), main)).status, "ok")
+        assert.deepStrictEqual(w.log, ["asks", "works", "asks", "runs", "later"])
+        assert.strictEqual(yield* attempts, 1)
+      }).pipe(Effect.provide(start(w)))
+    })
+  )
+
+  it.live("waits for no turn that waits for its channel", () =>
+    Effect.gen(function* () {
+      const w = yield* world
+      const away = new DeliveryFailed({ channel: "test", to: "7", message: "away", outcome: "never-sent" })
+      w.deliver = () =>
+        Effect.andThen(
+          Effect.sync(() => w.log.push("tried")),
+          Effect.fail(away)
+        )
+      const patient = { delivery: { giveUpAfterMs: 60_000, firstPauseMs: 30_000 } }
+      yield* Effect.gen(function* () {
+        const turns = yield* Turns
+        yield* turns.submit(request("r1", "x", { replyTo: { peer } }))
+        // Not charged any more: it waits.
+        yield* Effect.repeat(Effect.delay(attempts, 5), { until: (n) => n === 0 && w.log.includes("tried") })
+        assert.strictEqual(yield* turns.settle(20_000), 0)
+      }).pipe(Effect.provide(start(w, patient)))
     })
   )
 })

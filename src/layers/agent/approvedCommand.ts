@@ -8,12 +8,14 @@
 import { createHash, randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
 import * as Schema from "effect/Schema"
 import { honestText } from "../../domain/CommandLine.ts"
 import { NodeId } from "../../domain/Ids.ts"
 import { RECALL_CAP } from "../../protocol/EventTable.ts"
 import { SystemRunPlan } from "../../protocol/methods/approvals.ts"
 import type { NodeRow } from "../../protocol/methods/nodes.ts"
+import type { TurnSteps } from "../../services/AgentRunner.ts"
 import type { Approval, ExecApprovals } from "../../services/ExecApprovals.ts"
 import type { InvokeError, InvokeOptions, NodeRegistry } from "../../services/NodeRegistry.ts"
 import type { TurnRequest } from "../../services/Turns.ts"
@@ -63,6 +65,8 @@ export interface CommandToApprove {
   readonly idempotencyKey: string
   /** Milliseconds that the turn still has; no limit when left out. */
   readonly leftMs: number | undefined
+  /** Runs the wait for the person's word. */
+  readonly waits?: TurnSteps["waits"] | undefined
   /** For the command itself. */
   readonly timeoutMs: number | undefined
   readonly invokeTimeoutMs: number | undefined
@@ -200,10 +204,10 @@ export const make = (registry: NodeRegistry["Service"], approvals: ExecApprovals
     /** The question as it was found, when an earlier process raised it. */
     asked: Approval | undefined
   ) {
-    const { node, request } = call
+    const { node, request, waits = identity } = call
     const id = approvalIdOf(call.idempotencyKey)
     if (asked === undefined) yield* ask(call, id)
-    const approval = yield* Effect.mapError(approvals.await(id), unreadable)
+    const approval = yield* waits(Effect.mapError(approvals.await(id), unreadable))
     // A client may give its own question any id, also one that it can foresee.
     if (approval.runId !== request.runId) return yield* failed("not run: a question of somebody else has its id")
     const key = `${call.idempotencyKey}:approved`

@@ -98,7 +98,7 @@ export const makeNodesHandler = (
   const runApproved = ApprovedCommand.make(registry, approvals)
   return (params: NodesParams) =>
     Effect.gen(function* () {
-      const { again, idempotencyKey, leftMs, progress, request } = yield* CurrentToolCall
+      const { again, idempotencyKey, leftMs, progress, request, waits } = yield* CurrentToolCall
       const list = Effect.mapError(
         registry.list,
         () => new ToolFailed({ message: "the list of nodes could not be read" })
@@ -166,6 +166,7 @@ export const makeNodesHandler = (
               request,
               idempotencyKey,
               leftMs,
+              waits,
               timeoutMs,
               invokeTimeoutMs
             },

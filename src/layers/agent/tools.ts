@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import type { TurnSteps } from "../../services/AgentRunner.ts"
 import type { TurnRequest } from "../../services/Turns.ts"
 import { cutText, MAX_RESULT_CHARS } from "./output.ts"
 
@@ -24,6 +25,8 @@ export interface ToolCall {
   readonly again: boolean
   /** Milliseconds that the turn still has; no limit when left out. */
   readonly leftMs?: number
+  /** Waits for a person's word that a later run of the same call finds again; see `TurnSteps`. */
+  readonly waits?: TurnSteps["waits"]
   /** Shows those who watch the turn what the call came to so far. */
   readonly progress?: (text: string) => Effect.Effect<void>
 }

@@ -151,7 +151,7 @@ const loop = Effect.fnUntraced(function* (
         const idempotencyKey = `${request.runId}:${step}:${index + 1}`
         const limit = left === undefined ? undefined : { leftMs: left }
         const progress = events.progressOf(call)
-        const current = { request, idempotencyKey, again, progress: progress.take, ...limit }
+        const current = { request, idempotencyKey, again, progress: progress.take, waits: steps.waits, ...limit }
         // What may have been carried out before is asked for; what has not begun makes way for what somebody says now.
         const skipped = !again && (yield* steps.incoming.waiting)
         const outcome = skipped

@@ -2,6 +2,7 @@
  * Delivering what the bot has to say: shown once, and tried again for a day as long as that shows nothing twice.
  */
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import type { DeliveryFailed, DeliveryReceipt, OutboundMessage } from "../../services/Channel.ts"
 import type { ChannelNotConfigured, Channels } from "../../services/ChannelRouter.ts"
 import { stopwatch } from "../awake.ts"
@@ -48,9 +49,8 @@ const pauseAfter = (
 export interface Courier extends Pick<Channels["Service"], "deliver">, Partial<Pick<Channels["Service"], "abandon">> {
   /** Unix milliseconds at which an earlier process began with the message; else the time counts from now. */
   readonly since?: (key: string) => Effect.Effect<number | undefined>
-  /** Run around each wait between two tries. */
-  readonly pause?: Effect.Effect<void>
-  readonly resume?: Effect.Effect<void>
+  /** Runs each wait between two tries. */
+  readonly waits?: (wait: Effect.Effect<void>) => Effect.Effect<void>
 }
 
 /** Delivers a message that has an idempotency key. `what` names it in the log. */
@@ -77,8 +77,6 @@ export const deliverPatiently = Effect.fnUntraced(function* (
     }
     const told = `${what} is tried again in ${pause} ms: ${error.message}`
     yield* tries < toldTries ? Effect.logInfo(told) : Effect.logDebug(told)
-    if (courier.pause !== undefined) yield* courier.pause
-    yield* Effect.sleep(pause)
-    if (courier.resume !== undefined) yield* courier.resume
+    yield* (courier.waits ?? identity)(Effect.sleep(pause))
   }
 })

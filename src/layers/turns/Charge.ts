@@ -1,6 +1,6 @@
 /**
  * What a death of the process would cost a turn. Its start is charged to it (see Trials.ts); progress clears it of the deaths
- * before, and what is no work of its own is not charged: waiting for a channel, and an orderly stop.
+ * before, and what is no work of its own is not charged: waiting for a channel or a person, and an orderly stop.
  */
 import * as Effect from "effect/Effect"
 import type { RunId } from "../../domain/Ids.ts"
@@ -13,7 +13,7 @@ export interface Charge {
   readonly progress: Effect.Effect<void>
   /** Takes this start's charge back, once. One try only: an orderly end must not wait for storage. */
   readonly lift: Effect.Effect<void>
-  /** The turn waits for its channel: not charged until `resume`. */
+  /** The turn only waits, for its channel or a person: not charged until `resume`. Either costs nothing when repeated. */
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
 }
@@ -46,7 +46,7 @@ export const make = (
 
   const pause = Effect.suspend(() => {
     // A suspect is charged only while it runs alone, and this is the end of that.
-    isPaused = pass.charged && pass.rest === undefined
+    isPaused ||= pass.charged && pass.rest === undefined
     return Effect.andThen(lift, pass.rest ?? Effect.void)
   })
 

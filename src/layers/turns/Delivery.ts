@@ -56,7 +56,7 @@ export const deliver = Effect.fnUntraced(function* (
   request: TurnRequest,
   outcome: TurnOutcome,
   policy: DeliveryPolicy,
-  waiting: Pick<Courier, "pause" | "resume" | "since">
+  waiting: Pick<Courier, "since" | "waits">
 ): Effect.fn.Return<Delivered, never, Channels> {
   const { replyTo, runId, sessionKey } = request
   if (replyTo === undefined) return { _tag: "Delivered", messageIds: [] }

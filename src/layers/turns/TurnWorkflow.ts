@@ -67,7 +67,7 @@ export const isOwnFault = <E>(cause: Cause.Cause<E>): boolean => !Cause.hasInter
 type EngineServices = WorkflowEngine.WorkflowEngine | WorkflowEngine.WorkflowInstance
 
 /** The steps of a turn are activities of its workflow. */
-const makeStep = Effect.fnUntraced(function* ({ checkpoint }: RunningTurn, { progress }: Charging.Charge) {
+const makeStep = Effect.fnUntraced(function* ({ checkpoint, working }: RunningTurn, charge: Charging.Charge) {
   const engine = yield* WorkflowEngine.WorkflowEngine
   const instance = yield* WorkflowEngine.WorkflowInstance
   const step: TurnSteps["step"] = ({ execute, name, success }) =>
@@ -80,9 +80,9 @@ const makeStep = Effect.fnUntraced(function* ({ checkpoint }: RunningTurn, { pro
       return engineStored(
         `keeping step ${name}`,
         Activity.make({ name: `step/${name}`, success, execute: noted })
-      ).pipe(Effect.tap(() => (isNew ? progress : Effect.void)))
+      ).pipe(Effect.tap(() => (isNew ? charge.progress : Effect.void)))
     }).pipe(
-      (keep) => Effect.andThen(checkpoint, keep),
+      (keep) => Effect.andThen(checkpoint, working(keep, charge)),
       Effect.provideService(WorkflowEngine.WorkflowEngine, engine),
       Effect.provideService(WorkflowEngine.WorkflowInstance, instance)
     )
@@ -137,7 +137,11 @@ export const make = Effect.fnUntraced(function* (
     charge: Charging.Charge
   ) {
     const { startedAt } = begun
-    const steps: TurnSteps = { step: yield* makeStep(turn, charge), incoming: incoming.of(request) }
+    const steps: TurnSteps = {
+      step: yield* makeStep(turn, charge),
+      waits: (wait) => turn.waiting(wait, charge),
+      incoming: incoming.of(request)
+    }
     const limit = request.timeoutMs ?? 0
     const remaining = leftOf(limit, startedAt, yield* Clock.currentTimeMillis, leastAfterRestartMs)
 
@@ -222,7 +226,8 @@ export const make = Effect.fnUntraced(function* (
       yield* abandon(request, "delivering it stopped the Gateway each time")
       return { _tag: "NotDelivered", message: "delivering it stopped the Gateway each time" } as const
     }
-    const delivery = Delivery.deliver(request, outcome, options.delivery, { ...charge, since: outbox.since }).pipe(
+    const waits = (wait: Effect.Effect<void>) => turn.working(turn.waiting(wait, charge), charge)
+    const delivery = Delivery.deliver(request, outcome, options.delivery, { waits, since: outbox.since }).pipe(
       Effect.provideService(Channels, channels),
       Effect.catchCauseIf(isOwnFault, (cause) =>
         Effect.as(Effect.logError(`delivering the reply of turn ${request.runId} died`, cause), {
