@@ -261,4 +261,20 @@ describe("a change that needs a restart", () => {
       }),
     { restart: () => Effect.fail(new RestartRefused({ message: "no" })) }
   )
+
+  live(
+    "later, and says so when it could not, whatever the reason",
+    ({ admin, hash }) =>
+      Effect.gen(function* () {
+        yield* admin.call["config.patch"]({ raw: port(28_005), baseHash: yield* hash, restartDelayMs: 1 })
+        const failed = admin.call["status"]({}).pipe(
+          Effect.map(({ supervisor }) =>
+            supervisor?.find(({ name, state }) => name === "gateway/restart" && state === "failed")
+          ),
+          Effect.repeat({ until: (row) => row !== undefined })
+        )
+        assert.strictEqual((yield* failed)?.lastCause, "defect: nobody foresaw this")
+      }),
+    { restart: () => Effect.die(new Error("nobody foresaw this")) }
+  )
 })

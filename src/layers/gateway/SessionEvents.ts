@@ -3,8 +3,10 @@
  *
  * As long as nobody asks nothing is read. Who was away looks into `chat.history`: no event is sent twice or later.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as PubSub from "effect/PubSub"
+import * as Schedule from "effect/Schedule"
 import { agentIdOf, type SessionKey } from "../../domain/SessionKey.ts"
 import type { EventPayload } from "../../protocol/EventTable.ts"
 import type { SessionRow } from "../../protocol/methods/sessions.ts"
@@ -18,6 +20,11 @@ import * as Subscriptions from "./Subscriptions.ts"
 
 /** Sessions of which is known what was announced last. */
 const REMEMBERED = 1_000
+
+/** How often what was changed is read again where it could not be, and the pauses before that and before storage is asked again. */
+const READS_AGAIN = 2
+const PAUSE = "100 millis"
+const PAUSE_UNTIL_STORED = "1 second"
 
 /** What can be taken back is `null` then: a page keeps what an event does not name. */
 const takenBack = {
@@ -52,20 +59,20 @@ export const run = Effect.gen(function* () {
   /** The newest message of a session that was announced: one that is written again after its storage failed is told twice. */
   const announced = new Map<SessionKey, number>()
 
-  const note = (sessionKey: SessionKey, seq: number): boolean => {
-    if ((announced.get(sessionKey) ?? 0) >= seq) return false
+  const isTold = (sessionKey: SessionKey, seq: number): boolean => (announced.get(sessionKey) ?? 0) >= seq
+  const note = (sessionKey: SessionKey, seq: number): void => {
     announced.delete(sessionKey)
     announced.set(sessionKey, seq)
     const oldest = announced.size > REMEMBERED ? announced.keys().next().value : undefined
     if (oldest !== undefined) announced.delete(oldest)
-    return true
   }
 
   const tellMessage = Effect.fnUntraced(function* (sessionKey: SessionKey, seq: number, session: SessionRow) {
-    if (!note(sessionKey, seq)) return
+    if (isTold(sessionKey, seq)) return
     const { messages } = yield* sessions.page(sessionKey, { limit: 1, after: seq - 1 })
     const message = messages[0]
     if (message?.__openclaw?.seq !== seq) return
+    note(sessionKey, seq)
     const payload: EventPayload<"session.message"> = {
       ...placeOf(sessionKey, session),
       message,
@@ -97,12 +104,22 @@ export const run = Effect.gen(function* () {
     return false
   }
 
+  /** Each by itself: what cannot be read of one keeps nobody from hearing of the others. */
+  const tellPatiently = (change: SessionChange) =>
+    tell(change).pipe(
+      Effect.retry({ times: READS_AGAIN, schedule: Schedule.spaced(PAUSE) }),
+      Effect.catchCauseIf(
+        (cause) => !Cause.hasInterrupts(cause),
+        (cause) => Effect.logWarning(`a change of ${change.sessionKey} was not announced`, cause)
+      )
+    )
+  const stored = sessions.stored.pipe(
+    Effect.tapError((error) => Effect.logWarning(`changes of sessions are announced later: ${error.message}`)),
+    Effect.retry(Schedule.spaced(PAUSE_UNTIL_STORED))
+  )
+
   const announce = Effect.flatMap(PubSub.takeAll(changes), (batch) =>
-    isHeard()
-      ? Effect.andThen(sessions.stored, Effect.forEach(batch, tell, { discard: true })).pipe(
-          Effect.catch((error) => Effect.logWarning(`changes of sessions were not announced: ${error.message}`))
-        )
-      : Effect.void
+    isHeard() ? Effect.andThen(stored, Effect.forEach(batch, tellPatiently, { discard: true })) : Effect.void
   )
   yield* supervisor.supervise("gateway/sessions", Effect.forever(announce), { restart: "always" })
 })

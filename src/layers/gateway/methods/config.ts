@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type GatewayError, invalidRequest, unavailable } from "../../../protocol/GatewayError.ts"
 import { ConfigMethods, type ConfigSentinel } from "../../../protocol/methods/config.ts"
@@ -206,8 +207,9 @@ export const layer = (options: GatewayOptions) =>
           )
           return true
         }
-        const later = Effect.catch(Effect.delay(begin, restartDelayMs), ({ message }) => Effect.logError(message))
-        yield* Effect.forkIn(later, scope)
+        yield* supervisor
+          .supervise("gateway/restart", Effect.delay(begin, restartDelayMs), { restart: "never" })
+          .pipe(Scope.provide(scope))
         return true
       })
 
