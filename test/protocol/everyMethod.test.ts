@@ -33,9 +33,12 @@ const otherScope: Readonly<Record<string, string>> = {
   health: "the recorded Gateway answers it whatever the scopes"
 }
 
-/** A wait that a generated number may make a day long, and one that is long when nobody says how long. */
+/** What waits as long as it takes when nobody says how long. */
+const waiting: ReadonlySet<string> = new Set(["agent.wait", "exec.approval.request"])
+
+/** A wait that a generated number may make a day long, and one without any. */
 const soon = (method: string, params: Json): Json =>
-  method === "agent.wait" && params["timeoutMs"] === undefined
+  waiting.has(method) && params["timeoutMs"] === undefined
     ? { ...params, timeoutMs: PATIENCE_MS }
     : typeof params["timeoutMs"] === "number"
       ? { ...params, timeoutMs: Math.min(PATIENCE_MS, params["timeoutMs"]) }
