@@ -16,16 +16,19 @@ const cut = (text: string): string => (text.length <= MAX_TEXT ? text : `${text.
 
 export const layer: Layer.Layer<SystemEvents> = Layer.sync(SystemEvents, () => {
   const waiting = new Map<SessionKey, ReadonlyArray<SystemEvent>>()
+  const put = (sessionKey: SessionKey, events: ReadonlyArray<SystemEvent>) => {
+    waiting.delete(sessionKey)
+    waiting.set(sessionKey, events.slice(-MAX_EVENTS))
+    // The session that was told nothing for longest.
+    const [oldest] = waiting.keys()
+    if (waiting.size > MAX_SESSIONS && oldest !== undefined) waiting.delete(oldest)
+  }
   return {
     add: Effect.fn("SystemEvents.add")(function* (sessionKey, text) {
       const event = { text: cut(text.trim()), at: yield* Clock.currentTimeMillis }
       const before = waiting.get(sessionKey) ?? []
       if (event.text === "" || before.at(-1)?.text === event.text) return false
-      waiting.delete(sessionKey)
-      waiting.set(sessionKey, [...before, event].slice(-MAX_EVENTS))
-      // The session that was told nothing for longest.
-      const [oldest] = waiting.keys()
-      if (waiting.size > MAX_SESSIONS && oldest !== undefined) waiting.delete(oldest)
+      put(sessionKey, [...before, event])
       return true
     }),
     take: Effect.fn("SystemEvents.take")((sessionKey) =>
@@ -33,6 +36,11 @@ export const layer: Layer.Layer<SystemEvents> = Layer.sync(SystemEvents, () => {
         const taken = waiting.get(sessionKey) ?? []
         waiting.delete(sessionKey)
         return taken
+      })
+    ),
+    putBack: Effect.fn("SystemEvents.putBack")((sessionKey, events) =>
+      Effect.sync(() => {
+        if (events.length > 0) put(sessionKey, [...events, ...(waiting.get(sessionKey) ?? [])])
       })
     ),
     waiting: (sessionKey) => Effect.sync(() => waiting.get(sessionKey) ?? [])

@@ -23,6 +23,8 @@ export class SystemEvents extends Context.Service<
     readonly add: (sessionKey: SessionKey, text: string) => Effect.Effect<boolean>
     /** Takes those that wait, oldest first. */
     readonly take: (sessionKey: SessionKey) => Effect.Effect<ReadonlyArray<SystemEvent>>
+    /** Puts what was taken and shown to nobody before those that wait. The oldest go when there are too many. */
+    readonly putBack: (sessionKey: SessionKey, events: ReadonlyArray<SystemEvent>) => Effect.Effect<void>
     /** Those that wait, without taking them. */
     readonly waiting: (sessionKey: SessionKey) => Effect.Effect<ReadonlyArray<SystemEvent>>
   }

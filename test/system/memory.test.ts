@@ -1,9 +1,12 @@
 /** What is kept of system events, of machines without a connection, and the Gateway's key. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import { SessionKey } from "../../src/domain/SessionKey.ts"
-import { linesOf, tell } from "../../src/layers/agent/told.ts"
+import { failure } from "../../src/layers/agent/explain.ts"
+import type { ModelReply } from "../../src/layers/agent/modelStep.ts"
+import { linesOf, tell, whatWaits } from "../../src/layers/agent/told.ts"
 import * as Beacons from "../../src/layers/gateway/beacons.ts"
 import * as IdentityKey from "../../src/layers/gateway/identityKey.ts"
 import * as SystemEventsLayer from "../../src/layers/SystemEvents.ts"
@@ -30,6 +33,32 @@ describe("system events", () => {
       assert.deepStrictEqual(yield* events.take(main), [])
       yield* events.add(main, "x".repeat(100_000))
       assert.isBelow((yield* events.take(main))[0]!.text.length, SystemEventsLayer.MAX_TEXT + 20)
+    }).pipe(Effect.provide(SystemEventsLayer.layer))
+  )
+
+  it.effect("wait on where no model answered: its call failed, or was cut", () =>
+    Effect.gen(function* () {
+      const events = yield* SystemEvents
+      yield* events.add(main, "one")
+      const reply = { parts: [], text: "", ref: "a/b", usage: {} } as unknown as ModelReply
+      const shown: Array<number> = []
+      const ask = (answer: Effect.Effect<ModelReply>) =>
+        whatWaits(
+          events,
+          main
+        )((told) =>
+          Effect.suspend(() => {
+            shown.push(told.length)
+            return answer
+          })
+        )
+      yield* ask(Effect.succeed({ ...reply, failure: failure("ModelFailed", "no") }))
+      const cut = yield* Effect.forkChild(ask(Effect.never), { startImmediately: true })
+      yield* events.add(main, "two")
+      yield* Fiber.interrupt(cut)
+      assert.strictEqual((yield* ask(Effect.succeed(reply))).told?.length, 2)
+      assert.isUndefined((yield* ask(Effect.succeed(reply))).told)
+      assert.deepStrictEqual(shown, [1, 1, 2, 0])
     }).pipe(Effect.provide(SystemEventsLayer.layer))
   )
 

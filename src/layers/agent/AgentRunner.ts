@@ -44,7 +44,7 @@ export const layer: Layer.Layer<
       models: yield* Models,
       sessions: yield* Sessions,
       config,
-      noticed: Option.match(systemEvents, { onNone: () => () => Effect.succeed([]), onSome: ({ take }) => take }),
+      noticed: Option.getOrElse(systemEvents, () => ({ take: () => Effect.succeed([]), putBack: () => Effect.void })),
       answer
     }
     const running = new Map<string, () => PartialText>()

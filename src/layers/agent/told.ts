@@ -3,8 +3,11 @@
  */
 import * as Prompt from "effect/ai/Prompt"
 import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { SystemEvent } from "../../services/SystemEvents.ts"
+import type { SessionKey } from "../../domain/SessionKey.ts"
+import type { SystemEvent, SystemEvents } from "../../services/SystemEvents.ts"
+import type { ModelReply } from "./modelStep.ts"
 
 /** Lines that were put to the model with a call. */
 export const Told = Schema.Array(Schema.String)
@@ -31,3 +34,22 @@ export const tell = (told: Told): ReadonlyArray<Prompt.Message> =>
           ]
         })
       ]
+
+/** Where a turn finds the lines that wait for its session. */
+export type Noticed = Pick<SystemEvents["Service"], "putBack" | "take">
+
+type Ask = (told: Told) => Effect.Effect<ModelReply>
+
+export const nothingElse = (ask: Ask) => ask([])
+
+/** Shows a model the lines that wait, and keeps them with its answer. Until one has answered they wait on. */
+export const whatWaits = (noticed: Noticed, sessionKey: SessionKey) => (ask: Ask) =>
+  Effect.acquireUseRelease(
+    noticed.take(sessionKey),
+    (events) => {
+      const told = linesOf(events)
+      return told.length === 0 ? ask(told) : Effect.map(ask(told), (reply) => ({ ...reply, told }))
+    },
+    (events, exit) =>
+      exit._tag === "Success" && exit.value.failure === undefined ? Effect.void : noticed.putBack(sessionKey, events)
+  )

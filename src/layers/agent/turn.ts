@@ -8,14 +8,12 @@ import type * as Prompt from "effect/ai/Prompt"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { isBlank } from "../../domain/blank.ts"
-import type { SessionKey } from "../../domain/SessionKey.ts"
 import type { TranscriptMessage } from "../../protocol/methods/chat.ts"
 import type { TurnSteps } from "../../services/AgentRunner.ts"
 import type { Config } from "../../services/Config.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import type { Models, ResolvedModel } from "../../services/Models.ts"
 import type { Sessions } from "../../services/Sessions.ts"
-import type { SystemEvent } from "../../services/SystemEvents.ts"
 import type { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import { stopwatch } from "../awake.ts"
 import * as Time from "../now.ts"
@@ -25,7 +23,7 @@ import { makeConversation } from "./conversation.ts"
 import { resultsMessage, toolResultEntry } from "./history.ts"
 import { callModel, callsOf, ModelReply, replyMessage, type ReplyCall, withCallIds } from "./modelStep.ts"
 import type { RunEvents } from "./runEvents.ts"
-import { linesOf, tell } from "./told.ts"
+import { nothingElse, type Noticed, tell, whatWaits } from "./told.ts"
 import { ToolOutcome, type makeAnswerer } from "./tools.ts"
 
 /** Model calls of a turn when `agents.defaults.maxSteps` says nothing. */
@@ -42,7 +40,7 @@ export interface TurnServices {
   readonly sessions: Sessions["Service"]
   readonly config: Config["Service"]
   /** What waits to be told to a session's next turn. */
-  readonly noticed: (sessionKey: SessionKey) => Effect.Effect<ReadonlyArray<SystemEvent>>
+  readonly noticed: Noticed
   readonly answer: Effect.Success<ReturnType<typeof makeAnswerer>>
 }
 
@@ -186,24 +184,21 @@ const loop = Effect.fnUntraced(function* (
       success: ModelReply,
       execute: Effect.gen(function* () {
         const took = yield* steps.incoming.take(`model-${step}`)
-        const told = step === 1 ? linesOf(yield* noticed(request.sessionKey)) : []
-        const since = [...messages, ...say(took), ...tell(told)]
-        const ask = (asked: ResolvedModel) =>
-          Effect.flatMap(remaining, (left) => {
-            remembered = false
-            return conversation.ask(asked, since, (prompt) =>
-              callModel(asked, prompt, {
-                onText: events.delta,
-                ...(left === undefined ? undefined : { timeoutMs: left })
-              })
-            )
-          })
-        const reply = yield* askInTurn(first, ask, announce)
-        return {
-          ...reply,
-          ...(took.length === 0 ? undefined : { took }),
-          ...(told.length === 0 ? undefined : { told })
-        }
+        const reply = yield* (step === 1 ? whatWaits(noticed, request.sessionKey) : nothingElse)((told) => {
+          const since = [...messages, ...say(took), ...tell(told)]
+          const ask = (asked: ResolvedModel) =>
+            Effect.flatMap(remaining, (left) => {
+              remembered = false
+              return conversation.ask(asked, since, (prompt) =>
+                callModel(asked, prompt, {
+                  onText: events.delta,
+                  ...(left === undefined ? undefined : { timeoutMs: left })
+                })
+              )
+            })
+          return askInTurn(first, ask, announce)
+        })
+        return { ...reply, ...(took.length === 0 ? undefined : { took }) }
       })
     })
     messages.push(...say(answered.took ?? []), ...tell(answered.told ?? []))
