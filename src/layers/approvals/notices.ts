@@ -18,6 +18,7 @@ import { approversOf, hasButtons, isTold } from "./approvers.ts"
 import { decisionsOf } from "./snapshot.ts"
 
 type Said = Pick<OutboundMessage, "buttons" | "text">
+type Part = "asked" | "ended"
 
 const CHANNEL = "telegram"
 /** What OpenClaw calls this way. */
@@ -97,9 +98,21 @@ export const layer: Layer.Layer<never, never, Channels | Config | EventBus | Exe
         }))
       }).pipe(Effect.orElseSucceed(() => []))
 
-      const tell = Effect.fnUntraced(function* (id: string, part: "asked" | "ended", said: Said) {
+      const keyOf = (id: string, chatId: string, part: Part) => `approval:${id}:${chatId}:${part}`
+
+      /** Who was not told of a question yet need not be once it is over. */
+      const takeBack = Effect.fnUntraced(function* (key: string) {
+        if (!FiberMap.hasUnsafe(telling, key)) return
+        yield* FiberMap.remove(telling, key)
+        yield* Effect.flatten(channels.withdraw(key)).pipe(
+          Effect.catch((error) => Effect.logWarning(`${key} was not taken back: ${error.message}`))
+        )
+      })
+
+      const tell = Effect.fnUntraced(function* (id: string, part: Part, said: Said) {
         for (const { buttons, peer } of yield* chats) {
-          const key = `approval:${id}:${peer.chatId}:${part}`
+          const key = keyOf(id, peer.chatId, part)
+          if (part === "ended") yield* takeBack(keyOf(id, peer.chatId, "asked"))
           const message = {
             text: said.text,
             peer,
