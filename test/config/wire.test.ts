@@ -4,6 +4,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import JSON5 from "json5"
 import { configHints, configJsonSchema, lookupSchema } from "../../src/layers/config/jsonSchema.ts"
+import { secretsOf } from "../../src/layers/config/redact.ts"
 import { changedPaths, mergePatch, reservedKeyIn } from "../../src/layers/config/wire/mergePatch.ts"
 import { redactForWire, redactText, restore, SENTINEL } from "../../src/layers/config/wire/redacted.ts"
 import { needsRestart, reloadKindOf, startedBy } from "../../src/layers/config/reload.ts"
@@ -39,6 +40,25 @@ describe("secrets on the wire", () => {
       back({ gateway: { auth: { token: `Bearer ${SENTINEL}` } } }, file),
       "refused: gateway.auth.token"
     )
+  })
+
+  it("are not shown beside an id and a source, nor under keys that are not known here", () => {
+    const file = {
+      hooks: { mappings: [{ id: "mail", source: "gmail", token: "abc" }] },
+      odd: { source: "env", id: "X", more: { password: "abc" } },
+      models: { providers: { p: { apiKeys: ["abc"], token: "${P}", maxTokens: 3 } } },
+      plugins: { clientSecretValue: "abc", passwords: { mary: "abc" }, tokens: ["abc"], serviceAccount: "abc" },
+      tokenFile: "/run/token",
+      secrets: { providers: { own: { source: "file", path: "/run/all", password: "abc" } } }
+    }
+    const shown = redactForWire(file) as typeof file
+    assert.notInclude(JSON.stringify(shown), "abc")
+    assert.deepInclude(shown.hooks.mappings[0], { id: "mail", source: "gmail" })
+    assert.deepInclude(shown.models.providers.p, { token: "${P}", maxTokens: 3 })
+    assert.strictEqual(shown.tokenFile, "/run/token")
+    assert.strictEqual(shown.secrets.providers.own.path, "/run/all")
+    assert.deepStrictEqual(back(shown, file), file)
+    assert.sameMembers([...new Set(secretsOf({ hooks: file.hooks }))], ["abc"])
   })
 
   it("stay with their item when items change places", () => {

@@ -29,10 +29,16 @@ export const isSecretPath = (path: Path): boolean =>
     .slice(0, -1)
     .some((name) => secretMaps.has(name))
 
-/** `"${NAME}"` and `{ source, provider, id }` say where a secret is, not what it is. */
-const isPlaceholder = (text: string): boolean => /^\$\{[A-Z_][A-Z0-9_]*\}$/.test(text)
+/** `"${NAME}"` and `{ source, provider, id }` say where a secret is, not what it is. What has more to say may tell one. */
+export const isPlaceholder = (text: string): boolean => /^\$\{[A-Z_][A-Z0-9_]*\}$/.test(text)
+const sources: ReadonlySet<unknown> = new Set(["env", "file", "exec"])
 export const isReference = (value: unknown): boolean =>
-  isTree(value) && typeof value["source"] === "string" && typeof value["id"] === "string"
+  isTree(value) &&
+  sources.has(value["source"]) &&
+  typeof value["id"] === "string" &&
+  Object.entries(value).every(
+    ([key, own]) => key === "source" || key === "id" || (key === "provider" && typeof own === "string")
+  )
 
 /** Whether the value of one key is a secret, by where it stands. */
 export const isSecretValue = (value: unknown, path: Path): boolean =>

@@ -7,15 +7,30 @@ import JSON5 from "json5"
 import * as Result from "effect/Result"
 import { redactShapes } from "../../logging/Redactor.ts"
 import { define, formatPath, isTree, type Path } from "../path.ts"
-import { isReference, isSecretValue } from "../redact.ts"
+import { isPlaceholder, isReference, isSecretValue } from "../redact.ts"
 import { print } from "../source.ts"
 
 /** What OpenClaw's clients know as "there is a secret here". */
 export const SENTINEL = "__OPENCLAW_REDACTED__"
 
+/**
+ * Keys below which OpenClaw shows no text, and lists of what those name one of. The file may have keys that this program does
+ * not know, and more people read it over the wire than on its machine.
+ */
+const SUSPECT = /password|secret|api.?key|encrypt.?key|private.?key|tokens?$|service.?account(?:.?ref)?$/i
+/** Where a secret is. */
+const FILE = /file$/i
+
+/** The section `secrets` says by which ways secrets come. */
+const isSuspect = (path: Path): boolean =>
+  path.some((key, index) => typeof key === "string" && (index > 0 || key !== "secrets") && SUSPECT.test(key)) &&
+  !FILE.test(String(path.at(-1)))
+
 /** Whole values only: half of a text would come back as the text. */
 const isHidden = (value: unknown, path: Path): boolean =>
-  isSecretValue(value, path) || (typeof value === "string" && redactShapes(value) !== value)
+  isSecretValue(value, path) ||
+  (typeof value === "string" &&
+    (redactShapes(value) !== value || (value !== "" && !isPlaceholder(value) && isSuspect(path))))
 
 /** The tree with a sentinel for every secret. */
 export const redactForWire = (value: unknown, path: Path = []): unknown => {
