@@ -198,6 +198,8 @@ export class ExecApprovals extends Context.Service<
       { readonly applied: boolean; readonly approval: Approval; readonly carryOut: Effect.Effect<void> },
       ApprovalNotFound | DecisionUnavailable | ApprovalsUnavailable
     >
+    /** Takes back what a run asked for and nobody has decided. */
+    readonly withdraw: (runId: string) => Effect.Effect<void, ApprovalsUnavailable>
     /**
      * Whether a run is what was approved, by whom it was asked for, on that node, in time, and not run before. Notes the run, so
      * that an `allow-once` counts for no other. The same key again is the same run: for a turn always, for a client until

@@ -31,6 +31,8 @@ export interface ToolInvocation {
   readonly sessionKey: SessionKey
   readonly agentId: string
   readonly idempotencyKey: string
+  /** Completes when whoever called is gone: then a question that the call asked of a person is taken back. */
+  readonly gone?: Effect.Effect<void>
 }
 
 export class Tools extends Context.Service<

@@ -8,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import * as SqlClient from "effect/sql/SqlClient"
 import { TestClock } from "effect/testing"
 import * as ExecApprovalsLive from "../../src/layers/approvals/ExecApprovals.ts"
 import { bindingOf } from "../../src/layers/approvals/binding.ts"
@@ -161,5 +162,27 @@ describe("an approval that is spent", () => {
       yield* ask(approvals, "more", me)
       yield* end
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("nobody waits for after a restart is taken back: its run ended, or was no turn", () =>
+    Effect.gen(function* () {
+      const filename = yield* database
+      const first = yield* life(filename)
+      yield* Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        for (const run of ["goes-on", "over"]) {
+          yield* sql`INSERT INTO turns ${sql.insert({ run_id: run, session_key: "agent:main:main", request: "{}", submitted_at: 0 })}`
+        }
+        yield* sql`UPDATE turns SET finished_at = 1 WHERE run_id = 'over'`
+      }).pipe(Effect.provide(Storage.layer({ filename })))
+      for (const run of ["goes-on", "over", "http:k1"]) yield* ask(first.approvals, `of ${run}`, {}, 60_000, run)
+      yield* ask(first.approvals, "of a device", me)
+      yield* first.end
+      const second = yield* life(filename)
+      const ids = (yield* second.approvals.pending).map(({ id }) => id)
+      assert.deepStrictEqual(ids.toSorted(), ["of a device", "of goes-on"])
+      assert.deepInclude(yield* second.approvals.find("of http:k1"), { status: "cancelled", reason: "gateway-restart" })
+      yield* second.end
+    }).pipe(Effect.provide(NodeServices.layer))
   )
 })

@@ -1,8 +1,12 @@
 /** `POST /tools/invoke` over real HTTP, with a real node registry and a Bot API behind it. */
+import { request as httpRequest } from "node:http"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as BotApi from "../../src/testing/BotApi.ts"
 import * as MockNode from "../../src/testing/MockNode.ts"
+import { decider } from "../approvals/kit.ts"
+import { startNode } from "../approvals/realNode.ts"
 import * as Kit from "./kit.ts"
 
 const PATH = "/tools/invoke"
@@ -118,5 +122,35 @@ describe("/tools/invoke", () => {
       assert.deepStrictEqual([broken.status, broken.json.error.type], [400, "invalid_request_error"])
       assert.strictEqual((yield* Kit.http(port, PATH, { body: { tool: "nodes" } })).status, 401)
     }).pipe(Effect.scoped)
+  )
+
+  it.live("takes a question to a person back when its caller is gone", () =>
+    Effect.gen(function* () {
+      const { kit, port, token } = yield* Kit.start(nodesAllowed)
+      const { nodeId } = yield* startNode(kit)
+      const { client, seen } = yield* decider(kit)
+      const body = JSON.stringify({
+        tool: "nodes",
+        args: { action: "run", node: nodeId, argv: ["uname", "-s"] },
+        idempotencyKey: "q1"
+      })
+      const calling = httpRequest({
+        port,
+        host: "127.0.0.1",
+        path: PATH,
+        method: "POST",
+        agent: false,
+        headers: { authorization: `Bearer ${token}`, "content-length": Buffer.byteLength(body) }
+      })
+      calling.on("error", () => undefined)
+      calling.end(body)
+      const waiting = client.call["exec.approval.list"]({})
+      const [question] = yield* Effect.repeat(waiting, { until: (list) => list.length > 0 })
+      calling.destroy()
+      yield* Effect.repeat(waiting, { until: (list) => list.length === 0 })
+      const over = yield* client.call["approval.get"]({ id: question!.id })
+      assert.deepInclude(over.approval, { status: "cancelled", reason: "run-aborted" })
+      yield* Effect.repeat(Effect.yieldNow, { until: () => seen.some(({ name }) => name === "exec.approval.resolved") })
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 })

@@ -25,8 +25,9 @@ const problem = (error: ToolFailed | AiError.AiError): ToolInputInvalid | ToolCa
 
 const make = Effect.gen(function* () {
   const startedAt = yield* Clock.currentTimeMillis
+  const approvals = yield* ExecApprovals
   const call = yield* makeCaller({
-    nodes: makeNodesHandler(yield* NodeRegistry, yield* ExecApprovals, yield* Config, startedAt),
+    nodes: makeNodesHandler(yield* NodeRegistry, approvals, yield* Config, startedAt),
     message: makeMessageHandler(yield* Channels, startedAt)
   })
   return Tools.of({
@@ -35,13 +36,21 @@ const make = Effect.gen(function* () {
       const fields = (known[tool]?.parametersSchema as { readonly fields?: object } | undefined)?.fields
       return Object.hasOwn(known, tool) && fields !== undefined && Object.hasOwn(fields, argument)
     },
-    invoke: Effect.fn("Tools.invoke")(function* ({ agentId, args, idempotencyKey, name, sessionKey }) {
+    invoke: Effect.fn("Tools.invoke")(function* (invocation) {
+      const { agentId, args, gone = Effect.never, idempotencyKey, name, sessionKey } = invocation
+      const takeBack = gone.pipe(
+        Effect.andThen(approvals.withdraw(idempotencyKey)),
+        Effect.catch((error) => Effect.logWarning(`a question of ${idempotencyKey} waits on: ${error.message}`)),
+        // That ends the wait.
+        Effect.andThen(Effect.never)
+      )
       const running = call(
         { id: idempotencyKey, name, params: args },
         {
           request: { runId: RunId.make(idempotencyKey), sessionKey, agentId, text: "", receivedAt: yield* Time.now },
           idempotencyKey,
-          again: false
+          again: false,
+          waits: (wait) => Effect.raceFirst(wait, takeBack)
         }
       )
       if (running === undefined) return yield* new ToolNotFound({ name })

@@ -113,7 +113,7 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
 
     const cancel = (ids: ReadonlyArray<string>, reason: "run-aborted" | "gateway-restart") =>
       Effect.forEach(ids, (id) => end(id, { status: "cancelled", reason, resolver: system() }), { discard: true })
-    // Who asked over a connection of the last process is not there any more.
+    // Who asked over a connection of the last process is not there any more, nor is a run that ended with it.
     yield* Effect.catch(
       Effect.flatMap(rows.orphans, (ids) => cancel(ids, "gateway-restart")),
       (error) => Effect.logWarning(`approvals that nobody waits for were not cancelled: ${error.message}`)
@@ -269,6 +269,9 @@ export const layer: Layer.Layer<ExecApprovals, never, EventBus | SqlClient.SqlCl
       history: Effect.fn("ExecApprovals.history")(({ before, limit }) => orUnavailable(rows.history(limit, before))),
       resolve,
       decide,
+      withdraw: Effect.fn("ExecApprovals.withdraw")((runId) =>
+        orUnavailable(Effect.flatMap(rows.ofRun(runId), (ids) => cancel(ids, "run-aborted")))
+      ),
       spend,
       addRoute: (route) =>
         Effect.asVoid(

@@ -139,15 +139,17 @@ export const make = Effect.gen(function* () {
       return rows.map(({ id }) => id)
     }),
 
-    /** Ids of those that wait for a turn, or that a connection of an earlier process asked for, which is gone for good. */
+    /** Ids of those that wait for a run. */
     ofRun: (runId: string) =>
       Effect.map(
         sql<{ readonly id: string }>`SELECT id FROM approvals WHERE status = 'pending' AND run_id = ${runId}`,
         (rows) => rows.map(({ id }) => id)
       ),
+    /** Ids of those whose asker went with an earlier process: a connection, or a run that is no turn which goes on. */
     orphans: Effect.map(
       sql<{ readonly id: string }>`
-        SELECT id FROM approvals WHERE status = 'pending' AND conn_id IS NOT NULL AND device_id IS NULL`,
+        SELECT id FROM approvals WHERE status = 'pending' AND ((conn_id IS NOT NULL AND device_id IS NULL)
+          OR (run_id IS NOT NULL AND run_id NOT IN (SELECT run_id FROM turns WHERE finished_at IS NULL)))`,
       (rows) => rows.map(({ id }) => id)
     ),
 

@@ -12,7 +12,7 @@ import { Tools } from "../../../services/Tools.ts"
 import * as Agents from "../Agents.ts"
 import { allowed, authorize } from "./auth.ts"
 import { readJson } from "./body.ts"
-import { type Exchange, failed, json, methodNotAllowed } from "./respond.ts"
+import { type Exchange, failed, gone, json, methodNotAllowed } from "./respond.ts"
 
 export const PATH = "/tools/invoke"
 
@@ -110,7 +110,8 @@ export const handle = Effect.fn("Http.toolsInvoke")(function* (exchange: Exchang
       args: merges ? { ...own, action: wanted } : own,
       sessionKey: session.success.key,
       agentId: session.success.agentId,
-      idempotencyKey: `http:${given(idempotencyKey) ?? randomUUID()}`
+      idempotencyKey: `http:${given(idempotencyKey) ?? randomUUID()}`,
+      gone: gone(exchange)
     })
     .pipe(Effect.result)
   if (result._tag === "Success") {
