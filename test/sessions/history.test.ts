@@ -22,6 +22,42 @@ describe("chat.history and chat.startup", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("fits a frame, however much was said, and so does a preview", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const client = yield* (yield* start([said, { text: "late", gate: Deferred.await(gate) }])).connect()
+      yield* client.turn("hello", "k")
+      const first = yield* client.ok("chat.history", { sessionKey: "main" })
+      const long = "x".repeat(1_000_000)
+      const texts = Array.from({ length: 18 }, (_, index) => `${index} ${long}`)
+      for (const message of texts) yield* client.ok("chat.inject", { sessionKey: "main", message })
+      const newest = yield* client.ok("chat.history", { sessionKey: "main" })
+      assert.deepStrictEqual(textsOf(newest.messages), texts.slice(-6))
+      assert.deepInclude(newest, { hasMore: true, nextOffset: 6, totalMessages: 20 })
+      const most = yield* client.raw.request("chat.history", { sessionKey: "main", maxBytes: 100_000_000 })
+      assert.deepStrictEqual(textsOf(most.payload.messages), texts.slice(-16))
+      const since = { sessionKey: "main", cursor: first.deltaCursor }
+      assert.deepStrictEqual(yield* client.ok("chat.history", since), { kind: "reset" })
+      assert.strictEqual((yield* client.ok("chat.history", { ...since, maxChars: 10 })).messages.length, 18)
+
+      for (const key of ["run", ...texts.slice(0, 7)].map((text) => text.slice(0, 3))) {
+        const message = key === "run" ? key : `${key} ${long}`
+        yield* client.ok("chat.send", { sessionKey: "main", message, idempotencyKey: key, queueMode: "followup" })
+        if (key === "run")
+          yield* client.until("agent", (event: any) => event.runId === key && event.data.phase === "model")
+      }
+      const waiting = yield* client.ok("chat.history", { sessionKey: "main", limit: 1 })
+      assert.strictEqual(waiting.pendingInputs.items.length, 6)
+      assert.strictEqual(waiting.pendingInputs.total, 7)
+      assert.isDefined(waiting.pendingInputs.nextBefore)
+
+      const keys = ["main", ...Array.from({ length: 99 }, (_, index) => `s${index}`)]
+      const { previews } = yield* client.ok("sessions.preview", { keys, limit: 1_000_000, maxChars: 1_000_000 })
+      assert.strictEqual(previews.length, 64)
+      for (const { text } of previews[0].items) assert.isAtMost(text.length, 2_000)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("goes through a transcript page by page, and finds a message", () =>
     Effect.gen(function* () {
       const client = yield* (yield* start([said, said, said])).connect()

@@ -34,7 +34,7 @@ export const ChatHistoryParams = Schema.Struct({
   sessionId: optionalId,
   /** Characters of a text at most. */
   maxChars: within(1, 500_000),
-  /** Bytes of the messages as JSON, together; the oldest are left out first. */
+  /** Bytes of the messages as JSON, together; the oldest are left out first. 6 MiB when left out, 16 MiB at most. */
   maxBytes: within(1024, Number.MAX_SAFE_INTEGER)
 })
 export type ChatHistoryParams = typeof ChatHistoryParams.Type

@@ -275,6 +275,7 @@ export const SessionMethods = RpcGroup.make(
     ])
   }),
   /** The last words of some sessions. */
+  /** Of at most 64 sessions, 50 items each, 2,000 characters of an item. */
   method("sessions.preview", {
     access: "operator.read",
     params: Schema.Struct({

@@ -26,6 +26,9 @@ import { makeList } from "./models.ts"
 
 /** Messages of a page when the client names no limit. */
 const PAGE = 200
+/** Bytes of them as JSON when it names none, and at most. What else there is must fit into the same frame. */
+const PAGE_BYTES = 6 * 1024 * 1024
+const MOST_BYTES = 16 * 1024 * 1024
 /** More than these since a cursor, and the client starts over. */
 const MOST_SINCE = 1_000
 /** Waiting messages that are shown at a time. */
@@ -63,9 +66,8 @@ const cut = (message: TranscriptMessage, maxChars: number | undefined): Transcri
 }
 
 /** As many of the newest as have room, and at least one: without it the next page would be this one again. */
-const within = (messages: ReadonlyArray<TranscriptMessage>, maxBytes: number | undefined) => {
-  if (maxBytes === undefined) return messages
-  let room = maxBytes
+const within = <A>(messages: ReadonlyArray<A>, maxBytes: number = PAGE_BYTES): ReadonlyArray<A> => {
+  let room = Math.min(maxBytes, MOST_BYTES)
   const last = messages.length - 1
   const start = messages.findLastIndex((message, index) => {
     room -= Buffer.byteLength(JSON.stringify(message)) + 1
@@ -102,7 +104,7 @@ const makeHistory = Effect.gen(function* () {
     const waiting = yield* turns.waiting(key)
     const before = params.pendingBefore ?? Number.MAX_SAFE_INTEGER
     const candidates = waiting.filter(({ place }) => place < before)
-    const items = candidates.slice(-PENDING)
+    const items = within(candidates.slice(-PENDING))
     const first = items[0]
     return {
       ...(inFlightRun === undefined ? undefined : { inFlightRun }),
@@ -143,15 +145,17 @@ const makeHistory = Effect.gen(function* () {
     const page = yield* Effect.mapError(sessions.page(key, { limit: MOST_SINCE + 1, after: at.seq }), storageFailed)
     const { lastSeq, messages, resetSeq, sessionId } = page
     const first = messages[0]?.__openclaw?.seq
-    const isWhole = first === undefined ? lastSeq === at.seq : first === at.seq + 1 && messages.length <= MOST_SINCE
+    const shown = messages.map((message) => cut(message, params.maxChars))
+    const isMuch = messages.length > MOST_SINCE || within(shown, MOST_BYTES).length < shown.length
+    const isWhole = first === undefined ? lastSeq === at.seq : first === at.seq + 1 && !isMuch
     if (sessionId !== at.session || resetSeq !== at.reset || !isWhole) return { kind: "reset" as const }
     const { sessionInfo } = live
     return {
       kind: "delta" as const,
-      messages: messages.map((message) => ({
+      messages: shown.map((message) => ({
         sessionKey: key,
         ...(sessionInfo.agentId === undefined ? undefined : { agentId: sessionInfo.agentId }),
-        message: cut(message, params.maxChars),
+        message,
         messageId: message.__openclaw?.id,
         messageSeq: message.__openclaw?.seq,
         sessionId

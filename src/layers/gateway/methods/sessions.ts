@@ -28,6 +28,8 @@ import { storageFailed } from "./errors.ts"
 const LIST = 100
 const PREVIEW_ITEMS = 12
 const PREVIEW_CHARS = 240
+/** However much is asked for: so many sessions, items of each and characters of an item, so that it stays one answer. */
+const MOST_PREVIEWS = { sessions: 64, items: 50, chars: 2_000 }
 const USAGE_SESSIONS = 50
 const USAGE_DAYS = 30
 const MINUTE = 60_000
@@ -200,12 +202,12 @@ const preview = served.toLayerHandler(
   Effect.gen(function* () {
     const sessions = yield* Sessions
     return Effect.fn("Gateway.sessions.preview")(function* (params) {
-      const most = params.maxChars ?? PREVIEW_CHARS
+      const most = Math.min(params.maxChars ?? PREVIEW_CHARS, MOST_PREVIEWS.chars)
       const shorten = (text: string) => (text.length > most ? `${text.slice(0, most - 1)}…` : text)
       const previews: Array<SessionPreview> = []
-      for (const name of params.keys) {
+      const limit = Math.min(params.limit ?? PREVIEW_ITEMS, MOST_PREVIEWS.items)
+      for (const name of params.keys.slice(0, MOST_PREVIEWS.sessions)) {
         const { key } = yield* Agents.sessionKey(name)
-        const limit = params.limit ?? PREVIEW_ITEMS
         const page = yield* Effect.mapError(sessions.page(key, { limit }), storageFailed)
         const items = page.messages.flatMap((message) => {
           const text = shorten(textOf(message))
