@@ -48,22 +48,25 @@ export const make = Effect.fnUntraced(function* (
   /** Carries a message out. Whatever it changes is committed together with the note that it is done. */
   const carryOut = Effect.fnUntraced(function* (seq: number, receivedAt: number, message: InboundMessage) {
     const verdict = yield* admission.judge(message, receivedAt)
-    const { deed, reply } = yield* sql.withTransaction(
-      Effect.gen(function* () {
-        if (!(yield* inbox.done(seq))) return {}
-        const deed = yield* admission.act(verdict, inbox)
-        if (deed.reply === undefined) return { deed }
-        const { code, text } = deed.reply
-        const idempotencyKey = `${Admission.runIdOf(message)}:command`
-        const reply: Inbox.Reply = {
-          message: { peer: message.peer, text, idempotencyKey },
-          ...(code === undefined ? undefined : { code })
-        }
-        yield* inbox.owe(seq, reply)
-        return { deed, reply }
-      })
+    const work = Effect.gen(function* () {
+      if (!(yield* inbox.done(seq))) return {}
+      const deed = yield* admission.act(verdict, inbox)
+      if (deed.reply === undefined) return { deed }
+      const { code, text } = deed.reply
+      const idempotencyKey = `${Admission.runIdOf(message)}:command`
+      const reply: Inbox.Reply = {
+        message: { peer: message.peer, text, idempotencyKey },
+        ...(code === undefined ? undefined : { code })
+      }
+      yield* inbox.owe(seq, reply)
+      return { deed, reply }
+    })
+    // An account that is stopped while it waits for the disk still sees to what was committed.
+    const { reply } = yield* Effect.uninterruptibleMask((restore) =>
+      Effect.tap(sql.withTransaction(restore(work)), ({ deed }) =>
+        deed?.carryOut === undefined ? Effect.void : FiberSet.run(aftermath, deed.carryOut, { startImmediately: true })
+      )
     )
-    if (deed?.carryOut !== undefined) yield* FiberSet.run(aftermath, deed.carryOut, { startImmediately: true })
     if (reply !== undefined) yield* answers.say(seq, reply)
   })
 
