@@ -26,16 +26,20 @@ const life = Effect.fnUntraced(function* (filename: string) {
   const services = yield* Layer.buildWithScope(layer, scope)
   const approvals = Context.get(services, ExecApprovals)
   const sql = Context.get(services, SqlClient.SqlClient)
+  /** Asked by a turn that goes on after a restart. */
   const ask = (id: string) =>
-    approvals.request({
-      id,
-      asker: {},
-      runId: `turn-${id}`,
-      timeoutMs: 60_000,
-      allowedDecisions: ["allow-once", "deny"],
-      waitsUntold: true,
-      request: { command: "reboot" }
-    })
+    Effect.andThen(
+      sql`INSERT INTO turns ${sql.insert({ run_id: `turn-${id}`, session_key: "agent:main:main", request: "{}", submitted_at: 0 })}`,
+      approvals.request({
+        id,
+        asker: {},
+        runId: `turn-${id}`,
+        timeoutMs: 60_000,
+        allowedDecisions: ["allow-once", "deny"],
+        waitsUntold: true,
+        request: { command: "reboot" }
+      })
+    )
   const says = (rest: string) => sql.withTransaction(approve(approvals, config, message, rest))
   return { approvals, ask, says, sql, end: Scope.close(scope, Exit.void) }
 })
