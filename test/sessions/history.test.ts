@@ -42,11 +42,11 @@ describe("chat.history and chat.startup", () => {
 
       for (const key of ["run", ...texts.slice(0, 7)].map((text) => text.slice(0, 3))) {
         const message = key === "run" ? key : `${key} ${long}`
-        yield* client.ok("chat.send", { sessionKey: "main", message, idempotencyKey: key, queueMode: "followup" })
+        yield* client.ok("chat.send", { sessionKey: "w", message, idempotencyKey: key, queueMode: "followup" })
         if (key === "run")
           yield* client.until("agent", (event: any) => event.runId === key && event.data.phase === "model")
       }
-      const waiting = yield* client.ok("chat.history", { sessionKey: "main", limit: 1 })
+      const waiting = yield* client.ok("chat.history", { sessionKey: "w", limit: 1 })
       assert.strictEqual(waiting.pendingInputs.items.length, 6)
       assert.strictEqual(waiting.pendingInputs.total, 7)
       assert.isDefined(waiting.pendingInputs.nextBefore)

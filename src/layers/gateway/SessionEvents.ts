@@ -113,9 +113,11 @@ export const run = Effect.gen(function* () {
         (cause) => Effect.logWarning(`a change of ${change.sessionKey} was not announced`, cause)
       )
     )
-  const stored = sessions.stored.pipe(
-    Effect.tapError((error) => Effect.logWarning(`changes of sessions are announced later: ${error.message}`)),
-    Effect.retry(Schedule.spaced(PAUSE_UNTIL_STORED))
+  const stored = Effect.catch(sessions.stored, (error) =>
+    // Told once: it may last.
+    Effect.logWarning(`changes of sessions are announced later: ${error.message}`).pipe(
+      Effect.andThen(Effect.retry(Effect.delay(sessions.stored, PAUSE_UNTIL_STORED), Schedule.forever))
+    )
   )
 
   const announce = Effect.flatMap(PubSub.takeAll(changes), (batch) =>
