@@ -105,6 +105,16 @@ describe("resolve", () => {
       assert.notStrictEqual((yield* models.resolve("local/other")).service, first.service)
       current = at(2)
       assert.notStrictEqual((yield* models.resolve()).service, first.service)
+
+      // Of many names only those that were used last are kept.
+      current = at(3)
+      const [often, once] = [yield* models.resolve("local/often"), yield* models.resolve("local/once")]
+      for (let n = 0; n < ModelsLive.MOST_MADE; n++) {
+        yield* models.resolve(`local/m${n}`)
+        yield* models.resolve("local/often")
+      }
+      assert.strictEqual((yield* models.resolve("local/often")).service, often.service)
+      assert.notStrictEqual((yield* models.resolve("local/once")).service, once.service)
     })
   )
 

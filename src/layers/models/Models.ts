@@ -25,6 +25,9 @@ import { defaultPolicy, type RetryPolicy } from "./retry.ts"
 /** The reference of the rule-driven assistant that needs no provider. */
 export const OFFLINE_REF = "builtin/offline"
 
+/** Models that are kept as they were made: a name may be anything, and anybody who writes may name one. */
+export const MOST_MADE = 64
+
 class PackageFailed extends Schema.TaggedError<PackageFailed>()("PackageFailed", { cause: Schema.Defect() }) {}
 
 const unavailable = (model: string, reason: ModelUnavailable["reason"], message: string) =>
@@ -93,16 +96,22 @@ const make = (policy: RetryPolicy) =>
         })
       })
 
-    /** What was made for a configuration, for as long as that is the one in force. */
+    /** What was made for a configuration, for as long as that is the one in force; what was used last is at the end. */
     const made = new WeakMap<OpenClawConfig, Map<string, LanguageModel.LanguageModel>>()
     const loadOnce = (ref: Reference.ModelRef, current: OpenClawConfig) =>
       Effect.suspend(() => {
         const models = made.get(current) ?? new Map<string, LanguageModel.LanguageModel>()
         made.set(current, models)
-        const known = models.get(`${ref.provider}/${ref.model}`)
-        if (known !== undefined) return Effect.succeed(known)
-        return Effect.tap(load(ref, current), (model) =>
-          Effect.sync(() => models.set(`${ref.provider}/${ref.model}`, model))
+        const name = `${ref.provider}/${ref.model}`
+        const keep = (model: LanguageModel.LanguageModel) => {
+          models.delete(name)
+          models.set(name, model)
+          const [oldest] = models.keys()
+          if (models.size > MOST_MADE && oldest !== undefined) models.delete(oldest)
+        }
+        const known = models.get(name)
+        return Effect.tap(known === undefined ? load(ref, current) : Effect.succeed(known), (model) =>
+          Effect.sync(() => keep(model))
         )
       })
 
