@@ -6,7 +6,7 @@
  * waits: whoever is given up was the only turn that ran when the process died. That is no proof: messages are taken in, requests
  * of operators are answered and nodes are served beside it, and a kill from outside looks like a death of the turn's own making.
  *
- * A suspect that finishes, or only waits for its channel, makes room for the next one. One that lives longer than its time
+ * A suspect that finishes, or only waits for its channel or a person, makes room for the next one. One that lives longer than its time
  * alone keeps nobody waiting any longer: all the others begin, what happens from then on is charged to no suspect, and its next
  * time alone is twice as long. So each start clears, convicts or defers at least one suspect, and new messages wait for a
  * bounded time: the whole budget and the time alone of the suspect that began last within it.
