@@ -51,6 +51,17 @@ describe("reading the configuration", () => {
     })
   )
 
+  live("does not tell a text that stands where its settings belong: it may be the secret among them", ({ file, get }) =>
+    Effect.gen(function* () {
+      writeFileSync(file, `{ gateway: { auth: "hunter2!" }, models: { providers: { p: "hunter2!" } } }`)
+      const { issues } = yield* get
+      assert.deepStrictEqual(issues, [
+        { path: "gateway.auth", message: "got a text, expected an object" },
+        { path: "models.providers.p", message: "got a text, expected an object" }
+      ])
+    })
+  )
+
   live("tells everyone who may read that somebody wrote the file", ({ file, get, kit, read }) =>
     Effect.gen(function* () {
       const reader = yield* kit.connect({ scopes: ["operator.read"] })

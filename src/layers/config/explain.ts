@@ -139,7 +139,10 @@ export const explain = (issue: SchemaIssue.Issue, input: unknown): ReadonlyArray
     const key = `${at}\0${expected}`
     if (seen.has(key)) return []
     seen.add(key)
-    return [{ path: at, value: showValue(getAt(input, path), path), expected }]
+    const value = getAt(input, path)
+    // It may be the secret that belongs inside: `auth: "…"` for `auth: { password: "…" }`.
+    const isMisplaced = typeof value === "string" && expected === "an object"
+    return [{ path: at, value: isMisplaced ? "a text" : showValue(value, path), expected }]
   })
 }
 
