@@ -12,7 +12,6 @@ import type { ResolvedModel } from "../../services/Models.ts"
 import { TurnMessage } from "../../services/Turns.ts"
 import { oneLine, UNKNOWN_MODEL } from "../models/errors.ts"
 import { explain, failure, TurnFailure } from "./explain.ts"
-import { Told } from "./told.ts"
 import { AgentTools } from "./tools.ts"
 
 const Metadata = Response.ProviderMetadata
@@ -33,6 +32,10 @@ const Usage = Schema.Struct({
   inputTokens: Schema.optional(Schema.Finite),
   outputTokens: Schema.optional(Schema.Finite)
 })
+
+/** Lines that were put to the model with a call. */
+const Told = Schema.Array(Schema.String)
+export type Told = typeof Told.Type
 
 /** What a model call came to. `text` is what it said, complete or not. */
 export const ModelReply = Schema.Struct({

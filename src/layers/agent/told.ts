@@ -4,14 +4,9 @@
 import * as Prompt from "effect/ai/Prompt"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import type { SessionKey } from "../../domain/SessionKey.ts"
 import type { SystemEvent, SystemEvents } from "../../services/SystemEvents.ts"
-import type { ModelReply } from "./modelStep.ts"
-
-/** Lines that were put to the model with a call. */
-export const Told = Schema.Array(Schema.String)
-export type Told = typeof Told.Type
+import type { ModelReply, Told } from "./modelStep.ts"
 
 /** `System: [2026-01-02 03:04:05 UTC] …`. Each line begins so: a text cannot pass for somebody else's. */
 export const linesOf = (events: ReadonlyArray<SystemEvent>): Told =>
