@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import { sortedEntries } from "../domain/sortedEntries.ts"
 import { type Executable, identityOf } from "./executable.ts"
 
 /**
@@ -93,7 +94,7 @@ export const bind = Effect.fnUntraced(function* (command: Command) {
     command.executable.identity,
     argv.slice(1),
     cwd,
-    Object.entries(env).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)),
+    sortedEntries(env),
     agentId ?? null,
     sessionKey ?? null,
     operands.map((operand) => [operand.argvIndex, operand.sha256])

@@ -23,22 +23,25 @@ const approval = {
   delivery: "all"
 } as Approval
 
+/** A Gateway whose only owner is on Telegram. */
+const around = Layer.mergeAll(
+  EventBusLive.layer,
+  SupervisorLive.layer,
+  Layer.mock(Config, {
+    file: "openclaw.json",
+    get: Effect.succeed({ commands: { ownerAllowFrom: ["telegram:4711"] } })
+  })
+)
+const status = () => Effect.succeed({ channelAccounts: { telegram: [{ accountId: "default", configured: true }] } })
+
 describe("a question", () => {
   it.effect("says the same after a restart, or the outbox would refuse it under its key", () =>
     Effect.gen(function* () {
       const asked: Array<OutboundMessage> = []
       const services = Layer.mergeAll(
-        EventBusLive.layer,
-        SupervisorLive.layer,
-        Layer.mock(Config, {
-          file: "openclaw.json",
-          get: Effect.succeed({ commands: { ownerAllowFrom: ["telegram:4711"] } })
-        }),
+        around,
         Layer.succeed(Channels, {
-          status: () =>
-            Effect.succeed({
-              channelAccounts: { telegram: [{ accountId: "default", configured: true }] }
-            }),
+          status,
           deliver: (message: OutboundMessage) =>
             Effect.as(
               Effect.sync(() => asked.push(message)),
@@ -67,14 +70,9 @@ describe("a question", () => {
       const tried: Array<string> = []
       const withdrawn: Array<string> = []
       const services = Layer.mergeAll(
-        EventBusLive.layer,
-        SupervisorLive.layer,
-        Layer.mock(Config, {
-          file: "openclaw.json",
-          get: Effect.succeed({ commands: { ownerAllowFrom: ["telegram:4711"] } })
-        }),
+        around,
         Layer.succeed(Channels, {
-          status: () => Effect.succeed({ channelAccounts: { telegram: [{ accountId: "default", configured: true }] } }),
+          status,
           deliver: ({ idempotencyKey = "" }: OutboundMessage) =>
             Effect.suspend(() => {
               tried.push(idempotencyKey)

@@ -15,6 +15,15 @@ describe("device tokens in a handshake", () => {
     const key = { endpoint: gateway.endpoint, deviceId: device.id, role: "operator" }
     return { client, gateway, deviceTokens, key }
   })
+  /** The same with a token, about to try for the second time. */
+  const withToken = Effect.tap(withDevice, ({ client, deviceTokens, gateway, key }) =>
+    Effect.gen(function* () {
+      const first = yield* gateway.accept
+      yield* deviceTokens.put(key, { token: deviceToken("dt-0"), scopes: [] })
+      yield* first.reject({ code: "UNAVAILABLE", message: "starting" })
+      yield* TestClock.adjust((yield* until(client, "Waiting")).delayMs)
+    })
+  )
   const auth = (deviceTokenText: string) => ({
     auth: { role: "operator", scopes: ["operator.read"], deviceToken: deviceTokenText }
   })
@@ -38,11 +47,7 @@ describe("device tokens in a handshake", () => {
 
   it.effect("are tried once only, then the client stops and forgets a refused one", () =>
     Effect.gen(function* () {
-      const { client, deviceTokens, gateway, key } = yield* withDevice
-      const first = yield* gateway.accept
-      yield* deviceTokens.put(key, { token: deviceToken("dt-0"), scopes: [] })
-      yield* first.reject({ code: "UNAVAILABLE", message: "starting" })
-      yield* TestClock.adjust((yield* until(client, "Waiting")).delayMs)
+      const { client, deviceTokens, gateway, key } = yield* withToken
       yield* (yield* gateway.accept).reject(mismatch(true))
       yield* (yield* gateway.accept).reject({
         code: "INVALID_REQUEST",
@@ -58,11 +63,7 @@ describe("device tokens in a handshake", () => {
 
   it.effect("are tried within the one deadline of the connect", () =>
     Effect.gen(function* () {
-      const { client, deviceTokens, gateway, key } = yield* withDevice
-      const first = yield* gateway.accept
-      yield* deviceTokens.put(key, { token: deviceToken("dt-0"), scopes: [] })
-      yield* first.reject({ code: "UNAVAILABLE", message: "starting" })
-      yield* TestClock.adjust((yield* until(client, "Waiting")).delayMs)
+      const { client, gateway } = yield* withToken
       const refusing = yield* gateway.accept
       yield* TestClock.adjust("10 seconds")
       yield* refusing.reject(mismatch(true))
@@ -93,11 +94,7 @@ describe("device tokens in a handshake", () => {
 
   it.effect("are not shown to a Gateway that did not offer it", () =>
     Effect.gen(function* () {
-      const { client, deviceTokens, gateway, key } = yield* withDevice
-      const first = yield* gateway.accept
-      yield* deviceTokens.put(key, { token: deviceToken("dt-0"), scopes: [] })
-      yield* first.reject({ code: "UNAVAILABLE", message: "starting" })
-      yield* TestClock.adjust((yield* until(client, "Waiting")).delayMs)
+      const { client, deviceTokens, gateway, key } = yield* withToken
       yield* (yield* gateway.accept).reject(mismatch(false))
       const stopped = yield* until(client, "Stopped")
       assert(stopped.error._tag === "HandshakeRejected")

@@ -2,16 +2,15 @@
  * What an approval is bound to: exactly the command, folder, variables, agent and session that a person saw.
  */
 import { createHash } from "node:crypto"
+import { sortedEntries } from "../../domain/sortedEntries.ts"
 import type { ApprovalRequest, SystemRunPlan } from "../../protocol/methods/approvals.ts"
 import { type Approval, ApprovalRefused, type Claim, type Granted } from "../../services/ExecApprovals.ts"
 
 type Env = Readonly<Record<string, string>>
 
-const entriesOf = (env: Env | undefined) => Object.entries(env ?? {}).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-
 /** SHA-256 of the variables, whatever their order; `null` without any. Their values are not kept. */
 export const envHash = (env: Env | undefined): string | null => {
-  const entries = entriesOf(env)
+  const entries = sortedEntries(env ?? {})
   return entries.length === 0 ? null : createHash("sha256").update(JSON.stringify(entries)).digest("hex")
 }
 
@@ -28,7 +27,7 @@ export const bindingOf = (
 
 /** Names of the variables, for those who decide. */
 export const envKeysOf = (env: Env | undefined): ReadonlyArray<string> | undefined => {
-  const entries = entriesOf(env)
+  const entries = sortedEntries(env ?? {})
   return entries.length === 0 ? undefined : entries.map(([key]) => key)
 }
 

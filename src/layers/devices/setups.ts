@@ -9,7 +9,13 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { SetupAccess, type SetupOutcome } from "../../protocol/methods/devices.ts"
 import { covers } from "../../protocol/Role.ts"
-import type { DeviceClaim, DeviceDecision, HandedToken, TokenReplaced } from "../../services/DeviceRegistry.ts"
+import type {
+  DeviceClaim,
+  DeviceDecision,
+  HandedToken,
+  SetupDecision,
+  TokenReplaced
+} from "../../services/DeviceRegistry.ts"
 import type { EventBus } from "../../services/EventBus.ts"
 import { platformOf } from "../nodes/policy.ts"
 import * as Time from "../now.ts"
@@ -75,16 +81,6 @@ const outcomeOf = (row: SetupRow): SetupOutcome | undefined =>
         ts: row.outcome_at
       }
 
-type Redeemed =
-  | { readonly _tag: "Invalid" }
-  | {
-      readonly _tag: "Decided"
-      readonly decision: DeviceDecision
-      readonly setupId: string
-      readonly trusted: boolean
-      readonly handed: ReadonlyArray<HandedToken>
-    }
-
 export const make = (
   store: Store,
   judge: (claim: DeviceClaim, silent: boolean) => Effect.Effect<Verdict, { readonly message: string }>,
@@ -145,7 +141,7 @@ export const make = (
 
   const decide = Effect.fnUntraced(function* (claim: DeviceClaim, token: string, silent: boolean) {
     const setup = yield* find(claim, token)
-    if (setup === undefined) return { redeemed: { _tag: "Invalid" } satisfies Redeemed as Redeemed, news: [] }
+    if (setup === undefined) return { redeemed: { _tag: "Invalid" } satisfies SetupDecision as SetupDecision, news: [] }
     yield* sql`UPDATE device_setups SET device_id = ${claim.deviceId} WHERE setup_id = ${setup.setup_id}`
     const trusted = claim.role === "node" && (setup.access === "node" || isPhone(claim))
     const news: Array<Omit<Verdict, "decision">> = []
@@ -169,7 +165,7 @@ export const make = (
         UPDATE device_setups SET consumed_at = ${now}, device_name = ${claim.displayName ?? null}, outcome = 'uncertain', outcome_at = ${now}
         WHERE setup_id = ${setup.setup_id}`
     }
-    const redeemed: Redeemed = { _tag: "Decided", decision, setupId: setup.setup_id, trusted, handed }
+    const redeemed: SetupDecision = { _tag: "Decided", decision, setupId: setup.setup_id, trusted, handed }
     return { redeemed, news }
   })
 

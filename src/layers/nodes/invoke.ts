@@ -8,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { sortedEntries } from "../../domain/sortedEntries.ts"
 import type { NodeInvokeResultParams } from "../../protocol/methods/nodes.ts"
 import {
   CommandNotAllowed,
@@ -37,9 +38,7 @@ export const resolveTimeout = (timeoutMs: number | undefined): number =>
     : DEFAULT_TIMEOUT_MS
 
 const sorted = (_: string, value: unknown): unknown =>
-  Predicate.isObject(value) && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-    : value
+  Predicate.isObject(value) && !Array.isArray(value) ? Object.fromEntries(sortedEntries(value)) : value
 
 /**
  * `system.run` carries who asked. An approval that a caller claims for itself is dropped: only the Gateway's own approval

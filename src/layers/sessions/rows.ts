@@ -141,6 +141,9 @@ const toRow = Effect.fnUntraced(function* (row: Stored) {
   })
 })
 
+/** A text as `LIKE` finds it and nothing else, with a backslash as its `ESCAPE`. */
+const literally = (text: string): string => text.replaceAll(/[\\%_]/g, (match) => `\\${match}`)
+
 /** What reads rows. */
 export const make = (sql: SqlClient.SqlClient) => {
   const select = (
@@ -176,7 +179,7 @@ export const make = (sql: SqlClient.SqlClient) => {
     if (options.label !== undefined) all.push(sql`label = ${options.label}`)
     if (options.activeMinutes !== undefined) all.push(sql`updated_at >= ${now - options.activeMinutes * 60_000}`)
     if (options.search !== undefined && options.search !== "") {
-      const pattern = `%${options.search.replaceAll(/[\\%_]/g, (match) => `\\${match}`)}%`
+      const pattern = `%${literally(options.search)}%`
       all.push(
         sql`(key LIKE ${pattern} ESCAPE '\\' OR display_name LIKE ${pattern} ESCAPE '\\' OR label LIKE ${pattern} ESCAPE '\\')`
       )
@@ -218,7 +221,7 @@ export const make = (sql: SqlClient.SqlClient) => {
 
   const byId = Effect.fn("Sessions.byId")(
     function* (prefix: string) {
-      const pattern = `${prefix.replaceAll(/[\\%_]/g, (match) => `\\${match}`)}%`
+      const pattern = `${literally(prefix)}%`
       const where = sql`session_id LIKE ${pattern} ESCAPE '\\'`
       return yield* Effect.forEach(yield* select(where, {}, sql`ORDER BY key LIMIT ${mostById}`), toRow)
     },

@@ -115,6 +115,18 @@ const senderOf = ({ chat, from, sender_chat }: Message): Sender | undefined => {
     : named(from.id, from.username, [from.first_name, from.last_name])
 }
 
+/** The chat, and the topic in it, where a message is. */
+const peerOf = (message: Message, accountId: string): InboundMessage["peer"] => {
+  const threadId = threadOf(message)
+  return {
+    channel: "telegram",
+    accountId,
+    chatId: String(message.chat.id),
+    chatType: message.chat.type === "private" ? "direct" : "group",
+    ...(threadId === undefined ? undefined : { threadId })
+  }
+}
+
 /** What Telegram says by itself about a chat, as far as it is known. */
 const service =
   /^(?:new_chat_|left_chat_|delete_chat_|(?:super)?group_chat_created|channel_chat_|message_auto_delete|migrate_|pinned_message|\w+_payment|users?_shared|chat_shared|connected_website|write_access|passport_data|proximity_alert|boost_added|chat_background|checklist_tasks|\w+_price_changed|(?:general_)?forum_topic_|giveaway|video_chat_|web_app_data|(?:unique_)?gift|suggested_post_)/
@@ -130,20 +142,13 @@ const pressed = (updateId: number, { data, from, id, message }: Press, bot: Bot,
   if (!isButton(data)) return ignored("no button of this bot")
   if (message === undefined || message.chat.type === "channel") return ignored("a button that is in no chat")
   if (from.is_bot === true) return ignored("pressed by a bot")
-  const threadId = threadOf(message)
   return {
     updateId,
     press: id,
     message: {
       updateId: String(updateId),
       source: String(bot.id),
-      peer: {
-        channel: "telegram",
-        accountId,
-        chatId: String(message.chat.id),
-        chatType: message.chat.type === "private" ? "direct" : "group",
-        ...(threadId === undefined ? undefined : { threadId })
-      },
+      peer: peerOf(message, accountId),
       messageId: `press:${id}`,
       sender: named(from.id, from.username, [from.first_name, from.last_name]),
       text: data,
@@ -179,20 +184,13 @@ export const read = (raw: unknown, bot: Bot, accountId: string): Received => {
       : lost("it has no text and nothing attached that is known")
   }
   const direct = chat.type === "private"
-  const threadId = threadOf(message)
   const text = withoutHandle(content, bot)
   return {
     updateId,
     message: {
       updateId: String(updateId),
       source: String(bot.id),
-      peer: {
-        channel: "telegram",
-        accountId,
-        chatId: String(chat.id),
-        chatType: direct ? "direct" : "group",
-        ...(threadId === undefined ? undefined : { threadId })
-      },
+      peer: peerOf(message, accountId),
       messageId: String(message.message_id),
       sender,
       text: note === undefined ? text : text === "" ? note : `${text}\n\n${note}`,

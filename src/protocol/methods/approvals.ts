@@ -32,8 +32,19 @@ export type SystemRunPlan = typeof SystemRunPlan.Type
 const Days = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 3650 })))
 const Thread = Schema.Union([Schema.String, Schema.Finite])
 
-/** Where the turn that asks came from. */
-const source = {
+/** Whose command it is, and where the turn that asks came from. */
+const about = {
+  host: textOrNull,
+  security: textOrNull,
+  ask: textOrNull,
+  warningText: textOrNull,
+  scope: Schema.optional(Schema.Unknown),
+  agentId: textOrNull,
+  resolvedPath: textOrNull,
+  sessionKey: textOrNull,
+  sessionId: textOrNull,
+  runId: textOrNull,
+  toolCallId: textOrNull,
   turnSourceChannel: textOrNull,
   turnSourceTo: textOrNull,
   turnSourceAccountId: textOrNull,
@@ -48,20 +59,9 @@ export const ExecApprovalRequestParams = Schema.Struct({
   env: Schema.optional(Schema.Record(Schema.String, Schema.String)),
   cwd: textOrNull,
   nodeId: orNull(Schema.NonEmptyString),
-  host: textOrNull,
-  security: textOrNull,
-  ask: textOrNull,
-  warningText: textOrNull,
-  scope: Schema.optional(Schema.Unknown),
   unavailableDecisions: Schema.optional(Schema.Array(Schema.Literal("allow-always"))),
   commandSpans: Schema.optional(Schema.Array(Schema.Struct({ startIndex: Schema.Natural, endIndex: Schema.Natural }))),
-  agentId: textOrNull,
-  resolvedPath: textOrNull,
-  sessionKey: textOrNull,
-  sessionId: textOrNull,
-  runId: textOrNull,
-  toolCallId: textOrNull,
-  ...source,
+  ...about,
   /** Counts only inside OpenClaw's own runtime, which never asks this Gateway. */
   approvalReviewerDeviceIds: Schema.optional(Schema.Array(Schema.NonEmptyString)),
   /** `false`: it waits also where nobody could be told of it. */
@@ -95,19 +95,8 @@ export const ApprovalRequest = Schema.Struct({
   systemRunPlan: orNull(SystemRunPlan),
   cwd: textOrNull,
   nodeId: textOrNull,
-  host: textOrNull,
-  security: textOrNull,
-  ask: textOrNull,
-  warningText: textOrNull,
-  scope: Schema.optional(Schema.Unknown),
   allowedDecisions: Schema.optional(Schema.Array(ApprovalDecision)),
-  agentId: textOrNull,
-  resolvedPath: textOrNull,
-  sessionKey: textOrNull,
-  sessionId: textOrNull,
-  runId: textOrNull,
-  toolCallId: textOrNull,
-  ...source
+  ...about
 })
 export type ApprovalRequest = typeof ApprovalRequest.Type
 
