@@ -1,0 +1,53 @@
+/**
+ * The arguments of `ssh` for one tunnel.
+ */
+import * as SshTarget from "../../domain/SshTarget.ts"
+import type { TunnelSpec } from "../../services/TunnelManager.ts"
+
+/** Seconds between ssh's own questions to the other side; it gives up when three are unanswered. */
+export const ALIVE_SECONDS = 5
+
+/** Written by ssh's local command, which it runs once it has logged in and holds the local port. */
+export const BOUND_MARK = "openclaw-forward-bound"
+
+/**
+ * An argument vector without the program. No shell reads it here, the host stands behind `--`, and whatever the user's own
+ * configuration says of prompts, sharing or backgrounding is overruled. `connectSeconds` bounds the way to the host.
+ */
+export const sshArgs = (spec: TunnelSpec, connectSeconds: number): ReadonlyArray<string> => {
+  const { host, port, user } = SshTarget.parts(spec.target)
+  const options = [
+    "BatchMode=yes",
+    "ExitOnForwardFailure=yes",
+    `ServerAliveInterval=${ALIVE_SECONDS}`,
+    "ServerAliveCountMax=3",
+    "TCPKeepAlive=yes",
+    `ConnectTimeout=${connectSeconds}`,
+    "ConnectionAttempts=1",
+    // A shared connection would outlive this process, or end with another's.
+    "ControlMaster=no",
+    "ControlPath=none",
+    "GatewayPorts=no",
+    // So that the reason is told however quiet the user's ssh is.
+    "LogLevel=INFO",
+    "PermitLocalCommand=yes",
+    `LocalCommand=echo ${BOUND_MARK}`,
+    ...(spec.hostKeyPolicy === "strict" ? ["StrictHostKeyChecking=yes"] : []),
+    ...(spec.identityFile === undefined ? [] : ["IdentitiesOnly=yes"])
+  ]
+  return [
+    // No command, no terminal, no forwarded agent or display.
+    "-N",
+    "-T",
+    "-a",
+    "-x",
+    ...options.flatMap((option) => ["-o", option]),
+    ...(spec.identityFile === undefined ? [] : ["-i", spec.identityFile]),
+    ...(user === undefined ? [] : ["-l", user]),
+    ...(port === undefined ? [] : ["-p", String(port)]),
+    "-L",
+    `127.0.0.1:${spec.localPort}:127.0.0.1:${spec.remotePort}`,
+    "--",
+    host
+  ]
+}

@@ -1,0 +1,72 @@
+/**
+ * What ssh's last words mean.
+ *
+ * They are read only after it ended by itself. The other side writes into them too (its banner), but can bring about no more
+ * by that than by refusing.
+ */
+import {
+  PortTaken,
+  SshAuthFailed,
+  SshHostKeyRejected,
+  SshTargetInvalid,
+  SshUnreachable,
+  SshUnusable,
+  type TunnelError,
+  type TunnelSpec
+} from "../../services/TunnelManager.ts"
+import { printable } from "../errors.ts"
+
+/** Characters of ssh's output that are kept: its reason is at the end, a banner before it may be as long as it likes. */
+export const TAIL_CHARACTERS = 8192
+
+/** The end of a text that grows. */
+export const tail = (before: string, chunk: string): string => (before + chunk).slice(-TAIL_CHARACTERS)
+
+type Diagnose = (spec: TunnelSpec, line: string) => TunnelError
+
+const unreachable =
+  (reason: SshUnreachable["reason"]): Diagnose =>
+  ({ target }, detail) =>
+    new SshUnreachable({ target, reason, detail })
+const hostKey =
+  (changed: boolean): Diagnose =>
+  ({ target }) =>
+    new SshHostKeyRejected({ target, changed })
+const port =
+  (forbidden: boolean): Diagnose =>
+  ({ localPort }) =>
+    new PortTaken({ port: localPort, forbidden })
+
+/** The first that fits decides, so what is certain stands before what is vague. */
+const known: ReadonlyArray<readonly [RegExp, Diagnose]> = [
+  [/REMOTE HOST IDENTIFICATION HAS CHANGED|REVOKED HOST KEY|is marked as revoked/, hostKey(true)],
+  [/Host key verification failed|No .*host key is known for/, hostKey(false)],
+  [/bind \[.*\]: ?\S*: Permission denied|bind.*: Permission denied|[Pp]rivileged ports can only/, port(true)],
+  [/Could not request local forwarding|cannot listen to port|bind.*Address already in use/, port(false)],
+  [
+    /Bad configuration option|bad configuration options|Bad owner or permissions|Unsupported option|command-line.*line \d|^usage: ssh|unknown option/m,
+    (_, detail) => new SshUnusable({ detail })
+  ],
+  [
+    /hostname contains invalid characters|Bad port|invalid user name|remote username contains invalid/,
+    () => new SshTargetInvalid({ source: "ssh", problem: "is refused by ssh" })
+  ],
+  [
+    /Permission denied \(|: Permission denied, please|Too many authentication failures|[Nn]o supported authentication methods|UNPROTECTED PRIVATE KEY/,
+    ({ target }, detail) => new SshAuthFailed({ target, detail })
+  ],
+  [/Could not resolve hostname|Name or service not known|[Tt]emporary failure in name resolution/, unreachable("dns")],
+  [/Connection refused/, unreachable("refused")],
+  [/timed out|not responding/i, unreachable("timeout")],
+  [/unreachable|No route to host|Network is down|Can't assign requested address/i, unreachable("network")]
+]
+
+/** Why ssh ended, from the end of what it wrote to its error output. Never fails: what nobody knows may heal. */
+export const diagnose = (spec: TunnelSpec, stderr: string): TunnelError => {
+  const lines = stderr.split(/\r?\n/).filter((line) => line.trim() !== "")
+  for (const [pattern, error] of known) {
+    if (!pattern.test(stderr)) continue
+    return error(spec, printable(lines.findLast((line) => pattern.test(line)) ?? lines.at(-1) ?? ""))
+  }
+  return unreachable("closed")(spec, printable(lines.at(-1) ?? ""))
+}

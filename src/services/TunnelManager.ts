@@ -1,0 +1,181 @@
+/**
+ * SSH tunnels to remote Gateways: each is one supervised fiber that keeps the system's `ssh` forwarding a local port, and
+ * says of it what is true. A tunnel is up when the Gateway that is known for the target answered through this very forward.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as SubscriptionRef from "effect/SubscriptionRef"
+import type { Credential } from "../domain/Credential.ts"
+import type { Endpoint } from "../domain/Endpoint.ts"
+import { SshTarget, SshTargetInvalid } from "../domain/SshTarget.ts"
+
+export { SshTargetInvalid }
+
+/** The file of the state directory with the Gateway that is known for each target. */
+export const KNOWN_GATEWAYS = "tunnels/known-gateways.json"
+
+/** The host's key is unknown or not the one that was known. `changed`: the latter, which may be an attack. */
+export class SshHostKeyRejected extends Schema.TaggedError<SshHostKeyRejected>()("SshHostKeyRejected", {
+  target: SshTarget,
+  changed: Schema.Boolean
+}) {
+  override get message() {
+    return this.changed
+      ? `The host key of ${this.target} is not the one that was known. Somebody may be in between; nothing was sent.\nFix: if the host was set up anew, compare the new key's fingerprint on the host itself, remove the old one with \`ssh-keygen -R <host>\`, then log in once by hand.`
+      : `The host key of ${this.target} is not known on this machine; nothing was sent.\nFix: log in once by hand (\`ssh <host>\`) and compare the fingerprint, or set gateway.remote.sshHostKeyPolicy to "openssh".`
+  }
+}
+
+/** ssh could not log in without asking a person. */
+export class SshAuthFailed extends Schema.TaggedError<SshAuthFailed>()("SshAuthFailed", {
+  target: SshTarget,
+  /** What ssh said. */
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.target} did not let ssh in (${this.detail}). Tunnels never ask for a password.\nFix: check the user name, put your public key there (\`ssh-copy-id\`), and load it into the agent or name it with gateway.remote.sshIdentity.`
+  }
+}
+
+/** ssh cannot be run as asked: it is not installed, or its own configuration is broken. */
+export class SshUnusable extends Schema.TaggedError<SshUnusable>()("SshUnusable", { detail: Schema.String }) {
+  override get message() {
+    return `ssh cannot be used: ${this.detail}\nFix: install OpenSSH's client, and check that \`ssh -G <host>\` works.`
+  }
+}
+
+/** Another process has the local port, or this user may not take it (`forbidden`). */
+export class PortTaken extends Schema.TaggedError<PortTaken>()("PortTaken", {
+  port: Schema.Int,
+  forbidden: Schema.Boolean
+}) {
+  override get message() {
+    return this.forbidden
+      ? `This user may not listen on port ${this.port}.\nFix: choose a local port above 1023.`
+      : `Port ${this.port} of this machine is taken by another process; nothing was sent to it.\nFix: end that process (\`ss -ltnp\` or \`lsof -i :${this.port}\` shows it), or choose another local port.`
+  }
+}
+
+/** The way to the host does not work at present. Tried again for ever. */
+export class SshUnreachable extends Schema.TaggedError<SshUnreachable>()("SshUnreachable", {
+  target: SshTarget,
+  reason: Schema.Literals(["refused", "dns", "timeout", "network", "closed", "silent"]),
+  /** What ssh said last, as one line; may be empty. */
+  detail: Schema.String
+}) {
+  override get message() {
+    const said = this.detail === "" ? "" : `: ${this.detail}`
+    return `No way to ${this.target} (${this.reason}${said}). It is tried again.`
+  }
+}
+
+/** ssh forwards, and behind the far port nothing answers as a Gateway does. Tried again for ever. */
+export class GatewayNotAnswering extends Schema.TaggedError<GatewayNotAnswering>()("GatewayNotAnswering", {
+  target: SshTarget,
+  remotePort: Schema.Int,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `The tunnel to ${this.target} stands, but no Gateway answers at its port ${this.remotePort} (${this.detail}). It is tried again.\nFix: start it there with \`openclaw gateway\`, or set gateway.remote.remotePort.`
+  }
+}
+
+/** A Gateway answers that is not the one known for this target. */
+export class WrongGateway extends Schema.TaggedError<WrongGateway>()("WrongGateway", {
+  target: SshTarget,
+  expected: Schema.String,
+  found: Schema.String
+}) {
+  override get message() {
+    return `Another Gateway answers behind ${this.target}: its identity is ${this.found}, known is ${this.expected}.\nFix: check host and port; if the Gateway was set up anew, remove its row from ${KNOWN_GATEWAYS} in the state directory.`
+  }
+}
+
+export const TunnelError = Schema.Union([
+  SshHostKeyRejected,
+  SshAuthFailed,
+  SshTargetInvalid,
+  SshUnusable,
+  PortTaken,
+  SshUnreachable,
+  GatewayNotAnswering,
+  WrongGateway
+])
+export type TunnelError = typeof TunnelError.Type
+
+/** Waiting cannot heal it: somebody has to change a key, a name or a setting. */
+export const isTerminal = (error: TunnelError): boolean => {
+  switch (error._tag) {
+    case "PortTaken":
+      return error.forbidden
+    case "SshUnreachable":
+    case "GatewayNotAnswering":
+      return false
+    default:
+      return true
+  }
+}
+
+/** A TCP port that can be named. */
+export const Port = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })))
+
+/** One forward: `localPort` of this machine's loopback to `remotePort` of the target's. */
+export interface TunnelSpec {
+  readonly target: SshTarget
+  readonly localPort: number
+  readonly remotePort: number
+  /** Absolute path of the private key to use, and no other. Left out: ssh decides. */
+  readonly identityFile?: string | undefined
+  /** `strict`: only hosts whose key is known. `openssh`: as ssh's own configuration says. */
+  readonly hostKeyPolicy: "strict" | "openssh"
+  /**
+   * What the Gateway asks for, to learn its identity by `gateway.identity.get`. Without any, its challenge alone says that a
+   * Gateway is there, and not which.
+   */
+  readonly credentials?: ReadonlyArray<Credential> | undefined
+}
+
+/** Where a tunnel stands. Times are Unix milliseconds; `generation` counts the ssh processes that were started. */
+export type TunnelState =
+  | { readonly _tag: "Connecting"; readonly generation: number; readonly error: TunnelError | undefined }
+  | {
+      readonly _tag: "Up"
+      readonly generation: number
+      readonly since: number
+      /** Milliseconds from dialling through the tunnel to the Gateway's challenge, the last time. */
+      readonly roundTripMs: number
+      /** The Gateway's `deviceId`, where it could be asked. */
+      readonly gateway: string | undefined
+    }
+  | {
+      readonly _tag: "Waiting"
+      readonly generation: number
+      readonly delayMs: number
+      readonly error: TunnelError
+    }
+  /** For good: see `isTerminal`. */
+  | { readonly _tag: "Stopped"; readonly generation: number; readonly error: TunnelError }
+
+export interface Tunnel {
+  readonly spec: TunnelSpec
+  /** The near end. Nothing is to be sent there unless the state is `Up`. */
+  readonly endpoint: Endpoint
+  readonly state: SubscriptionRef.SubscriptionRef<TunnelState>
+  /** Waits until it is up; fails when it stopped for good. */
+  readonly ready: Effect.Effect<Extract<TunnelState, { _tag: "Up" }>, TunnelError>
+}
+
+export class TunnelManager extends Context.Service<
+  TunnelManager,
+  {
+    /**
+     * Keeps a tunnel for as long as the scope is open, and returns at once; `ready` waits. Whoever asks for the same tunnel
+     * meanwhile shares it, and it ends with the last of them.
+     */
+    readonly up: (spec: TunnelSpec) => Effect.Effect<Tunnel, never, Scope.Scope>
+    /** The tunnels of this process. */
+    readonly tunnels: Effect.Effect<ReadonlyArray<Tunnel>>
+  }
+>()("openclaw/services/TunnelManager") {}
