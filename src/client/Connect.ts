@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { type Credential, deviceToken, reveal } from "../domain/Credential.ts"
 import { type Endpoint, isEncrypted, isLoopback } from "../domain/Endpoint.ts"
+import type { TlsFingerprint } from "../domain/TlsFingerprint.ts"
 import type { HelloOk } from "../protocol/Connect.ts"
 import type { StateDirUnusable } from "../services/StateDir.ts"
 import type { DeviceTokens, StoredToken, TokenKey } from "./DeviceTokens.ts"
@@ -17,6 +18,8 @@ import { type Connection, open } from "./Socket.ts"
 /** The introduction, with what may be left out of it, and how to go about it. */
 export interface ConnectOptions extends Omit<Introduction, "credentials" | "role" | "scopes"> {
   readonly endpoint: Endpoint
+  /** Of the Gateway's certificate. With it that certificate is the only one that counts, without it authorities vouch. */
+  readonly tlsFingerprint?: TlsFingerprint | undefined
   /** `operator` when left out. */
   readonly role?: "operator" | "node" | undefined
   /** Scopes to ask for. Left out: those that a stored device token was granted, else none. */
@@ -35,11 +38,14 @@ export interface Connected {
 }
 
 /** One attempt. A failed one leaves no socket behind; a good one lives as long as the caller's scope. */
-const attempt = Effect.fnUntraced(function* (endpoint: Endpoint, who: Introduction) {
+const attempt = Effect.fnUntraced(function* (
+  { endpoint, tlsFingerprint }: Pick<ConnectOptions, "endpoint" | "tlsFingerprint">,
+  who: Introduction
+) {
   const outer = yield* Effect.scope
   const scope = yield* Scope.fork(outer)
   return yield* Effect.gen(function* () {
-    const connection = yield* open(endpoint)
+    const connection = yield* open(endpoint, tlsFingerprint)
     const hello = yield* handshake(connection, who)
     return { connection, hello }
   }).pipe(
@@ -100,7 +106,7 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
     )
   })
   const withStored = (token: StoredToken) =>
-    attempt(endpoint, introduce([token.token], token)).pipe(
+    attempt(options, introduce([token.token], token)).pipe(
       Effect.tapError((error) =>
         deviceTokens !== undefined && key !== undefined && mismatch(error, "AUTH_DEVICE_TOKEN_MISMATCH")
           ? orWarn(deviceTokens.remove(key), "the refused device token could not be removed")
@@ -115,10 +121,10 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
       ? withStored(stored).pipe(
           Effect.catchIf(
             (error) => explicit.length > 0 && mismatch(error, "AUTH_DEVICE_TOKEN_MISMATCH"),
-            () => attempt(endpoint, introduce(explicit, undefined))
+            () => attempt(options, introduce(explicit, undefined))
           )
         )
-      : attempt(endpoint, introduce(explicit, undefined)).pipe(
+      : attempt(options, introduce(explicit, undefined)).pipe(
           Effect.catchIf(
             (error) =>
               error instanceof HandshakeRejected &&

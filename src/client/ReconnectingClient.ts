@@ -59,6 +59,8 @@ const RECENT_ATTEMPT = 1
 const isTerminal = (error: ConnectError, options: ReconnectOptions): boolean => {
   // Two processes with one identity would end each other's connections for ever.
   if (error instanceof ConnectionClosed) return error.replaced
+  // Whoever answers there is not the Gateway that is meant.
+  if (error._tag === "TlsFingerprintMismatch" || error._tag === "TlsPinWithoutTls") return true
   return (
     error instanceof HandshakeRejected &&
     error.terminal &&

@@ -1,14 +1,17 @@
 /**
  * One WebSocket as a scoped resource. The only file that knows which WebSocket library is used.
  */
+import type { TLSSocket } from "node:tls"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { type RawData, WebSocket } from "ws"
 import type { Endpoint } from "../domain/Endpoint.ts"
+import { pin, type TlsFingerprint, type TlsPinWithoutTls } from "../domain/TlsFingerprint.ts"
 import { MAX_BUFFERED_BYTES, MAX_PAYLOAD } from "../protocol/Frame.ts"
-import { ConnectionClosed, GatewayUnreachable, printable } from "./errors.ts"
+import { ConnectionClosed, GatewayUnreachable, printable, TlsFingerprintMismatch } from "./errors.ts"
+import { pinnedSocket } from "./pinnedSocket.ts"
 
 export interface Connection {
   /** Hands one text frame to the socket; fails when the connection is closed or its buffer is full. */
@@ -63,32 +66,45 @@ const unreadable = (error: Error): readonly [code: number | undefined, reason: s
     : [undefined, ""]
 }
 
-const dial = (endpoint: Endpoint): WebSocket => {
+/** `over` is the connection to use, where one stands already. */
+const dial = (endpoint: Endpoint, over?: TLSSocket): WebSocket => {
   const options = {
     maxPayload: MAX_PAYLOAD,
     perMessageDeflate: false,
     // A redirect would carry the token to a host that nobody named.
     followRedirects: false,
-    closeTimeout: CLOSE_TIMEOUT_MS
+    closeTimeout: CLOSE_TIMEOUT_MS,
+    ...(over === undefined ? undefined : { createConnection: () => over })
   }
   return new WebSocket(endpoint, options)
 }
 
-/** Opens a socket; the scope's end closes it with 1000. Waits as long as the system does: the caller sets the deadline. */
-export const open: (endpoint: Endpoint) => Effect.Effect<Connection, GatewayUnreachable, Scope.Scope> =
-  Effect.fnUntraced(function* (endpoint) {
-    const messages = yield* Queue.unbounded<string, ConnectionClosed>()
-    let paused = false
-    let ended: ConnectionClosed | undefined
-    const end = (code: number, reason: string) => {
-      if (ended !== undefined) return
-      ended = new ConnectionClosed({ code, reason: printable(reason) })
-      Queue.failCauseUnsafe(messages, Cause.fail(ended))
-    }
+export type OpenError = GatewayUnreachable | TlsFingerprintMismatch | TlsPinWithoutTls
 
-    const socket = yield* Effect.acquireRelease(
-      Effect.callback<WebSocket, GatewayUnreachable>((resume) => {
-        const ws = dial(endpoint)
+/**
+ * Opens a socket; the scope's end closes it with 1000. Waits as long as the system does: the caller sets the deadline. With a
+ * fingerprint the peer's certificate is judged by it alone, and before anything is sent.
+ */
+export const open: (
+  endpoint: Endpoint,
+  tlsFingerprint?: TlsFingerprint
+) => Effect.Effect<Connection, OpenError, Scope.Scope> = Effect.fnUntraced(function* (endpoint, tlsFingerprint) {
+  const pinned = tlsFingerprint === undefined ? undefined : yield* Effect.fromResult(pin(endpoint, tlsFingerprint))
+  const messages = yield* Queue.unbounded<string, ConnectionClosed>()
+  let paused = false
+  let ended: ConnectionClosed | undefined
+  const end = (code: number, reason: string) => {
+    if (ended !== undefined) return
+    ended = new ConnectionClosed({ code, reason: printable(reason) })
+    Queue.failCauseUnsafe(messages, Cause.fail(ended))
+  }
+
+  const socket = yield* Effect.acquireRelease(
+    Effect.callback<WebSocket, OpenError>((resume) => {
+      const failed = (error: Error) =>
+        resume(Effect.fail(error instanceof TlsFingerprintMismatch ? error : unreachable(endpoint, error)))
+      const start = (over?: TLSSocket) => {
+        const ws = dial(endpoint, over)
         ws.on("message", (data) => {
           Queue.offerUnsafe(messages, textOf(data))
           if (!paused && Queue.sizeUnsafe(messages) > HIGH_WATER) {
@@ -100,45 +116,50 @@ export const open: (endpoint: Endpoint) => Effect.Effect<Connection, GatewayUnre
         ws.once("open", () => resume(Effect.succeed(ws)))
         // Stays for the socket's life: what `close` says after an error of ours is that the peer said nothing.
         ws.on("error", (error) => {
-          resume(Effect.fail(unreachable(endpoint, error)))
+          failed(error)
           const [code, reason] = unreadable(error)
           if (code !== undefined) end(code, reason)
         })
-        return Effect.sync(() => ws.terminate())
+        cancel = () => ws.terminate()
+      }
+      let cancel = () => {}
+      if (pinned === undefined) start()
+      else cancel = pinnedSocket(endpoint, pinned, start, failed)
+      return Effect.sync(() => cancel())
+    }),
+    (ws) =>
+      Effect.sync(() => {
+        end(1000, "closed by this client")
+        ws.resume()
+        ws.close(1000)
       }),
-      (ws) =>
-        Effect.sync(() => {
-          end(1000, "closed by this client")
-          ws.resume()
-          ws.close(1000)
-        }),
-      { interruptible: true }
-    )
+    { interruptible: true }
+  )
 
-    const resumeReading = () => {
-      if (!paused || Queue.sizeUnsafe(messages) > LOW_WATER) return
-      paused = false
-      socket.resume()
-    }
+  const resumeReading = () => {
+    if (!paused || Queue.sizeUnsafe(messages) > LOW_WATER) return
+    paused = false
+    socket.resume()
+  }
 
-    return {
-      send: (text) =>
-        Effect.suspend(() => {
-          if (ended !== undefined) return Effect.fail(ended)
-          if (socket.readyState !== WebSocket.OPEN) return Effect.fail(new ConnectionClosed({ code: 1006, reason: "" }))
-          if (socket.bufferedAmount > MAX_BUFFERED_BYTES) {
-            return Effect.fail(new ConnectionClosed({ code: 1013, reason: NOT_READ }))
-          }
-          socket.send(text)
-          return Effect.void
-        }),
-      receive: Effect.tap(Queue.take(messages), () => Effect.sync(resumeReading)),
-      close: (code, reason) =>
-        Effect.sync(() => {
-          // A paused socket would never see the peer's close frame.
-          socket.resume()
-          end(code, reason)
-          socket.close(code, reason)
-        })
-    }
-  })
+  return {
+    send: (text) =>
+      Effect.suspend(() => {
+        if (ended !== undefined) return Effect.fail(ended)
+        if (socket.readyState !== WebSocket.OPEN) return Effect.fail(new ConnectionClosed({ code: 1006, reason: "" }))
+        if (socket.bufferedAmount > MAX_BUFFERED_BYTES) {
+          return Effect.fail(new ConnectionClosed({ code: 1013, reason: NOT_READ }))
+        }
+        socket.send(text)
+        return Effect.void
+      }),
+    receive: Effect.tap(Queue.take(messages), () => Effect.sync(resumeReading)),
+    close: (code, reason) =>
+      Effect.sync(() => {
+        // A paused socket would never see the peer's close frame.
+        socket.resume()
+        end(code, reason)
+        socket.close(code, reason)
+      })
+  }
+})

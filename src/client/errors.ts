@@ -3,6 +3,7 @@
  * these are the failures around it.
  */
 import * as Schema from "effect/Schema"
+import { display, TlsFingerprint, type TlsPinWithoutTls } from "../domain/TlsFingerprint.ts"
 
 /** Text that another machine wrote, made safe for a terminal: one line, no control characters, at most 500 characters. */
 export const printable = (text: string): string =>
@@ -29,6 +30,20 @@ export class GatewayUnreachable extends Schema.TaggedError<GatewayUnreachable>()
 }) {
   override get message() {
     return `No Gateway answers at ${this.endpoint} (${this.detail}).\nFix: ${advice[this.reason]}`
+  }
+}
+
+/**
+ * Whoever answers has another certificate than the one that is known by its fingerprint. Nothing was sent. Connecting again
+ * cannot help.
+ */
+export class TlsFingerprintMismatch extends Schema.TaggedError<TlsFingerprintMismatch>()("TlsFingerprintMismatch", {
+  endpoint: Schema.String,
+  expected: TlsFingerprint,
+  actual: TlsFingerprint
+}) {
+  override get message() {
+    return `${this.endpoint} does not have the expected certificate; nothing was sent.\n  expected ${display(this.expected)}\n  received ${display(this.actual)}\nFix: compare with the fingerprint that \`openclaw status\` shows on the Gateway's machine. If the Gateway has a new certificate, set the new fingerprint (gateway.remote.tlsFingerprint or --tls-fingerprint); if not, somebody else answers there.`
   }
 }
 
@@ -144,7 +159,13 @@ export class EventsOverflowed extends Schema.TaggedError<EventsOverflowed>()("Ev
 }
 
 /** How a connection attempt fails. */
-export type ConnectError = GatewayUnreachable | HandshakeRejected | ConnectionClosed | ProtocolViolation
+export type ConnectError =
+  | GatewayUnreachable
+  | HandshakeRejected
+  | ConnectionClosed
+  | ProtocolViolation
+  | TlsFingerprintMismatch
+  | TlsPinWithoutTls
 
 /** How a call fails, apart from the Gateway refusing it. */
 export type CallError = ConnectionClosed | RequestTimeout | ProtocolViolation
