@@ -12,6 +12,7 @@ import { resolveTarget, RUNNING, type Target } from "../client/credentials.ts"
 import * as DeviceIdentity from "../client/DeviceIdentity.ts"
 import * as DeviceTokens from "../client/DeviceTokens.ts"
 import { GatewayClient } from "../client/GatewayClient.ts"
+import { reach } from "../client/reach.ts"
 import { isLoopback } from "../domain/Endpoint.ts"
 import { VERSION } from "../domain/Version.ts"
 import { Redactor } from "../layers/logging/Redactor.ts"
@@ -81,6 +82,7 @@ export interface OpenOptions {
  */
 export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
   const to = yield* options.running === true ? runningTarget : target
+  yield* reach(to, Duration.millis(options.timeoutMs))
   const started = yield* Clock.currentTimeMillis
   const proof = isLoopback(to.endpoint)
     ? undefined
@@ -88,6 +90,7 @@ export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
   const timeout = Duration.millis(options.timeoutMs)
   const client = yield* GatewayClient.make({
     endpoint: to.endpoint,
+    tlsFingerprint: to.tlsFingerprint,
     credentials: to.credentials,
     client: { id: "cli", mode: options.mode ?? "cli", version: VERSION, platform: process.platform },
     scopes: options.scopes,

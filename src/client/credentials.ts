@@ -1,29 +1,44 @@
 /**
- * Which Gateway a command talks to, and what it shows it. A pure function of flags, environment and configuration.
+ * Which Gateway a command talks to, by which way, and what it shows it. A pure function of flags, environment and
+ * configuration.
  *
  * The first address that is given decides: `--url`, `OPENCLAW_GATEWAY_URL`, `gateway.remote.url` (when `gateway.mode` is
- * `remote`), else this machine's own Gateway. Secrets never travel further than their source allows:
- *
- * | address                | token and password come from                                                   |
- * | ---------------------- | ------------------------------------------------------------------------------ |
- * | `--url`                | `--token`, `--password`; without either nothing is dialled                     |
- * | `OPENCLAW_GATEWAY_URL` | those flags, else the environment; never the file                              |
- * | `gateway.remote.url`   | flags; token: file, environment; password: environment, file (`gateway.remote`) |
- * | this machine           | flags; file (`gateway.auth`), environment                                      |
- *
- * The orders are OpenClaw's. Unlike OpenClaw, the local secret is never sent to the remote Gateway or the other way round.
+ * `remote`), else this machine's own Gateway. What named it decides which secrets it may see (`precedence.ts`): `--url`
+ * only what flags give, `OPENCLAW_GATEWAY_URL` never what the file says. With `gateway.remote.transport: "ssh"` the address is
+ * the tunnel's end on this machine.
  */
 import * as Result from "effect/Result"
-import { type Credential, password, token } from "../domain/Credential.ts"
-import { DEFAULT_PORT, type Endpoint, InsecureEndpoint, InvalidEndpoint, loopback, parse } from "../domain/Endpoint.ts"
-import { MissingExplicitCredentials } from "../services/Config.ts"
+import type { Credential } from "../domain/Credential.ts"
+import {
+  DEFAULT_PORT,
+  type Endpoint,
+  InsecureEndpoint,
+  InvalidEndpoint,
+  isLoopback,
+  loopback,
+  parse,
+  portOf
+} from "../domain/Endpoint.ts"
+import { parse as parseSshTarget, type SshTargetInvalid } from "../domain/SshTarget.ts"
+import {
+  type InvalidTlsFingerprint,
+  parse as parseFingerprint,
+  pin,
+  type TlsFingerprint,
+  type TlsPinWithoutTls
+} from "../domain/TlsFingerprint.ts"
+import { MissingExplicitCredentials, SettingInvalid } from "../services/Config.ts"
 import type { OpenClawConfig } from "../services/ConfigSchema.ts"
+import type { TunnelSpec } from "../services/TunnelManager.ts"
+import { secretsFor, text } from "./precedence.ts"
 
 export interface TargetInput {
   readonly flags: {
     readonly url?: string | undefined
     readonly token?: string | undefined
     readonly password?: string | undefined
+    /** `--tls-fingerprint`: of the certificate that whichever Gateway is named must show. */
+    readonly tlsFingerprint?: string | undefined
   }
   /** The environment; only `OPENCLAW_GATEWAY_*` is looked at. */
   readonly env: { readonly [name: string]: string | undefined }
@@ -40,34 +55,22 @@ export interface Target {
   /** Which setting named the endpoint, for messages. */
   readonly source: string
   readonly credentials: ReadonlyArray<Credential>
+  /** Of the certificate that the Gateway must show; the configured one is for the configured address only. */
+  readonly tlsFingerprint?: TlsFingerprint | undefined
+  /** The tunnel that has to stand before the endpoint is dialled; left out: it is dialled as it is. */
+  readonly ssh?: TunnelSpec | undefined
   /** Stored device tokens may be used for it and kept from it. */
   readonly storedTokens: boolean
 }
 
-export type TargetError = InvalidEndpoint | InsecureEndpoint | MissingExplicitCredentials
-
-const text = (value: string | undefined): string | undefined => {
-  const trimmed = value?.trim()
-  return trimmed === "" ? undefined : trimmed
-}
-
-/** The first source that has anything, for each kind. */
-const firstOf = (...values: ReadonlyArray<string | undefined>) => values.map(text).find((value) => value !== undefined)
-
-const credentials = (secrets: {
-  readonly token: string | undefined
-  readonly password: string | undefined
-}): ReadonlyArray<Credential> => [
-  ...(secrets.token === undefined ? [] : [token(secrets.token)]),
-  ...(secrets.password === undefined ? [] : [password(secrets.password)])
-]
-
-/** Both kinds when a flag gave any, so that a stored secret never completes a half-given pair. */
-const explicit = ({ flags }: TargetInput): ReadonlyArray<Credential> =>
-  credentials({ token: text(flags.token), password: text(flags.password) })
-
-const orElse = (given: ReadonlyArray<Credential>, stored: () => ReadonlyArray<Credential>) =>
-  given.length > 0 ? given : stored()
+export type TargetError =
+  | InvalidEndpoint
+  | InsecureEndpoint
+  | InvalidTlsFingerprint
+  | MissingExplicitCredentials
+  | SettingInvalid
+  | SshTargetInvalid
+  | TlsPinWithoutTls
 
 const port = (input: TargetInput): Result.Result<number, InvalidEndpoint> => {
   const given = text(input.env["OPENCLAW_GATEWAY_PORT"])
@@ -93,38 +96,102 @@ const local = (input: TargetInput): Result.Result<Endpoint, InvalidEndpoint | In
     return parse(`ws://${host.includes(":") ? `[${host}]` : host}:${number}`, "gateway.customBindHost")
   })
 
-const localCredentials = (input: TargetInput): ReadonlyArray<Credential> => {
-  const auth = input.config.gateway?.auth
-  const secrets = {
-    token: firstOf(auth?.token, input.env["OPENCLAW_GATEWAY_TOKEN"]),
-    password: firstOf(auth?.password, input.env["OPENCLAW_GATEWAY_PASSWORD"])
-  }
-  switch (auth?.mode) {
-    case "none":
-    case "trusted-proxy":
-      return []
-    case "token":
-      return credentials({ token: secrets.token, password: undefined })
-    case "password":
-      return credentials({ token: undefined, password: secrets.password })
-    case undefined:
-      return credentials(secrets)
-  }
+const unset = (source: string, although: string, fix: string) =>
+  Result.fail(new InvalidEndpoint({ source, problem: `is not set, although ${although}`, fix }))
+
+type Remote = NonNullable<NonNullable<OpenClawConfig["gateway"]>["remote"]>
+
+/** `ssh` wherever a target is configured and nothing else is said. */
+const transportOf = (remote: Remote): "ssh" | "direct" =>
+  remote.transport ?? (text(remote.sshTarget) === undefined ? "direct" : "ssh")
+
+const REMOTE_URL = "gateway.remote.url"
+const SSH_TARGET = "gateway.remote.sshTarget"
+const SSH_IDENTITY = "gateway.remote.sshIdentity"
+const FINGERPRINT = "gateway.remote.tlsFingerprint"
+
+type RemoteAddress = Pick<Target, "endpoint" | "ssh">
+type AddressError = Exclude<TargetError, MissingExplicitCredentials>
+
+/** The end on this machine, which is no place of another one. */
+const nearEnd = (remote: Remote): Result.Result<Endpoint, AddressError> =>
+  Result.flatMap(parse(text(remote.url) ?? loopback(DEFAULT_PORT), REMOTE_URL), (endpoint) =>
+    isLoopback(endpoint)
+      ? Result.succeed(endpoint)
+      : Result.fail(
+          new InvalidEndpoint({
+            source: REMOTE_URL,
+            problem: "is on another machine, although gateway.remote.transport is ssh",
+            fix: "name the tunnel's end on this machine (ws://127.0.0.1:18789), or set gateway.remote.transport to direct"
+          })
+        )
+  )
+
+/** Relative to nothing: every command has to mean the same file. `~/` is read by ssh itself. */
+const identityOf = (remote: Remote): Result.Result<string | undefined, SettingInvalid> => {
+  const path = text(remote.sshIdentity)
+  return path === undefined || /^(?:~?\/|[A-Za-z]:[\\/])\P{Cc}*$/u.test(path)
+    ? Result.succeed(path)
+    : Result.fail(
+        new SettingInvalid({
+          source: SSH_IDENTITY,
+          value: JSON.stringify(path.slice(0, 80)),
+          expected: "the path of a private key that begins with / or ~/"
+        })
+      )
 }
 
-/** Decides before anything is dialled. */
-export const resolveTarget = (input: TargetInput): Result.Result<Target, TargetError> => {
+const throughSsh = (
+  remote: Remote,
+  credentials: ReadonlyArray<Credential>
+): Result.Result<RemoteAddress, AddressError> => {
+  const given = text(remote.sshTarget)
+  if (given === undefined) {
+    return unset(
+      SSH_TARGET,
+      "gateway.remote.transport is ssh",
+      "`openclaw config set gateway.remote.sshTarget user@host`, or set gateway.remote.transport to direct"
+    )
+  }
+  return Result.gen(function* () {
+    const target = yield* parseSshTarget(given, SSH_TARGET)
+    const identityFile = yield* identityOf(remote)
+    const endpoint = yield* nearEnd(remote)
+    const localPort = portOf(endpoint)
+    const remotePort = remote.remotePort ?? localPort
+    const hostKeyPolicy = remote.sshHostKeyPolicy ?? "strict"
+    const ssh: TunnelSpec = { target, localPort, remotePort, identityFile, hostKeyPolicy, credentials }
+    return { endpoint, ssh }
+  })
+}
+
+const remoteAddress = (
+  remote: Remote,
+  credentials: ReadonlyArray<Credential>
+): Result.Result<RemoteAddress, AddressError> => {
+  if (transportOf(remote) === "ssh") return throughSsh(remote, credentials)
+  const url = text(remote.url)
+  return url === undefined
+    ? unset(
+        REMOTE_URL,
+        "gateway.mode is remote",
+        "`openclaw config set gateway.remote.url wss://gateway.example.com`, or name an SSH target in gateway.remote.sshTarget"
+      )
+    : Result.map(parse(url, REMOTE_URL), (endpoint) => ({ endpoint }))
+}
+
+const withoutPin = (input: TargetInput): Result.Result<Target, TargetError> => {
   const { config, env, flags } = input
-  const given = explicit(input)
 
   const flagUrl = text(flags.url)
   if (flagUrl !== undefined) {
     const source = "--url"
-    return Result.flatMap(parse(flagUrl, source), (endpoint): Result.Result<Target, TargetError> =>
-      given.length === 0
+    return Result.flatMap(parse(flagUrl, source), (endpoint): Result.Result<Target, TargetError> => {
+      const credentials = secretsFor("flag", input)
+      return credentials.length === 0
         ? Result.fail(new MissingExplicitCredentials({ url: endpoint }))
-        : Result.succeed({ endpoint, source, credentials: given, storedTokens: false })
-    )
+        : Result.succeed({ endpoint, source, credentials, storedTokens: false })
+    })
   }
 
   const envUrl = text(env["OPENCLAW_GATEWAY_URL"])
@@ -133,29 +200,17 @@ export const resolveTarget = (input: TargetInput): Result.Result<Target, TargetE
     return Result.map(parse(envUrl, source), (endpoint) => ({
       endpoint,
       source,
-      credentials: orElse(given, () =>
-        credentials({ token: text(env["OPENCLAW_GATEWAY_TOKEN"]), password: text(env["OPENCLAW_GATEWAY_PASSWORD"]) })
-      ),
+      credentials: secretsFor("environment", input),
       storedTokens: false
     }))
   }
 
   if (config.gateway?.mode === "remote") {
-    const { remote } = config.gateway
-    const source = "gateway.remote.url"
-    const url = text(remote?.url)
-    if (url === undefined) {
-      return Result.fail(new InvalidEndpoint({ source, problem: "is not set, although gateway.mode is remote" }))
-    }
-    return Result.map(parse(url, source), (endpoint) => ({
-      endpoint,
-      source,
-      credentials: orElse(given, () =>
-        credentials({
-          token: firstOf(remote?.token, env["OPENCLAW_GATEWAY_TOKEN"]),
-          password: firstOf(env["OPENCLAW_GATEWAY_PASSWORD"], remote?.password)
-        })
-      ),
+    const credentials = secretsFor("remote", input)
+    return Result.map(remoteAddress(config.gateway.remote ?? {}, credentials), (address) => ({
+      ...address,
+      source: REMOTE_URL,
+      credentials,
       storedTokens: true
     }))
   }
@@ -163,7 +218,7 @@ export const resolveTarget = (input: TargetInput): Result.Result<Target, TargetE
   const own = (endpoint: Endpoint, source: string): Target => ({
     endpoint,
     source,
-    credentials: orElse(given, () => localCredentials(input)),
+    credentials: secretsFor("local", input),
     storedTokens: true
   })
   if (text(env["OPENCLAW_GATEWAY_PORT"]) !== undefined) {
@@ -178,3 +233,16 @@ export const resolveTarget = (input: TargetInput): Result.Result<Target, TargetE
       : own(endpoint, RUNNING)
   )
 }
+
+/** Decides before anything is dialled. */
+export const resolveTarget = (input: TargetInput): Result.Result<Target, TargetError> =>
+  Result.flatMap(withoutPin(input), (target): Result.Result<Target, TargetError> => {
+    const flag = text(input.flags.tlsFingerprint)
+    const configured = target.source === REMOTE_URL ? text(input.config.gateway?.remote?.tlsFingerprint) : undefined
+    const given = flag ?? configured
+    if (given === undefined) return Result.succeed(target)
+    return parseFingerprint(given, flag === undefined ? FINGERPRINT : "--tls-fingerprint").pipe(
+      Result.flatMap((fingerprint) => pin(target.endpoint, fingerprint)),
+      Result.map((tlsFingerprint) => ({ ...target, tlsFingerprint }))
+    )
+  })

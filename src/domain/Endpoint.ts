@@ -116,3 +116,10 @@ export const isLoopback = (endpoint: Endpoint): boolean => isLoopbackHost(bare(n
 
 /** The connection is encrypted and the Gateway's certificate is checked. */
 export const isEncrypted = (endpoint: Endpoint): boolean => endpoint.startsWith("wss:")
+
+/** The port that is dialled, also where the address leaves it out. */
+export const portOf = (endpoint: Endpoint): number => {
+  const { port, protocol } = new URL(endpoint)
+  if (port !== "") return Number(port)
+  return protocol === "wss:" ? 443 : 80
+}

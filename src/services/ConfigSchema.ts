@@ -82,7 +82,26 @@ const GatewaySection = Schema.Struct({
       denyCommands: strings
     })
   ),
-  remote: Schema.optional(Schema.Struct({ url: text, token: secret, password: secret }))
+  /** The Gateway that commands talk to when `mode` is `remote`. Nothing here opens or closes this machine's own Gateway. */
+  remote: Schema.optional(
+    Schema.Struct({
+      url: text,
+      token: secret,
+      password: secret,
+      /** `ssh`: through a forward to `sshTarget`, where `url` names its end on this machine. Left out: `ssh` if there is a target. */
+      transport: oneOf("ssh", "direct"),
+      /** `user@host` or `user@host:port`. */
+      sshTarget: text,
+      /** Path of the private key. */
+      sshIdentity: text,
+      /** The Gateway's port over there; left out: the port of `url`. */
+      remotePort: Schema.optional(between(1, 65_535)),
+      /** `strict`: only hosts whose key is known. `openssh`: what the user's own ssh configuration says. */
+      sshHostKeyPolicy: oneOf("strict", "openssh"),
+      /** SHA-256 of the certificate that a `wss:` Gateway must show. */
+      tlsFingerprint: text
+    })
+  )
 })
 
 const dmPolicy = oneOf("pairing", "allowlist", "open", "disabled")

@@ -2,6 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import { resolveTarget, type TargetInput } from "../../src/client/index.ts"
 import { reveal } from "../../src/domain/Credential.ts"
+import type { TunnelSpec } from "../../src/services/TunnelManager.ts"
+import * as SshTarget from "../../src/domain/SshTarget.ts"
 
 const remote = { gateway: { mode: "remote", remote: { url: "wss://r.example", token: "rt", password: "rp" } } } as const
 const local = (auth: NonNullable<NonNullable<TargetInput["config"]["gateway"]>["auth"]>, more = {}) => ({
@@ -92,9 +94,9 @@ describe("which Gateway, and which credentials it may see", () => {
     ],
     ["remote, flags", { config: remote, flags: { password: "fp" } }, "wss://r.example | password=fp | stored"],
     [
-      "the local secret is not sent to the remote Gateway",
+      "the last that a remote Gateway is shown is the local secret",
       { config: { gateway: { mode: "remote", remote: { url: "wss://r.example" }, auth: { token: "ct" } } } },
-      "wss://r.example |  | stored"
+      "wss://r.example | token=ct | stored"
     ],
     ["remote without an address", { config: { gateway: { mode: "remote" } } }, "InvalidEndpoint"],
     [
@@ -136,5 +138,90 @@ describe("which Gateway, and which credentials it may see", () => {
     const missing = resolveTarget({ flags: { url: "wss://f.example" }, env: envSecrets, config: {} })
     assert(Result.isFailure(missing))
     assert.include(missing.failure.message, "--token or --password")
+  })
+})
+
+type Remote = NonNullable<NonNullable<TargetInput["config"]["gateway"]>["remote"]>
+const found = (given: Remote, more: Partial<TargetInput> = {}) =>
+  resolveTarget({ flags: {}, env: {}, config: { gateway: { mode: "remote", remote: given } }, ...more })
+
+describe("the way to a remote Gateway", () => {
+  const target = SshTarget.SshTarget.make("me@gateway-host:2222")
+  const ssh = { transport: "ssh", sshTarget: target } as const
+
+  it.each<readonly [string, Remote, Omit<TunnelSpec, "target"> | undefined]>([
+    ["no transport, no target: a tunnel opened by hand works", { url: "ws://127.0.0.1:18789" }, undefined],
+    ["direct beside a target", { transport: "direct", url: "wss://r.example", sshTarget: target }, undefined],
+    ["ssh with nothing but a target", ssh, { localPort: 18_789, remotePort: 18_789, hostKeyPolicy: "strict" }],
+    [
+      "a target alone means ssh",
+      { sshTarget: target },
+      { localPort: 18_789, remotePort: 18_789, hostKeyPolicy: "strict" }
+    ],
+    [
+      "the address names the near end, and its port the far one",
+      { ...ssh, url: "ws://localhost:4000" },
+      { localPort: 4000, remotePort: 4000, hostKeyPolicy: "strict" }
+    ],
+    [
+      "everything said",
+      { ...ssh, url: "ws://127.0.0.1:4000", remotePort: 5000, sshHostKeyPolicy: "openssh", sshIdentity: "~/.ssh/key" },
+      { localPort: 4000, remotePort: 5000, hostKeyPolicy: "openssh", identityFile: "~/.ssh/key" }
+    ]
+  ])("%s", (_name, given, expected) => {
+    const result = found(given)
+    assert(Result.isSuccess(result))
+    assert.deepStrictEqual(
+      result.success.ssh,
+      expected === undefined ? undefined : { target, identityFile: undefined, credentials: [], ...expected }
+    )
+  })
+
+  it("the tunnel learns of the secrets that the Gateway behind it is shown, and of no others", () => {
+    const result = found({ ...ssh, token: "rt" }, { env: { OPENCLAW_GATEWAY_TOKEN: "et" } })
+    assert(Result.isSuccess(result))
+    assert.deepStrictEqual(result.success.ssh?.credentials?.map(reveal), ["rt"])
+    assert.deepStrictEqual(result.success.credentials.map(reveal), ["rt"])
+  })
+
+  it.each<readonly [string, Remote, string, RegExp]>([
+    ["ssh without a target", { transport: "ssh", url: "ws://127.0.0.1:1" }, "InvalidEndpoint", /sshTarget is not set/],
+    ["ssh to an option", { sshTarget: "-oProxyCommand=canary" }, "SshTargetInvalid", /gateway\.remote\.sshTarget/],
+    ["ssh with an address elsewhere", { ...ssh, url: "wss://r.example" }, "InvalidEndpoint", /on another machine/],
+    ["a relative key", { ...ssh, sshIdentity: "key" }, "SettingInvalid", /begins with \//],
+    ["a key that looks like an option", { ...ssh, sshIdentity: "-oX" }, "SettingInvalid", /begins with \//],
+    ["a key on two lines", { ...ssh, sshIdentity: "/k\n-oX" }, "SettingInvalid", /begins with \//],
+    ["neither address nor target", {}, "InvalidEndpoint", /gateway\.remote\.sshTarget/],
+    [
+      "a pin that is none",
+      { url: "wss://r.example", tlsFingerprint: "ab:cd" },
+      "InvalidTlsFingerprint",
+      /tlsFingerprint/
+    ],
+    ["a pin in the clear", { url: "ws://10.0.0.1", tlsFingerprint: "ab".repeat(32) }, "TlsPinWithoutTls", /wss:/]
+  ])("%s is refused with the fix", (_name, given, tag, says) => {
+    const result = found(given)
+    assert(Result.isFailure(result))
+    assert.strictEqual(result.failure._tag, tag)
+    assert.match(result.failure.message, says)
+    assert.match(result.failure.message, /\nFix: /)
+    assert.notInclude(result.failure.message, "canary")
+  })
+
+  it("the configured pin is for the configured address, a flag's for any", () => {
+    const configured = "AB:".repeat(31) + "AB"
+    const pinOf = (result: ReturnType<typeof found>) =>
+      Result.isSuccess(result) ? result.success.tlsFingerprint : result.failure._tag
+    const given = { url: "wss://r.example", tlsFingerprint: configured }
+    assert.strictEqual(pinOf(found(given)), "ab".repeat(32))
+    assert.strictEqual(pinOf(found(given, { env: envUrl })), undefined)
+    assert.strictEqual(pinOf(found(given, { flags: { url: "wss://f.example", token: "ft" } })), undefined)
+    const flag = "cd".repeat(32)
+    assert.strictEqual(pinOf(found(given, { flags: { tlsFingerprint: flag } })), flag)
+    assert.strictEqual(
+      pinOf(found(given, { flags: { url: "wss://f.example", token: "ft", tlsFingerprint: flag } })),
+      flag
+    )
+    assert.strictEqual(pinOf(found(given, { flags: { tlsFingerprint: "no" } })), "InvalidTlsFingerprint")
   })
 })

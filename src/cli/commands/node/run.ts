@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as DeviceIdentity from "../../../client/DeviceIdentity.ts"
 import * as DeviceTokens from "../../../client/DeviceTokens.ts"
+import { reach } from "../../../client/reach.ts"
 import { VERSION } from "../../../domain/Version.ts"
 import * as SupervisorLayer from "../../../layers/Supervisor.ts"
 import { ExecApprovals } from "../../../node-host/ExecApprovals.ts"
@@ -31,26 +32,31 @@ const services = Layer.mergeAll(host, ExecApprovals.layer(), InvokeMemory.layer(
 )
 
 /** Serves a Gateway until it is stopped. Says which command on the Gateway's machine approves what is missing. */
-export const run = Effect.fn("cli.node.run")(function* (flags: Address & { readonly displayName: string | undefined }) {
-  const to = yield* nodeTarget(flags)
-  const { hostname } = yield* HostInfo
-  const device = yield* DeviceIdentity.load
-  const deviceTokens = yield* DeviceTokens.make
-  const json = yield* Json
-  const displayName = flags.displayName?.trim() ?? hostname
-  yield* endsByStopping
-  yield* Console.log(
-    json
-      ? JSON.stringify({ event: "Starting", url: to.endpoint, displayName, deviceId: device.id })
-      : lines(`Node ${displayName} (${device.id.slice(0, 12)}) connects to ${to.endpoint}.`)
-  )
-  return yield* NodeHost.run({
-    endpoint: to.endpoint,
-    credentials: to.credentials,
-    device,
-    deviceTokens: to.storedTokens ? deviceTokens : undefined,
-    version: VERSION,
-    displayName,
-    onNotice: (notice) => Effect.provideService(show(notice), Json, json)
-  })
-}, Effect.provide(services))
+export const run = Effect.fn("cli.node.run")(
+  function* (flags: Address & { readonly displayName: string | undefined }) {
+    const to = yield* nodeTarget(flags)
+    const { hostname } = yield* HostInfo
+    const device = yield* DeviceIdentity.load
+    const deviceTokens = yield* DeviceTokens.make
+    const json = yield* Json
+    const displayName = flags.displayName?.trim() ?? hostname
+    yield* endsByStopping
+    yield* Console.log(
+      json
+        ? JSON.stringify({ event: "Starting", url: to.endpoint, displayName, deviceId: device.id })
+        : lines(`Node ${displayName} (${device.id.slice(0, 12)}) connects to ${to.endpoint}.`)
+    )
+    yield* reach(to)
+    return yield* NodeHost.run({
+      endpoint: to.endpoint,
+      credentials: to.credentials,
+      device,
+      deviceTokens: to.storedTokens ? deviceTokens : undefined,
+      version: VERSION,
+      displayName,
+      onNotice: (notice) => Effect.provideService(show(notice), Json, json)
+    })
+  },
+  Effect.scoped,
+  Effect.provide(services)
+)

@@ -6,12 +6,12 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { resolveTarget, type Target, type TargetError } from "../../../client/credentials.ts"
+import type { Target, TargetError } from "../../../client/credentials.ts"
+import { secretsFor, type SecretSources } from "../../../client/precedence.ts"
 import { bootstrapToken } from "../../../domain/Credential.ts"
 import { DEFAULT_PORT, isLoopback, parse } from "../../../domain/Endpoint.ts"
 import { Redactor } from "../../../layers/logging/Redactor.ts"
 import { Config } from "../../../services/Config.ts"
-import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
 import { Password, Token, Url } from "../../globals.ts"
@@ -25,28 +25,17 @@ export interface Address {
   readonly port: number | undefined
 }
 
-interface Sources {
-  readonly flags: { readonly token: string | undefined; readonly password: string | undefined }
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly config: OpenClawConfig
-}
-
 /**
- * A Gateway named by `--host` and `--port`. On this machine the configuration's own secret opens it; elsewhere only what
- * flags and environment give does. A device token that this very Gateway issued is used in both cases.
+ * A Gateway named by `--host` and `--port`. On this machine the configuration's own secret opens it, after what
+ * flags and environment give; elsewhere only those do. A device token that this very Gateway issued is used in both cases.
  */
-export const atAddress = (address: Address, sources: Sources): Result.Result<Target, TargetError> => {
+export const atAddress = (address: Address, sources: SecretSources): Result.Result<Target, TargetError> => {
   const host = address.host ?? "127.0.0.1"
   const port = address.port ?? DEFAULT_PORT
   const url = `ws://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`
-  return Result.flatMap(parse(url, "--host"), (endpoint) => {
-    const named = { ...sources.env, OPENCLAW_GATEWAY_URL: endpoint }
-    const here = { ...sources.env, OPENCLAW_GATEWAY_URL: undefined, OPENCLAW_GATEWAY_PORT: String(port) }
-    const auth = sources.config.gateway?.auth
-    const found = isLoopback(endpoint)
-      ? resolveTarget({ ...sources, env: here, config: auth === undefined ? {} : { gateway: { auth } } })
-      : resolveTarget({ ...sources, env: named, config: {} })
-    return Result.map(found, (to) => ({ ...to, endpoint, source: "--host", storedTokens: true }))
+  return Result.map(parse(url, "--host"), (endpoint) => {
+    const credentials = secretsFor(isLoopback(endpoint) ? "node" : "environment", sources)
+    return { endpoint, source: "--host", credentials, storedTokens: true }
   })
 }
 
