@@ -93,6 +93,17 @@ export class WrongGateway extends Schema.TaggedError<WrongGateway>()("WrongGatew
   }
 }
 
+/** The Gateway behind the tunnel does not tell who it is, because it lets nobody in with these credentials. */
+export class GatewayRefused extends Schema.TaggedError<GatewayRefused>()("GatewayRefused", {
+  target: SshTarget,
+  /** What it said, with the fix. */
+  detail: Schema.String
+}) {
+  override get message() {
+    return `The Gateway behind ${this.target} could not be recognised. ${this.detail}`
+  }
+}
+
 export const TunnelError = Schema.Union([
   SshHostKeyRejected,
   SshAuthFailed,
@@ -101,6 +112,7 @@ export const TunnelError = Schema.Union([
   PortTaken,
   SshUnreachable,
   GatewayNotAnswering,
+  GatewayRefused,
   WrongGateway
 ])
 export type TunnelError = typeof TunnelError.Type

@@ -1,0 +1,89 @@
+/**
+ * Who answers at the near end of a tunnel.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Credential } from "../../domain/Credential.ts"
+import type { Endpoint } from "../../domain/Endpoint.ts"
+import { VERSION } from "../../domain/Version.ts"
+import { Challenge } from "../../protocol/Connect.ts"
+import { ServerFrame } from "../../protocol/Frame.ts"
+import { HandshakeRejected, printable } from "../errors.ts"
+import { GatewayClient } from "../GatewayClient.ts"
+import { open } from "../Socket.ts"
+
+/** No Gateway was heard. */
+export class ProbeFailed extends Schema.TaggedError<ProbeFailed>()("ProbeFailed", {
+  /** Nothing at all came within the deadline: the path may be dead, although nobody said so. */
+  silent: Schema.Boolean,
+  detail: Schema.String,
+  /** Milliseconds that it asks to wait. */
+  retryAfterMs: Schema.optional(Schema.Natural)
+}) {}
+
+/** It lets nobody in with these credentials, and waiting does not help. */
+export class ProbeRefused extends Schema.TaggedError<ProbeRefused>()("ProbeRefused", { detail: Schema.String }) {}
+
+export interface Probe {
+  /** Milliseconds until the Gateway's challenge came. Nothing is said to it. */
+  readonly challenge: (endpoint: Endpoint, withinMs: number) => Effect.Effect<number, ProbeFailed>
+  /** The Gateway's `deviceId`. The credentials are shown to it. */
+  readonly identity: (
+    endpoint: Endpoint,
+    credentials: ReadonlyArray<Credential>,
+    withinMs: number
+  ) => Effect.Effect<string, ProbeFailed | ProbeRefused>
+}
+
+const decodeChallenge = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(ServerFrame.pipe(Schema.check(Schema.makeFilter((frame) => frame.type === "event"))))
+)
+const isChallenge = Schema.is(Challenge)
+
+const failed = (error: unknown) =>
+  new ProbeFailed({ silent: false, detail: printable(error instanceof Error ? error.message : String(error)) })
+
+const within =
+  (millis: number) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.timeoutOrElse(effect, {
+      duration: millis,
+      orElse: () => Effect.fail(new ProbeFailed({ silent: true, detail: `nothing came within ${millis} ms` }))
+    })
+
+/** Over a real socket. */
+export const probe: Probe = {
+  challenge: (endpoint, withinMs) =>
+    Effect.gen(function* () {
+      const begun = yield* Clock.monotonicTimeNanos
+      const connection = yield* Effect.mapError(open(endpoint), failed)
+      const text = yield* Effect.mapError(connection.receive, failed)
+      const frame = yield* Effect.mapError(decodeChallenge(text), () => failed("what answers is no Gateway"))
+      if (frame.type !== "event" || frame.event !== "connect.challenge" || !isChallenge(frame.payload)) {
+        return yield* failed("what answers is no Gateway")
+      }
+      return Math.round(Number((yield* Clock.monotonicTimeNanos) - begun) / 1e6)
+    }).pipe(Effect.scoped, within(withinMs)),
+
+  identity: (endpoint, credentials, withinMs) =>
+    Effect.gen(function* () {
+      const client = yield* GatewayClient.make({
+        endpoint,
+        credentials,
+        client: { id: "gateway-client", mode: "probe", version: VERSION, platform: "tunnel" },
+        scopes: ["operator.read"],
+        connectTimeout: withinMs
+      })
+      return (yield* client.call["gateway.identity.get"]({})).deviceId
+    }).pipe(
+      Effect.scoped,
+      Effect.mapError((error) => {
+        if (!(error instanceof HandshakeRejected)) return failed(error)
+        return error.terminal
+          ? new ProbeRefused({ detail: error.message })
+          : new ProbeFailed({ silent: false, detail: error.message, retryAfterMs: error.retryAfterMs })
+      }),
+      within(withinMs)
+    )
+}
