@@ -7,6 +7,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { TlsFingerprint } from "../domain/TlsFingerprint.ts"
 import type { PresenceEntry } from "../protocol/Presence.ts"
 
 /** Other machines, or any web page, could come in and nothing would protect the Gateway. Nothing was opened. */
@@ -56,6 +57,16 @@ export class BindAddressMissing extends Schema.TaggedError<BindAddressMissing>()
   }
 }
 
+/** The files of `gateway.tls` do not make a certificate that can be shown. Nothing was opened. */
+export class TlsUnusable extends Schema.TaggedError<TlsUnusable>()("TlsUnusable", {
+  path: Schema.String,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `TLS is on, but ${this.path} cannot be used: ${this.problem}.\nFix: put certificate and key where gateway.tls.certPath and gateway.tls.keyPath say, or remove both files to have a pair made (gateway.tls.autoGenerate).`
+  }
+}
+
 /** The Gateway goes on as it was. */
 export class RestartRefused extends Schema.TaggedError<RestartRefused>()("RestartRefused", {
   message: Schema.String
@@ -75,7 +86,7 @@ export interface RestartRequest {
 export type Restart = (request: RestartRequest) => Effect.Effect<void, RestartRefused>
 
 /** Why a Gateway did not start. */
-export type GatewayStartError = BindRefused | PortInUse | ListenFailed
+export type GatewayStartError = BindRefused | PortInUse | ListenFailed | TlsUnusable
 
 export class Gateway extends Context.Service<
   Gateway,
@@ -84,8 +95,10 @@ export class Gateway extends Context.Service<
     readonly host: string
     /** The port that is listened on; the real one when 0 was asked for. */
     readonly port: number
-    /** Where a client on this machine connects: `ws://127.0.0.1:<port>`. */
+    /** Where a client on this machine connects: `ws://127.0.0.1:<port>`, or `wss:` with TLS. */
     readonly url: string
+    /** Of the certificate that is shown to who connects now; `undefined` without TLS. */
+    readonly tlsFingerprint: Effect.Effect<TlsFingerprint | undefined>
     /** New on every start, so that a client can tell a restart from a reconnect. */
     readonly bootId: string
     /** Unix milliseconds. */

@@ -57,6 +57,8 @@ export const parseHost = (header: string): { readonly name: string; readonly lit
 
 export interface HostPolicy {
   readonly loopbackBind: boolean
+  /** The Gateway's own pages come over TLS. */
+  readonly secure: boolean
   /** This machine's names and those that the configuration adds, in lower case. */
   readonly names: ReadonlyArray<string>
   /** Exact origins, or `*`. */
@@ -94,7 +96,7 @@ export const judge = (
   if (!ours && (policy.loopbackBind || origin !== undefined)) return { status: 403, reason: "Host is not this Gateway" }
   if (origin === undefined) return undefined
   const allowed =
-    origin === `http://${headers.host}` ||
+    origin === `${policy.secure ? "https" : "http"}://${headers.host}` ||
     policy.origins.includes(origin) ||
     (policy.loopbackBind && policy.origins.includes("*"))
   return allowed ? undefined : { status: 403, reason: "Origin is not allowed" }

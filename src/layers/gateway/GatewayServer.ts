@@ -9,6 +9,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as RpcServer from "effect/rpc/RpcServer"
+import { display } from "../../domain/TlsFingerprint.ts"
 import { MethodTable } from "../../protocol/MethodTable.ts"
 import { type ChannelAccess, ChannelRouter, type Channels } from "../../services/ChannelRouter.ts"
 import type { Config } from "../../services/Config.ts"
@@ -140,9 +141,10 @@ const watchTokens = Effect.gen(function* () {
 const isV6 = (host: string) => host.includes(":")
 
 /** Where a program on this machine reaches a listener. */
-const urlOf = (host: string, port: number): string => {
-  const local = host === "0.0.0.0" || host === "localhost" ? "127.0.0.1" : host === "::" ? "::1" : host
-  return `ws://${isV6(local) ? `[${local}]` : local}:${port}`
+const urlOf = ({ alsoLoopback, host, tls }: GatewayOptions, port: number): string => {
+  const four = alsoLoopback === true || host === "0.0.0.0" || host === "localhost"
+  const local = four ? "127.0.0.1" : host === "::" ? "::1" : host
+  return `${tls === undefined ? "ws" : "wss"}://${isV6(local) ? `[${local}]` : local}:${port}`
 }
 
 const make = Effect.fnUntraced(function* (options: GatewayOptions) {
@@ -176,12 +178,16 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   yield* Effect.addFinalizer(() => stop(options, draining, fibers, answers))
   yield* heartbeat(options)
   yield* listener.started
-  const url = urlOf(options.host, listener.port)
-  yield* Effect.logInfo(`gateway listening on ${url}`)
+  const url = urlOf(options, listener.port)
+  const fingerprint = yield* listener.tlsFingerprint
+  yield* Effect.logInfo(
+    `gateway listening on ${url}${fingerprint === undefined ? "" : `, certificate SHA-256 fingerprint ${display(fingerprint)}`}`
+  )
   return Gateway.of({
     host: options.host,
     port: listener.port,
     url,
+    tlsFingerprint: listener.tlsFingerprint,
     bootId: snapshots.bootId,
     startedAt: snapshots.startedAt,
     connections: Effect.sync(() => connections.size()),

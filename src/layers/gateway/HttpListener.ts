@@ -1,16 +1,19 @@
 /**
  * The one HTTP server: health probes, and the upgrade to a WebSocket after `Host`, `Origin` and the caps were checked.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import { hostname } from "node:os"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
+import type { TlsFingerprint } from "../../domain/TlsFingerprint.ts"
 import { MAX_PREAUTH_PAYLOAD } from "../../protocol/Frame.ts"
 import type { GatewayStartError } from "../../services/Gateway.ts"
 import { StorageHealth } from "../../services/StorageHealth.ts"
+import { Supervisor } from "../../services/Supervisor.ts"
 import {
   type HostPolicy,
   isForwarded,
@@ -23,8 +26,11 @@ import {
 import * as Caps from "./Caps.ts"
 import type { SocketPeer } from "./handshake/handshake.ts"
 import { type Exchange, type Headers, json } from "./http/respond.ts"
-import { bind, checkBind } from "./listening.ts"
+import { bind, checkBind, listenToo } from "./listening.ts"
 import { type GatewayOptions, limitsOf } from "./options.ts"
+import * as Servers from "./servers.ts"
+import { load } from "./tls/material.ts"
+import { renew } from "./tls/renewal.ts"
 
 /** Milliseconds and bytes that a peer has for its request line and headers. */
 const HEADERS_TIMEOUT_MS = 10_000
@@ -34,6 +40,8 @@ const MAX_HEADER_BYTES = 16_384
 
 export interface Listener {
   readonly port: number
+  /** Of the certificate that is shown now; `undefined` without TLS. */
+  readonly tlsFingerprint: Effect.Effect<TlsFingerprint | undefined>
   /** From now on `/startupz` and `/readyz` say so. */
   readonly started: Effect.Effect<void>
   /** No new sockets; those that are open stay. */
@@ -73,6 +81,7 @@ const policyOf = (options: GatewayOptions): HostPolicy => {
   const configured = (options.allowedHosts ?? []).map((name) => name.toLowerCase())
   return {
     loopbackBind,
+    secure: options.tls !== undefined,
     // Nothing on this machine calls a loopback listener by the machine's name, but a rebinding page might.
     names: loopbackBind ? configured : [own, `${own}.local`, ...configured],
     origins: options.allowedOrigins ?? []
@@ -107,8 +116,9 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
   probe: { readonly uptimeMs: () => number; readonly version: string },
   accept: (accepted: Accepted) => void,
   answer: (exchange: Exchange) => void
-): Effect.fn.Return<Listener, GatewayStartError, Scope.Scope> {
+): Effect.fn.Return<Listener, GatewayStartError, FileSystem.FileSystem | Scope.Scope | Supervisor> {
   yield* checkBind(options)
+  const material = options.tls === undefined ? undefined : yield* load(options.tls)
   const limits = limitsOf(options)
   const policy = policyOf(options)
   const caps = Caps.make(limits)
@@ -143,7 +153,12 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
       : notReady("storage", { storage: condition })
   }
 
-  const server = createServer(
+  const {
+    destroyUnfinished,
+    renew: show,
+    server,
+    tcpOf
+  } = Servers.make(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -152,6 +167,8 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
       connectionsCheckingInterval: 1_000,
       shouldUpgradeCallback: asksForSocket
     },
+    material,
+    HEADERS_TIMEOUT_MS,
     serve
   )
   server.maxConnections = limits.maxConnections + limits.maxPreauth
@@ -182,12 +199,13 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
     const key = lockoutKey(address)
     if (state === "stopping" || caps.refuses(key, isLoopbackAddress(address)))
       return refuseUpgrade(socket, 503, "no capacity; retry shortly")
+    const tcp = tcpOf(request.socket)
     return sockets.handleUpgrade(request, socket, head, (client) => {
       let waiting = true
       const handshakeDone = () => {
         if (waiting) caps.authenticated(key)
         waiting = false
-        caps.forget(request.socket)
+        caps.forget(tcp)
       }
       caps.enter(key)
       client.once("close", () => {
@@ -211,16 +229,31 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
     Effect.callback<void>((resume) => {
       server.close(() => resume(Effect.void))
       server.closeAllConnections()
+      destroyUnfinished()
     })
   )
+  const loopback = options.alsoLoopback === true ? yield* listenToo(server, port) : undefined
+  let fingerprint = material?.fingerprint
+  if (options.tls !== undefined && material !== undefined) {
+    yield* (yield* Supervisor).supervise(
+      "gateway/certificate",
+      renew(options.tls, material, options.tls.paused, (next) => {
+        show(next)
+        fingerprint = next.fingerprint
+      }),
+      { restart: "always" }
+    )
+  }
   return {
     port,
+    tlsFingerprint: Effect.sync(() => fingerprint),
     started: Effect.sync(() => {
       state = "started"
     }),
     stopAccepting: Effect.sync(() => {
       state = "stopping"
       server.close()
+      loopback?.close()
     })
   }
 })

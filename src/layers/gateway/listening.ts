@@ -5,6 +5,7 @@ import type { Server as HttpServer } from "node:http"
 import { createServer, type Server } from "node:net"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as Schedule from "effect/Schedule"
 import { BindRefused, type GatewayStartError, ListenFailed, PortInUse } from "../../services/Gateway.ts"
 import { isLoopbackBind } from "./Addresses.ts"
@@ -73,6 +74,20 @@ export const bind = (server: HttpServer, options: GatewayOptions): Effect.Effect
     )
   )
 }
+
+/** Listens on 127.0.0.1 as well, until the scope closes; connections are the server's own. */
+export const listenToo = (
+  server: HttpServer,
+  port: number
+): Effect.Effect<Server, ListenFailed | PortInUse, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.suspend(() => {
+      const beside = createServer((socket) => void server.emit("connection", socket))
+      return Effect.as(listenOnce(beside, { host: "127.0.0.1", port }), beside)
+    }),
+    // Its connections end with the server's own; waiting for them here would wait for that.
+    (beside) => Effect.sync(() => void beside.close())
+  )
 
 const isWildcard = (host: string): boolean => host === "0.0.0.0" || host === "::"
 

@@ -2,8 +2,10 @@
  * What a Gateway is started with, and the limits that keep it standing.
  */
 import type * as Redacted from "effect/Redacted"
+import type { Effect } from "effect/Effect"
 import type { Restart } from "../../services/Gateway.ts"
 import * as Frame from "../../protocol/Frame.ts"
+import type { TlsFiles } from "./tls/material.ts"
 
 export type GatewayAuth =
   | { readonly mode: "none" }
@@ -37,6 +39,11 @@ export interface GatewayLimits {
   readonly closeGraceMs: number
 }
 
+/** Certificates, and whether those that are replaced on the disk are left alone for now. */
+export interface TlsOptions extends TlsFiles {
+  readonly paused: Effect<boolean>
+}
+
 export const defaultLimits: GatewayLimits = {
   handshakeTimeoutMs: Frame.HANDSHAKE_TIMEOUT_MS,
   maxBufferedBytes: Frame.MAX_BUFFERED_BYTES,
@@ -66,6 +73,10 @@ export interface GatewayOptions {
   readonly host: string
   /** 0 takes any free port. */
   readonly port: number
+  /** Also listens on 127.0.0.1, with the same port, for programs on this machine. */
+  readonly alsoLoopback?: boolean
+  /** Without it the Gateway speaks plain HTTP. */
+  readonly tls?: TlsOptions
   /** Milliseconds for which a port that somebody else has is tried again. None when left out. */
   readonly portPatienceMs?: number
   /** Version of this program, for `hello-ok` and presence. */
