@@ -1,6 +1,7 @@
 /**
  * One WebSocket as a scoped resource. The only file that knows which WebSocket library is used.
  */
+import type { LookupFunction } from "node:net"
 import type { TLSSocket } from "node:tls"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -11,6 +12,7 @@ import type { Endpoint } from "../domain/Endpoint.ts"
 import { pin, type TlsFingerprint, type TlsPinWithoutTls } from "../domain/TlsFingerprint.ts"
 import { MAX_BUFFERED_BYTES, MAX_PAYLOAD } from "../protocol/Frame.ts"
 import { ConnectionClosed, GatewayUnreachable, printable, TlsFingerprintMismatch } from "./errors.ts"
+import { HostLookup, InsecureAddress, judged } from "./finalHop.ts"
 import { pinnedSocket } from "./pinnedSocket.ts"
 
 export interface Connection {
@@ -43,6 +45,9 @@ const reasons: ReadonlyArray<readonly [RegExp, GatewayUnreachable["reason"], str
 ]
 
 const unreachable = (endpoint: Endpoint, error: Error): GatewayUnreachable => {
+  if (error instanceof InsecureAddress) {
+    return new GatewayUnreachable({ endpoint, reason: "insecure", detail: printable(error.message) })
+  }
   const code = "code" in error && typeof error.code === "string" ? error.code : ""
   const known = reasons.find(([pattern]) => pattern.test(`${code} ${error.message}`))
   const status = /Unexpected server response: (\d+)/.exec(error.message)?.[1]
@@ -67,13 +72,14 @@ const unreadable = (error: Error): readonly [code: number | undefined, reason: s
 }
 
 /** `over` is the connection to use, where one stands already. */
-const dial = (endpoint: Endpoint, over?: TLSSocket): WebSocket => {
+const dial = (endpoint: Endpoint, lookup: LookupFunction, over?: TLSSocket): WebSocket => {
   const options = {
     maxPayload: MAX_PAYLOAD,
     perMessageDeflate: false,
     // A redirect would carry the token to a host that nobody named.
     followRedirects: false,
     closeTimeout: CLOSE_TIMEOUT_MS,
+    lookup,
     ...(over === undefined ? undefined : { createConnection: () => over })
   }
   return new WebSocket(endpoint, options)
@@ -90,6 +96,7 @@ export const open: (
   tlsFingerprint?: TlsFingerprint
 ) => Effect.Effect<Connection, OpenError, Scope.Scope> = Effect.fnUntraced(function* (endpoint, tlsFingerprint) {
   const pinned = tlsFingerprint === undefined ? undefined : yield* Effect.fromResult(pin(endpoint, tlsFingerprint))
+  const lookup = judged(endpoint, yield* HostLookup)
   const messages = yield* Queue.unbounded<string, ConnectionClosed>()
   let paused = false
   let ended: ConnectionClosed | undefined
@@ -104,7 +111,7 @@ export const open: (
       const failed = (error: Error) =>
         resume(Effect.fail(error instanceof TlsFingerprintMismatch ? error : unreachable(endpoint, error)))
       const start = (over?: TLSSocket) => {
-        const ws = dial(endpoint, over)
+        const ws = dial(endpoint, lookup, over)
         ws.on("message", (data) => {
           Queue.offerUnsafe(messages, textOf(data))
           if (!paused && Queue.sizeUnsafe(messages) > HIGH_WATER) {

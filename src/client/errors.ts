@@ -19,13 +19,14 @@ const advice = {
   timeout: "Check that it runs (`openclaw gateway status`) and that no firewall is in between.",
   network: "Check the network, then that it runs (`openclaw gateway status`).",
   tls: "Check the certificate, or use the name that it was made for.",
+  insecure: "Use wss://, or reach the Gateway through an SSH tunnel or Tailscale.",
   "not-a-gateway": "Check host and port: another program answers there, or a proxy that does not pass WebSockets on."
 }
 
 /** No Gateway could be reached. `detail` is the system's reason, for example `ECONNREFUSED`. */
 export class GatewayUnreachable extends Schema.TaggedError<GatewayUnreachable>()("GatewayUnreachable", {
   endpoint: Schema.String,
-  reason: Schema.Literals(["refused", "dns", "timeout", "network", "tls", "not-a-gateway"]),
+  reason: Schema.Literals(["refused", "dns", "timeout", "network", "tls", "insecure", "not-a-gateway"]),
   detail: Schema.String
 }) {
   override get message() {

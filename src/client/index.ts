@@ -16,6 +16,7 @@ export { reach, TunnelUnavailable } from "./reach.ts"
 export * as DeviceIdentity from "./DeviceIdentity.ts"
 export * as DeviceTokens from "./DeviceTokens.ts"
 export * from "./errors.ts"
+export { HostLookup } from "./finalHop.ts"
 export type { GatewayEvent, KnownEvent, OtherEvent } from "./Events.ts"
 export {
   type ClientApi,

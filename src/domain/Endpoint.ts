@@ -123,3 +123,19 @@ export const portOf = (endpoint: Endpoint): number => {
   if (port !== "") return Number(port)
   return protocol === "wss:" ? 443 : 80
 }
+
+/** An address as the URL parser writes it; without the zone of a link-local one, which says only by which interface. */
+const normal = (address: string): string | undefined => {
+  const url = `ws://${address.includes(":") ? `[${address.replace(/%.*$/s, "")}]` : address}`
+  return URL.canParse(url) ? bare(new URL(url)) : undefined
+}
+
+/**
+ * Whether the host of a `ws:` endpoint may turn out to be at this IP address: `localhost` on this machine only, any other name
+ * where plain `ws:` may go.
+ */
+export const mayLeadTo = (endpoint: Endpoint, address: string): boolean => {
+  const host = normal(address)
+  if (host === undefined || (ipv4(host) === undefined && !host.includes(":"))) return false
+  return isLoopback(endpoint) ? isLoopbackHost(host) : mayBePlain(host)
+}

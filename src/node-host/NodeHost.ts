@@ -181,7 +181,10 @@ export interface RunOptions
   extends
     ServeOptions,
     Commands.CommandOptions,
-    Pick<ReconnectOptions, "connectTimeout" | "credentials" | "device" | "deviceTokens" | "endpoint"> {
+    Pick<
+      ReconnectOptions,
+      "connectTimeout" | "credentials" | "device" | "deviceTokens" | "endpoint" | "tlsFingerprint"
+    > {
   /** Names this run of the program; the device's id when left out. */
   readonly instanceId?: string | undefined
 }
@@ -195,6 +198,7 @@ export const run = Effect.fn("NodeHost.run")(function* (
   const instanceId = options.instanceId ?? options.device?.id
   const client = yield* ReconnectingClient.make({
     endpoint: options.endpoint,
+    tlsFingerprint: options.tlsFingerprint,
     credentials: options.credentials,
     device: options.device,
     deviceTokens: options.deviceTokens,

@@ -49,6 +49,7 @@ export const run = Effect.fn("cli.node.run")(
     yield* reach(to)
     return yield* NodeHost.run({
       endpoint: to.endpoint,
+      tlsFingerprint: to.tlsFingerprint,
       credentials: to.credentials,
       device,
       deviceTokens: to.storedTokens ? deviceTokens : undefined,
