@@ -49,6 +49,7 @@ import * as GatewayIdentityLayer from "./GatewayIdentity.ts"
 import * as GatewayServer from "./gateway/GatewayServer.ts"
 import { checkBind, probe } from "./gateway/listening.ts"
 import { type GatewaySettings, settings } from "./gateway/settings.ts"
+import { tlsSettings } from "./gateway/tls/settings.ts"
 import * as ModelsLayer from "./models/Models.ts"
 import * as NodeRegistryLayer from "./nodes/NodeRegistry.ts"
 import * as SessionMaintenance from "./sessions/Maintenance.ts"
@@ -102,8 +103,10 @@ const server = (options: GatewayLayerOptions) =>
     Effect.gen(function* () {
       const state = yield* StateDir
       const found = yield* settings(options)
+      const tls = yield* tlsSettings(state.path)
       return GatewayServer.layer({
         ...found,
+        ...(tls === undefined ? undefined : { tls }),
         version: VERSION,
         stateDir: state.root,
         ...(options.portPatienceMs === undefined ? undefined : { portPatienceMs: options.portPatienceMs }),

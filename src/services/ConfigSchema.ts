@@ -39,6 +39,19 @@ const GatewaySection = Schema.Struct({
   port: Schema.optional(between(1, 65_535)),
   bind: oneOf("auto", "lan", "loopback", "custom", "tailnet"),
   customBindHost: text,
+  /** HTTPS and WSS on the Gateway's own port. Relative paths begin at the configuration's folder. */
+  tls: Schema.optional(
+    Schema.Struct({
+      enabled: flag,
+      /** A pair that is missing altogether is made, unless this is `false`. */
+      autoGenerate: flag,
+      /** PEM; a pair in the state directory when both are left out. */
+      certPath: text,
+      keyPath: text,
+      /** PEM of authorities that complete the chain. */
+      caPath: text
+    })
+  ),
   /** Where browsers reach this Gateway, for example behind a proxy: `https://gateway.example.com`. */
   publicOrigin: text,
   auth: Schema.optional(

@@ -172,14 +172,15 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
         )
       )
     },
-    (exchange) => void answer(Routes.handle(options, exchange))
+    (exchange) => void answer(Routes.handle(options, exchange)),
+    snapshots.certificateChanged
   )
   const draining = yield* makeDrain(options, listener)
   yield* Effect.addFinalizer(() => stop(options, draining, fibers, answers))
   yield* heartbeat(options)
   yield* listener.started
   const url = urlOf(options, listener.port)
-  const fingerprint = yield* listener.tlsFingerprint
+  const fingerprint = snapshots.tlsFingerprintUnsafe()
   yield* Effect.logInfo(
     `gateway listening on ${url}${fingerprint === undefined ? "" : `, certificate SHA-256 fingerprint ${display(fingerprint)}`}`
   )
@@ -187,7 +188,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     host: options.host,
     port: listener.port,
     url,
-    tlsFingerprint: listener.tlsFingerprint,
+    tlsFingerprint: Effect.sync(snapshots.tlsFingerprintUnsafe),
     bootId: snapshots.bootId,
     startedAt: snapshots.startedAt,
     connections: Effect.sync(() => connections.size()),

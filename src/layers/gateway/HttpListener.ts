@@ -40,8 +40,6 @@ const MAX_HEADER_BYTES = 16_384
 
 export interface Listener {
   readonly port: number
-  /** Of the certificate that is shown now; `undefined` without TLS. */
-  readonly tlsFingerprint: Effect.Effect<TlsFingerprint | undefined>
   /** From now on `/startupz` and `/readyz` say so. */
   readonly started: Effect.Effect<void>
   /** No new sockets; those that are open stay. */
@@ -110,12 +108,16 @@ const probeOf = (path: string) => (Object.hasOwn(probes, path) ? probes[path] : 
 const asksForSocket = ({ headers }: IncomingMessage): boolean =>
   /(?:^|,)\s*websocket\s*(?:,|$)/i.test(headers.upgrade ?? "")
 
-/** Listens until the scope closes. `accept` receives every socket that may begin the handshake, `answer` every other request. */
+/**
+ * Listens until the scope closes. `accept` receives every socket that may begin the handshake, `answer` every other request,
+ * `certificateChanged` what is shown at first and after each renewal.
+ */
 export const listen = Effect.fn("HttpListener.listen")(function* (
   options: GatewayOptions,
   probe: { readonly uptimeMs: () => number; readonly version: string },
   accept: (accepted: Accepted) => void,
-  answer: (exchange: Exchange) => void
+  answer: (exchange: Exchange) => void,
+  certificateChanged: (fingerprint: TlsFingerprint) => void
 ): Effect.fn.Return<Listener, GatewayStartError, FileSystem.FileSystem | Scope.Scope | Supervisor> {
   yield* checkBind(options)
   const material = options.tls === undefined ? undefined : yield* load(options.tls)
@@ -233,20 +235,19 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
     })
   )
   const loopback = options.alsoLoopback === true ? yield* listenToo(server, port) : undefined
-  let fingerprint = material?.fingerprint
   if (options.tls !== undefined && material !== undefined) {
+    certificateChanged(material.fingerprint)
     yield* (yield* Supervisor).supervise(
       "gateway/certificate",
       renew(options.tls, material, options.tls.paused, (next) => {
         show(next)
-        fingerprint = next.fingerprint
+        certificateChanged(next.fingerprint)
       }),
       { restart: "always" }
     )
   }
   return {
     port,
-    tlsFingerprint: Effect.sync(() => fingerprint),
     started: Effect.sync(() => {
       state = "started"
     }),

@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type { TlsFingerprint } from "../../domain/TlsFingerprint.ts"
 import type { Snapshot } from "../../protocol/Connect.ts"
 import type { StateVersion } from "../../protocol/Frame.ts"
 import type { DeliveryQueues, EventLoopStatus, HealthSummary } from "../../protocol/methods/system.ts"
@@ -44,6 +45,10 @@ export class Snapshots extends Context.Service<
     readonly presence: Effect.Effect<ReadonlyArray<PresenceEntry>>
     /** How busy this process was lately; `undefined` in its first second. */
     readonly eventLoop: () => EventLoopStatus | undefined
+    /** Of the certificate that is shown to who connects now; `undefined` without TLS. */
+    readonly tlsFingerprintUnsafe: () => TlsFingerprint | undefined
+    /** That certificate is this one from now on. */
+    readonly certificateChanged: (fingerprint: TlsFingerprint) => void
     readonly stateVersion: () => StateVersion
     /** Tells everyone who may know that somebody came or went. */
     readonly presenceChanged: (connection: Connection) => Effect.Effect<void>
@@ -222,7 +227,12 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   )
   let lastHealth = yield* health
 
+  let certificate: TlsFingerprint | undefined
   return Snapshots.of({
+    tlsFingerprintUnsafe: () => certificate,
+    certificateChanged: (fingerprint) => {
+      certificate = fingerprint
+    },
     bootId: randomUUID(),
     startedAt,
     presence,

@@ -123,7 +123,9 @@ export const StatusSummary = Schema.Struct({
   deadLetters: Schema.optional(DeadLetterCounts),
   model: Schema.optional(Schema.String),
   storage: Schema.optional(StorageStatus),
-  supervisor: Schema.optional(Schema.Array(SupervisedFiber))
+  supervisor: Schema.optional(Schema.Array(SupervisedFiber)),
+  /** SHA-256 of the certificate that the Gateway shows, in hexadecimal digits; absent without TLS. */
+  tlsFingerprint: Schema.optional(Schema.String)
 })
 export type StatusSummary = typeof StatusSummary.Type
 

@@ -1,13 +1,15 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import { display, parse } from "../../../domain/TlsFingerprint.ts"
 import { VERSION } from "../../../domain/Version.ts"
 import type { ChannelsStatusResult, StatusSummary } from "../../../protocol/methods/system.ts"
 import { type Configuration, configuration, modelOf } from "../../configuration.ts"
 import { Environment } from "../../Environment.ts"
 import { describe, NotWell, tell } from "../../errors.ts"
 import { target } from "../../gateway.ts"
-import { count, duration, fields, print, tilde } from "../../output.ts"
+import { count, duration, fields, plain, print, tilde } from "../../output.ts"
 import { probe, type Reached } from "../../probe.ts"
 import * as State from "../../state.ts"
 import { supervisionTree } from "../../tree.ts"
@@ -30,10 +32,18 @@ const channelsOf = ({ channelAccounts, channelLabels, channelOrder }: ChannelsSt
 const sessionsOf = ({ sessions }: StatusSummary): string | undefined =>
   Predicate.hasProperty(sessions, "count") && Predicate.isNumber(sessions.count) ? String(sessions.count) : undefined
 
+/** As other programs show it; what another Gateway may send instead is shown as it is. */
+const fingerprintOf = (text: string): string =>
+  Result.match(parse(text, "status"), { onSuccess: display, onFailure: () => plain(text) })
+
 const running = ({ answer: { channels, status }, hello, latencyMs }: Reached<Answer>) =>
   [
     ["Reachable", `yes (${latencyMs}ms)`],
     ["Version", hello.server.version],
+    [
+      "Certificate",
+      status.tlsFingerprint === undefined ? undefined : `SHA-256 ${fingerprintOf(status.tlsFingerprint)}`
+    ],
     ["Up", status.uptimeMs === undefined ? undefined : duration(status.uptimeMs)],
     ["Process", status.pid === undefined ? undefined : `pid ${status.pid}`],
     ["Memory", status.rssBytes === undefined ? undefined : `${Math.round(status.rssBytes / 1e6)} MB`],

@@ -135,6 +135,7 @@ export const layer = (options: GatewayOptions) =>
         )
         const memory = process.memoryUsage()
         const told = yield* systemEvents.waiting((yield* Agents.sessionKey("main")).key)
+        const tlsFingerprint = snapshots.tlsFingerprintUnsafe()
         const state = params.includeChannelSummary === false ? undefined : yield* channels.status()
         return {
           runtimeVersion: options.version,
@@ -180,6 +181,7 @@ export const layer = (options: GatewayOptions) =>
           supervisor: yield* supervisor.tree,
           ...busy(snapshots),
           ...(Option.isNone(storage) ? undefined : { storage: yield* storage.value.status }),
+          ...(tlsFingerprint === undefined ? undefined : { tlsFingerprint }),
           ...(model === undefined ? undefined : { model })
         }
       })
