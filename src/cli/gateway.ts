@@ -22,7 +22,7 @@ import type { OperatorScope } from "../protocol/Role.ts"
 import { Config } from "../services/Config.ts"
 import { StateDir } from "../services/StateDir.ts"
 import { Environment } from "./Environment.ts"
-import { Password, Token, Url } from "./globals.ts"
+import { Password, TlsFingerprint, Token, Url } from "./globals.ts"
 import { plain } from "./output.ts"
 import { waiting } from "./progress.ts"
 import * as State from "./state.ts"
@@ -40,7 +40,8 @@ const find = Effect.fnUntraced(function* (running: string | undefined) {
   const flags = {
     url: Option.getOrUndefined(yield* Url),
     token: Option.getOrUndefined(yield* Token),
-    password: Option.getOrUndefined(yield* Password)
+    password: Option.getOrUndefined(yield* Password),
+    tlsFingerprint: Option.getOrUndefined(yield* TlsFingerprint)
   }
   // An address given outright never looks at the file, so a broken file does not stand in its way.
   const given = flags.url ?? variables["OPENCLAW_GATEWAY_URL"]?.trim()

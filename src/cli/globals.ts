@@ -30,4 +30,11 @@ export const Password = GlobalFlag.Setting("password")({
   flag: Flag.String("password").pipe(Flag.withDescription("The Gateway's password"), Flag.optional)
 })
 
-export const all = [Json, Profile, Url, Token, Password] as const
+export const TlsFingerprint = GlobalFlag.Setting("tls-fingerprint")({
+  flag: Flag.String("tls-fingerprint").pipe(
+    Flag.withDescription("SHA-256 of the certificate that the Gateway must show (wss:// only)"),
+    Flag.optional
+  )
+})
+
+export const all = [Json, Profile, Url, Token, Password, TlsFingerprint] as const

@@ -234,15 +234,21 @@ const withoutPin = (input: TargetInput): Result.Result<Target, TargetError> => {
   )
 }
 
+/** The target with the certificate that it must show. The configured one is for the configured address only. */
+export const pinned = (
+  target: Target,
+  input: Pick<TargetInput, "config" | "flags">
+): Result.Result<Target, TargetError> => {
+  const flag = text(input.flags.tlsFingerprint)
+  const configured = target.source === REMOTE_URL ? text(input.config.gateway?.remote?.tlsFingerprint) : undefined
+  const given = flag ?? configured
+  if (given === undefined) return Result.succeed(target)
+  return parseFingerprint(given, flag === undefined ? FINGERPRINT : "--tls-fingerprint").pipe(
+    Result.flatMap((fingerprint) => pin(target.endpoint, fingerprint)),
+    Result.map((tlsFingerprint) => ({ ...target, tlsFingerprint }))
+  )
+}
+
 /** Decides before anything is dialled. */
 export const resolveTarget = (input: TargetInput): Result.Result<Target, TargetError> =>
-  Result.flatMap(withoutPin(input), (target): Result.Result<Target, TargetError> => {
-    const flag = text(input.flags.tlsFingerprint)
-    const configured = target.source === REMOTE_URL ? text(input.config.gateway?.remote?.tlsFingerprint) : undefined
-    const given = flag ?? configured
-    if (given === undefined) return Result.succeed(target)
-    return parseFingerprint(given, flag === undefined ? FINGERPRINT : "--tls-fingerprint").pipe(
-      Result.flatMap((fingerprint) => pin(target.endpoint, fingerprint)),
-      Result.map((tlsFingerprint) => ({ ...target, tlsFingerprint }))
-    )
-  })
+  Result.flatMap(withoutPin(input), (target) => pinned(target, input))

@@ -19,6 +19,7 @@ const run = Command.make(
       "pair",
       "A setup code (`openclaw qr --node` on the Gateway's machine): where it is, and the way in"
     ),
+    tls: flags.on("tls", "Use TLS with --host (wss://)"),
     port: flags.whole("port", "The Gateway's port (default 18789)", 1, 65_535),
     displayName: flags.text("display-name", "What this node is called (default: the host name)").pipe(
       Flag.filter(

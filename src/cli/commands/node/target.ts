@@ -6,19 +6,21 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { Target, TargetError } from "../../../client/credentials.ts"
-import { secretsFor, type SecretSources } from "../../../client/precedence.ts"
+import { pinned, type Target, type TargetError, type TargetInput } from "../../../client/credentials.ts"
+import { secretsFor } from "../../../client/precedence.ts"
 import { bootstrapToken } from "../../../domain/Credential.ts"
 import { DEFAULT_PORT, isLoopback, parse } from "../../../domain/Endpoint.ts"
 import { Redactor } from "../../../layers/logging/Redactor.ts"
 import { Config } from "../../../services/Config.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
-import { Password, Token, Url } from "../../globals.ts"
+import { Password, TlsFingerprint, Token, Url } from "../../globals.ts"
 import { target } from "../../gateway.ts"
 import * as State from "../../state.ts"
 
 export interface Address {
+  /** `wss:`, with a certificate that an authority vouches for or that `--tls-fingerprint` names. */
+  readonly tls?: boolean | undefined
   /** A setup code, bare or as `oc-pair://<code>`. */
   readonly pair?: string | undefined
   readonly host: string | undefined
@@ -29,13 +31,16 @@ export interface Address {
  * A Gateway named by `--host` and `--port`. On this machine the configuration's own secret opens it, after what
  * flags and environment give; elsewhere only those do. A device token that this very Gateway issued is used in both cases.
  */
-export const atAddress = (address: Address, sources: SecretSources): Result.Result<Target, TargetError> => {
+export const atAddress = (
+  address: Address,
+  sources: Pick<TargetInput, "config" | "env" | "flags">
+): Result.Result<Target, TargetError> => {
   const host = address.host ?? "127.0.0.1"
   const port = address.port ?? DEFAULT_PORT
-  const url = `ws://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`
-  return Result.map(parse(url, "--host"), (endpoint) => {
+  const url = `${address.tls === true ? "wss" : "ws"}://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`
+  return Result.flatMap(parse(url, "--host"), (endpoint) => {
     const credentials = secretsFor(isLoopback(endpoint) ? "node" : "environment", sources)
-    return { endpoint, source: "--host", credentials, storedTokens: true }
+    return pinned({ endpoint, source: "--host", credentials, storedTokens: true }, sources)
   })
 }
 
@@ -65,16 +70,24 @@ export const atCode = (code: string): Result.Result<Target, TargetError | Comman
 /** `--pair` goes before `--url`, that before `--host` and `--port`, and those before what environment and configuration say. */
 export const nodeTarget = Effect.fnUntraced(function* (address: Address) {
   if (address.pair !== undefined) {
-    const found = yield* Effect.fromResult(atCode(address.pair))
+    const flags = { tlsFingerprint: Option.getOrUndefined(yield* TlsFingerprint) }
+    const found = yield* Effect.fromResult(
+      Result.flatMap(atCode(address.pair), (to) => pinned(to, { flags, config: {} }))
+    )
     const redactor = yield* Effect.serviceOption(Redactor)
     if (Option.isSome(redactor))
       yield* redactor.value.add(found.credentials.map(({ secret }) => Redacted.value(secret)))
     return found
   }
   const url = yield* Url
-  if (Option.isSome(url) || (address.host === undefined && address.port === undefined)) return yield* target
+  if (Option.isSome(url) || (address.host === undefined && address.port === undefined && address.tls !== true))
+    return yield* target
   const { variables } = yield* Environment
   const config = yield* Effect.flatMap(Config, (config) => config.get).pipe(Effect.provide(State.config))
-  const flags = { token: Option.getOrUndefined(yield* Token), password: Option.getOrUndefined(yield* Password) }
+  const flags = {
+    token: Option.getOrUndefined(yield* Token),
+    password: Option.getOrUndefined(yield* Password),
+    tlsFingerprint: Option.getOrUndefined(yield* TlsFingerprint)
+  }
   return yield* Effect.fromResult(atAddress(address, { flags, env: variables, config }))
 })

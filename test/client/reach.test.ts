@@ -1,0 +1,123 @@
+/** A target's tunnel stands before anything is dialled, and is the caller's for as long as its scope. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import { TestClock } from "effect/testing"
+import { reach, resolveTarget, TunnelUnavailable } from "../../src/client/index.ts"
+import { loopback } from "../../src/domain/Endpoint.ts"
+import * as SshTarget from "../../src/domain/SshTarget.ts"
+import {
+  SshHostKeyRejected,
+  SshUnreachable,
+  type TunnelError,
+  TunnelManager,
+  type TunnelSpec,
+  type TunnelState
+} from "../../src/services/TunnelManager.ts"
+import { start } from "./fakeGateway.ts"
+
+const host = SshTarget.SshTarget.make("me@gateway-host:2222")
+const to = (remote: object) =>
+  Result.getOrThrow(
+    resolveTarget({
+      flags: {},
+      env: {},
+      config: { gateway: { mode: "remote", remote: { token: "canary", sshTarget: host, remotePort: 5000, ...remote } } }
+    })
+  )
+
+/** A manager whose one tunnel is told what becomes of it. */
+const scripted = Effect.gen(function* () {
+  const asked: Array<TunnelSpec> = []
+  let released = 0
+  const ended = yield* Deferred.make<Extract<TunnelState, { _tag: "Up" }>, TunnelError>()
+  const state = yield* SubscriptionRef.make<TunnelState>({ _tag: "Connecting", generation: 1, error: undefined })
+  const manager = TunnelManager.of({
+    up: (spec) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          asked.push(spec)
+          return { spec, endpoint: loopback(spec.localPort), state, ready: Deferred.await(ended) }
+        }),
+        () => Effect.sync(() => void (released += 1))
+      ),
+    tunnels: Effect.succeed([])
+  })
+  return { asked, ended, manager, released: () => released, state }
+})
+const up = { _tag: "Up", generation: 1, since: 0, roundTripMs: 1, gateway: undefined } as const
+const unreachable = new SshUnreachable({ target: host, reason: "refused", detail: "" })
+
+describe("reach", () => {
+  it.effect("a target without a tunnel needs no manager", () =>
+    Effect.scoped(reach(to({ transport: "direct", url: "wss://r.example" })))
+  )
+
+  it.effect("without a manager it fails with what to do by hand", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Effect.scoped(reach(to({ url: "ws://127.0.0.1:4000" }))))
+      assert(error instanceof TunnelUnavailable)
+      assert.include(error.message, "`ssh -N -L 4000:127.0.0.1:5000 -p 2222 me@gateway-host`")
+      assert.match(error.message, /nothing was sent[\s\S]*Fix: .*gateway\.remote\.transport direct/)
+      assert.notInclude(JSON.stringify([error, error.message]), "canary")
+    })
+  )
+
+  it.effect("waits until the tunnel is up, and keeps it until the scope closes", () =>
+    Effect.gen(function* () {
+      const { asked, ended, manager, released } = yield* scripted
+      const scope = yield* Scope.make()
+      const reached = yield* reach(to({})).pipe(
+        Scope.provide(scope),
+        Effect.provideService(TunnelManager, manager),
+        start
+      )
+      assert.deepStrictEqual(
+        asked.map(({ localPort, remotePort, target }) => [target, localPort, remotePort]),
+        [[host, 18_789, 5000]]
+      )
+      assert.isUndefined(reached.pollUnsafe())
+      yield* Deferred.succeed(ended, up)
+      yield* Fiber.join(reached)
+      assert.strictEqual(released(), 0)
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(released(), 1)
+    })
+  )
+
+  it.effect("fails with the tunnel's own reason when that is for good", () =>
+    Effect.gen(function* () {
+      const { ended, manager } = yield* scripted
+      const rejected = new SshHostKeyRejected({ target: host, changed: true })
+      yield* Deferred.fail(ended, rejected)
+      const error = yield* reach(to({})).pipe(Effect.scoped, Effect.provideService(TunnelManager, manager), Effect.flip)
+      assert.strictEqual(error, rejected)
+    })
+  )
+
+  it.effect.each<readonly [string, TunnelState, string]>([
+    ["with what it failed with last", { _tag: "Waiting", generation: 2, delayMs: 5, error: unreachable }, "refused"],
+    ["as a silence while it has not failed", { _tag: "Connecting", generation: 1, error: undefined }, "timeout"]
+  ])("gives up in time, %s", ([, now, reason]) =>
+    Effect.gen(function* () {
+      const { manager, released, state } = yield* scripted
+      yield* SubscriptionRef.set(state, now)
+      const failed = yield* reach(to({}), "5 seconds").pipe(
+        Effect.scoped,
+        Effect.provideService(TunnelManager, manager),
+        Effect.flip,
+        start
+      )
+      yield* TestClock.adjust("5 seconds")
+      const error = yield* Fiber.join(failed)
+      assert(error._tag === "SshUnreachable")
+      assert.strictEqual(error.reason, reason)
+      assert.strictEqual(released(), 1)
+    })
+  )
+})
