@@ -5,23 +5,35 @@ import { networkInterfaces } from "node:os"
 import * as Effect from "effect/Effect"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { BindAddressMissing } from "../../services/Gateway.ts"
+import { isLoopbackBind } from "./Addresses.ts"
 
 export type Bind = "auto" | "lan" | "loopback" | "custom" | "tailnet"
 
 const LOOPBACK = "127.0.0.1"
 
-/** Tailscale's addresses are in 100.64.0.0/10. */
+/** Tailscale's addresses are in 100.64.0.0/10 and in fd7a:115c:a1e0::/48. */
 const isTailnet = (address: string): boolean => {
+  if (address.includes(":")) return address.toLowerCase().startsWith("fd7a:115c:a1e0:")
   const [a, b] = address.split(".").map(Number)
   return a === 100 && b !== undefined && b >= 64 && b <= 127
 }
 
-const tailnetAddress = Effect.sync(
-  () =>
-    Object.values(networkInterfaces())
-      .flatMap((addresses) => addresses ?? [])
-      .find(({ address, family }) => family === "IPv4" && isTailnet(address))?.address
-)
+/** An address of this machine, as its interfaces have them. */
+interface Own {
+  readonly address: string
+  readonly family: string
+}
+
+/** The address by which a tailnet knows this machine, IPv4 first; `undefined` where there is none. */
+export const tailnetAddress = (own: ReadonlyArray<Own>): string | undefined => {
+  const found = own.filter(({ address }) => isTailnet(address))
+  return (found.find(({ family }) => family === "IPv4") ?? found[0])?.address
+}
+
+const interfaces = Effect.sync(() => Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []))
+
+/** `gateway.customBindHost` without the brackets that an IPv6 address may have. */
+const customHost = (custom: string | undefined): string => custom?.trim().replace(/^\[(.*)\]$/, "$1") ?? ""
 
 /** `loopback` unless told otherwise; `auto` is loopback too, because nothing should be reachable by accident. */
 export const resolveHost = Effect.fnUntraced(function* (bind: Bind, custom: string | undefined) {
@@ -32,13 +44,16 @@ export const resolveHost = Effect.fnUntraced(function* (bind: Bind, custom: stri
     case "lan":
       return "0.0.0.0"
     case "custom": {
-      const host = custom?.trim() ?? ""
+      const host = customHost(custom)
       return host === "" ? yield* new BindAddressMissing({ bind }) : host
     }
     case "tailnet":
-      return (yield* tailnetAddress) ?? (yield* new BindAddressMissing({ bind }))
+      return tailnetAddress(yield* interfaces) ?? (yield* new BindAddressMissing({ bind }))
   }
 })
+
+/** Listening on one address of several leaves this machine's own programs out, so they get 127.0.0.1 besides. */
+export const needsLoopback = (host: string): boolean => !isLoopbackBind(host) && host !== "0.0.0.0" && host !== "::"
 
 /** Who may come by which name, as `gateway` in the configuration has it. */
 export interface Reached {
@@ -56,6 +71,6 @@ const nameIn = (origin: string): ReadonlyArray<string> => {
 export const reachedBy = (gateway: OpenClawConfig["gateway"]): Reached => {
   const publicOrigin = gateway?.publicOrigin?.trim().replace(/\/+$/, "") ?? ""
   const allowedOrigins = [...(gateway?.controlUi?.allowedOrigins ?? []), ...(publicOrigin === "" ? [] : [publicOrigin])]
-  const custom = gateway?.customBindHost?.trim().toLowerCase() ?? ""
+  const custom = customHost(gateway?.customBindHost).toLowerCase()
   return { allowedOrigins, allowedHosts: [...allowedOrigins.flatMap(nameIn), ...(custom === "" ? [] : [custom])] }
 }

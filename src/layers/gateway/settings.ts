@@ -12,7 +12,7 @@ import {
   resolvePort,
   settingError
 } from "../config/gatewayAuth.ts"
-import { type Bind, reachedBy, resolveHost } from "./bind.ts"
+import { type Bind, needsLoopback, reachedBy, resolveHost } from "./bind.ts"
 import type { ControlUiOptions } from "./options.ts"
 
 export interface GatewaySettings {
@@ -58,6 +58,7 @@ export const settings = Effect.fnUntraced(function* (options: GatewaySettings) {
   return {
     host,
     port,
+    ...(needsLoopback(host) ? { alsoLoopback: true } : undefined),
     auth,
     configPath: config.file,
     ...reachedBy(gateway),
