@@ -12,7 +12,7 @@ import { resolveTarget, RUNNING, type Target } from "../client/credentials.ts"
 import * as DeviceIdentity from "../client/DeviceIdentity.ts"
 import * as DeviceTokens from "../client/DeviceTokens.ts"
 import { GatewayClient } from "../client/GatewayClient.ts"
-import { reach } from "../client/reach.ts"
+import { reached } from "./tunnel.ts"
 import { isLoopback } from "../domain/Endpoint.ts"
 import { VERSION } from "../domain/Version.ts"
 import { Redactor } from "../layers/logging/Redactor.ts"
@@ -83,7 +83,7 @@ export interface OpenOptions {
  */
 export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
   const to = yield* options.running === true ? runningTarget : target
-  yield* reach(to, Duration.millis(options.timeoutMs))
+  yield* reached(to, Duration.millis(options.timeoutMs))
   const started = yield* Clock.currentTimeMillis
   const proof = isLoopback(to.endpoint)
     ? undefined

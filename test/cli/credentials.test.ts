@@ -157,3 +157,76 @@ describe("without --url", () => {
     }).pipe(Effect.scoped)
   )
 })
+
+/** A home that uses a Gateway elsewhere. */
+const remote = (settings: object) =>
+  Effect.map(home, (folder) => {
+    mkdirSync(join(folder, ".openclaw"), { mode: 0o700 })
+    const gateway = { mode: "remote", auth: { token: "own-canary" }, remote: { token: "remote-canary", ...settings } }
+    writeFileSync(join(folder, ".openclaw", "openclaw.json"), JSON.stringify({ gateway }), { mode: 0o600 })
+    return { home: folder, variables }
+  })
+
+describe("gateway.mode remote", () => {
+  it.live("a tunnel opened by hand is used as it is, with the remote's own token", () =>
+    Effect.gen(function* () {
+      const server = yield* gateway({ health: () => ({ ok: true }) })
+      const setting = yield* remote({ url: server.url })
+      const ended = yield* run(setting, "health")
+      assert.strictEqual(ended.code, 0)
+      assert.deepStrictEqual(server.connects[0]?.params["auth"], {
+        token: "remote-canary",
+        password: "env-password-canary"
+      })
+      assert.notMatch(JSON.stringify(ended), /canary/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("through ssh, nothing is sent to another process that has the tunnel's port", () =>
+    Effect.gen(function* () {
+      const server = yield* listening
+      const sshTarget = "nobody@127.0.0.1:1"
+      const setting = yield* remote({ transport: "ssh", sshTarget, url: `ws://127.0.0.1:${server.port}` })
+      for (const given of [
+        ["health", "--timeout", "1500"],
+        ["gateway", "probe", "--timeout", "1500"]
+      ]) {
+        const ended = yield* run(setting, ...given, "--json")
+        assert.strictEqual(ended.code, 1)
+        assert.match(ended.stdout, /SshUnreachable|PortTaken/)
+        assert.notMatch(JSON.stringify(ended), /canary/)
+      }
+      assert.strictEqual(server.connections(), 0)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live.each([
+    [{ transport: "ssh" }, 1, /InvalidEndpoint/],
+    [{ sshTarget: "-oProxyCommand=canary" }, 1, /SshTargetInvalid/],
+    [{ sshTarget: "me@host", sshIdentity: "canary-key" }, 78, /SettingInvalid/],
+    [{ url: "ws://127.0.0.1:1", tlsFingerprint: "ab".repeat(32) }, 1, /TlsPinWithoutTls/]
+  ] as const)("%j is refused with the fix", ([settings, code, says]) =>
+    Effect.gen(function* () {
+      const ended = yield* run(yield* remote(settings), "health", "--json")
+      assert.strictEqual(ended.code, code)
+      assert.match(ended.stdout, says)
+      assert.match(ended.stdout, /Fix: /)
+      assert.notMatch(JSON.stringify(ended), /own-canary|remote-canary|env-/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("--tls-fingerprint on ws:// is refused, and nothing is dialled", () =>
+    Effect.gen(function* () {
+      const server = yield* listening
+      const url = `ws://127.0.0.1:${server.port}`
+      const pin = ["--tls-fingerprint", "ab".repeat(32)]
+      const given = ["health", "--url", url, "--token", "flag-token-canary", ...pin]
+      const ended = yield* run({ home: yield* home }, ...given)
+      assert.strictEqual(ended.code, 1)
+      assert.match(ended.stderr, /not encrypted[\s\S]*Fix: use wss/)
+      const node = ["node", "run", "--host", "127.0.0.1", "--port", String(server.port), ...pin]
+      assert.strictEqual((yield* run({ home: yield* home }, ...node)).code, 1)
+      assert.strictEqual(server.connections(), 0)
+    }).pipe(Effect.scoped)
+  )
+})

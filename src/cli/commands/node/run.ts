@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as DeviceIdentity from "../../../client/DeviceIdentity.ts"
 import * as DeviceTokens from "../../../client/DeviceTokens.ts"
-import { reach } from "../../../client/reach.ts"
+import { reached } from "../../tunnel.ts"
 import { VERSION } from "../../../domain/Version.ts"
 import * as SupervisorLayer from "../../../layers/Supervisor.ts"
 import { ExecApprovals } from "../../../node-host/ExecApprovals.ts"
@@ -46,7 +46,7 @@ export const run = Effect.fn("cli.node.run")(
         ? JSON.stringify({ event: "Starting", url: to.endpoint, displayName, deviceId: device.id })
         : lines(`Node ${displayName} (${device.id.slice(0, 12)}) connects to ${to.endpoint}.`)
     )
-    yield* reach(to)
+    yield* reached(to)
     return yield* NodeHost.run({
       endpoint: to.endpoint,
       tlsFingerprint: to.tlsFingerprint,
