@@ -10,8 +10,12 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Browser from "./interop/Browser.ts"
 import * as Command from "./interop/Command.ts"
+import * as Sshd from "./tunnel/sshd.ts"
 
-const needs = [{ name: "chromium", program: Browser.find, tests: "test/http/browser.test.ts" }]
+const needs = [
+  { name: "chromium", program: Browser.find, tests: "test/http/browser.test.ts" },
+  { name: "openssh-server", program: Sshd.find, tests: "test/tunnel/sshd.test.ts" }
+]
 
 const apt = (...args: ReadonlyArray<string>) =>
   Command.run({ program: "apt-get", args, env: { DEBIAN_FRONTEND: "noninteractive" }, loud: true }).pipe(

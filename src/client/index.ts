@@ -7,6 +7,8 @@
  */
 export * as Credential from "../domain/Credential.ts"
 export * as Endpoint from "../domain/Endpoint.ts"
+export * as SshTarget from "../domain/SshTarget.ts"
+export * as Tunnels from "../services/TunnelManager.ts"
 export * as TlsFingerprint from "../domain/TlsFingerprint.ts"
 export type { CallOptions, Calls } from "./Calls.ts"
 export type { ConnectOptions } from "./Connect.ts"
@@ -27,3 +29,4 @@ export {
 } from "./GatewayClient.ts"
 export type { SeqGap } from "./Link.ts"
 export { type ConnectionState, ReconnectingClient, type ReconnectOptions } from "./ReconnectingClient.ts"
+export { layer as tunnelsLayer, type TunnelOptions } from "./TunnelManager.ts"

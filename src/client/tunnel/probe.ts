@@ -9,6 +9,7 @@ import type { Endpoint } from "../../domain/Endpoint.ts"
 import { VERSION } from "../../domain/Version.ts"
 import { Challenge } from "../../protocol/Connect.ts"
 import { ServerFrame } from "../../protocol/Frame.ts"
+import { GatewayError } from "../../protocol/GatewayError.ts"
 import { HandshakeRejected, printable } from "../errors.ts"
 import { GatewayClient } from "../GatewayClient.ts"
 import { open } from "../Socket.ts"
@@ -71,7 +72,8 @@ export const probe: Probe = {
       const client = yield* GatewayClient.make({
         endpoint,
         credentials,
-        client: { id: "gateway-client", mode: "probe", version: VERSION, platform: "tunnel" },
+        // A program of the Gateway's own machine, as which ssh's far end counts: it needs no device to read.
+        client: { id: "gateway-client", mode: "backend", version: VERSION, platform: "tunnel" },
         scopes: ["operator.read"],
         connectTimeout: withinMs
       })
@@ -79,6 +81,8 @@ export const probe: Probe = {
     }).pipe(
       Effect.scoped,
       Effect.mapError((error) => {
+        // Let in, and not told: no later answer would be another.
+        if (error instanceof GatewayError) return new ProbeRefused({ detail: printable(error.message) })
         if (!(error instanceof HandshakeRejected)) return failed(error)
         return error.terminal
           ? new ProbeRefused({ detail: error.message })

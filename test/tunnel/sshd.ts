@@ -1,0 +1,115 @@
+/**
+ * A real `sshd` on loopback with keys and configuration of its own, and an `ssh` that knows of no others.
+ */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import * as Fs from "node:fs"
+import * as Net from "node:net"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import * as Effect from "effect/Effect"
+
+const sbin = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"]
+
+/** The machine's sshd; undefined where there is none. */
+export const findSync = () => sbin.find((file) => Fs.existsSync(file))
+export const find = Effect.sync(findSync)
+
+/** A port of loopback that nobody has at this moment. */
+export const freePort = Effect.callback<number>((resume) => {
+  const server = Net.createServer().listen(0, "127.0.0.1", () => {
+    const { port } = server.address() as Net.AddressInfo
+    server.close(() => resume(Effect.succeed(port)))
+  })
+})
+
+const listens = (port: number) =>
+  Effect.callback<boolean>((resume) => {
+    const socket = Net.connect(port, "127.0.0.1")
+    socket.once("data", () => (socket.destroy(), resume(Effect.succeed(true))))
+    socket.once("error", () => resume(Effect.succeed(false)))
+    return Effect.sync(() => socket.destroy())
+  })
+
+const keygen = (file: string) => {
+  Fs.rmSync(file, { force: true })
+  spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", file])
+  return Fs.readFileSync(`${file}.pub`, "utf8").split(" ").slice(0, 2).join(" ")
+}
+
+/** The folder, the server and its switches. `box` is the host's alias for `program`. */
+export const make = Effect.gen(function* () {
+  const dir = yield* Effect.acquireRelease(
+    Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "openclaw-sshd-"))),
+    (folder) => Effect.sync(() => Fs.rmSync(folder, { recursive: true, force: true }))
+  )
+  const file = (name: string) => Path.join(dir, name)
+  const port = yield* freePort
+  // Where sshd runs as root it wants this folder, which its service would have made.
+  if (process.getuid?.() === 0) Fs.mkdirSync("/run/sshd", { recursive: true })
+  const hostKey = keygen(file("host"))
+  const userKey = keygen(file("user"))
+  Fs.writeFileSync(file("authorized"), `${userKey}\n`)
+  Fs.writeFileSync(file("known"), `[127.0.0.1]:${port} ${hostKey}\n`)
+  Fs.writeFileSync(
+    file("sshd_config"),
+    [
+      `ListenAddress 127.0.0.1:${port}`,
+      `HostKey ${file("host")}`,
+      `AuthorizedKeysFile ${file("authorized")}`,
+      `PidFile none`,
+      "PasswordAuthentication no",
+      "KbdInteractiveAuthentication no",
+      "PermitRootLogin yes",
+      "StrictModes no",
+      "UsePAM no",
+      `Banner ${file("banner")}`
+    ].join("\n")
+  )
+  Fs.writeFileSync(
+    file("ssh_config"),
+    [
+      "Host box",
+      "HostName 127.0.0.1",
+      `Port ${port}`,
+      `User ${Os.userInfo().username}`,
+      `IdentityFile ${file("user")}`,
+      "IdentitiesOnly yes",
+      "IdentityAgent none",
+      `UserKnownHostsFile ${file("known")}`,
+      "GlobalKnownHostsFile /dev/null"
+    ].join("\n")
+  )
+  const program = file("ssh")
+  Fs.writeFileSync(program, `#!/bin/sh\necho $$ > ${file("pid")}\nexec ssh -F ${file("ssh_config")} "$@"\n`, {
+    mode: 0o700
+  })
+
+  let server: ChildProcess | undefined
+  const stop = Effect.callback<void>((resume) => {
+    const running = server
+    server = undefined
+    if (running?.pid === undefined || running.exitCode !== null) return resume(Effect.void)
+    running.once("exit", () => resume(Effect.void))
+    // Its group: the sessions end with it.
+    process.kill(-running.pid, "SIGKILL")
+  })
+  const start = Effect.gen(function* () {
+    server = spawn(findSync() ?? "sshd", ["-D", "-e", "-f", file("sshd_config")], { stdio: "ignore", detached: true })
+    yield* Effect.repeat(listens(port), { until: (up) => up })
+  })
+  yield* Effect.addFinalizer(() => stop)
+
+  return {
+    program,
+    port,
+    start,
+    stop,
+    /** The ssh that was started last. */
+    signal: (name: NodeJS.Signals) =>
+      Effect.sync(() => process.kill(Number(Fs.readFileSync(file("pid"), "utf8")), name)),
+    banner: (text: string) => Effect.sync(() => Fs.writeFileSync(file("banner"), text)),
+    forgetHost: Effect.sync(() => Fs.writeFileSync(file("known"), "")),
+    otherHostKey: Effect.sync(() => void keygen(file("host"))),
+    refuseKey: Effect.sync(() => Fs.writeFileSync(file("authorized"), ""))
+  }
+})
