@@ -24,6 +24,7 @@ import { StateDir } from "../services/StateDir.ts"
 import { Environment } from "./Environment.ts"
 import { Password, TlsFingerprint, Token, Url } from "./globals.ts"
 import { plain } from "./output.ts"
+import { ownCertificate } from "./ownCertificate.ts"
 import { waiting } from "./progress.ts"
 import * as State from "./state.ts"
 
@@ -49,7 +50,9 @@ const find = Effect.fnUntraced(function* (running: string | undefined) {
     given === undefined || given === ""
       ? yield* Effect.flatMap(Config, (config) => config.get).pipe(Effect.provide(State.config))
       : {}
-  const found = yield* Effect.fromResult(resolveTarget({ flags, env: variables, config, running }))
+  const found = yield* Effect.fromResult(
+    resolveTarget({ flags, env: variables, config, running, ownCertificate: yield* ownCertificate(config) })
+  )
   const redactor = yield* Effect.serviceOption(Redactor)
   if (Option.isSome(redactor)) yield* redactor.value.add(found.credentials.map(({ secret }) => Redacted.value(secret)))
   return found

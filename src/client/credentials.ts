@@ -15,6 +15,7 @@ import {
   InsecureEndpoint,
   InvalidEndpoint,
   isLoopback,
+  isEncrypted,
   loopback,
   parse,
   portOf
@@ -45,6 +46,8 @@ export interface TargetInput {
   readonly config: OpenClawConfig
   /** Where this machine's Gateway listens right now, where that is known: goes before what the file says of its address. */
   readonly running?: string | undefined
+  /** Of the certificate of this machine's Gateway, where that is known: what it must show when it is the one that is meant. */
+  readonly ownCertificate?: TlsFingerprint | undefined
 }
 
 /** The source of an address that is the running Gateway's own. */
@@ -92,8 +95,9 @@ const local = (input: TargetInput): Result.Result<Endpoint, InvalidEndpoint | In
   Result.flatMap(port(input), (number) => {
     const gateway = input.config.gateway
     const host = gateway?.bind === "custom" ? text(gateway.customBindHost) : undefined
-    if (host === undefined || host === "0.0.0.0" || host === "::") return Result.succeed(loopback(number))
-    return parse(`ws://${host.includes(":") ? `[${host}]` : host}:${number}`, "gateway.customBindHost")
+    const scheme = gateway?.tls?.enabled === true ? "wss" : "ws"
+    if (host === undefined || host === "0.0.0.0" || host === "::") return Result.succeed(loopback(number, scheme))
+    return parse(`${scheme}://${host.includes(":") ? `[${host}]` : host}:${number}`, "gateway.customBindHost")
   })
 
 const unset = (source: string, although: string, fix: string) =>
@@ -234,15 +238,21 @@ const withoutPin = (input: TargetInput): Result.Result<Target, TargetError> => {
   )
 }
 
+/** What names this machine's own Gateway. */
+const OWN: ReadonlySet<string> = new Set(["OPENCLAW_GATEWAY_PORT", "gateway.port", RUNNING])
+
 /** The target with the certificate that it must show. The configured one is for the configured address only. */
 export const pinned = (
   target: Target,
-  input: Pick<TargetInput, "config" | "flags">
+  input: Pick<TargetInput, "config" | "flags" | "ownCertificate">
 ): Result.Result<Target, TargetError> => {
   const flag = text(input.flags.tlsFingerprint)
   const configured = target.source === REMOTE_URL ? text(input.config.gateway?.remote?.tlsFingerprint) : undefined
   const given = flag ?? configured
-  if (given === undefined) return Result.succeed(target)
+  if (given === undefined) {
+    const own = OWN.has(target.source) && isEncrypted(target.endpoint) ? input.ownCertificate : undefined
+    return Result.succeed(own === undefined ? target : { ...target, tlsFingerprint: own })
+  }
   return parseFingerprint(given, flag === undefined ? FINGERPRINT : "--tls-fingerprint").pipe(
     Result.flatMap((fingerprint) => pin(target.endpoint, fingerprint)),
     Result.map((tlsFingerprint) => ({ ...target, tlsFingerprint }))

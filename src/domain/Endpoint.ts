@@ -109,7 +109,8 @@ export const parse = (input: string, source: string): Result.Result<Endpoint, In
 export const DEFAULT_PORT = 18_789
 
 /** The Gateway of this machine at a port. */
-export const loopback = (port: number): Endpoint => Endpoint.make(`ws://127.0.0.1:${port}`)
+export const loopback = (port: number, scheme: "ws" | "wss" = "ws"): Endpoint =>
+  Endpoint.make(`${scheme}://127.0.0.1:${port}`)
 
 /** The address names this machine, so nothing sent there can be overheard on the way. */
 export const isLoopback = (endpoint: Endpoint): boolean => isLoopbackHost(bare(new URL(endpoint)))

@@ -1,17 +1,17 @@
 /**
  * The certificate that a Gateway shows, its key, and what else its files say: read and checked as one.
  */
-import { X509Certificate } from "node:crypto"
 import { hostname } from "node:os"
 import { dirname } from "node:path"
 import { createSecureContext, type SecureContextOptions } from "node:tls"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import { parse, type TlsFingerprint } from "../../../domain/TlsFingerprint.ts"
+import type { TlsFingerprint } from "../../../domain/TlsFingerprint.ts"
 import { TlsUnusable } from "../../../services/Gateway.ts"
 import { withSyncedCopy } from "../../state-dir/privateFiles.ts"
 import { lanAddress } from "../lan.ts"
+import { certificateIn } from "./certificate.ts"
 import { selfSigned } from "./selfSigned.ts"
 
 /** Absolute paths, and whether a missing pair is made. */
@@ -44,19 +44,15 @@ const readText = (fs: FileSystem.FileSystem, path: string, what: string) =>
 /** What a library says of a file may hold parts of it, so only that it failed is told. */
 const check = (files: TlsFiles, context: { readonly cert: string; readonly key: string; readonly ca?: string }) =>
   Effect.gen(function* () {
-    const certificate = yield* Effect.try({
-      try: () => new X509Certificate(context.cert),
-      catch: () => new TlsUnusable({ path: files.certPath, problem: "it holds no certificate in PEM" })
-    })
+    const certificate = yield* Effect.mapError(
+      Effect.fromOption(certificateIn(context.cert)),
+      () => new TlsUnusable({ path: files.certPath, problem: "it holds no certificate in PEM" })
+    )
     yield* Effect.try({
       try: () => createSecureContext(context),
       catch: () => new TlsUnusable({ path: files.keyPath, problem: "it is not the key of the certificate" })
     })
-    const fingerprint = yield* Effect.mapError(
-      Effect.fromResult(parse(certificate.fingerprint256, files.certPath)),
-      () => new TlsUnusable({ path: files.certPath, problem: "it holds no certificate in PEM" })
-    )
-    return { context, fingerprint, validTo: certificate.validToDate.getTime() }
+    return { context, ...certificate }
   })
 
 /** Reads and checks the files as they are now. */
