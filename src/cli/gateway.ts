@@ -86,7 +86,7 @@ export interface OpenOptions {
  */
 export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
   const to = yield* options.running === true ? runningTarget : target
-  yield* reached(to, Duration.millis(options.timeoutMs))
+  const gate = yield* reached(to, Duration.millis(options.timeoutMs))
   const started = yield* Clock.currentTimeMillis
   const proof = isLoopback(to.endpoint)
     ? undefined
@@ -94,6 +94,7 @@ export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
   const timeout = Duration.millis(options.timeoutMs)
   const client = yield* GatewayClient.make({
     endpoint: to.endpoint,
+    gate,
     tlsFingerprint: to.tlsFingerprint,
     credentials: to.credentials,
     client: { id: "cli", mode: options.mode ?? "cli", version: VERSION, platform: process.platform },

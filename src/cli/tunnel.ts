@@ -19,7 +19,8 @@ const managed = Effect.gen(function* () {
   return yield* Effect.provide(TunnelManager, built)
 })
 
-/** Returns when the target may be dialled, which it may be until the scope closes. */
+/** Returns when the target may be dialled, which it may be until the scope closes. The gate is for dialling it again. */
 export const reached = Effect.fnUntraced(function* (to: Target, timeout?: Duration.Input) {
-  if (to.ssh !== undefined) yield* Effect.provideServiceEffect(reach(to, timeout), TunnelManager, managed)
+  const reaching = reach(to, timeout)
+  return yield* to.ssh === undefined ? reaching : Effect.provideServiceEffect(reaching, TunnelManager, managed)
 })

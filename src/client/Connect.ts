@@ -10,6 +10,7 @@ import { type Endpoint, isEncrypted, isLoopback } from "../domain/Endpoint.ts"
 import type { TlsFingerprint } from "../domain/TlsFingerprint.ts"
 import type { HelloOk } from "../protocol/Connect.ts"
 import type { StateDirUnusable } from "../services/StateDir.ts"
+import type { TunnelError } from "../services/TunnelManager.ts"
 import type { DeviceTokens, StoredToken, TokenKey } from "./DeviceTokens.ts"
 import { type ConnectError, GatewayUnreachable, HandshakeRejected } from "./errors.ts"
 import { handshake, type Introduction } from "./Handshake.ts"
@@ -18,6 +19,8 @@ import { type Connection, open } from "./Socket.ts"
 /** The introduction, with what may be left out of it, and how to go about it. */
 export interface ConnectOptions extends Omit<Introduction, "credentials" | "role" | "scopes"> {
   readonly endpoint: Endpoint
+  /** Waited for before the endpoint is dialled, however long it takes: until its tunnel stands. */
+  readonly gate?: Effect.Effect<void, TunnelError> | undefined
   /** Of the Gateway's certificate. With it that certificate is the only one that counts, without it authorities vouch. */
   readonly tlsFingerprint?: TlsFingerprint | undefined
   /** `operator` when left out. */
@@ -134,6 +137,7 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
             (error) => (stored === undefined ? Effect.fail(error) : withStored(stored))
           )
         )
+  if (options.gate !== undefined) yield* options.gate
   const connected = yield* within(endpoint, options.connectTimeout ?? "15 seconds")(connecting)
   yield* remember(connected.hello)
   return connected

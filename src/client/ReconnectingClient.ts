@@ -11,12 +11,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { HelloOk } from "../protocol/Connect.ts"
 import type { GatewayError } from "../protocol/GatewayError.ts"
 import { Supervisor } from "../services/Supervisor.ts"
+import { TunnelError } from "../services/TunnelManager.ts"
 import * as Calls from "./Calls.ts"
 import { type CallError, ConnectionClosed, type ConnectError, HandshakeRejected } from "./errors.ts"
 import { makeHub, payloadsOf } from "./Events.ts"
@@ -46,6 +48,8 @@ export interface ReconnectOptions extends ClientOptions {
   readonly waitForPairing?: boolean | undefined
 }
 
+const isTunnelError = Schema.is(TunnelError)
+
 const FIRST_WAIT_MS = 1000
 const LONGEST_WAIT_MS = 30_000
 /** A Gateway that asks for more is asked again all the same, or one wrong answer would silence a node for ever. */
@@ -61,11 +65,11 @@ const isTerminal = (error: ConnectError, options: ReconnectOptions): boolean => 
   if (error instanceof ConnectionClosed) return error.replaced
   // Whoever answers there is not the Gateway that is meant.
   if (error._tag === "TlsFingerprintMismatch" || error._tag === "TlsPinWithoutTls") return true
-  return (
-    error instanceof HandshakeRejected &&
-    error.terminal &&
-    !(options.waitForPairing === true && error.detailCode === "PAIRING_REQUIRED")
-  )
+  if (error instanceof HandshakeRejected) {
+    return error.terminal && !(options.waitForPairing === true && error.detailCode === "PAIRING_REQUIRED")
+  }
+  // A tunnel goes on trying by itself: its gate fails only when that stopped.
+  return isTunnelError(error)
 }
 
 /** What the Gateway asked for, plus a wait drawn evenly from zero to an exponentially growing limit (full jitter). */

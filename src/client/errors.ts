@@ -4,6 +4,7 @@
  */
 import * as Schema from "effect/Schema"
 import { display, TlsFingerprint, type TlsPinWithoutTls } from "../domain/TlsFingerprint.ts"
+import type { TunnelError } from "../services/TunnelManager.ts"
 
 /** Text that another machine wrote, made safe for a terminal: one line, no control characters, at most 500 characters. */
 export const printable = (text: string): string =>
@@ -167,6 +168,7 @@ export type ConnectError =
   | ProtocolViolation
   | TlsFingerprintMismatch
   | TlsPinWithoutTls
+  | TunnelError
 
 /** How a call fails, apart from the Gateway refusing it. */
 export type CallError = ConnectionClosed | RequestTimeout | ProtocolViolation

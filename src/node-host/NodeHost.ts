@@ -183,7 +183,7 @@ export interface RunOptions
     Commands.CommandOptions,
     Pick<
       ReconnectOptions,
-      "connectTimeout" | "credentials" | "device" | "deviceTokens" | "endpoint" | "tlsFingerprint"
+      "connectTimeout" | "credentials" | "device" | "deviceTokens" | "endpoint" | "gate" | "tlsFingerprint"
     > {
   /** Names this run of the program; the device's id when left out. */
   readonly instanceId?: string | undefined
@@ -198,6 +198,7 @@ export const run = Effect.fn("NodeHost.run")(function* (
   const instanceId = options.instanceId ?? options.device?.id
   const client = yield* ReconnectingClient.make({
     endpoint: options.endpoint,
+    gate: options.gate,
     tlsFingerprint: options.tlsFingerprint,
     credentials: options.credentials,
     device: options.device,

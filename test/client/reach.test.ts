@@ -20,6 +20,7 @@ import {
   type TunnelState
 } from "../../src/services/TunnelManager.ts"
 import { start } from "./fakeGateway.ts"
+import { setup, until } from "./reconnecting.ts"
 
 const host = SshTarget.SshTarget.make("me@gateway-host:2222")
 const to = (remote: object) =>
@@ -83,7 +84,7 @@ describe("reach", () => {
       )
       assert.isUndefined(reached.pollUnsafe())
       yield* Deferred.succeed(ended, up)
-      yield* Fiber.join(reached)
+      yield* yield* Fiber.join(reached)
       assert.strictEqual(released(), 0)
       yield* Scope.close(scope, Exit.void)
       assert.strictEqual(released(), 1)
@@ -118,6 +119,41 @@ describe("reach", () => {
       assert(error._tag === "SshUnreachable")
       assert.strictEqual(error.reason, reason)
       assert.strictEqual(released(), 1)
+    })
+  )
+})
+
+describe("a client behind a gate", () => {
+  it.effect("dials only while the tunnel stands, at first and after each loss", () =>
+    Effect.gen(function* () {
+      let gate = yield* Deferred.make<void, TunnelError>()
+      const { client, gateway } = yield* setup({ gate: Effect.suspend(() => Deferred.await(gate)) })
+      // Longer than any deadline of one connect.
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(yield* gateway.waiting, 0)
+      yield* Deferred.succeed(gate, undefined)
+      const first = yield* gateway.accept
+      yield* first.welcome()
+      yield* until(client, "Connected")
+
+      gate = yield* Deferred.make<void, TunnelError>()
+      yield* first.vanish
+      yield* until(client, "Waiting")
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual((yield* until(client, "Connecting"))._tag, "Connecting")
+      assert.strictEqual(yield* gateway.waiting, 0)
+      yield* Deferred.succeed(gate, undefined)
+      yield* (yield* gateway.accept).welcome()
+      yield* until(client, "Connected")
+    })
+  )
+
+  it.effect("stops with the tunnel's reason when that stopped for good", () =>
+    Effect.gen(function* () {
+      const rejected = new SshHostKeyRejected({ target: host, changed: false })
+      const { client, gateway } = yield* setup({ gate: Effect.fail(rejected) })
+      assert.strictEqual((yield* until(client, "Stopped")).error, rejected)
+      assert.strictEqual(yield* gateway.waiting, 0)
     })
   )
 })

@@ -46,9 +46,10 @@ export const run = Effect.fn("cli.node.run")(
         ? JSON.stringify({ event: "Starting", url: to.endpoint, displayName, deviceId: device.id })
         : lines(`Node ${displayName} (${device.id.slice(0, 12)}) connects to ${to.endpoint}.`)
     )
-    yield* reached(to)
+    const gate = yield* reached(to)
     return yield* NodeHost.run({
       endpoint: to.endpoint,
+      gate,
       tlsFingerprint: to.tlsFingerprint,
       credentials: to.credentials,
       device,
