@@ -1,5 +1,7 @@
 /** Tunnels over the system's ssh and a real sshd, to whole Gateways. */
+import { type ChildProcess, spawn } from "node:child_process"
 import * as Net from "node:net"
+import * as path from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -78,6 +80,33 @@ describe.skipIf(Sshd.findSync() === undefined)("a tunnel over ssh", () => {
       yield* sshd.start
       assert.strictEqual((yield* until(tunnel, "Up", waiting.generation)).gateway, first.gateway)
     }).pipe(Effect.provide([GatewayTest.layer(), NodeServices.layer]))
+  )
+
+  it.live("leaves no ssh behind when its own process is killed", () =>
+    Effect.gen(function* () {
+      const { sshd, spec } = yield* setup
+      yield* sshd.start
+      const holder = yield* Effect.acquireRelease(
+        Effect.callback<ChildProcess>((resume) => {
+          const args = [sshd.program, String(spec.localPort), String(spec.remotePort)]
+          const child = spawn(process.execPath, [path.join(import.meta.dirname, "holder.ts"), ...args], {
+            stdio: ["ignore", "pipe", "inherit"]
+          })
+          child.stdout.once("data", () => resume(Effect.succeed(child)))
+        }),
+        (child) => Effect.sync(() => child.kill("SIGKILL"))
+      )
+      const ssh = yield* sshd.pid
+      assert.isTrue(sshd.runs(ssh))
+      holder.kill("SIGKILL")
+      yield* Effect.repeat(
+        Effect.delay(
+          Effect.sync(() => sshd.runs(ssh)),
+          "10 millis"
+        ),
+        { while: (runs) => runs }
+      )
+    })
   )
 
   it.live("stops on a host that is not known, and on one that is another", () =>

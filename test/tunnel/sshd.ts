@@ -107,6 +107,9 @@ export const make = Effect.gen(function* () {
     /** The ssh that was started last. */
     signal: (name: NodeJS.Signals) =>
       Effect.sync(() => process.kill(Number(Fs.readFileSync(file("pid"), "utf8")), name)),
+    pid: Effect.sync(() => Number(Fs.readFileSync(file("pid"), "utf8"))),
+    runs: (pid: number) =>
+      Fs.existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(Fs.readFileSync(`/proc/${pid}/stat`, "utf8")),
     banner: (text: string) => Effect.sync(() => Fs.writeFileSync(file("banner"), text)),
     forgetHost: Effect.sync(() => Fs.writeFileSync(file("known"), "")),
     otherHostKey: Effect.sync(() => void keygen(file("host"))),

@@ -11,6 +11,12 @@ export const ALIVE_SECONDS = 5
 export const BOUND_MARK = "openclaw-forward-bound"
 
 /**
+ * Says that ssh is there, and ends it when its input ends: that is a pipe of this process, so an ssh does not outlive, and
+ * keep the port of, a process that was killed. The user's own shell reads only as far as the quotes.
+ */
+const LOCAL_COMMAND = `exec /bin/sh -c 'exec 3<&0; (read -r _ <&3; kill $PPID) >/dev/null 2>&1 & echo ${BOUND_MARK}'`
+
+/**
  * An argument vector without the program. No shell reads it here, the host stands behind `--`, and whatever the user's own
  * configuration says of prompts, sharing or backgrounding is overruled. `connectSeconds` bounds the way to the host.
  */
@@ -31,7 +37,7 @@ export const sshArgs = (spec: TunnelSpec, connectSeconds: number): ReadonlyArray
     // So that the reason is told however quiet the user's ssh is.
     "LogLevel=INFO",
     "PermitLocalCommand=yes",
-    `LocalCommand=echo ${BOUND_MARK}`,
+    `LocalCommand=${LOCAL_COMMAND}`,
     ...(spec.hostKeyPolicy === "strict" ? ["StrictHostKeyChecking=yes"] : []),
     ...(spec.identityFile === undefined ? [] : ["IdentitiesOnly=yes"])
   ]

@@ -31,10 +31,13 @@ const DRAIN_GRACE = "500 millis"
 export const make = (spawner: ChildProcessSpawner["Service"], program = "ssh"): OpenForward =>
   Effect.fnUntraced(function* (spec, connectSeconds) {
     const command = ChildProcess.make(program, sshArgs(spec, connectSeconds), {
-      stdin: "ignore",
+      // Never written to. It ends when this process does, however that happens: see the local command.
+      stdin: { stream: "pipe", endOnDone: false },
       // Its answers are read by their English text, and nobody is there whom a window could ask.
       env: { LC_ALL: "C", SSH_ASKPASS_REQUIRE: "never" },
       extendEnv: true,
+      // Its own helpers end with it. A group would be waited for, and with it for a system that buries its dead slowly.
+      detached: false,
       forceKillAfter: KILL_GRACE
     })
     const child = yield* Effect.mapError(

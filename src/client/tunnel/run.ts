@@ -70,7 +70,8 @@ export const run = Effect.fnUntraced(function* (
   const endpoint: Endpoint = loopback(spec.localPort)
   const { target } = spec
   const set = (next: TunnelState) => SubscriptionRef.set(state, next)
-  const asleep = Effect.as(parts.awakened, true)
+  /** Waits, and says whether the machine woke in it, which ends the wait. */
+  const wokeWithin = (millis: number) => Effect.map(Effect.timeoutOption(parts.awakened, millis), Option.isSome)
   let attempt = 0
   let error: TunnelError | undefined
   let lostAt = yield* Clock.currentTimeMillis
@@ -120,21 +121,21 @@ export const run = Effect.fnUntraced(function* (
         const delayMs = (proof.retryAfterMs ?? 0) + (yield* jitter(misses++, SHORT_WAIT_MS))
         const notThere = new GatewayNotAnswering({ target, remotePort: spec.remotePort, detail: proof.detail })
         yield* set({ _tag: "Waiting", generation, delayMs, error: notThere })
-        yield* Effect.raceFirst(Effect.sleep(delayMs), parts.awakened)
+        yield* wokeWithin(delayMs)
         continue
       }
       misses = 0
       since ??= yield* Clock.currentTimeMillis
       upAt = since
       yield* set({ _tag: "Up", generation, since, roundTripMs: proof, gateway })
-      const woke = yield* Effect.raceFirst(Effect.as(Effect.sleep(PING_EVERY_MS), false), asleep)
+      const woke = yield* wokeWithin(PING_EVERY_MS)
       if (woke) within = ANSWER_AWAKE_MS
     }
   })
 
   const once = Effect.fnUntraced(function* (generation: number) {
     const forward: Forward = yield* parts.open(spec, connectSeconds(attempt))
-    const woke = yield* Effect.raceFirst(Effect.as(forward.bound, false), asleep).pipe(
+    const woke = yield* Effect.raceFirst(Effect.as(forward.bound, false), Effect.as(parts.awakened, true)).pipe(
       Effect.raceFirst(forward.ended),
       Effect.timeoutOrElse({
         duration: BOUND_WITHIN_MS,
@@ -170,7 +171,7 @@ export const run = Effect.fnUntraced(function* (
     attempt += 1
     yield* set({ _tag: "Waiting", generation, delayMs, error: failure })
     yield* Effect.logDebug(`tunnel to ${target}: again in ${delayMs} ms`, failure.message)
-    if (yield* Effect.raceFirst(Effect.as(Effect.sleep(delayMs), false), asleep)) {
+    if (yield* wokeWithin(delayMs)) {
       attempt = 0
       lostAt = yield* Clock.currentTimeMillis
     }
