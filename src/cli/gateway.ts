@@ -86,7 +86,7 @@ export interface OpenOptions {
  */
 export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
   const to = yield* options.running === true ? runningTarget : target
-  const gate = yield* reached(to, Duration.millis(options.timeoutMs))
+  const { gate } = yield* reached(to, Duration.millis(options.timeoutMs))
   const started = yield* Clock.currentTimeMillis
   const proof = isLoopback(to.endpoint)
     ? undefined

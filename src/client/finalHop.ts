@@ -5,6 +5,7 @@
 import { lookup } from "node:dns"
 import type { LookupFunction } from "node:net"
 import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
 import { type Endpoint, isEncrypted, mayLeadTo } from "../domain/Endpoint.ts"
 
 /** Finds the addresses of host names. The system's own way, unless somebody gives another. */
@@ -13,9 +14,12 @@ export const HostLookup = Context.Reference<LookupFunction>("openclaw/client/Hos
 })
 
 /** None of the addresses that a name leads to may be reached without encryption. Nothing was dialled. */
-export class InsecureAddress extends Error {
-  constructor(address: string | undefined) {
-    super(`its name leads to ${address ?? "nowhere"}, where everything would travel unencrypted; nothing was sent`)
+export class InsecureAddress extends Schema.TaggedError<InsecureAddress>()("InsecureAddress", {
+  /** The first of them; a name may also have none. */
+  address: Schema.optional(Schema.String)
+}) {
+  override get message() {
+    return `its name leads to ${this.address ?? "nowhere"}, where everything would travel unencrypted; nothing was sent`
   }
 }
 
@@ -28,6 +32,6 @@ export const judged =
       const all = typeof found === "string" ? [{ address: found, family: family ?? 0 }] : found
       const allowed = isEncrypted(endpoint) ? all : all.filter(({ address }) => mayLeadTo(endpoint, address))
       const [first] = allowed
-      if (first === undefined) return callback(new InsecureAddress(all[0]?.address), [])
+      if (first === undefined) return callback(new InsecureAddress({ address: all[0]?.address }), [])
       return options.all === true ? callback(null, allowed) : callback(null, first.address, first.family)
     })

@@ -43,26 +43,28 @@ const lastError = ({ spec, state }: Tunnel): Effect.Effect<never, TunnelError> =
     )
   )
 
-/** The `gate` of `ConnectOptions`: waits while the tunnel does not stand, fails when it stopped for good. */
-export type Gate = Effect.Effect<void, TunnelError>
+export interface Reached {
+  /** The `gate` of `ConnectOptions`: waits while the tunnel does not stand, fails when it stopped for good. */
+  readonly gate?: Effect.Effect<void, TunnelError> | undefined
+}
 
 /**
  * Brings up the tunnel that the target goes through, or shares the one that is there, and keeps it until the scope closes; a
  * target without one may be dialled as it is. Until this returns no credential leaves the process, and whoever connects more
- * than once passes the `Gate` on: between two tunnels the near end is anybody's. A tunnel that may still come is given up
+ * than once passes the gate on: between two tunnels the near end is anybody's. A tunnel that may still come is given up
  * after `timeout`; without one it is waited for.
  */
 export const reach: (
   target: Target,
   timeout?: Duration.Input
-) => Effect.Effect<Gate, TunnelError | TunnelUnavailable, Scope.Scope> = Effect.fn("GatewayClient.reach")(function* (
+) => Effect.Effect<Reached, TunnelError | TunnelUnavailable, Scope.Scope> = Effect.fn("GatewayClient.reach")(function* (
   { ssh },
   timeout = Duration.infinity
 ) {
-  if (ssh === undefined) return Effect.void
+  if (ssh === undefined) return {}
   const manager = yield* Effect.serviceOption(TunnelManager)
   if (Option.isNone(manager)) return yield* TunnelUnavailable.of(ssh)
   const tunnel = yield* manager.value.up(ssh)
   yield* Effect.timeoutOrElse(tunnel.ready, { duration: timeout, orElse: () => lastError(tunnel) })
-  return Effect.asVoid(tunnel.ready)
+  return { gate: Effect.asVoid(tunnel.ready) }
 })

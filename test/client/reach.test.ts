@@ -84,7 +84,9 @@ describe("reach", () => {
       )
       assert.isUndefined(reached.pollUnsafe())
       yield* Deferred.succeed(ended, up)
-      yield* yield* Fiber.join(reached)
+      const { gate } = yield* Fiber.join(reached)
+      assert(gate !== undefined)
+      yield* gate
       assert.strictEqual(released(), 0)
       yield* Scope.close(scope, Exit.void)
       assert.strictEqual(released(), 1)

@@ -46,7 +46,7 @@ export const run = Effect.fn("cli.node.run")(
         ? JSON.stringify({ event: "Starting", url: to.endpoint, displayName, deviceId: device.id })
         : lines(`Node ${displayName} (${device.id.slice(0, 12)}) connects to ${to.endpoint}.`)
     )
-    const gate = yield* reached(to)
+    const { gate } = yield* reached(to)
     return yield* NodeHost.run({
       endpoint: to.endpoint,
       gate,
