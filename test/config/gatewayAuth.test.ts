@@ -52,6 +52,16 @@ describe("resolveCredential", () => {
     ["a token by environment", { env: { [T]: " e " } }, "token e environment"],
     ["a password by environment", { env: { [P]: "e" } }, "password e environment"],
     ["a password in the file", auth({ password: "p" }), "password p config"],
+    [
+      "what is shown to a remote Gateway opens none here",
+      { config: { gateway: { remote: { token: "r", password: "rp" } } } },
+      "none yet"
+    ],
+    [
+      "nor with a mode",
+      { config: { gateway: { auth: { mode: "password" }, remote: { password: "rp" } } } },
+      "problem: gateway.auth.password"
+    ],
     ["empty values are no values", { flags: { token: " " }, env: { [T]: "" }, ...auth({ token: "" }) }, "none yet"],
     [
       "a flag's password beats a configured token",
