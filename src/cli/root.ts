@@ -20,6 +20,7 @@ import { node } from "./commands/node.ts"
 import { nodes } from "./commands/nodes.ts"
 import { pairing } from "./commands/pairing.ts"
 import { qr } from "./commands/qr.ts"
+import { security } from "./commands/security.ts"
 import { sessions } from "./commands/sessions.ts"
 import { status } from "./commands/status.ts"
 import { system } from "./commands/system.ts"
@@ -49,6 +50,7 @@ export const root = Command.make("openclaw").pipe(
     system,
     config,
     backup,
+    security,
     completion(tree),
     demo
   ]),
