@@ -104,6 +104,16 @@ export class GatewayRefused extends Schema.TaggedError<GatewayRefused>()("Gatewa
   }
 }
 
+/** What is known of Gateways cannot be read, so none is recognised, rather than any being trusted anew. */
+export class KnownGatewaysUnusable extends Schema.TaggedError<KnownGatewaysUnusable>()("KnownGatewaysUnusable", {
+  path: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.path} cannot be read (${this.detail}).\nFix: repair it, or remove it to trust the Gateways that answer next.`
+  }
+}
+
 export const TunnelError = Schema.Union([
   SshHostKeyRejected,
   SshAuthFailed,
@@ -113,6 +123,7 @@ export const TunnelError = Schema.Union([
   SshUnreachable,
   GatewayNotAnswering,
   GatewayRefused,
+  KnownGatewaysUnusable,
   WrongGateway
 ])
 export type TunnelError = typeof TunnelError.Type

@@ -5,7 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { StateDir, type StateDirUnusable } from "../../services/StateDir.ts"
-import { KNOWN_GATEWAYS, type TunnelSpec } from "../../services/TunnelManager.ts"
+import { KNOWN_GATEWAYS, KnownGatewaysUnusable, type TunnelSpec } from "../../services/TunnelManager.ts"
+import { printable } from "../errors.ts"
 import type { Parts } from "./run.ts"
 
 const Row = Schema.Struct({ target: Schema.String, remotePort: Schema.Int, deviceId: Schema.NonEmptyString })
@@ -16,10 +17,7 @@ const encodeStored = Schema.encodeEffect(Stored)
 const isFor = (spec: TunnelSpec) => (row: typeof Row.Type) =>
   row.target === spec.target && row.remotePort === spec.remotePort
 
-/**
- * The state directory's. A file that cannot be read stops the tunnel's recognition with a defect rather than trusting a
- * Gateway anew; one that cannot be written is logged, and the next one is again the first.
- */
+/** The state directory's. A row that cannot be written is logged: the next Gateway is again the first. */
 export const make: Effect.Effect<Parts["known"], never, StateDir> = Effect.gen(function* () {
   const state = yield* StateDir
   const lock = yield* Semaphore.make(1)
@@ -27,12 +25,11 @@ export const make: Effect.Effect<Parts["known"], never, StateDir> = Effect.gen(f
     const text = yield* state.read(KNOWN_GATEWAYS)
     return text === undefined ? [] : (yield* decodeStored(text)).gateways
   }).pipe(
-    Effect.tapError((error) =>
-      Effect.logError(`${state.path(KNOWN_GATEWAYS)} cannot be read, so no Gateway is recognised: ${error.message}`)
-    ),
-    Effect.orDie
+    Effect.mapError(
+      (error) => new KnownGatewaysUnusable({ path: state.path(KNOWN_GATEWAYS), detail: printable(error.message) })
+    )
   )
-  const add = (spec: TunnelSpec, deviceId: string): Effect.Effect<void, StateDirUnusable> =>
+  const add = (spec: TunnelSpec, deviceId: string): Effect.Effect<void, StateDirUnusable | KnownGatewaysUnusable> =>
     rows.pipe(
       Effect.flatMap((all) => {
         const row = { target: spec.target, remotePort: spec.remotePort, deviceId }

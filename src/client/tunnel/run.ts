@@ -29,7 +29,7 @@ export interface Parts {
   readonly awakened: Effect.Effect<void>
   readonly known: {
     /** The Gateway that is known for a target. */
-    readonly get: (spec: TunnelSpec) => Effect.Effect<string | undefined>
+    readonly get: (spec: TunnelSpec) => Effect.Effect<string | undefined, TunnelError>
     readonly put: (spec: TunnelSpec, gateway: string) => Effect.Effect<void>
   }
 }

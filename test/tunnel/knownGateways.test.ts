@@ -1,0 +1,48 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as KnownGateways from "../../src/client/tunnel/knownGateways.ts"
+import * as SshTarget from "../../src/domain/SshTarget.ts"
+import { StateDir } from "../../src/services/StateDir.ts"
+import { isTerminal, KNOWN_GATEWAYS, type TunnelSpec } from "../../src/services/TunnelManager.ts"
+import { temporaryStateDir } from "../client/stateDir.ts"
+
+const at = (name: string, remotePort: number): TunnelSpec => ({
+  target: Result.getOrThrow(SshTarget.parse(name, "--ssh")),
+  localPort: 1,
+  remotePort,
+  hostKeyPolicy: "strict"
+})
+
+describe("known Gateways", () => {
+  it.effect("are remembered by target and far port, also by the next process", () =>
+    Effect.gen(function* () {
+      const known = yield* KnownGateways.make
+      yield* Effect.all([known.put(at("a", 1), "one"), known.put(at("a", 2), "two"), known.put(at("b", 1), "three")], {
+        concurrency: "unbounded"
+      })
+      yield* known.put(at("a", 1), "four")
+      const next = yield* KnownGateways.make
+      assert.deepStrictEqual(yield* Effect.forEach([at("a", 1), at("a", 2), at("b", 1), at("b", 2)], next.get), [
+        "four",
+        "two",
+        "three",
+        undefined
+      ])
+    }).pipe(Effect.provide(temporaryStateDir))
+  )
+
+  it.effect("that cannot be read are not overwritten, and stop a tunnel", () =>
+    Effect.gen(function* () {
+      const state = yield* StateDir
+      yield* state.write(KNOWN_GATEWAYS, "{")
+      const known = yield* KnownGateways.make
+      const error = yield* Effect.flip(known.get(at("a", 1)))
+      assert.strictEqual(error._tag, "KnownGatewaysUnusable")
+      assert.isTrue(isTerminal(error))
+      assert.include(error.message, "Fix: ")
+      yield* known.put(at("a", 1), "one")
+      assert.strictEqual(yield* state.read(KNOWN_GATEWAYS), "{")
+    }).pipe(Effect.provide(temporaryStateDir))
+  )
+})
