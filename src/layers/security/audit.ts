@@ -2,6 +2,7 @@
  * What of a Gateway is open to others, from its configuration and the rights of its files. Pure: whoever asks has looked at
  * the files. The names of the checks are OpenClaw's where it has the same one; no finding holds a secret.
  */
+import * as DateTime from "effect/DateTime"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 
 export type Severity = "critical" | "warn" | "info"
@@ -223,7 +224,7 @@ const network = ({ certificateValidTo, config, now }: Facts): ReadonlyArray<Find
       checkId: "gateway.tls_expired",
       severity: "warn",
       title: "The certificate has expired",
-      detail: `It was valid until ${new Date(certificateValidTo).toISOString()}; only clients that pin it connect.`,
+      detail: `It was valid until ${DateTime.formatIso(DateTime.makeUnsafe(certificateValidTo))}; only clients that pin it connect.`,
       remediation: "replace the files of gateway.tls; a running Gateway takes them over by itself"
     })
   }

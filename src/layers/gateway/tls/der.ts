@@ -1,6 +1,7 @@
 /**
  * As much of DER (X.690) as a certificate needs: a value is its tag, its length and its bytes. Pure.
  */
+import * as DateTime from "effect/DateTime"
 
 const lengthOf = (bytes: number): ReadonlyArray<number> => {
   if (bytes < 0x80) return [bytes]
@@ -50,7 +51,7 @@ export const oid = (dotted: string): Uint8Array => {
 
 /** A moment to the second: years up to 2049 with two digits, later ones with four, as certificates have it. */
 export const time = (unixMs: number): Uint8Array => {
-  const full = `${new Date(unixMs).toISOString().slice(0, 19).replace(/[-:T]/g, "")}Z`
+  const full = `${DateTime.formatIso(DateTime.makeUnsafe(unixMs)).slice(0, 19).replace(/[-:T]/g, "")}Z`
   return Number(full.slice(0, 4)) < 2050
     ? tagged(0x17, Buffer.from(full.slice(2), "ascii"))
     : tagged(0x18, Buffer.from(full, "ascii"))
