@@ -227,7 +227,8 @@ describe.skipIf(Sshd.findSync() === undefined)("a tunnel over ssh", () => {
             const server = Net.createServer((socket) => {
               const far = Net.connect(gateway.remotePort, "127.0.0.1")
               for (const end of [socket, far]) end.on("error", () => end.destroy())
-              socket.pipe(far).pipe(socket)
+              socket.pipe(far)
+              far.pipe(socket)
             })
             server.listen(first.remotePort, "127.0.0.1", () => resume(Effect.succeed(server)))
           }),
