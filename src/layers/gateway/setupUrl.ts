@@ -59,11 +59,11 @@ const check = (text: string, source: string): Result.Result<SetupUrl, GatewayErr
     : Result.succeed({ url: parsed.success, source })
 }
 
-/** `listening`: the address and the port of this Gateway. */
+/** `listening`: the address and the port of this Gateway, and whether it speaks TLS there. */
 export const resolveSetupUrl = (
   asked: Asked,
   gateway: OpenClawConfig["gateway"],
-  listening: { readonly host: string; readonly port: number }
+  listening: { readonly host: string; readonly port: number; readonly secure: boolean }
 ): Effect.Effect<SetupUrl, GatewayError> =>
   Effect.suspend(() => {
     const from = (text: string, source: string) => Effect.fromResult(check(text, source))
@@ -72,13 +72,16 @@ export const resolveSetupUrl = (
     if (asked.preferRemoteUrl === true && remote !== "") return from(remote, "gateway.remote.url")
     const origin = gateway?.publicOrigin?.trim() ?? ""
     if (origin !== "") return from(origin, "gateway.publicOrigin")
-    const { host, port } = listening
+    const { host, port, secure } = listening
     if (isLoopbackAddress(host) || host === "localhost") return Effect.fail(invalidRequest(UNREACHABLE))
     const every = host === "0.0.0.0" || host === "::"
     const reachable = every ? lanAddress() : host
     return reachable === undefined
       ? Effect.fail(invalidRequest("No private LAN address found. Set gateway.publicOrigin, or give a publicUrl."))
-      : from(`ws://${bracketed(reachable)}:${port}`, every ? "gateway.bind=lan" : "gateway.bind=custom")
+      : from(
+          `${secure ? "wss" : "ws"}://${bracketed(reachable)}:${port}`,
+          every ? "gateway.bind=lan" : "gateway.bind=custom"
+        )
   })
 
 /** A network observer could take a full token on its way: over a plain connection a device gets less. */

@@ -187,7 +187,11 @@ export const layer = (options: GatewayOptions) =>
         if (auth === "none") return yield* invalidRequest("Gateway auth is not configured (no token or password).")
         const { gateway } = yield* Effect.mapError(config.get, storageFailed)
         const { port = options.port } = yield* CurrentConnection
-        const found = yield* resolveSetupUrl(params, gateway, { host: options.host, port })
+        const found = yield* resolveSetupUrl(params, gateway, {
+          host: options.host,
+          port,
+          secure: options.tls !== undefined
+        })
         const asked: SetupAccess = params.bootstrapProfile ?? "full"
         const access = accessOver(found.url, asked)
         const { expiresAtMs, setupId, token } = yield* Effect.mapError(devices.setups.issue(access), storageFailed)
