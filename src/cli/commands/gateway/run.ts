@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
+import { display } from "../../../domain/TlsFingerprint.ts"
 import { VERSION } from "../../../domain/Version.ts"
 import { checkRestart, Gateway, type GatewayNodeOptions, layerNode } from "../../../layers/Gateway.ts"
 import { defaultLimits } from "../../../layers/gateway/options.ts"
@@ -57,11 +58,20 @@ const onSignal = (ask: Effect.Effect<void>) =>
     )
   })
 
-const announce = Effect.fnUntraced(function* ({ host, port, url }: Gateway["Service"]) {
+const announce = Effect.fnUntraced(function* ({ host, port, tlsFingerprint, url }: Gateway["Service"]) {
+  const fingerprint = yield* tlsFingerprint
   yield* Console.log(
     (yield* Json)
-      ? JSON.stringify({ ready: true, url, host, port, pid: process.pid, version: VERSION })
-      : `OpenClaw Gateway ${VERSION} listens on ${host}:${port} (pid ${process.pid}). Clients connect to ${url}.`
+      ? JSON.stringify({
+          ready: true,
+          url,
+          host,
+          port,
+          tlsFingerprint: fingerprint,
+          pid: process.pid,
+          version: VERSION
+        })
+      : `OpenClaw Gateway ${VERSION} listens on ${host}:${port} (pid ${process.pid}). Clients connect to ${url}.${fingerprint === undefined ? "" : ` Its certificate: SHA-256 ${display(fingerprint)}.`}`
   )
 })
 
