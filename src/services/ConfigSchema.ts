@@ -5,6 +5,7 @@
  * stands.
  */
 import * as Schema from "effect/Schema"
+import { DiscoverySection, PluginsSection } from "./DiscoverySection.ts"
 
 const text = Schema.optional(Schema.String)
 const flag = Schema.optional(Schema.Boolean)
@@ -280,6 +281,8 @@ const LoggingSection = Schema.Struct({
 
 export const OpenClawConfig = Schema.Struct({
   gateway: Schema.optional(GatewaySection),
+  discovery: Schema.optional(DiscoverySection),
+  plugins: Schema.optional(PluginsSection),
   channels: Schema.optional(Schema.Struct({ telegram: Schema.optional(TelegramSection) })),
   agents: Schema.optional(AgentsSection),
   models: Schema.optional(Schema.Struct({ providers: record(Provider) })),

@@ -1,0 +1,18 @@
+/**
+ * `discovery` of `openclaw.json`, and the one switch of OpenClaw's Bonjour plugin that means something here.
+ */
+import * as Schema from "effect/Schema"
+
+/** How much a Gateway tells its network of itself: `full` adds where ssh listens and where the program is. */
+export const MdnsMode = Schema.Literals(["off", "minimal", "full"])
+export type MdnsMode = typeof MdnsMode.Type
+
+export const DiscoverySection = Schema.Struct({
+  mdns: Schema.optional(Schema.Struct({ mode: Schema.optional(MdnsMode) }))
+})
+
+export const PluginsSection = Schema.Struct({
+  entries: Schema.optional(
+    Schema.Struct({ bonjour: Schema.optional(Schema.Struct({ enabled: Schema.optional(Schema.Boolean) })) })
+  )
+})
