@@ -19,8 +19,11 @@ import { type Connection, open } from "./Socket.ts"
 /** The introduction, with what may be left out of it, and how to go about it. */
 export interface ConnectOptions extends Omit<Introduction, "credentials" | "role" | "scopes"> {
   readonly endpoint: Endpoint
-  /** Waited for before the endpoint is dialled, however long it takes: until its tunnel stands. */
-  readonly gate?: Effect.Effect<void, TunnelError> | undefined
+  /**
+   * Waited for before the endpoint is dialled, however long it takes: until its tunnel stands. It may name another port, which
+   * is then dialled instead.
+   */
+  readonly gate?: Effect.Effect<Endpoint | void, TunnelError> | undefined
   /** Of the Gateway's certificate. With it that certificate is the only one that counts, without it authorities vouch. */
   readonly tlsFingerprint?: TlsFingerprint | undefined
   /** `operator` when left out. */
@@ -84,6 +87,9 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
   "GatewayClient.connect"
 )(function* (options) {
   const { device, deviceTokens, endpoint } = options
+  let dialled = endpoint
+  const greet = (who: Introduction) =>
+    Effect.suspend(() => attempt({ endpoint: dialled, tlsFingerprint: options.tlsFingerprint }, who))
   const role = options.role ?? "operator"
   const explicit = options.credentials ?? []
   const key: TokenKey | undefined = device === undefined ? undefined : { endpoint, deviceId: device.id, role }
@@ -109,7 +115,7 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
     )
   })
   const withStored = (token: StoredToken) =>
-    attempt(options, introduce([token.token], token)).pipe(
+    greet(introduce([token.token], token)).pipe(
       Effect.tapError((error) =>
         deviceTokens !== undefined && key !== undefined && mismatch(error, "AUTH_DEVICE_TOKEN_MISMATCH")
           ? orWarn(deviceTokens.remove(key), "the refused device token could not be removed")
@@ -124,10 +130,10 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
       ? withStored(stored).pipe(
           Effect.catchIf(
             (error) => explicit.length > 0 && mismatch(error, "AUTH_DEVICE_TOKEN_MISMATCH"),
-            () => attempt(options, introduce(explicit, undefined))
+            () => greet(introduce(explicit, undefined))
           )
         )
-      : attempt(options, introduce(explicit, undefined)).pipe(
+      : greet(introduce(explicit, undefined)).pipe(
           Effect.catchIf(
             (error) =>
               error instanceof HandshakeRejected &&
@@ -137,7 +143,7 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
             (error) => (stored === undefined ? Effect.fail(error) : withStored(stored))
           )
         )
-  if (options.gate !== undefined) yield* options.gate
+  if (options.gate !== undefined) dialled = (yield* options.gate) ?? endpoint
   const connected = yield* within(endpoint, options.connectTimeout ?? "15 seconds")(connecting)
   yield* remember(connected.hello)
   return connected

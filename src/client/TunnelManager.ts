@@ -9,7 +9,6 @@ import * as RcMap from "effect/RcMap"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import { loopback } from "../domain/Endpoint.ts"
 import type { StateDir } from "../services/StateDir.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 import { isTerminal, type Tunnel, TunnelManager, type TunnelSpec, type TunnelState } from "../services/TunnelManager.ts"
@@ -55,7 +54,7 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
     const ready = Effect.flatMap(settled, (now) =>
       now._tag === "Stopped" ? Effect.fail(now.error) : Effect.succeed(now as Up)
     )
-    const tunnel: Tunnel = { spec, endpoint: loopback(spec.localPort), state, ready }
+    const tunnel: Tunnel = { spec, state, ready }
     yield* Effect.acquireRelease(
       Effect.sync(() => live.add(tunnel)),
       () => Effect.sync(() => live.delete(tunnel))

@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import { atPort, type Endpoint } from "../domain/Endpoint.ts"
 import { parts, SshTarget } from "../domain/SshTarget.ts"
 import {
   SshUnreachable,
@@ -44,8 +45,11 @@ const lastError = ({ spec, state }: Tunnel): Effect.Effect<never, TunnelError> =
   )
 
 export interface Reached {
-  /** The `gate` of `ConnectOptions`: waits while the tunnel does not stand, fails when it stopped for good. */
-  readonly gate?: Effect.Effect<void, TunnelError> | undefined
+  /**
+   * The `gate` of `ConnectOptions`: waits while the tunnel does not stand, fails when it stopped for good. Gives its near end,
+   * which may be another than the configured one and from one time to the next.
+   */
+  readonly gate?: Effect.Effect<Endpoint, TunnelError> | undefined
 }
 
 /**
@@ -58,7 +62,7 @@ export const reach: (
   target: Target,
   timeout?: Duration.Input
 ) => Effect.Effect<Reached, TunnelError | TunnelUnavailable, Scope.Scope> = Effect.fn("GatewayClient.reach")(function* (
-  { ssh },
+  { endpoint, ssh },
   timeout = Duration.infinity
 ) {
   if (ssh === undefined) return {}
@@ -66,5 +70,5 @@ export const reach: (
   if (Option.isNone(manager)) return yield* TunnelUnavailable.of(ssh)
   const tunnel = yield* manager.value.up(ssh)
   yield* Effect.timeoutOrElse(tunnel.ready, { duration: timeout, orElse: () => lastError(tunnel) })
-  return { gate: Effect.asVoid(tunnel.ready) }
+  return { gate: Effect.map(tunnel.ready, ({ localPort }) => atPort(endpoint, localPort)) }
 })

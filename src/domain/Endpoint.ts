@@ -125,6 +125,13 @@ export const portOf = (endpoint: Endpoint): number => {
   return protocol === "wss:" ? 443 : 80
 }
 
+/** The same at another port of its host. */
+export const atPort = (endpoint: Endpoint, port: number): Endpoint => {
+  const url = new URL(endpoint)
+  url.port = String(port)
+  return Endpoint.make(url.pathname === "/" ? url.href.slice(0, -1) : url.href)
+}
+
 /** An address as the URL parser writes it; without the zone of a link-local one, which says only by which interface. */
 const normal = (address: string): string | undefined => {
   const url = `ws://${address.includes(":") ? `[${address.replace(/%.*$/s, "")}]` : address}`

@@ -8,7 +8,6 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Credential } from "../domain/Credential.ts"
-import type { Endpoint } from "../domain/Endpoint.ts"
 import { SshTarget, SshTargetInvalid } from "../domain/SshTarget.ts"
 
 export { SshTargetInvalid }
@@ -89,7 +88,7 @@ export class WrongGateway extends Schema.TaggedError<WrongGateway>()("WrongGatew
   found: Schema.String
 }) {
   override get message() {
-    return `Another Gateway answers behind ${this.target}: its identity is ${this.found}, known is ${this.expected}.\nFix: check host and port; if the Gateway was set up anew, remove its row from ${KNOWN_GATEWAYS} in the state directory.`
+    return `Another Gateway answers behind ${this.target}: its identity is ${this.found}, known is ${this.expected}.\nFix: check host and port; if the Gateway was set up anew, \`openclaw tunnel forget ${this.target}\`.`
   }
 }
 
@@ -167,6 +166,8 @@ export type TunnelState =
       readonly _tag: "Up"
       readonly generation: number
       readonly since: number
+      /** The near end, on this machine's loopback: the spec's, unless the tunnel is another process's or that one was taken. */
+      readonly localPort: number
       /** Milliseconds from dialling through the tunnel to the Gateway's challenge, the last time. */
       readonly roundTripMs: number
       /** The Gateway's `deviceId`, where it could be asked. */
@@ -183,8 +184,7 @@ export type TunnelState =
 
 export interface Tunnel {
   readonly spec: TunnelSpec
-  /** The near end. Nothing is to be sent there unless the state is `Up`. */
-  readonly endpoint: Endpoint
+  /** Where it stands. Nothing is to be sent to a near end unless the state is `Up`. */
   readonly state: SubscriptionRef.SubscriptionRef<TunnelState>
   /** Waits until it is up; fails when it stopped for good. */
   readonly ready: Effect.Effect<Extract<TunnelState, { _tag: "Up" }>, TunnelError>

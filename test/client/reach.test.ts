@@ -9,7 +9,6 @@ import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { TestClock } from "effect/testing"
 import { reach, resolveTarget, TunnelUnavailable } from "../../src/client/index.ts"
-import { loopback } from "../../src/domain/Endpoint.ts"
 import * as SshTarget from "../../src/domain/SshTarget.ts"
 import {
   SshHostKeyRejected,
@@ -43,7 +42,7 @@ const scripted = Effect.gen(function* () {
       Effect.acquireRelease(
         Effect.sync(() => {
           asked.push(spec)
-          return { spec, endpoint: loopback(spec.localPort), state, ready: Deferred.await(ended) }
+          return { spec, state, ready: Deferred.await(ended) }
         }),
         () => Effect.sync(() => void (released += 1))
       ),
@@ -51,7 +50,7 @@ const scripted = Effect.gen(function* () {
   })
   return { asked, ended, manager, released: () => released, state }
 })
-const up = { _tag: "Up", generation: 1, since: 0, roundTripMs: 1, gateway: undefined } as const
+const up = { _tag: "Up", generation: 1, since: 0, localPort: 40_000, roundTripMs: 1, gateway: undefined } as const
 const unreachable = new SshUnreachable({ target: host, reason: "refused", detail: "" })
 
 describe("reach", () => {
@@ -86,7 +85,7 @@ describe("reach", () => {
       yield* Deferred.succeed(ended, up)
       const { gate } = yield* Fiber.join(reached)
       assert(gate !== undefined)
-      yield* gate
+      assert.strictEqual(yield* gate, "ws://127.0.0.1:40000")
       assert.strictEqual(released(), 0)
       yield* Scope.close(scope, Exit.void)
       assert.strictEqual(released(), 1)

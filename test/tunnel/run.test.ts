@@ -100,9 +100,8 @@ describe("a tunnel", () => {
       assert.strictEqual(world.asked, 0)
       yield* ssh.bind
       const up = yield* tunnel.ready
-      assert.deepInclude(up, { generation: 1, roundTripMs: 7, gateway: "gateway-a" })
+      assert.deepInclude(up, { generation: 1, localPort: 18_789, roundTripMs: 7, gateway: "gateway-a" })
       assert.strictEqual(known.get(target), "gateway-a")
-      assert.strictEqual(tunnel.endpoint, "ws://127.0.0.1:18789")
     })
   )
 

@@ -127,7 +127,7 @@ export const run = Effect.fnUntraced(function* (
       misses = 0
       since ??= yield* Clock.currentTimeMillis
       upAt = since
-      yield* set({ _tag: "Up", generation, since, roundTripMs: proof, gateway })
+      yield* set({ _tag: "Up", generation, since, localPort: spec.localPort, roundTripMs: proof, gateway })
       const woke = yield* wokeWithin(PING_EVERY_MS)
       if (woke) within = ANSWER_AWAKE_MS
     }
