@@ -110,7 +110,7 @@ describe("openclaw security audit", () => {
   const prepared = Effect.gen(function* () {
     const here = yield* home
     const stateDir = join(here, ".openclaw")
-    const own = certificate(Date.UTC(1990, 0, 1))
+    const own = yield* Effect.promise(() => certificate(Date.UTC(1990, 0, 1)))
     mkdirSync(stateDir)
     chmodSync(stateDir, 0o755)
     writeFileSync(join(stateDir, "cert.pem"), own.cert)

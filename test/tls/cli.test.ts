@@ -12,8 +12,8 @@ import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import { home, run } from "../cli/kit.ts"
 import { certificate } from "./kit.ts"
 
-const { fingerprint } = certificate(Date.UTC(2026, 0, 1))
-const other = certificate(Date.UTC(2026, 0, 1)).fingerprint
+const { fingerprint } = await certificate(Date.UTC(2026, 0, 1))
+const other = (await certificate(Date.UTC(2026, 0, 1))).fingerprint
 
 describe("which certificate must be shown", () => {
   const tls = { enabled: true }

@@ -9,9 +9,9 @@ import { display } from "../../src/domain/TlsFingerprint.ts"
 import { token } from "../../src/domain/Credential.ts"
 import { certificate, endpoint, recorder } from "./kit.ts"
 
-const own = certificate(Date.UTC(2026, 0, 1))
-const other = certificate(Date.UTC(2026, 0, 1))
-const expired = certificate(Date.UTC(1990, 0, 1))
+const own = await certificate(Date.UTC(2026, 0, 1))
+const other = await certificate(Date.UTC(2026, 0, 1))
+const expired = await certificate(Date.UTC(1990, 0, 1))
 const NOT_FOUND = "HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 const dial = (host: string, port: number, pin: typeof own | undefined) =>

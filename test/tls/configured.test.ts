@@ -50,7 +50,7 @@ describe("gateway.tls", () => {
         Effect.sync(() => mkdtempSync(join(tmpdir(), "openclaw-tls-"))),
         (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
       )
-      const own = certificate(Date.UTC(2026, 0, 1))
+      const own = yield* Effect.promise(() => certificate(Date.UTC(2026, 0, 1)))
       const [certPath, keyPath] = [join(folder, "server.crt"), join(folder, "server.key")]
       writeFileSync(certPath, own.cert)
       writeFileSync(keyPath, own.key)

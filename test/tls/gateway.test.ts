@@ -8,7 +8,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { GatewayClient } from "../../src/client/index.ts"
 import { token } from "../../src/domain/Credential.ts"
-import { display } from "../../src/domain/TlsFingerprint.ts"
+import { display, type TlsFingerprint } from "../../src/domain/TlsFingerprint.ts"
 import * as Rig from "../gateway/rig.ts"
 import { certificate, endpoint } from "./kit.ts"
 
@@ -24,7 +24,7 @@ const filesIn = (path: string) => ({
   paused: Effect.succeed(false)
 })
 
-const dial = (url: string, fingerprint: ReturnType<typeof certificate>["fingerprint"] | undefined) =>
+const dial = (url: string, fingerprint: TlsFingerprint | undefined) =>
   GatewayClient.make({
     endpoint: endpoint(url),
     tlsFingerprint: fingerprint,
@@ -110,14 +110,14 @@ describe("a Gateway with TLS", () => {
 
   it.live("TlsUnusable: half a pair, another key, no PEM, nothing where nothing is made", () =>
     Effect.gen(function* () {
-      const own = certificate(Date.UTC(2026, 0, 1))
+      const own = yield* Effect.promise(() => certificate(Date.UTC(2026, 0, 1)))
       const path = yield* folder
       const tls = { ...filesIn(path), certPath: join(path, "cert.pem"), keyPath: join(path, "key.pem") }
       assert.match(yield* startError({ ...tls, autoGenerate: false }), /TlsUnusable/)
       writeFileSync(tls.certPath, own.cert)
       assert.match(yield* startError(tls), /TlsUnusable.*key\.pem.*not there/s)
       assert.isFalse(existsSync(tls.keyPath))
-      writeFileSync(tls.keyPath, certificate(Date.UTC(2026, 0, 1)).key)
+      writeFileSync(tls.keyPath, (yield* Effect.promise(() => certificate(Date.UTC(2026, 0, 1)))).key)
       assert.match(yield* startError(tls), /not the key of the certificate/)
       writeFileSync(tls.certPath, "no certificate")
       assert.match(yield* startError(tls), /no certificate in PEM/)

@@ -14,10 +14,13 @@ export const fingerprintOf = (cert: string): TlsFingerprint =>
 export const endpoint = (text: string): Endpoint.Endpoint => Result.getOrThrow(Endpoint.parse(text, "the test"))
 
 /** A certificate for this machine that was made at `now`, with its fingerprint. */
-export const certificate = (now: number) => {
-  const made = selfSigned(["localhost", "127.0.0.1", "::1"], now)
-  return { ...made, fingerprint: fingerprintOf(made.cert) }
-}
+export const certificate = (now: number) =>
+  Effect.runPromise(
+    Effect.map(selfSigned(["localhost", "127.0.0.1", "::1"], now), (made) => ({
+      ...made,
+      fingerprint: fingerprintOf(made.cert)
+    }))
+  )
 
 /** A TLS server that keeps every byte that it is sent after the handshake, and answers the first of them. */
 export const recorder = Effect.fnUntraced(function* (material: SecureContextOptions, answer: string) {

@@ -13,8 +13,8 @@ import { load, type Material } from "../../src/layers/gateway/tls/material.ts"
 import { LOOK_EVERY_MS, renew } from "../../src/layers/gateway/tls/renewal.ts"
 import { certificate, fingerprintOf } from "./kit.ts"
 
-const a = certificate(Date.UTC(2026, 0, 1))
-const b = certificate(Date.UTC(2026, 0, 1))
+const a = await certificate(Date.UTC(2026, 0, 1))
+const b = await certificate(Date.UTC(2026, 0, 1))
 
 /** A folder as projected volumes have it: `data` is a link that is turned. */
 const workshop = Effect.gen(function* () {

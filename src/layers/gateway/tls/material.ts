@@ -77,7 +77,10 @@ const ownNames = (): ReadonlyArray<string> => {
 /** Makes a pair where neither file is there. What stands at either path is never replaced. */
 const generate = Effect.fnUntraced(function* (files: TlsFiles) {
   const fs = yield* FileSystem.FileSystem
-  const made = selfSigned(ownNames(), yield* Clock.currentTimeMillis)
+  const made = yield* Effect.mapError(
+    selfSigned(ownNames(), yield* Clock.currentTimeMillis),
+    () => new TlsUnusable({ path: files.certPath, problem: "it cannot be made" })
+  )
   const write = (file: string, content: string) =>
     Effect.mapError(
       Effect.andThen(

@@ -1,10 +1,11 @@
 /**
  * A certificate that a Gateway makes for itself, for clients that know it by its fingerprint. ECDSA over P-256, which
- * every TLS stack takes.
+ * every TLS stack takes. What makes it is loaded only then: no Gateway that has a certificate needs it.
  */
-import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto"
-import { isIP, isIPv4 } from "node:net"
-import * as Der from "./der.ts"
+import { isIP } from "node:net"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import type { UnknownError } from "effect/Cause"
 
 export interface SelfSigned {
   /** X.509 in PEM. */
@@ -18,74 +19,30 @@ const LIFETIME_MS = 3650 * 86_400_000
 /** A client's clock may be behind. */
 const BACKDATE_MS = 86_400_000
 
-const OID = {
-  ecdsaWithSha256: "1.2.840.10045.4.3.2",
-  commonName: "2.5.4.3",
-  subjectAltName: "2.5.29.17",
-  basicConstraints: "2.5.29.19",
-  keyUsage: "2.5.29.15",
-  extendedKeyUsage: "2.5.29.37",
-  serverAuth: "1.3.6.1.5.5.7.3.1"
-}
+const DNS_NAME = 2
+const IP_ADDRESS = 7
 
-const ipBytes = (address: string): Uint8Array => {
-  if (isIPv4(address)) return Uint8Array.from(address.split(".").map(Number))
-  const [head = "", tail] = address.split("::")
-  const groups = (text: string | undefined) => (text === undefined || text === "" ? [] : text.split(":"))
-  const front = groups(head)
-  const back = groups(tail)
-  const all = [...front, ...Array.from({ length: 8 - front.length - back.length }, () => "0"), ...back]
-  return Uint8Array.from(all.flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 255]))
-}
+const altName = (name: string) =>
+  isIP(name) === 0 ? ({ type: DNS_NAME, value: name } as const) : ({ type: IP_ADDRESS, ip: name } as const)
 
-/** One entry of `subjectAltName`: a DNS name or an address. */
-const altName = (name: string): Uint8Array =>
-  isIP(name) === 0 ? Der.tagged(0x82, Buffer.from(name, "ascii")) : Der.tagged(0x87, ipBytes(name))
-
-const extension = (id: string, critical: boolean, value: Uint8Array): Uint8Array =>
-  Der.sequence(Der.oid(id), ...(critical ? [Der.bool(true)] : []), Der.octets(value))
-
-const extensions = (names: ReadonlyArray<string>): Uint8Array =>
-  Der.tagged(
-    0xa3,
-    Der.sequence(
-      extension(OID.basicConstraints, true, Der.sequence()),
-      // digitalSignature: the first bit, seven unused ones.
-      extension(OID.keyUsage, true, Der.tagged(0x03, Uint8Array.of(7, 0x80))),
-      extension(OID.extendedKeyUsage, false, Der.sequence(Der.oid(OID.serverAuth))),
-      extension(OID.subjectAltName, false, Der.sequence(...names.map(altName)))
-    )
-  )
-
-const pem = (der: Uint8Array): string =>
-  `-----BEGIN CERTIFICATE-----\n${(
-    Buffer.from(der)
-      .toString("base64")
-      .match(/.{1,64}/g) ?? []
-  ).join("\n")}\n-----END CERTIFICATE-----\n`
-
-const certify = (privateKey: KeyObject, names: ReadonlyArray<string>, now: number): Uint8Array => {
-  const algorithm = Der.sequence(Der.oid(OID.ecdsaWithSha256))
-  const subject = Der.sequence(Der.set(Der.sequence(Der.oid(OID.commonName), Der.utf8("OpenClaw Gateway"))))
-  const body = Der.sequence(
-    // Version 3.
-    Der.tagged(0xa0, Der.integer(Uint8Array.of(2))),
-    Der.integer(randomBytes(16)),
-    algorithm,
-    subject,
-    Der.sequence(Der.time(now - BACKDATE_MS), Der.time(now + LIFETIME_MS)),
-    subject,
-    createPublicKey(privateKey).export({ type: "spki", format: "der" }),
-    extensions(names)
-  )
-  return Der.sequence(body, algorithm, Der.bits(sign("sha256", body, privateKey)))
-}
+const date = (unixMs: number) => DateTime.toDateUtc(DateTime.makeUnsafe(unixMs))
 
 /** A new key and its certificate for these DNS names and addresses. `now` is Unix milliseconds. */
-export const selfSigned = (names: ReadonlyArray<string>, now: number): SelfSigned => {
-  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" })
-  return {
-    cert: pem(certify(privateKey, names, now)),
-    key: privateKey.export({ type: "pkcs8", format: "pem" }).toString()
-  }
-}
+export const selfSigned = (names: ReadonlyArray<string>, now: number): Effect.Effect<SelfSigned, UnknownError> =>
+  Effect.tryPromise(async () => {
+    const { generate } = await import("selfsigned")
+    const made = await generate([{ name: "commonName", value: "OpenClaw Gateway" }], {
+      keyType: "ec",
+      curve: "P-256",
+      algorithm: "sha256",
+      notBeforeDate: date(now - BACKDATE_MS),
+      notAfterDate: date(now + LIFETIME_MS),
+      extensions: [
+        { name: "basicConstraints", cA: false, critical: true },
+        { name: "keyUsage", digitalSignature: true, critical: true },
+        { name: "extKeyUsage", serverAuth: true },
+        { name: "subjectAltName", altNames: names.map(altName) }
+      ]
+    })
+    return { cert: `${made.cert.trimEnd()}\n`, key: made.private }
+  })
