@@ -5,24 +5,9 @@
  * stands.
  */
 import * as Schema from "effect/Schema"
+import { atLeast, flag, natural, oneOf, positive, record, secret, strings, text } from "./ConfigFields.ts"
+import { GatewaySection } from "./GatewaySection.ts"
 import { DiscoverySection, PluginsSection } from "./DiscoverySection.ts"
-
-const text = Schema.optional(Schema.String)
-const flag = Schema.optional(Schema.Boolean)
-const strings = Schema.optional(Schema.Array(Schema.String))
-const between = (minimum: number, maximum: number) =>
-  Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum, maximum })))
-const atLeast = (minimum: number) => Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(minimum)))
-const positive = Schema.optional(atLeast(1))
-const natural = Schema.optional(atLeast(0))
-const oneOf = <const L extends ReadonlyArray<string>>(...literals: L) => Schema.optional(Schema.Literals(literals))
-const record = <S extends Schema.Top>(value: S) => Schema.optional(Schema.Record(Schema.String, value))
-
-/**
- * A credential. In the file it may also be `"${NAME}"` or a reference `{ source: "env", provider, id }`; both are put in
- * before this schema is asked, and what cannot be put in is absent here.
- */
-const secret = text
 
 /** A channel's ids: numbers are accepted too; whoever compares them reads both as text. */
 const Ids = Schema.optional(Schema.Array(Schema.Union([Schema.String, Schema.Finite])))
@@ -34,89 +19,6 @@ const ModelChoice = Schema.optional(
     Schema.Struct({ primary: Schema.optional(Schema.NonEmptyString), fallbacks: strings })
   ])
 )
-
-const GatewaySection = Schema.Struct({
-  mode: oneOf("local", "remote"),
-  port: Schema.optional(between(1, 65_535)),
-  bind: oneOf("auto", "lan", "loopback", "custom", "tailnet"),
-  customBindHost: text,
-  /** HTTPS and WSS on the Gateway's own port. Relative paths begin at the configuration's folder. */
-  tls: Schema.optional(
-    Schema.Struct({
-      enabled: flag,
-      /** A pair that is missing altogether is made, unless this is `false`. */
-      autoGenerate: flag,
-      /** PEM; a pair in the state directory when both are left out. */
-      certPath: text,
-      keyPath: text,
-      /** PEM of authorities that complete the chain. */
-      caPath: text
-    })
-  ),
-  /** Where browsers reach this Gateway, for example behind a proxy: `https://gateway.example.com`. */
-  publicOrigin: text,
-  auth: Schema.optional(
-    Schema.Struct({
-      mode: oneOf("none", "token", "password", "trusted-proxy"),
-      token: secret,
-      password: secret
-    })
-  ),
-  controlUi: Schema.optional(
-    Schema.Struct({
-      enabled: flag,
-      /** Folder of the page's files; a relative one begins at the configuration's folder. Without it there is no page. */
-      root: text,
-      /** Path prefix of the page, for example `/openclaw`. */
-      basePath: Schema.optional(
-        Schema.String.pipe(
-          Schema.check(
-            Schema.isPattern(/^(?:\/?[A-Za-z0-9_~-][A-Za-z0-9._~-]*(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)?\/?$/)
-          )
-        )
-      ),
-      allowedOrigins: strings
-    })
-  ),
-  http: Schema.optional(
-    Schema.Struct({
-      endpoints: Schema.optional(Schema.Struct({ chatCompletions: Schema.optional(Schema.Struct({ enabled: flag })) }))
-    })
-  ),
-  /** Tools that `POST /tools/invoke` gives or does not give, besides its defaults. */
-  tools: Schema.optional(Schema.Struct({ allow: strings, deny: strings })),
-  /** `off`: a change that needs a restart waits until somebody restarts the Gateway. */
-  reload: Schema.optional(Schema.Struct({ mode: oneOf("off", "hybrid") })),
-  nodes: Schema.optional(
-    Schema.Struct({
-      /** `false`: a device on this machine is paired by a person too, like any other. */
-      pairing: Schema.optional(Schema.Struct({ autoApproveLocal: flag })),
-      commands: Schema.optional(Schema.Struct({ allow: strings, deny: strings })),
-      allowCommands: strings,
-      denyCommands: strings
-    })
-  ),
-  /** The Gateway that commands talk to when `mode` is `remote`. Nothing here opens or closes this machine's own Gateway. */
-  remote: Schema.optional(
-    Schema.Struct({
-      url: text,
-      token: secret,
-      password: secret,
-      /** `ssh`: through a forward to `sshTarget`, where `url` names its end on this machine. Left out: `ssh` if there is a target. */
-      transport: oneOf("ssh", "direct"),
-      /** `user@host` or `user@host:port`. */
-      sshTarget: text,
-      /** Path of the private key. */
-      sshIdentity: text,
-      /** The Gateway's port over there; left out: the port of `url`. */
-      remotePort: Schema.optional(between(1, 65_535)),
-      /** `strict`: only hosts whose key is known. `openssh`: what the user's own ssh configuration says. */
-      sshHostKeyPolicy: oneOf("strict", "openssh"),
-      /** SHA-256 of the certificate that a `wss:` Gateway must show. */
-      tlsFingerprint: text
-    })
-  )
-})
 
 const dmPolicy = oneOf("pairing", "allowlist", "open", "disabled")
 const groupPolicy = oneOf("open", "allowlist", "disabled")

@@ -17,6 +17,9 @@ const READ_AT_START = [
   "gateway.customBindHost",
   "gateway.publicOrigin",
   "gateway.auth",
+  "gateway.trustedProxies",
+  "gateway.allowRealIpFallback",
+  "gateway.tailscale",
   "gateway.controlUi",
   "logging"
 ]
