@@ -50,8 +50,16 @@ const find = Effect.fnUntraced(function* (running: string | undefined) {
     given === undefined || given === ""
       ? yield* Effect.flatMap(Config, (config) => config.get).pipe(Effect.provide(State.config))
       : {}
+  const { defaultPort } = yield* State.plan
   const found = yield* Effect.fromResult(
-    resolveTarget({ flags, env: variables, config, running, ownCertificate: yield* ownCertificate(config) })
+    resolveTarget({
+      flags,
+      env: variables,
+      config,
+      defaultPort,
+      running,
+      ownCertificate: yield* ownCertificate(config)
+    })
   )
   const redactor = yield* Effect.serviceOption(Redactor)
   if (Option.isSome(redactor)) yield* redactor.value.add(found.credentials.map(({ secret }) => Redacted.value(secret)))

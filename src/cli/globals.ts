@@ -10,8 +10,15 @@ export const Json = GlobalFlag.Setting("json")({
 
 export const Profile = GlobalFlag.Setting("profile")({
   flag: Flag.String("profile").pipe(
-    Flag.withDescription("Use a state directory of its own: ~/.openclaw-<name>"),
+    Flag.withDescription("Use configuration, state, port and service of their own, under this name"),
     Flag.optional
+  )
+})
+
+export const Dev = GlobalFlag.Setting("dev")({
+  flag: Flag.Boolean("dev").pipe(
+    Flag.withDescription("The profile dev: port 19001; `gateway run` makes its configuration"),
+    Flag.withDefault(false)
   )
 })
 
@@ -37,4 +44,4 @@ export const TlsFingerprint = GlobalFlag.Setting("tls-fingerprint")({
   )
 })
 
-export const all = [Json, Profile, Url, Token, Password, TlsFingerprint] as const
+export const all = [Json, Profile, Dev, Url, Token, Password, TlsFingerprint] as const

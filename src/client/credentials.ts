@@ -44,6 +44,8 @@ export interface TargetInput {
   /** The environment; only `OPENCLAW_GATEWAY_*` is looked at. */
   readonly env: { readonly [name: string]: string | undefined }
   readonly config: OpenClawConfig
+  /** The port of this machine's Gateway where nothing says another; 18789 when left out. */
+  readonly defaultPort?: number | undefined
   /** Where this machine's Gateway listens right now, where that is known: goes before what the file says of its address. */
   readonly running?: string | undefined
   /** Of the certificate of this machine's Gateway, where that is known: what it must show when it is the one that is meant. */
@@ -77,7 +79,7 @@ export type TargetError =
 
 const port = (input: TargetInput): Result.Result<number, InvalidEndpoint> => {
   const given = text(input.env["OPENCLAW_GATEWAY_PORT"])
-  if (given === undefined) return Result.succeed(input.config.gateway?.port ?? DEFAULT_PORT)
+  if (given === undefined) return Result.succeed(input.config.gateway?.port ?? input.defaultPort ?? DEFAULT_PORT)
   const value = Number(given)
   return /^\d{1,5}$/.test(given) && value >= 1 && value <= 65_535
     ? Result.succeed(value)

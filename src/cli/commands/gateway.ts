@@ -12,7 +12,7 @@ import { healthFlags } from "./health.ts"
 import { sendFlags } from "./message.ts"
 
 const runFlags = {
-  port: flags.whole("port", "Port to listen on (default gateway.port, else 18789; 0 takes a free one)", 0, 65_535),
+  port: flags.whole("port", "Port to listen on (default gateway.port, else 18789 or the profile's own; 0 takes a free one)", 0, 65_535),
   bind: flags.oneOf(
     "bind",
     ["loopback", "lan", "tailnet", "auto", "custom"],

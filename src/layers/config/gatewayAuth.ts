@@ -42,6 +42,8 @@ export interface GatewaySources {
   readonly flags: GatewayFlags
   readonly env: Env
   readonly config: OpenClawConfig
+  /** The port where nothing says another; 18789 when left out. */
+  readonly defaultPort?: number | undefined
 }
 
 /** What `--auth` may say. */
@@ -145,7 +147,7 @@ export const settingError = (file: string, found: ConfigProblem): ConfigInvalid 
     ? new SettingInvalid({ source: found.path, value: found.value, expected: found.expected })
     : new ConfigInvalid({ file, problems: [found] })
 
-/** `--port`, then `OPENCLAW_GATEWAY_PORT`, then `gateway.port`, then 18789. 0 by flag or environment takes any free port. */
+/** `--port`, then `OPENCLAW_GATEWAY_PORT`, then `gateway.port`, then the profile's. 0 by flag or environment takes any free port. */
 export const resolvePort = (sources: GatewaySources): Result.Result<number, ConfigProblem> => {
   const { config, env, flags } = sources
   const checked = (path: string, value: number, shown: string) =>
@@ -158,7 +160,7 @@ export const resolvePort = (sources: GatewaySources): Result.Result<number, Conf
     const value = /^\d{1,5}$/.test(fromEnv) ? Number(fromEnv) : Number.NaN
     return checked("OPENCLAW_GATEWAY_PORT", value, JSON.stringify(fromEnv.slice(0, 20)))
   }
-  return Result.succeed(config.gateway?.port ?? DEFAULT_PORT)
+  return Result.succeed(config.gateway?.port ?? sources.defaultPort ?? DEFAULT_PORT)
 }
 
 /**

@@ -20,6 +20,8 @@ export interface GatewaySettings {
   readonly flags?: GatewayFlags & { readonly bind?: Bind | undefined }
   /** `OPENCLAW_GATEWAY_*` is looked at, and what the file names as `${NAME}`. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** The port where nothing says another; 18789 when left out. */
+  readonly defaultPort?: number | undefined
 }
 
 const serverAuth = (credential: GatewayCredential, file: string) =>
@@ -48,7 +50,7 @@ const controlUiOf = (section: NonNullable<OpenClawConfig["gateway"]>["controlUi"
 export const settings = Effect.fnUntraced(function* (options: GatewaySettings) {
   const config = yield* Config
   const { gateway } = yield* config.get
-  const sources = { flags: options.flags ?? {}, env: options.env ?? {} }
+  const sources = { flags: options.flags ?? {}, env: options.env ?? {}, defaultPort: options.defaultPort }
   const auth = yield* serverAuth(yield* gatewayCredential(sources), config.file)
   const port = yield* Effect.mapError(
     Effect.fromResult(resolvePort({ ...sources, config: yield* config.get })),

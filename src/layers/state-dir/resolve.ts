@@ -3,6 +3,7 @@
  */
 import * as NodePath from "node:path"
 import * as Result from "effect/Result"
+import { isName } from "../../domain/Profile.ts"
 import { StateDirUnusable } from "../../services/StateDir.ts"
 
 export interface StateDirInput {
@@ -24,13 +25,15 @@ export interface StateDirPlan {
   readonly profile: string | undefined
 }
 
-const PROFILE = /^[a-z0-9][a-z0-9_-]{0,63}$/i
 const CONFIG_NAME = "openclaw.json"
 
 const given = (value: string | undefined): string | undefined => {
   const trimmed = value?.trim()
   return trimmed === undefined || trimmed === "" ? undefined : trimmed
 }
+
+/** Of a name that is none, so much is repeated. */
+const shown = (name: string): string => (name.length <= 80 ? name : `${name.slice(0, 79)}…`)
 
 /**
  * `~/.openclaw`, or `~/.openclaw-<profile>`, or `OPENCLAW_STATE_DIR`; the file is `openclaw.json` inside, or
@@ -52,19 +55,24 @@ export const resolveStateDir = (input: StateDirInput): Result.Result<StateDirPla
     const named = (source: string, value: string | undefined): Result.Result<string | undefined, StateDirUnusable> => {
       const name = given(value)
       if (name === undefined || name.toLowerCase() === "default") return Result.succeed(undefined)
-      return PROFILE.test(name)
+      return isName(name)
         ? Result.succeed(name)
         : Result.fail(
             new StateDirUnusable({
-              path: name,
-              message: `${source} ${JSON.stringify(name)} is not a profile name: 1 to 64 letters, digits, "-" and "_", starting with a letter or digit.`
+              path: shown(name),
+              message: `${source} ${JSON.stringify(shown(name))} is not a profile name: 1 to 64 letters, digits, "-" and "_", starting with a letter or digit.`
             })
           )
     }
 
     const home = yield* absolute("home directory", given(env["OPENCLAW_HOME"]) ?? input.home, input.home)
     const inherited = yield* named("OPENCLAW_PROFILE", env["OPENCLAW_PROFILE"])
-    const asked = given(input.profile) !== undefined
+    const asked = input.profile !== undefined
+    if (asked && given(input.profile) === undefined) {
+      return yield* Result.fail(
+        new StateDirUnusable({ path: "", message: "--profile is empty; give a name, or leave the flag out." })
+      )
+    }
     const profile = asked ? yield* named("--profile", input.profile) : inherited
     const rootOf = (name: string | undefined) =>
       NodePath.join(home, name === undefined ? ".openclaw" : `.openclaw-${name}`)

@@ -1,10 +1,12 @@
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { configuration } from "../../configuration.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
-import { Password, Token } from "../../globals.ts"
+import { Dev, Password, Token } from "../../globals.ts"
 import * as State from "../../state.ts"
+import { Config } from "../../../services/Config.ts"
 import { endOwner } from "./endOwner.ts"
 import { serve } from "./run.ts"
 
@@ -16,6 +18,14 @@ interface RunFlags {
   readonly force: boolean
   readonly verbose: boolean
 }
+
+/** `--dev` is for trying things out: what `gateway run` needs is made. */
+const makeConfigured = Effect.gen(function* () {
+  const { exists, path } = yield* configuration
+  if (exists) return
+  yield* Effect.flatMap(Config, (config) => config.set("gateway.mode", "local"))
+  yield* Console.error(`Made ${path}.`)
+}).pipe(Effect.provide(State.config))
 
 const checkConfigured = Effect.fnUntraced(function* (allowUnconfigured: boolean) {
   const { config, exists, path } = yield* configuration
@@ -35,7 +45,8 @@ const checkConfigured = Effect.fnUntraced(function* (allowUnconfigured: boolean)
 /** Checks what can be checked, then runs the Gateway until it is stopped. */
 export const run = Effect.fn("cli.gateway.run")(function* (flags: RunFlags) {
   const { variables } = yield* Environment
-  const { configFile, root } = yield* State.plan
+  const { configFile, defaultPort, root } = yield* State.plan
+  if (yield* Dev) yield* makeConfigured
   const config = yield* checkConfigured(flags.allowUnconfigured)
   if (flags.force) yield* endOwner
   return yield* serve({
@@ -45,6 +56,7 @@ export const run = Effect.fn("cli.gateway.run")(function* (flags: RunFlags) {
       stateDir: root,
       configFile,
       env: variables,
+      defaultPort,
       flags: {
         port: flags.port,
         bind: flags.bind,

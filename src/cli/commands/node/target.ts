@@ -25,6 +25,8 @@ export interface Address {
   readonly pair?: string | undefined
   readonly host: string | undefined
   readonly port: number | undefined
+  /** The port of this machine's own Gateway where nothing says another. */
+  readonly defaultPort?: number | undefined
 }
 
 /**
@@ -36,11 +38,12 @@ export const atAddress = (
   sources: Pick<TargetInput, "config" | "env" | "flags">
 ): Result.Result<Target, TargetError> => {
   const host = address.host ?? "127.0.0.1"
-  const port = address.port ?? DEFAULT_PORT
+  const port = address.port ?? (address.host === undefined ? address.defaultPort : undefined) ?? DEFAULT_PORT
   const url = `${address.tls === true ? "wss" : "ws"}://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`
-  return Result.flatMap(parse(url, "--host"), (endpoint) => {
-    const credentials = secretsFor(isLoopback(endpoint) ? "node" : "environment", sources)
-    return pinned({ endpoint, source: "--host", credentials, storedTokens: true }, sources)
+  return Result.gen(function* () {
+    const endpoint = yield* parse(url, "--host")
+    const credentials = yield* secretsFor(isLoopback(endpoint) ? "node" : "environment", sources)
+    return yield* pinned({ endpoint, source: "--host", credentials, storedTokens: true }, sources)
   })
 }
 
@@ -89,5 +92,6 @@ export const nodeTarget = Effect.fnUntraced(function* (address: Address) {
     password: Option.getOrUndefined(yield* Password),
     tlsFingerprint: Option.getOrUndefined(yield* TlsFingerprint)
   }
-  return yield* Effect.fromResult(atAddress(address, { flags, env: variables, config }))
+  const { defaultPort } = yield* State.plan
+  return yield* Effect.fromResult(atAddress({ ...address, defaultPort }, { flags, env: variables, config }))
 })
