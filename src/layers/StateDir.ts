@@ -4,9 +4,10 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import { StateDir, StateDirUnusable } from "../services/StateDir.ts"
+import { LockHeld, StateDir, StateDirUnusable } from "../services/StateDir.ts"
 import { acquireLock, holderOf } from "./state-dir/lock.ts"
 import {
   readPrivateFile,
@@ -91,6 +92,30 @@ export const layer = (options: {
 
       const owner = Effect.withSpan(holderOf(lock), "StateDir.owner")
 
-      return { root, path: (...segments) => path.join(root, ...segments), read, write, own, announce, owner }
+      const hold = Effect.fn("StateDir.hold")(function* (name: string) {
+        const file = yield* inside(name)
+        yield* secureParents(file)
+        yield* Effect.acquireRelease(
+          Effect.mapError(
+            acquireLock({
+              fs,
+              identify,
+              stateDir: path.dirname(file),
+              file,
+              log: (message) => Effect.logDebug(message)
+            }),
+            (error) => (error._tag === "GatewayAlreadyRunning" ? new LockHeld({ pid: error.pid, name }) : error)
+          ),
+          ({ release }) => release
+        )
+      })
+
+      const holder = Effect.fn("StateDir.holder")(function* (name: string) {
+        const found = yield* holderOf({ fs, identify, file: yield* inside(name) })
+        return Option.getOrUndefined(found)?.pid
+      })
+
+      const paths = { root, path: (...segments: ReadonlyArray<string>) => path.join(root, ...segments) }
+      return { ...paths, read, write, own, hold, holder, announce, owner }
     })
   )

@@ -19,6 +19,13 @@ export class GatewayAlreadyRunning extends Schema.TaggedError<GatewayAlreadyRunn
   }
 }
 
+/** Another process holds a lock of the state directory. */
+export class LockHeld extends Schema.TaggedError<LockHeld>()("LockHeld", { pid: Schema.Int, name: Schema.String }) {
+  override get message() {
+    return `pid ${this.pid} holds ${this.name}.`
+  }
+}
+
 /** The state directory cannot be used as it is. `message` names the fix. */
 export class StateDirUnusable extends Schema.TaggedError<StateDirUnusable>()("StateDirUnusable", {
   path: Schema.String,
@@ -53,6 +60,13 @@ export class StateDir extends Context.Service<
      * configuration says by then. Nothing happens when this is not the owner; a record that cannot be written is logged.
      */
     readonly announce: (url: string) => Effect.Effect<void>
+    /**
+     * Takes a lock of the directory by its file's name until the scope closes, as `own` takes the Gateway's: of many that try
+     * exactly one has it, and that of a dead process is taken over.
+     */
+    readonly hold: (name: string) => Effect.Effect<void, LockHeld | StateDirUnusable, Scope.Scope>
+    /** The pid of the process that holds such a lock and is alive. Makes nothing. */
+    readonly holder: (name: string) => Effect.Effect<number | undefined, StateDirUnusable>
     /** Who owns the directory: a process that is alive. */
     readonly owner: Effect.Effect<Option.Option<Owner>, StateDirUnusable>
   }

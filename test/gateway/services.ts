@@ -261,6 +261,8 @@ export const memoryStateDir = Layer.sync(StateDir, () => {
     read: (name) => Effect.sync(() => files.get(name)),
     write: (name, content) => Effect.sync(() => void files.set(name, content)),
     own: Effect.void,
+    hold: () => Effect.void,
+    holder: () => Effect.undefined,
     announce: () => Effect.void,
     owner: Effect.succeed(Option.none())
   })

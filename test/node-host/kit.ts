@@ -26,6 +26,8 @@ const stateDir = Layer.effect(
       read: (name) => Effect.sync(() => files.get(name)),
       write: (name, content) => Effect.sync(() => void files.set(name, content)),
       own: Effect.void,
+      hold: () => Effect.void,
+      holder: () => Effect.undefined,
       announce: () => Effect.void,
       owner: Effect.succeed(Option.none())
     })

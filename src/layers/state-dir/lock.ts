@@ -40,6 +40,8 @@ export interface LockOptions {
   readonly stateDir: string
   /** Absolute path of the lock file. */
   readonly file: string
+  /** How it is told that a holder died; as a warning when left out. */
+  readonly log?: ((message: string) => Effect.Effect<void>) | undefined
 }
 
 const isRunning = (identify: Identify, holder: Holder) =>
@@ -48,7 +50,7 @@ const isRunning = (identify: Identify, holder: Holder) =>
   )
 
 /** Who holds the lock: a process that is alive. */
-export const holderOf = Effect.fnUntraced(function* (options: Omit<LockOptions, "stateDir">) {
+export const holderOf = Effect.fnUntraced(function* (options: Pick<LockOptions, "file" | "fs" | "identify">) {
   const text = yield* readPrivateFile(options.fs, options.file)
   const holder = text === undefined ? Option.none<Holder>() : decodeHolder(text)
   return Option.isSome(holder) && (yield* isRunning(options.identify, holder.value))
@@ -57,7 +59,7 @@ export const holderOf = Effect.fnUntraced(function* (options: Omit<LockOptions, 
 })
 
 export const acquireLock = Effect.fnUntraced(function* (options: LockOptions) {
-  const { fs } = options
+  const { fs, log = (message: string) => Effect.logWarning(message) } = options
   const nonce = randomBytes(16).toString("hex")
   const started = Option.getOrElse(yield* options.identify(Process.pid), () => UNKNOWN)
   const content = encodeHolder({ pid: Process.pid, started, nonce })
@@ -107,7 +109,7 @@ export const acquireLock = Effect.fnUntraced(function* (options: LockOptions) {
         }
         if (yield* takeOver(file, found.nonce)) {
           const whose = Option.match(found.holder, { onNone: () => "unreadable", onSome: ({ pid }) => `of pid ${pid}` })
-          yield* Effect.logWarning(`took over the lock ${whose}: its holder is gone`)
+          yield* log(`took over the lock ${whose}: its holder is gone`)
           return
         }
       }
