@@ -37,7 +37,13 @@ export class Reported extends Schema.TaggedError<Reported>()("Reported", { exitC
   override readonly [Runtime.errorReported] = false
 }
 
-const CONFIG_ERRORS = new Set(["ConfigInvalid", "ConfigUnreadable", "RestartRefused", "SettingInvalid"])
+const CONFIG_ERRORS = new Set([
+  "ConfigInvalid",
+  "ConfigUnreadable",
+  "RestartRefused",
+  "SecretUnresolved",
+  "SettingInvalid"
+])
 
 const tagOf = (error: unknown): string | undefined =>
   Predicate.hasProperty(error, "_tag") && Predicate.isString(error._tag) ? error._tag : undefined

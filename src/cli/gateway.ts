@@ -27,6 +27,7 @@ import { plain } from "./output.ts"
 import { ownCertificate } from "./ownCertificate.ts"
 import { waiting } from "./progress.ts"
 import * as State from "./state.ts"
+import { unresolvedSecrets } from "./unresolved.ts"
 
 /** The Gateway process that owns the state directory, where one does. Makes nothing that is not there. */
 const owner = Effect.gen(function* () {
@@ -36,8 +37,15 @@ const owner = Effect.gen(function* () {
   return yield* Effect.flatMap(StateDir, (state) => state.owner).pipe(Effect.provide(State.stateDir))
 }).pipe(Effect.orElseSucceed(() => Option.none()))
 
-const find = Effect.fnUntraced(function* (running: string | undefined) {
-  const { variables } = yield* Environment
+interface Asked {
+  /** Where this machine's Gateway listens right now, where that is known. */
+  readonly running?: string | undefined
+  /** For `openclaw node run`. */
+  readonly node?: boolean
+}
+
+const find = Effect.fnUntraced(function* ({ node, running }: Asked) {
+  const { home, variables } = yield* Environment
   const flags = {
     url: Option.getOrUndefined(yield* Url),
     token: Option.getOrUndefined(yield* Token),
@@ -46,16 +54,21 @@ const find = Effect.fnUntraced(function* (running: string | undefined) {
   }
   // An address given outright never looks at the file, so a broken file does not stand in its way.
   const given = flags.url ?? variables["OPENCLAW_GATEWAY_URL"]?.trim()
-  const config =
+  const { config, unresolved } =
     given === undefined || given === ""
-      ? yield* Effect.flatMap(Config, (config) => config.get).pipe(Effect.provide(State.config))
-      : {}
+      ? yield* Effect.all({ config: Effect.flatMap(Config, ({ get }) => get), unresolved: unresolvedSecrets }).pipe(
+          Effect.provide(State.config)
+        )
+      : { config: {}, unresolved: [] }
   const { defaultPort } = yield* State.plan
   const found = yield* Effect.fromResult(
     resolveTarget({
       flags,
       env: variables,
       config,
+      unresolved,
+      home,
+      node,
       defaultPort,
       running,
       ownCertificate: yield* ownCertificate(config)
@@ -67,13 +80,16 @@ const find = Effect.fnUntraced(function* (running: string | undefined) {
 })
 
 /** The Gateway that flags, environment and configuration name. Decided before anything is dialled. */
-export const target = Effect.suspend(() => find(undefined))
+export const target = Effect.suspend(() => find({}))
+
+/** The same as `openclaw node run` means it. */
+export const targetOfNode = Effect.suspend(() => find({ node: true }))
 
 /**
  * The same, but where no address was given outright the Gateway that owns the state directory is meant, at the address that it
  * listens on, whatever the configuration says of the next one.
  */
-export const runningTarget = Effect.flatMap(owner, (found) => find(Option.getOrUndefined(found)?.url))
+export const runningTarget = Effect.flatMap(owner, (found) => find({ running: Option.getOrUndefined(found)?.url }))
 
 /** Who runs the Gateway of a target, where that is this machine's own and runs. */
 export const ownerOf = ({ source }: Target) =>

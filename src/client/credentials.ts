@@ -28,10 +28,10 @@ import {
   type TlsFingerprint,
   type TlsPinWithoutTls
 } from "../domain/TlsFingerprint.ts"
-import { MissingExplicitCredentials, SettingInvalid } from "../services/Config.ts"
+import { MissingExplicitCredentials, type SecretUnresolved, SettingInvalid } from "../services/Config.ts"
 import type { OpenClawConfig } from "../services/ConfigSchema.ts"
 import type { TunnelSpec } from "../services/TunnelManager.ts"
-import { secretsFor, text } from "./precedence.ts"
+import { secretsFor, text, type UnresolvedSecret } from "./precedence.ts"
 
 export interface TargetInput {
   readonly flags: {
@@ -41,9 +41,15 @@ export interface TargetInput {
     /** `--tls-fingerprint`: of the certificate that whichever Gateway is named must show. */
     readonly tlsFingerprint?: string | undefined
   }
-  /** The environment; only `OPENCLAW_GATEWAY_*` is looked at. */
+  /** The environment; only `OPENCLAW_GATEWAY_*` is looked at, and `HOME` where `home` is left out. */
   readonly env: { readonly [name: string]: string | undefined }
   readonly config: OpenClawConfig
+  /** What the file refers to without a value, so that it is missing from `config`: nothing takes its place. */
+  readonly unresolved?: ReadonlyArray<UnresolvedSecret> | undefined
+  /** The Gateway is for `openclaw node run`, which looks at the environment first. */
+  readonly node?: boolean | undefined
+  /** What `~/` in `gateway.remote.sshIdentity` stands for; the environment's `HOME` when left out. */
+  readonly home?: string | undefined
   /** The port of this machine's Gateway where nothing says another; 18789 when left out. */
   readonly defaultPort?: number | undefined
   /** Where this machine's Gateway listens right now, where that is known: goes before what the file says of its address. */
@@ -73,6 +79,7 @@ export type TargetError =
   | InsecureEndpoint
   | InvalidTlsFingerprint
   | MissingExplicitCredentials
+  | SecretUnresolved
   | SettingInvalid
   | SshTargetInvalid
   | TlsPinWithoutTls
@@ -107,14 +114,23 @@ const unset = (source: string, although: string, fix: string) =>
 
 type Remote = NonNullable<NonNullable<OpenClawConfig["gateway"]>["remote"]>
 
-/** `ssh` wherever a target is configured and nothing else is said. */
-const transportOf = (remote: Remote): "ssh" | "direct" =>
-  remote.transport ?? (text(remote.sshTarget) === undefined ? "direct" : "ssh")
-
 const REMOTE_URL = "gateway.remote.url"
 const SSH_TARGET = "gateway.remote.sshTarget"
 const SSH_IDENTITY = "gateway.remote.sshIdentity"
 const FINGERPRINT = "gateway.remote.tlsFingerprint"
+
+/**
+ * Where nothing is said: `ssh` with a target to log in to. An address on another machine says that no tunnel ends there, as
+ * OpenClaw's command line takes it, which opens none and dials what `url` says.
+ */
+const transportOf = (remote: Remote): "ssh" | "direct" => {
+  if (remote.transport !== undefined) return remote.transport
+  if (text(remote.sshTarget) === undefined) return "direct"
+  const url = text(remote.url)
+  const near =
+    url === undefined || Result.match(parse(url, REMOTE_URL), { onSuccess: isLoopback, onFailure: () => false })
+  return near ? "ssh" : "direct"
+}
 
 type RemoteAddress = Pick<Target, "endpoint" | "ssh">
 type AddressError = Exclude<TargetError, MissingExplicitCredentials>
@@ -133,11 +149,13 @@ const nearEnd = (remote: Remote): Result.Result<Endpoint, AddressError> =>
         )
   )
 
-/** Relative to nothing: every command has to mean the same file. `~/` is read by ssh itself. */
-const identityOf = (remote: Remote): Result.Result<string | undefined, SettingInvalid> => {
+/** Relative to nothing: every command has to mean the same file. */
+const identityOf = (remote: Remote, home: string | undefined): Result.Result<string | undefined, SettingInvalid> => {
   const path = text(remote.sshIdentity)
-  return path === undefined || /^(?:~?\/|[A-Za-z]:[\\/])\P{Cc}*$/u.test(path)
-    ? Result.succeed(path)
+  if (path === undefined) return Result.succeed(path)
+  const whole = home !== undefined && path.startsWith("~/") ? `${home.replace(/\/+$/, "")}${path.slice(1)}` : path
+  return /^(?:\/|[A-Za-z]:[\\/])\P{Cc}*$/u.test(whole)
+    ? Result.succeed(whole)
     : Result.fail(
         new SettingInvalid({
           source: SSH_IDENTITY,
@@ -149,6 +167,7 @@ const identityOf = (remote: Remote): Result.Result<string | undefined, SettingIn
 
 const throughSsh = (
   remote: Remote,
+  home: string | undefined,
   credentials: ReadonlyArray<Credential>
 ): Result.Result<RemoteAddress, AddressError> => {
   const given = text(remote.sshTarget)
@@ -161,7 +180,7 @@ const throughSsh = (
   }
   return Result.gen(function* () {
     const target = yield* parseSshTarget(given, SSH_TARGET)
-    const identityFile = yield* identityOf(remote)
+    const identityFile = yield* identityOf(remote, home)
     const endpoint = yield* nearEnd(remote)
     const localPort = portOf(endpoint)
     const remotePort = remote.remotePort ?? localPort
@@ -173,9 +192,10 @@ const throughSsh = (
 
 const remoteAddress = (
   remote: Remote,
+  home: string | undefined,
   credentials: ReadonlyArray<Credential>
 ): Result.Result<RemoteAddress, AddressError> => {
-  if (transportOf(remote) === "ssh") return throughSsh(remote, credentials)
+  if (transportOf(remote) === "ssh") return throughSsh(remote, home, credentials)
   const url = text(remote.url)
   return url === undefined
     ? unset(
@@ -186,57 +206,52 @@ const remoteAddress = (
     : Result.map(parse(url, REMOTE_URL), (endpoint) => ({ endpoint }))
 }
 
+/** A Gateway that somebody named outright: nothing stored goes there, and nothing is dialled without a secret. */
+const explicit = (
+  url: string,
+  source: MissingExplicitCredentials["source"],
+  place: "flag" | "environment",
+  input: TargetInput
+): Result.Result<Target, TargetError> =>
+  Result.gen(function* () {
+    const endpoint = yield* parse(url, source)
+    const credentials = yield* secretsFor(place, input)
+    if (credentials.length === 0) return yield* Result.fail(new MissingExplicitCredentials({ url: endpoint, source }))
+    return { endpoint, source, credentials, storedTokens: false }
+  })
+
 const withoutPin = (input: TargetInput): Result.Result<Target, TargetError> => {
   const { config, env, flags } = input
 
   const flagUrl = text(flags.url)
-  if (flagUrl !== undefined) {
-    const source = "--url"
-    return Result.flatMap(parse(flagUrl, source), (endpoint): Result.Result<Target, TargetError> => {
-      const credentials = secretsFor("flag", input)
-      return credentials.length === 0
-        ? Result.fail(new MissingExplicitCredentials({ url: endpoint }))
-        : Result.succeed({ endpoint, source, credentials, storedTokens: false })
+  const envUrl = text(env["OPENCLAW_GATEWAY_URL"])
+  if (flagUrl !== undefined) return explicit(flagUrl, "--url", "flag", input)
+  if (envUrl !== undefined) return explicit(envUrl, "OPENCLAW_GATEWAY_URL", "environment", input)
+
+  if (config.gateway?.mode === "remote") {
+    const remote = config.gateway.remote ?? {}
+    const home = text(input.home) ?? text(env["HOME"])
+    return Result.gen(function* () {
+      const credentials = yield* secretsFor(input.node === true ? "remote-node" : "remote", input)
+      const address = yield* remoteAddress(remote, home, credentials)
+      return { ...address, source: REMOTE_URL, credentials, storedTokens: true }
     })
   }
 
-  const envUrl = text(env["OPENCLAW_GATEWAY_URL"])
-  if (envUrl !== undefined) {
-    const source = "OPENCLAW_GATEWAY_URL"
-    return Result.map(parse(envUrl, source), (endpoint) => ({
+  const own = (endpoint: Endpoint, source: string): Result.Result<Target, TargetError> =>
+    Result.map(secretsFor(input.node === true ? "node" : "local", input), (credentials) => ({
       endpoint,
       source,
-      credentials: secretsFor("environment", input),
-      storedTokens: false
-    }))
-  }
-
-  if (config.gateway?.mode === "remote") {
-    const credentials = secretsFor("remote", input)
-    return Result.map(remoteAddress(config.gateway.remote ?? {}, credentials), (address) => ({
-      ...address,
-      source: REMOTE_URL,
       credentials,
       storedTokens: true
     }))
-  }
-
-  const own = (endpoint: Endpoint, source: string): Target => ({
-    endpoint,
-    source,
-    credentials: secretsFor("local", input),
-    storedTokens: true
-  })
-  if (text(env["OPENCLAW_GATEWAY_PORT"]) !== undefined) {
-    return Result.map(local(input), (endpoint) => own(endpoint, "OPENCLAW_GATEWAY_PORT"))
-  }
-  const configured = Result.map(local(input), (endpoint) => own(endpoint, "gateway.port"))
-  const running = text(input.running)
-  if (running === undefined) return configured
-  return Result.map(parse(running, RUNNING), (endpoint) =>
-    Result.isSuccess(configured) && configured.success.endpoint === endpoint
-      ? configured.success
-      : own(endpoint, RUNNING)
+  const given = text(env["OPENCLAW_GATEWAY_PORT"]) !== undefined
+  const configured = local(input)
+  const running = given ? undefined : text(input.running)
+  const source = given ? "OPENCLAW_GATEWAY_PORT" : "gateway.port"
+  if (running === undefined) return Result.flatMap(configured, (endpoint) => own(endpoint, source))
+  return Result.flatMap(parse(running, RUNNING), (endpoint) =>
+    own(endpoint, Result.isSuccess(configured) && configured.success === endpoint ? source : RUNNING)
   )
 }
 

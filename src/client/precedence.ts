@@ -11,23 +11,37 @@
  * | `remote`      | `gateway.remote`, environment, `gateway.auth`  | environment, `gateway.remote`, `gateway.auth`  |
  * | `local`       | `gateway.auth`, environment                    | `gateway.auth`, environment                    |
  * | `node`        | environment, `gateway.auth`                    | environment, `gateway.auth`                    |
+ * | `remote-node` | environment, `gateway.remote`, `gateway.auth`  | environment, `gateway.remote`, `gateway.auth`  |
  *
- * `node` is this machine's Gateway as `openclaw node run --host` names it. The orders are those that OpenClaw documents, with
+ * `node` and `remote-node` are `local` and `remote` as `openclaw node run` sees them. The orders are those of OpenClaw, with
  * one exception: the secrets of `gateway.remote` are for calls to the remote Gateway only, so they are no last resort for
  * this machine's own.
+ *
+ * A secret that is configured by reference and has no value here is not passed over: the search ends in an error, unless what
+ * the Gateway is shown otherwise ranks at least as high (a password beside the token, in the same section of the file).
  */
+import * as Result from "effect/Result"
 import { type Credential, password, token } from "../domain/Credential.ts"
+import { SecretUnresolved } from "../services/Config.ts"
 import type { OpenClawConfig } from "../services/ConfigSchema.ts"
+
+/** A key of the configuration that refers to a secret which has no value here, and why it has none. Holds no value. */
+export interface UnresolvedSecret {
+  readonly path: string
+  readonly reason: string
+}
 
 export interface SecretSources {
   readonly flags: { readonly token?: string | undefined; readonly password?: string | undefined }
   /** The environment; only `OPENCLAW_GATEWAY_TOKEN` and `OPENCLAW_GATEWAY_PASSWORD` are looked at. */
   readonly env: { readonly [name: string]: string | undefined }
   readonly config: OpenClawConfig
+  /** What the file refers to without a value, so that it is missing from `config`. */
+  readonly unresolved?: ReadonlyArray<UnresolvedSecret> | undefined
 }
 
 /** What named the Gateway. */
-export type Place = "flag" | "environment" | "remote" | "local" | "node"
+export type Place = "flag" | "environment" | "remote" | "local" | "node" | "remote-node"
 
 type Source = "environment" | "gateway.auth" | "gateway.remote"
 type Kind = "token" | "password"
@@ -40,7 +54,11 @@ const ORDER: { readonly [P in Place]: { readonly [K in Kind]: ReadonlyArray<Sour
     password: ["environment", "gateway.remote", "gateway.auth"]
   },
   local: { token: ["gateway.auth", "environment"], password: ["gateway.auth", "environment"] },
-  node: { token: ["environment", "gateway.auth"], password: ["environment", "gateway.auth"] }
+  node: { token: ["environment", "gateway.auth"], password: ["environment", "gateway.auth"] },
+  "remote-node": {
+    token: ["environment", "gateway.remote", "gateway.auth"],
+    password: ["environment", "gateway.remote", "gateway.auth"]
+  }
 }
 
 const VARIABLE = { token: "OPENCLAW_GATEWAY_TOKEN", password: "OPENCLAW_GATEWAY_PASSWORD" } as const
@@ -68,24 +86,52 @@ const asked = (place: Place, kind: Kind, config: OpenClawConfig): boolean => {
   return mode === undefined || mode === kind
 }
 
-const pair = (find: (kind: Kind) => string | undefined): ReadonlyArray<Credential> => {
-  const [foundToken, foundPassword] = [find("token"), find("password")]
-  return [
-    ...(foundToken === undefined ? [] : [token(foundToken)]),
-    ...(foundPassword === undefined ? [] : [password(foundPassword)])
-  ]
+/** Which of a place's sources count more, whatever the kind: what is said of this Gateway, then what is nearest. */
+const RANK: { readonly [P in Place]: ReadonlyArray<Source> } = {
+  flag: [],
+  environment: ["environment"],
+  remote: ["gateway.remote", "environment", "gateway.auth"],
+  local: ["gateway.auth", "environment"],
+  node: ["environment", "gateway.auth"],
+  "remote-node": ["environment", "gateway.remote", "gateway.auth"]
+}
+
+type Search =
+  | { readonly _tag: "Found"; readonly credential: Credential; readonly source: Source }
+  | { readonly _tag: "Unresolved"; readonly secret: UnresolvedSecret; readonly source: Source }
+  | undefined
+
+const make = { token, password } as const
+
+const search = (place: Place, kind: Kind, sources: SecretSources): Search => {
+  if (!asked(place, kind, sources.config)) return undefined
+  for (const source of ORDER[place][kind]) {
+    const secret = sources.unresolved?.find(({ path }) => path === `${source}.${kind}`)
+    if (secret !== undefined) return { _tag: "Unresolved", secret, source }
+    const found = at(source, kind, sources)
+    if (found !== undefined) return { _tag: "Found", credential: make[kind](found), source }
+  }
+  return undefined
 }
 
 /** What a Gateway that `place` named is shown: at most one token and one password. */
-export const secretsFor = (place: Place, sources: SecretSources): ReadonlyArray<Credential> => {
-  const given = pair((kind) => text(sources.flags[kind]))
-  if (given.length > 0) return given
-  return pair((kind) => {
-    if (!asked(place, kind, sources.config)) return undefined
-    for (const source of ORDER[place][kind]) {
-      const found = at(source, kind, sources)
-      if (found !== undefined) return found
-    }
-    return undefined
+export const secretsFor = (
+  place: Place,
+  sources: SecretSources
+): Result.Result<ReadonlyArray<Credential>, SecretUnresolved> => {
+  const kinds = ["token", "password"] as const
+  const given = kinds.flatMap((kind) => {
+    const secret = text(sources.flags[kind])
+    return secret === undefined ? [] : [make[kind](secret)]
   })
+  if (given.length > 0) return Result.succeed(given)
+  const searches = kinds.map((kind) => search(place, kind, sources))
+  const found = searches.flatMap((one) => (one?._tag === "Found" ? [one] : []))
+  const rank = (source: Source) => RANK[place].indexOf(source)
+  const missing = searches.find(
+    (one) => one?._tag === "Unresolved" && !found.some(({ source }) => rank(source) <= rank(one.source))
+  )
+  return missing?._tag === "Unresolved"
+    ? Result.fail(new SecretUnresolved(missing.secret))
+    : Result.succeed(found.map(({ credential }) => credential))
 }

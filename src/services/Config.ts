@@ -69,13 +69,28 @@ export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("Settin
   }
 }
 
-/** `--url` was given without `--token` or `--password`: stored credentials are never sent to another address. */
+/** The Gateway was named by `--url` or `OPENCLAW_GATEWAY_URL`, and none of the secrets that it may be shown is given. */
 export class MissingExplicitCredentials extends Schema.TaggedError<MissingExplicitCredentials>()(
   "MissingExplicitCredentials",
-  { url: Schema.String }
+  { url: Schema.String, source: Schema.Literals(["--url", "OPENCLAW_GATEWAY_URL"]) }
 ) {
   override get message() {
-    return `--url ${this.url} needs explicit credentials: stored or environment credentials are never sent to a Gateway named by --url.\nFix: pass --token or --password.`
+    return this.source === "--url"
+      ? `--url ${this.url} needs explicit credentials: stored or environment credentials are never sent to a Gateway named by --url.\nFix: pass --token or --password.`
+      : `OPENCLAW_GATEWAY_URL (${this.url}) needs explicit credentials: what the configuration holds is never sent to a Gateway named by a variable.\nFix: set OPENCLAW_GATEWAY_TOKEN or OPENCLAW_GATEWAY_PASSWORD too, or unset OPENCLAW_GATEWAY_URL.`
+  }
+}
+
+/**
+ * A secret is configured by reference and has no value here. No other one is used in its place. `reason` names what is
+ * missing, never a value. Exit code 78.
+ */
+export class SecretUnresolved extends Schema.TaggedError<SecretUnresolved>()("SecretUnresolved", {
+  path: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.path} refers to a secret that cannot be had: ${this.reason}. No other credential is used in its place; nothing was sent.\nFix: give it a value here, or remove it with \`openclaw config unset ${this.path}\`.`
   }
 }
 

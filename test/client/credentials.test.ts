@@ -109,7 +109,7 @@ describe("which Gateway, and which credentials it may see", () => {
       { env: { ...envUrl, ...envSecrets }, config: remote },
       "wss://e.example | token=et password=ep | explicit"
     ],
-    ["OPENCLAW_GATEWAY_URL never sees the file", { env: envUrl, config: remote }, "wss://e.example |  | explicit"],
+    ["OPENCLAW_GATEWAY_URL never sees the file", { env: envUrl, config: remote }, "MissingExplicitCredentials"],
     [
       "OPENCLAW_GATEWAY_URL with a flag",
       { env: { ...envUrl, ...envSecrets }, flags: { token: "ft" } },
@@ -138,12 +138,31 @@ describe("which Gateway, and which credentials it may see", () => {
     const missing = resolveTarget({ flags: { url: "wss://f.example" }, env: envSecrets, config: {} })
     assert(Result.isFailure(missing))
     assert.include(missing.failure.message, "--token or --password")
+    const named = resolveTarget({ flags: {}, env: envUrl, config: remote })
+    assert(Result.isFailure(named))
+    assert.match(named.failure.message, /^OPENCLAW_GATEWAY_URL [\s\S]*Fix: set OPENCLAW_GATEWAY_TOKEN/)
   })
 })
 
 type Remote = NonNullable<NonNullable<TargetInput["config"]["gateway"]>["remote"]>
 const found = (given: Remote, more: Partial<TargetInput> = {}) =>
   resolveTarget({ flags: {}, env: {}, config: { gateway: { mode: "remote", remote: given } }, ...more })
+
+describe("a node", () => {
+  it.each<readonly [string, Partial<TargetInput>, string]>([
+    [
+      "remote: the environment first",
+      { config: remote, env: envSecrets },
+      "wss://r.example | token=et password=ep | stored"
+    ],
+    ["remote: then the file", { config: remote }, "wss://r.example | token=rt password=rp | stored"],
+    [
+      "local: the environment first",
+      { config: local({ mode: "token", token: "ct" }), env: envSecrets },
+      "ws://127.0.0.1:18789 | token=et | stored"
+    ]
+  ])("%s", (_name, input, expected) => assert.strictEqual(resolve({ ...input, node: true }), expected))
+})
 
 describe("the way to a remote Gateway", () => {
   const target = SshTarget.SshTarget.make("me@gateway-host:2222")
@@ -166,10 +185,15 @@ describe("the way to a remote Gateway", () => {
     [
       "everything said",
       { ...ssh, url: "ws://127.0.0.1:4000", remotePort: 5000, sshHostKeyPolicy: "openssh", sshIdentity: "~/.ssh/key" },
-      { localPort: 4000, remotePort: 5000, hostKeyPolicy: "openssh", identityFile: "~/.ssh/key" }
+      { localPort: 4000, remotePort: 5000, hostKeyPolicy: "openssh", identityFile: "/home/me/.ssh/key" }
+    ],
+    [
+      "an address on another machine is no tunnel's end, whatever target stands beside it",
+      { url: "wss://r.example", sshTarget: target },
+      undefined
     ]
   ])("%s", (_name, given, expected) => {
-    const result = found(given)
+    const result = found(given, { home: "/home/me/" })
     assert(Result.isSuccess(result))
     assert.deepStrictEqual(
       result.success.ssh,
@@ -188,6 +212,8 @@ describe("the way to a remote Gateway", () => {
     ["ssh without a target", { transport: "ssh", url: "ws://127.0.0.1:1" }, "InvalidEndpoint", /sshTarget is not set/],
     ["ssh to an option", { sshTarget: "-oProxyCommand=canary" }, "SshTargetInvalid", /gateway\.remote\.sshTarget/],
     ["ssh with an address elsewhere", { ...ssh, url: "wss://r.example" }, "InvalidEndpoint", /on another machine/],
+    ["a key in a home that nobody knows", { ...ssh, sshIdentity: "~/key" }, "SettingInvalid", /begins with \//],
+    ["a key in another's home", { ...ssh, sshIdentity: "~root/key" }, "SettingInvalid", /begins with \//],
     ["a relative key", { ...ssh, sshIdentity: "key" }, "SettingInvalid", /begins with \//],
     ["a key that looks like an option", { ...ssh, sshIdentity: "-oX" }, "SettingInvalid", /begins with \//],
     ["a key on two lines", { ...ssh, sshIdentity: "/k\n-oX" }, "SettingInvalid", /begins with \//],
@@ -214,7 +240,7 @@ describe("the way to a remote Gateway", () => {
       Result.isSuccess(result) ? result.success.tlsFingerprint : result.failure._tag
     const given = { url: "wss://r.example", tlsFingerprint: configured }
     assert.strictEqual(pinOf(found(given)), "ab".repeat(32))
-    assert.strictEqual(pinOf(found(given, { env: envUrl })), undefined)
+    assert.strictEqual(pinOf(found(given, { env: { ...envUrl, ...envSecrets } })), undefined)
     assert.strictEqual(pinOf(found(given, { flags: { url: "wss://f.example", token: "ft" } })), undefined)
     const flag = "cd".repeat(32)
     assert.strictEqual(pinOf(found(given, { flags: { tlsFingerprint: flag } })), flag)

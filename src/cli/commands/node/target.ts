@@ -15,8 +15,9 @@ import { Config } from "../../../services/Config.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
 import { Password, TlsFingerprint, Token, Url } from "../../globals.ts"
-import { target } from "../../gateway.ts"
+import { targetOfNode } from "../../gateway.ts"
 import * as State from "../../state.ts"
+import { unresolvedSecrets } from "../../unresolved.ts"
 
 export interface Address {
   /** `wss:`, with a certificate that an authority vouches for or that `--tls-fingerprint` names. */
@@ -35,7 +36,7 @@ export interface Address {
  */
 export const atAddress = (
   address: Address,
-  sources: Pick<TargetInput, "config" | "env" | "flags">
+  sources: Pick<TargetInput, "config" | "env" | "flags" | "unresolved">
 ): Result.Result<Target, TargetError> => {
   const host = address.host ?? "127.0.0.1"
   const port = address.port ?? (address.host === undefined ? address.defaultPort : undefined) ?? DEFAULT_PORT
@@ -84,14 +85,17 @@ export const nodeTarget = Effect.fnUntraced(function* (address: Address) {
   }
   const url = yield* Url
   if (Option.isSome(url) || (address.host === undefined && address.port === undefined && address.tls !== true))
-    return yield* target
+    return yield* targetOfNode
   const { variables } = yield* Environment
-  const config = yield* Effect.flatMap(Config, (config) => config.get).pipe(Effect.provide(State.config))
+  const { config, unresolved } = yield* Effect.all({
+    config: Effect.flatMap(Config, ({ get }) => get),
+    unresolved: unresolvedSecrets
+  }).pipe(Effect.provide(State.config))
   const flags = {
     token: Option.getOrUndefined(yield* Token),
     password: Option.getOrUndefined(yield* Password),
     tlsFingerprint: Option.getOrUndefined(yield* TlsFingerprint)
   }
   const { defaultPort } = yield* State.plan
-  return yield* Effect.fromResult(atAddress({ ...address, defaultPort }, { flags, env: variables, config }))
+  return yield* Effect.fromResult(atAddress({ ...address, defaultPort }, { flags, env: variables, config, unresolved }))
 })
