@@ -44,6 +44,8 @@ import * as ConfigLayer from "./config/Config.ts"
 import { keepGenerated } from "./config/gatewayAuth.ts"
 import * as DeadLettersLayer from "./deadLetters/DeadLetters.ts"
 import * as DeviceRegistryLayer from "./devices/DeviceRegistry.ts"
+import * as AdvertiserLayer from "./discovery/Advertiser.ts"
+import * as MulticastLayer from "./discovery/Multicast.ts"
 import * as EventBusLayer from "./EventBus.ts"
 import * as GatewayIdentityLayer from "./GatewayIdentity.ts"
 import * as GatewayServer from "./gateway/GatewayServer.ts"
@@ -180,7 +182,8 @@ export const layer = (
   Config | StateDir | SqlClient.SqlClient | FileSystem.FileSystem | HttpClient.HttpClient
 > =>
   // What is built last ends first: turns that are nearly done still reach their channel.
-  drained.pipe(
+  AdvertiserLayer.layer({ env: options.env }).pipe(
+    Layer.provideMerge(drained),
     // Channels come last, so that nothing is taken in before it can be answered.
     Layer.provideMerge(ApprovalNotices.layer),
     Layer.provideMerge(TelegramFromConfig.layer),
@@ -221,6 +224,6 @@ export const layerNode = (
     Layer.provide(storage),
     Layer.provideMerge(files),
     // Each reply takes several calls of the same server.
-    Layer.provide([NodeServices.layer, NodeHttpClient.layerNodeHttpOptions({ keepAlive: true })])
+    Layer.provide([NodeServices.layer, NodeHttpClient.layerNodeHttpOptions({ keepAlive: true }), MulticastLayer.layer])
   )
 }
