@@ -13,17 +13,23 @@ import type { StateDirUnusable } from "../services/StateDir.ts"
 import type { TunnelError } from "../services/TunnelManager.ts"
 import type { DeviceTokens, StoredToken, TokenKey } from "./DeviceTokens.ts"
 import { type ConnectError, GatewayUnreachable, HandshakeRejected } from "./errors.ts"
+import { question } from "./gatewayProof.ts"
 import { handshake, type Introduction } from "./Handshake.ts"
 import { type Connection, open } from "./Socket.ts"
+
+/** The near end of a tunnel that stands. */
+export interface Passage {
+  /** Is dialled instead of the configured one: the port may be another. */
+  readonly endpoint: Endpoint
+  /** The `deviceId` that whoever answers has to prove before anything is shown; left out where that Gateway proves nothing. */
+  readonly gateway?: string | undefined
+}
 
 /** The introduction, with what may be left out of it, and how to go about it. */
 export interface ConnectOptions extends Omit<Introduction, "credentials" | "role" | "scopes"> {
   readonly endpoint: Endpoint
-  /**
-   * Waited for before the endpoint is dialled, however long it takes: until its tunnel stands. It may name another port, which
-   * is then dialled instead.
-   */
-  readonly gate?: Effect.Effect<Endpoint | void, TunnelError> | undefined
+  /** Waited for before the endpoint is dialled, however long it takes: until its tunnel stands. */
+  readonly gate?: Effect.Effect<Passage | void, TunnelError> | undefined
   /** Of the Gateway's certificate. With it that certificate is the only one that counts, without it authorities vouch. */
   readonly tlsFingerprint?: TlsFingerprint | undefined
   /** `operator` when left out. */
@@ -45,14 +51,20 @@ export interface Connected {
 
 /** One attempt. A failed one leaves no socket behind; a good one lives as long as the caller's scope. */
 const attempt = Effect.fnUntraced(function* (
-  { endpoint, tlsFingerprint }: Pick<ConnectOptions, "endpoint" | "tlsFingerprint">,
+  { endpoint, gateway }: Passage,
+  tlsFingerprint: TlsFingerprint | undefined,
   who: Introduction
 ) {
   const outer = yield* Effect.scope
   const scope = yield* Scope.fork(outer)
   return yield* Effect.gen(function* () {
-    const connection = yield* open(endpoint, tlsFingerprint)
-    const hello = yield* handshake(connection, who)
+    if (gateway === undefined) {
+      const connection = yield* open(endpoint, tlsFingerprint)
+      return { connection, hello: yield* handshake(connection, who) }
+    }
+    const { headers, nonce: clientNonce } = yield* question
+    const connection = yield* open(endpoint, tlsFingerprint, headers)
+    const hello = yield* handshake(connection, who, { endpoint, deviceId: gateway, clientNonce })
     return { connection, hello }
   }).pipe(
     Scope.provide(scope),
@@ -87,9 +99,8 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
   "GatewayClient.connect"
 )(function* (options) {
   const { device, deviceTokens, endpoint } = options
-  let dialled = endpoint
-  const greet = (who: Introduction) =>
-    Effect.suspend(() => attempt({ endpoint: dialled, tlsFingerprint: options.tlsFingerprint }, who))
+  let passage: Passage = { endpoint }
+  const greet = (who: Introduction) => Effect.suspend(() => attempt(passage, options.tlsFingerprint, who))
   const role = options.role ?? "operator"
   const explicit = options.credentials ?? []
   const key: TokenKey | undefined = device === undefined ? undefined : { endpoint, deviceId: device.id, role }
@@ -143,7 +154,7 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
             (error) => (stored === undefined ? Effect.fail(error) : withStored(stored))
           )
         )
-  if (options.gate !== undefined) dialled = (yield* options.gate) ?? endpoint
+  if (options.gate !== undefined) passage = (yield* options.gate) ?? passage
   const connected = yield* within(endpoint, options.connectTimeout ?? "15 seconds")(connecting)
   yield* remember(connected.hello)
   return connected

@@ -5,12 +5,14 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type Credential, reveal } from "../domain/Credential.ts"
+import type { Endpoint } from "../domain/Endpoint.ts"
 import { Challenge, type ClientInfo, type ConnectAuth, type ConnectParams, HelloOk } from "../protocol/Connect.ts"
 import { payloadV3 } from "../protocol/DeviceAuth.ts"
 import { PROTOCOL_VERSION, ServerFrame } from "../protocol/Frame.ts"
 import type { ErrorShape } from "../protocol/GatewayError.ts"
 import type { DeviceIdentity } from "./DeviceIdentity.ts"
-import { type ConnectionClosed, HandshakeRejected, printable, ProtocolViolation } from "./errors.ts"
+import { type ConnectionClosed, GatewayUnproven, HandshakeRejected, printable, ProtocolViolation } from "./errors.ts"
+import { standing } from "./gatewayProof.ts"
 import { randomId } from "./ids.ts"
 import type { Connection } from "./Socket.ts"
 
@@ -130,12 +132,26 @@ export const connectParams = (who: Introduction, challenge: Challenge): ConnectP
 
 const violation = (problem: string) => new ProtocolViolation({ problem: printable(problem) })
 
+/** Who has to prove itself before anything is said to it; `clientNonce` went with this connection's upgrade. */
+export interface Expected {
+  readonly endpoint: Endpoint
+  readonly deviceId: string
+  readonly clientNonce: string
+}
+
+const checkProof = (challenge: Challenge, { clientNonce, deviceId, endpoint }: Expected) => {
+  const proof = standing(challenge, clientNonce)
+  const found = proof._tag === "Proven" ? proof.deviceId : undefined
+  return found === deviceId ? Effect.void : new GatewayUnproven({ endpoint, expected: deviceId, found })
+}
+
 /** Runs the handshake on a fresh connection. Frames after `hello-ok` are left for the next reader. */
 export const handshake: (
   connection: Connection,
-  who: Introduction
-) => Effect.Effect<HelloOk, HandshakeRejected | ConnectionClosed | ProtocolViolation> = Effect.fnUntraced(
-  function* (connection, who) {
+  who: Introduction,
+  expected?: Expected
+) => Effect.Effect<HelloOk, GatewayUnproven | HandshakeRejected | ConnectionClosed | ProtocolViolation> =
+  Effect.fnUntraced(function* (connection, who, expected) {
     const next = Effect.flatMap(connection.receive, (text) =>
       Effect.mapError(decodeFrame(text), () => violation("a message before hello-ok is no Gateway frame"))
     )
@@ -147,6 +163,7 @@ export const handshake: (
       violation(`connect.challenge: ${error.message}`)
     )
 
+    if (expected !== undefined) yield* checkProof(challenge, expected)
     const id = randomId()
     const params = connectParams(who, challenge)
     yield* connection.send(JSON.stringify({ type: "req", id, method: "connect", params }))
@@ -166,5 +183,4 @@ export const handshake: (
         ? violation("connect was refused without an error")
         : rejection(frame.error)
     }
-  }
-)
+  })

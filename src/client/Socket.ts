@@ -72,8 +72,14 @@ const unreadable = (error: Error): readonly [code: number | undefined, reason: s
 }
 
 /** `over` is the connection to use, where one stands already. */
-const dial = (endpoint: Endpoint, lookup: LookupFunction, over?: TLSSocket): WebSocket => {
+const dial = (
+  endpoint: Endpoint,
+  lookup: LookupFunction,
+  headers: Readonly<Record<string, string>>,
+  over?: TLSSocket
+): WebSocket => {
   const options = {
+    headers,
     maxPayload: MAX_PAYLOAD,
     perMessageDeflate: false,
     // A redirect would carry the token to a host that nobody named.
@@ -89,12 +95,17 @@ export type OpenError = GatewayUnreachable | TlsFingerprintMismatch | TlsPinWith
 
 /**
  * Opens a socket; the scope's end closes it with 1000. Waits as long as the system does: the caller sets the deadline. With a
- * fingerprint the peer's certificate is judged by it alone, and before anything is sent.
+ * fingerprint the peer's certificate is judged by it alone, and before anything is sent. `headers` go with the upgrade request.
  */
 export const open: (
   endpoint: Endpoint,
-  tlsFingerprint?: TlsFingerprint
-) => Effect.Effect<Connection, OpenError, Scope.Scope> = Effect.fnUntraced(function* (endpoint, tlsFingerprint) {
+  tlsFingerprint?: TlsFingerprint,
+  headers?: Readonly<Record<string, string>>
+) => Effect.Effect<Connection, OpenError, Scope.Scope> = Effect.fnUntraced(function* (
+  endpoint,
+  tlsFingerprint,
+  headers = {}
+) {
   const pinned = tlsFingerprint === undefined ? undefined : yield* Effect.fromResult(pin(endpoint, tlsFingerprint))
   const lookup = judged(endpoint, yield* HostLookup)
   const messages = yield* Queue.unbounded<string, ConnectionClosed>()
@@ -111,7 +122,7 @@ export const open: (
       const failed = (error: Error) =>
         resume(Effect.fail(error instanceof TlsFingerprintMismatch ? error : unreachable(endpoint, error)))
       const start = (over?: TLSSocket) => {
-        const ws = dial(endpoint, lookup, over)
+        const ws = dial(endpoint, lookup, headers, over)
         ws.on("message", (data) => {
           Queue.offerUnsafe(messages, textOf(data))
           if (!paused && Queue.sizeUnsafe(messages) > HIGH_WATER) {

@@ -50,6 +50,23 @@ export class TlsFingerprintMismatch extends Schema.TaggedError<TlsFingerprintMis
 }
 
 /**
+ * Whoever answers at a tunnel's near end did not prove to be the Gateway behind the tunnel. No credential was shown to it.
+ * The tunnel finds out whether its own Gateway is another one; else this passes by itself.
+ */
+export class GatewayUnproven extends Schema.TaggedError<GatewayUnproven>()("GatewayUnproven", {
+  endpoint: Schema.String,
+  /** The Gateway's `deviceId`. */
+  expected: Schema.String,
+  /** Who it proved to be; left out where it proved nothing. */
+  found: Schema.optional(Schema.String)
+}) {
+  override get message() {
+    const found = this.found === undefined ? "it gave no proof" : `it is ${this.found}`
+    return `Not the Gateway behind the tunnel answers at ${this.endpoint}: known is ${this.expected}, and ${found}. No credential was shown to it.\nFix: try again in a moment; if it stays, see who has that port (\`ss -ltnp\` or \`lsof -i\`).`
+  }
+}
+
+/**
  * The Gateway answered `connect` with an error. `code` and `detailCode` are the wire's `error.code` and
  * `error.details.code`, `explanation` is the Gateway's own sentence.
  */
@@ -162,6 +179,7 @@ export class EventsOverflowed extends Schema.TaggedError<EventsOverflowed>()("Ev
 
 /** How a connection attempt fails. */
 export type ConnectError =
+  | GatewayUnproven
   | GatewayUnreachable
   | HandshakeRejected
   | ConnectionClosed

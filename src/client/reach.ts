@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import { atPort, type Endpoint } from "../domain/Endpoint.ts"
+import { atPort } from "../domain/Endpoint.ts"
 import { parts, SshTarget } from "../domain/SshTarget.ts"
 import {
   SshUnreachable,
@@ -16,6 +16,7 @@ import {
   TunnelManager,
   type TunnelSpec
 } from "../services/TunnelManager.ts"
+import type { Passage } from "./Connect.ts"
 import type { Target } from "./credentials.ts"
 
 /** The Gateway is to be reached through SSH, and nobody gave this program a `TunnelManager`. Nothing was dialled. */
@@ -47,9 +48,9 @@ const lastError = ({ spec, state }: Tunnel): Effect.Effect<never, TunnelError> =
 export interface Reached {
   /**
    * The `gate` of `ConnectOptions`: waits while the tunnel does not stand, fails when it stopped for good. Gives its near end,
-   * which may be another than the configured one and from one time to the next.
+   * which may be another than the configured one and from one time to the next, and who has to prove itself there.
    */
-  readonly gate?: Effect.Effect<Endpoint, TunnelError> | undefined
+  readonly gate?: Effect.Effect<Passage, TunnelError> | undefined
 }
 
 /**
@@ -70,5 +71,10 @@ export const reach: (
   if (Option.isNone(manager)) return yield* TunnelUnavailable.of(ssh)
   const tunnel = yield* manager.value.up(ssh)
   yield* Effect.timeoutOrElse(tunnel.ready, { duration: timeout, orElse: () => lastError(tunnel) })
-  return { gate: Effect.map(tunnel.ready, ({ localPort }) => atPort(endpoint, localPort)) }
+  return {
+    gate: Effect.map(tunnel.ready, ({ gateway, localPort, proven }) => ({
+      endpoint: atPort(endpoint, localPort),
+      gateway: proven === true ? gateway : undefined
+    }))
+  }
 })

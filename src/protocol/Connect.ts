@@ -7,6 +7,7 @@
  */
 import * as Schema from "effect/Schema"
 import { StateVersion } from "./Frame.ts"
+import { GatewayProof } from "./GatewayProof.ts"
 import { HealthSummary } from "./methods/system.ts"
 import { PresenceEntry } from "./Presence.ts"
 import { Name } from "./text.ts"
@@ -36,8 +37,15 @@ export const ClientId = Schema.Literals([
 
 export const ClientMode = Schema.Literals(["webchat", "cli", "ui", "backend", "node", "worker", "probe", "test"])
 
-/** The event `connect.challenge`, the first frame of every connection. `ts` is Unix milliseconds. */
-export const Challenge = Schema.Struct({ nonce: Schema.NonEmptyString, ts: Schema.Natural })
+/**
+ * The event `connect.challenge`, the first frame of every connection. `ts` is Unix milliseconds. `gateway` is there for clients
+ * that asked for it, and for no other.
+ */
+export const Challenge = Schema.Struct({
+  nonce: Schema.NonEmptyString,
+  ts: Schema.Natural,
+  gateway: Schema.optional(GatewayProof)
+})
 export type Challenge = typeof Challenge.Type
 
 export const ClientInfo = Schema.Struct({

@@ -81,14 +81,18 @@ export class GatewayNotAnswering extends Schema.TaggedError<GatewayNotAnswering>
   }
 }
 
-/** A Gateway answers that is not the one known for this target. */
+/** Not the Gateway answers that is known for this target. Where that one proves who it is, no credential was shown. */
 export class WrongGateway extends Schema.TaggedError<WrongGateway>()("WrongGateway", {
   target: SshTarget,
-  expected: Schema.String,
-  found: Schema.String
+  /** Left out where none is known, and whoever answers gave a proof that does not hold. */
+  expected: Schema.optional(Schema.String),
+  /** Left out where it proved nothing. */
+  found: Schema.optional(Schema.String)
 }) {
   override get message() {
-    return `Another Gateway answers behind ${this.target}: its identity is ${this.found}, known is ${this.expected}.\nFix: check host and port; if the Gateway was set up anew, \`openclaw tunnel forget ${this.target}\`.`
+    const found = this.found === undefined ? "it did not prove its identity" : `its identity is ${this.found}`
+    const known = this.expected === undefined ? "" : `, known is ${this.expected}`
+    return `Another Gateway answers behind ${this.target}: ${found}${known}.\nFix: check host and port; if the Gateway was set up anew, \`openclaw tunnel forget ${this.target}\`.`
   }
 }
 
@@ -103,6 +107,16 @@ export class GatewayRefused extends Schema.TaggedError<GatewayRefused>()("Gatewa
   }
 }
 
+/** The process that holds the tunnel is there and says nothing: stopped, or stuck. */
+export class TunnelHolderSilent extends Schema.TaggedError<TunnelHolderSilent>()("TunnelHolderSilent", {
+  target: SshTarget,
+  pid: Schema.Int
+}) {
+  override get message() {
+    return `The tunnel to ${this.target} is held by pid ${this.pid}, which does not answer.\nFix: let it go on (\`kill -CONT ${this.pid}\`), or end it (\`kill -9 ${this.pid}\`): then another takes over.`
+  }
+}
+
 /** What is known of Gateways cannot be read, so none is recognised, rather than any being trusted anew. */
 export class KnownGatewaysUnusable extends Schema.TaggedError<KnownGatewaysUnusable>()("KnownGatewaysUnusable", {
   path: Schema.String,
@@ -110,6 +124,13 @@ export class KnownGatewaysUnusable extends Schema.TaggedError<KnownGatewaysUnusa
 }) {
   override get message() {
     return `${this.path} cannot be read (${this.detail}).\nFix: repair it, or remove it to trust the Gateways that answer next.`
+  }
+}
+
+/** A fault of this program, whose log has the cause. */
+export class TunnelBroken extends Schema.TaggedError<TunnelBroken>()("TunnelBroken", { target: SshTarget }) {
+  override get message() {
+    return `The tunnel to ${this.target} ended by a fault of this program.\nFix: start it again; the cause is in the log, which a report should quote.`
   }
 }
 
@@ -123,6 +144,8 @@ export const TunnelError = Schema.Union([
   GatewayNotAnswering,
   GatewayRefused,
   KnownGatewaysUnusable,
+  TunnelBroken,
+  TunnelHolderSilent,
   WrongGateway
 ])
 export type TunnelError = typeof TunnelError.Type
@@ -134,6 +157,7 @@ export const isTerminal = (error: TunnelError): boolean => {
       return error.forbidden
     case "SshUnreachable":
     case "GatewayNotAnswering":
+    case "TunnelHolderSilent":
       return false
     default:
       return true
@@ -159,28 +183,49 @@ export interface TunnelSpec {
   readonly credentials?: ReadonlyArray<Credential> | undefined
 }
 
+const generation = Schema.Int
+
 /** Where a tunnel stands. Times are Unix milliseconds; `generation` counts the ssh processes that were started. */
-export type TunnelState =
-  | { readonly _tag: "Connecting"; readonly generation: number; readonly error: TunnelError | undefined }
-  | {
-      readonly _tag: "Up"
-      readonly generation: number
-      readonly since: number
-      /** The near end, on this machine's loopback: the spec's, unless the tunnel is another process's or that one was taken. */
-      readonly localPort: number
-      /** Milliseconds from dialling through the tunnel to the Gateway's challenge, the last time. */
-      readonly roundTripMs: number
-      /** The Gateway's `deviceId`, where it could be asked. */
-      readonly gateway: string | undefined
-    }
-  | {
-      readonly _tag: "Waiting"
-      readonly generation: number
-      readonly delayMs: number
-      readonly error: TunnelError
-    }
+export const TunnelState = Schema.Union([
+  Schema.TaggedStruct("Connecting", { generation, error: Schema.optional(TunnelError) }),
+  Schema.TaggedStruct("Up", {
+    generation,
+    since: Schema.Int,
+    /** The near end, on this machine's loopback: the spec's, unless the tunnel is another process's or that one was taken. */
+    localPort: Port,
+    /** Milliseconds from dialling through the tunnel to the Gateway's challenge, the last time. */
+    roundTripMs: Schema.Finite,
+    /** The Gateway's `deviceId`, where it could be asked. */
+    gateway: Schema.optional(Schema.String),
+    /** Whether it proved that, which it does before it is shown any credential. */
+    proven: Schema.optional(Schema.Boolean)
+  }),
+  Schema.TaggedStruct("Waiting", { generation, delayMs: Schema.Finite, error: TunnelError }),
   /** For good: see `isTerminal`. */
-  | { readonly _tag: "Stopped"; readonly generation: number; readonly error: TunnelError }
+  Schema.TaggedStruct("Stopped", { generation, error: TunnelError })
+])
+export type TunnelState = typeof TunnelState.Type
+
+/** A tunnel as the process that holds it tells others of the same state directory. No secret is in it. */
+export const TunnelStatus = Schema.Struct({
+  version: Schema.Literal(1),
+  target: SshTarget,
+  remotePort: Port,
+  localPort: Port,
+  identityFile: Schema.optional(Schema.String),
+  hostKeyPolicy: Schema.Literals(["strict", "openssh"]),
+  pid: Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(1))),
+  /** What that process is, such as `openclaw tunnel up`. */
+  program: Schema.String,
+  /** Since when it holds the tunnel. */
+  heldSince: Schema.Int,
+  state: TunnelState,
+  /** How often it came back since then. */
+  reconnects: Schema.Natural,
+  /** What it was down for last, also when it is up again. */
+  lastError: Schema.optional(Schema.Struct({ at: Schema.Int, error: TunnelError }))
+})
+export type TunnelStatus = typeof TunnelStatus.Type
 
 export interface Tunnel {
   readonly spec: TunnelSpec

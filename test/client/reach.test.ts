@@ -9,6 +9,7 @@ import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { TestClock } from "effect/testing"
 import { reach, resolveTarget, TunnelUnavailable } from "../../src/client/index.ts"
+import { loopback } from "../../src/domain/Endpoint.ts"
 import * as SshTarget from "../../src/domain/SshTarget.ts"
 import {
   SshHostKeyRejected,
@@ -85,7 +86,7 @@ describe("reach", () => {
       yield* Deferred.succeed(ended, up)
       const { gate } = yield* Fiber.join(reached)
       assert(gate !== undefined)
-      assert.strictEqual(yield* gate, "ws://127.0.0.1:40000")
+      assert.deepStrictEqual(yield* gate, { endpoint: loopback(40_000), gateway: undefined })
       assert.strictEqual(released(), 0)
       yield* Scope.close(scope, Exit.void)
       assert.strictEqual(released(), 1)

@@ -14,19 +14,27 @@ const at = (name: string, remotePort: number): TunnelSpec => ({
   hostKeyPolicy: "strict"
 })
 
+const said = (deviceId: string) => ({ deviceId, proves: false })
+const proven = (deviceId: string) => ({ deviceId, proves: true })
+
 describe("known Gateways", () => {
   it.effect("are remembered by target and far port, also by the next process", () =>
     Effect.gen(function* () {
       const known = yield* KnownGateways.make
-      yield* Effect.all([known.put(at("a", 1), "one"), known.put(at("a", 2), "two"), known.put(at("b", 1), "three")], {
-        concurrency: "unbounded"
-      })
-      yield* known.put(at("a", 1), "four")
+      yield* Effect.all(
+        [
+          known.put(at("a", 1), said("one")),
+          known.put(at("a", 2), said("two")),
+          known.put(at("b", 1), proven("three"))
+        ],
+        { concurrency: "unbounded" }
+      )
+      yield* known.put(at("a", 1), proven("four"))
       const next = yield* KnownGateways.make
       assert.deepStrictEqual(yield* Effect.forEach([at("a", 1), at("a", 2), at("b", 1), at("b", 2)], next.get), [
-        "four",
-        "two",
-        "three",
+        proven("four"),
+        said("two"),
+        proven("three"),
         undefined
       ])
     }).pipe(Effect.provide(temporaryStateDir))
@@ -41,7 +49,7 @@ describe("known Gateways", () => {
       assert.strictEqual(error._tag, "KnownGatewaysUnusable")
       assert.isTrue(isTerminal(error))
       assert.include(error.message, "Fix: ")
-      yield* known.put(at("a", 1), "one")
+      yield* known.put(at("a", 1), proven("one"))
       assert.strictEqual(yield* state.read(KNOWN_GATEWAYS), "{")
     }).pipe(Effect.provide(temporaryStateDir))
   )

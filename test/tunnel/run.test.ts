@@ -1,94 +1,22 @@
 /** The life of a tunnel, with ssh, the Gateway and the clock played by the test. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
-import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import * as SubscriptionRef from "effect/SubscriptionRef"
 import { TestClock } from "effect/testing"
-import { token } from "../../src/domain/Credential.ts"
-import * as SshTarget from "../../src/domain/SshTarget.ts"
-import * as TunnelManager from "../../src/client/TunnelManager.ts"
 import { awakened } from "../../src/client/tunnel/awakened.ts"
 import { ProbeFailed, ProbeRefused } from "../../src/client/tunnel/probe.ts"
-import { connectSeconds, PING_EVERY_MS } from "../../src/client/tunnel/run.ts"
+import { patience, PING_EVERY_MS } from "../../src/client/tunnel/run.ts"
+import { token } from "../../src/domain/Credential.ts"
 import * as SupervisorLive from "../../src/layers/Supervisor.ts"
-import {
-  SshAuthFailed,
-  SshUnreachable,
-  type Tunnel,
-  type TunnelError,
-  type TunnelSpec,
-  type TunnelState
-} from "../../src/services/TunnelManager.ts"
 import { Supervisor } from "../../src/services/Supervisor.ts"
+import { SshAuthFailed, SshUnreachable } from "../../src/services/TunnelManager.ts"
+import { silent, spec, stage, target, until } from "./stage.ts"
 
-const target = Result.getOrThrow(SshTarget.parse("me@box", "--ssh"))
-const spec: TunnelSpec = {
-  target,
-  localPort: 18_789,
-  remotePort: 18_789,
-  hostKeyPolicy: "strict",
-  credentials: [token("sesame")]
-}
 const closed = new SshUnreachable({ target, reason: "closed", detail: "" })
-
-interface Ssh {
-  readonly bind: Effect.Effect<unknown>
-  readonly end: (error: TunnelError) => Effect.Effect<unknown>
-  readonly over: () => boolean
-}
-
-const stage = Effect.gen(function* () {
-  const started = yield* Queue.unbounded<Ssh>()
-  const waking = yield* Queue.unbounded<void>()
-  const known = new Map<string, string>()
-  const world = {
-    challenge: Effect.succeed(7) as Effect.Effect<number, ProbeFailed>,
-    identity: Effect.succeed("gateway-a") as Effect.Effect<string, ProbeFailed | ProbeRefused>,
-    asked: 0,
-    shown: 0,
-    seconds: [] as Array<number>
-  }
-  const manager = yield* TunnelManager.make({
-    open: Effect.fnUntraced(function* (_, seconds) {
-      world.seconds.push(seconds)
-      const bound = yield* Deferred.make<void>()
-      const ended = yield* Deferred.make<never, TunnelError>()
-      let over = false
-      yield* Effect.addFinalizer(() => Effect.sync(() => (over = true)))
-      yield* Queue.offer(started, {
-        bind: Deferred.succeed(bound, undefined),
-        end: (error) => Deferred.fail(ended, error),
-        over: () => over
-      })
-      return { bound: Deferred.await(bound), ended: Deferred.await(ended) }
-    }),
-    probe: {
-      challenge: () => Effect.suspend(() => (world.asked++, world.challenge)),
-      identity: () => Effect.suspend(() => (world.shown++, world.identity))
-    },
-    awakened: Queue.take(waking),
-    known: {
-      get: () => Effect.sync(() => known.get(target)),
-      put: (_, gateway) => Effect.sync(() => void known.set(target, gateway))
-    }
-  })
-  return { manager, started, waking, known, world }
-})
-
-const until = <Tag extends TunnelState["_tag"]>(tunnel: Tunnel, tag: Tag) =>
-  SubscriptionRef.changes(tunnel.state).pipe(
-    Stream.filter((state): state is Extract<TunnelState, { _tag: Tag }> => state._tag === tag),
-    Stream.take(1),
-    Stream.runCollect,
-    Effect.map((states) => states[0] as Extract<TunnelState, { _tag: Tag }>)
-  )
 
 describe("a tunnel", () => {
   it.effect("asks nobody before ssh holds the port, and is up when the Gateway told who it is", () =>
@@ -101,7 +29,7 @@ describe("a tunnel", () => {
       yield* ssh.bind
       const up = yield* tunnel.ready
       assert.deepInclude(up, { generation: 1, localPort: 18_789, roundTripMs: 7, gateway: "gateway-a" })
-      assert.strictEqual(known.get(target), "gateway-a")
+      assert.deepStrictEqual(known.get(target), { deviceId: "gateway-a", proves: false })
     })
   )
 
@@ -122,9 +50,12 @@ describe("a tunnel", () => {
       const ssh = yield* Queue.take(started)
       yield* ssh.bind
       assert.strictEqual((yield* tunnel.ready).generation, 101)
-      assert.isAtMost(Math.max(...waits), 2000)
-      assert.isTrue(waits.slice(5).some((wait) => wait < 1000) && waits.some((wait) => wait > 1000))
-      assert.deepStrictEqual(world.seconds.slice(0, 4), [0, 1, 2, 3].map(connectSeconds))
+      assert.isAtMost(Math.max(...waits), 1000)
+      assert.isTrue(waits.slice(5).some((wait) => wait < 500) && waits.some((wait) => wait > 500))
+      assert.deepStrictEqual(
+        world.seconds.slice(0, 4),
+        [0, 1, 2, 3].map((attempt) => patience(attempt, false).connectSeconds)
+      )
       // A credential is shown once it stands, not in any of the failures.
       assert.strictEqual(world.shown, 1)
     })
@@ -157,7 +88,7 @@ describe("a tunnel", () => {
       const waiting = yield* until(tunnel, "Waiting")
       assert.strictEqual(waiting.error._tag, "GatewayNotAnswering")
       assert.isFalse(ssh.over())
-      world.challenge = Effect.succeed(9)
+      world.challenge = Effect.succeed(silent)
       world.identity = Effect.succeed("gateway-b")
       yield* TestClock.adjust(waiting.delayMs)
       const stopped = yield* until(tunnel, "Stopped")
@@ -204,6 +135,43 @@ describe("a tunnel", () => {
     })
   )
 
+  it.effect("that came through before does not wait for a way that does not open, but for what is slow behind it", () =>
+    Effect.gen(function* () {
+      const { manager, started } = yield* stage
+      const tunnel = yield* manager.up(spec)
+      const first = yield* Queue.take(started)
+      yield* TestClock.adjust("30 seconds")
+      yield* first.bind
+      yield* tunnel.ready
+      yield* first.end(closed)
+      yield* TestClock.adjust((yield* until(tunnel, "Waiting")).delayMs)
+      const second = yield* Queue.take(started)
+      yield* TestClock.adjust("2 seconds")
+      const waiting = yield* until(tunnel, "Waiting", 1)
+      assert.deepInclude(waiting.error, { _tag: "SshUnreachable", reason: "timeout" })
+      assert.isTrue(second.over())
+      yield* TestClock.adjust(waiting.delayMs)
+      const third = yield* Queue.take(started)
+      yield* third.open
+      yield* TestClock.adjust("30 seconds")
+      yield* third.bind
+      assert.strictEqual((yield* until(tunnel, "Up", 2)).generation, 3)
+    })
+  )
+
+  it.effect("that broke says so to whoever waits for it", () =>
+    Effect.gen(function* () {
+      const { manager, started, world } = yield* stage
+      world.challenge = Effect.die("a bug")
+      const tunnel = yield* manager.up(spec)
+      yield* (yield* Queue.take(started)).bind
+      const error = yield* Effect.flip(tunnel.ready)
+      assert.strictEqual(error._tag, "TunnelBroken")
+      assert.notInclude(error.message, "a bug")
+      assert.strictEqual((yield* until(tunnel, "Stopped")).error, error)
+    })
+  )
+
   it.effect("asks at once when the machine woke, also while it waits, and while ssh is on its way", () =>
     Effect.gen(function* () {
       const { manager, started, waking, world } = yield* stage
@@ -220,7 +188,7 @@ describe("a tunnel", () => {
       yield* Queue.offer(waking, undefined)
       yield* until(tunnel, "Waiting")
       assert.isTrue(first.over() && second.over())
-      world.challenge = Effect.succeed(3)
+      world.challenge = Effect.succeed(silent)
       yield* Queue.offer(waking, undefined)
       yield* (yield* Queue.take(started)).bind
       assert.strictEqual((yield* tunnel.ready).generation, 3)

@@ -13,22 +13,13 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as TunnelManagerLive from "../../src/client/TunnelManager.ts"
 import { token } from "../../src/domain/Credential.ts"
 import * as SshTarget from "../../src/domain/SshTarget.ts"
-import { type Tunnel, TunnelManager, type TunnelSpec, type TunnelState } from "../../src/services/TunnelManager.ts"
+import { TunnelManager, type TunnelSpec } from "../../src/services/TunnelManager.ts"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import { temporaryStateDir } from "../client/stateDir.ts"
 import * as Sshd from "./sshd.ts"
+import { until } from "./stage.ts"
 
 const target = Result.getOrThrow(SshTarget.parse("box", "--ssh"))
-
-const until = <Tag extends TunnelState["_tag"]>(tunnel: Tunnel, tag: Tag, after = 0) =>
-  SubscriptionRef.changes(tunnel.state).pipe(
-    Stream.filter(
-      (state): state is Extract<TunnelState, { _tag: Tag }> => state._tag === tag && state.generation > after
-    ),
-    Stream.take(1),
-    Stream.runCollect,
-    Effect.map((states) => states[0] as Extract<TunnelState, { _tag: Tag }>)
-  )
 
 /** Another process's listener: what it hears is counted. */
 const stranger = (port: number) =>

@@ -34,8 +34,8 @@ export const sshArgs = (spec: TunnelSpec, connectSeconds: number): ReadonlyArray
     "ControlMaster=no",
     "ControlPath=none",
     "GatewayPorts=no",
-    // So that the reason is told however quiet the user's ssh is.
-    "LogLevel=INFO",
+    // So that the reason is told however quiet the user's ssh is, and when the way to the host is open.
+    "LogLevel=DEBUG1",
     "PermitLocalCommand=yes",
     `LocalCommand=${LOCAL_COMMAND}`,
     ...(spec.hostKeyPolicy === "strict" ? ["StrictHostKeyChecking=yes"] : []),

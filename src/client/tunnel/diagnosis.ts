@@ -22,6 +22,11 @@ export const TAIL_CHARACTERS = 8192
 /** The end of a text that grows. */
 export const tail = (before: string, chunk: string): string => (before + chunk).slice(-TAIL_CHARACTERS)
 
+/** ssh reached the host, or left that to another program: what takes long from here on is not the way. */
+export const isOpened = (said: string): boolean => /^debug1: (?:Connection established|Executing proxy)/m.test(said)
+
+const isChatter = (line: string) => /^debug\d: /.test(line)
+
 type Diagnose = (spec: TunnelSpec, line: string) => TunnelError
 
 const unreachable =
@@ -63,9 +68,10 @@ const known: ReadonlyArray<readonly [RegExp, Diagnose]> = [
 
 /** Why ssh ended, from the end of what it wrote to its error output. Never fails: what nobody knows may heal. */
 export const diagnose = (spec: TunnelSpec, stderr: string): TunnelError => {
-  const lines = stderr.split(/\r?\n/).filter((line) => line.trim() !== "")
+  const lines = stderr.split(/\r?\n/).filter((line) => line.trim() !== "" && !isChatter(line))
+  const said = lines.join("\n")
   for (const [pattern, error] of known) {
-    if (!pattern.test(stderr)) continue
+    if (!pattern.test(said)) continue
     return error(spec, printable(lines.findLast((line) => pattern.test(line)) ?? lines.at(-1) ?? ""))
   }
   return unreachable("closed")(spec, printable(lines.at(-1) ?? ""))

@@ -11,9 +11,11 @@ import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { SshUnusable, type TunnelError, type TunnelSpec } from "../../services/TunnelManager.ts"
 import { printable } from "../errors.ts"
 import { BOUND_MARK, sshArgs } from "./args.ts"
-import { diagnose, tail } from "./diagnosis.ts"
+import { diagnose, isOpened, tail } from "./diagnosis.ts"
 
 export interface Forward {
+  /** Waits until the way to the host is open. */
+  readonly opened: Effect.Effect<void>
   /** Waits until ssh has logged in and holds the local port itself. */
   readonly bound: Effect.Effect<void>
   /** Waits until ssh ended by itself, and fails with the reason. */
@@ -44,13 +46,17 @@ export const make = (spawner: ChildProcessSpawner["Service"], program = "ssh"): 
       spawner.spawn(command),
       (error) => new SshUnusable({ detail: printable(error.message) })
     )
+    const opened = yield* Deferred.make<void>()
     const bound = yield* Deferred.make<void>()
     const ended = yield* Deferred.make<never, TunnelError>()
     let said = ""
     let printed = ""
     const drained = yield* child.stderr.pipe(
       Stream.decodeText,
-      Stream.runForEach((chunk) => Effect.sync(() => (said = tail(said, chunk)))),
+      Stream.runForEach((chunk) => {
+        said = tail(said, chunk)
+        return isOpened(said) ? Deferred.succeed(opened, undefined) : Effect.void
+      }),
       Effect.ignore,
       Effect.forkScoped({ startImmediately: true })
     )
@@ -68,5 +74,5 @@ export const make = (spawner: ChildProcessSpawner["Service"], program = "ssh"): 
       Effect.andThen(Effect.suspend(() => Deferred.fail(ended, diagnose(spec, said)))),
       Effect.forkScoped({ startImmediately: true })
     )
-    return { bound: Deferred.await(bound), ended: Deferred.await(ended) }
+    return { opened: Deferred.await(opened), bound: Deferred.await(bound), ended: Deferred.await(ended) }
   })

@@ -12,6 +12,7 @@ import { ServerFrame } from "../../protocol/Frame.ts"
 import { GatewayError } from "../../protocol/GatewayError.ts"
 import { HandshakeRejected, printable } from "../errors.ts"
 import { GatewayClient } from "../GatewayClient.ts"
+import { question, type Standing, standing } from "../gatewayProof.ts"
 import { open } from "../Socket.ts"
 
 /** No Gateway was heard. */
@@ -26,9 +27,15 @@ export class ProbeFailed extends Schema.TaggedError<ProbeFailed>()("ProbeFailed"
 /** It lets nobody in with these credentials, and waiting does not help. */
 export class ProbeRefused extends Schema.TaggedError<ProbeRefused>()("ProbeRefused", { detail: Schema.String }) {}
 
+export interface Heard {
+  /** From dialling to the challenge. */
+  readonly roundTripMs: number
+  readonly standing: Standing
+}
+
 export interface Probe {
-  /** Milliseconds until the Gateway's challenge came. Nothing is said to it. */
-  readonly challenge: (endpoint: Endpoint, withinMs: number) => Effect.Effect<number, ProbeFailed>
+  /** Waits for the Gateway's challenge, and judges the proof in it. Nothing is shown to it. */
+  readonly challenge: (endpoint: Endpoint, withinMs: number) => Effect.Effect<Heard, ProbeFailed>
   /** The Gateway's `deviceId`. The credentials are shown to it. */
   readonly identity: (
     endpoint: Endpoint,
@@ -58,13 +65,15 @@ export const probe: Probe = {
   challenge: (endpoint, withinMs) =>
     Effect.gen(function* () {
       const begun = yield* Clock.monotonicTimeNanos
-      const connection = yield* Effect.mapError(open(endpoint), failed)
+      const { headers, nonce } = yield* question
+      const connection = yield* Effect.mapError(open(endpoint, undefined, headers), failed)
       const text = yield* Effect.mapError(connection.receive, failed)
       const frame = yield* Effect.mapError(decodeChallenge(text), () => failed("what answers is no Gateway"))
       if (frame.type !== "event" || frame.event !== "connect.challenge" || !isChallenge(frame.payload)) {
         return yield* failed("what answers is no Gateway")
       }
-      return Math.round(Number((yield* Clock.monotonicTimeNanos) - begun) / 1e6)
+      const roundTripMs = Math.round(Number((yield* Clock.monotonicTimeNanos) - begun) / 1e6)
+      return { roundTripMs, standing: standing(frame.payload, nonce) }
     }).pipe(Effect.scoped, within(withinMs)),
 
   identity: (endpoint, credentials, withinMs) =>

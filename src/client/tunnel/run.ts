@@ -13,12 +13,14 @@ import {
   GatewayRefused,
   isTerminal,
   SshUnreachable,
+  TunnelBroken,
   type TunnelError,
   type TunnelSpec,
   type TunnelState,
   WrongGateway
 } from "../../services/TunnelManager.ts"
 import type { Forward, OpenForward } from "./forward.ts"
+import type { Standing } from "../gatewayProof.ts"
 import type { Probe } from "./probe.ts"
 
 /** What a tunnel is made of. */
@@ -29,9 +31,16 @@ export interface Parts {
   readonly awakened: Effect.Effect<void>
   readonly known: {
     /** The Gateway that is known for a target. */
-    readonly get: (spec: TunnelSpec) => Effect.Effect<string | undefined, TunnelError>
-    readonly put: (spec: TunnelSpec, gateway: string) => Effect.Effect<void>
+    readonly get: (spec: TunnelSpec) => Effect.Effect<Known | undefined, TunnelError>
+    readonly put: (spec: TunnelSpec, known: Known) => Effect.Effect<void>
   }
+}
+
+/** A Gateway that was recognised once. */
+export interface Known {
+  readonly deviceId: string
+  /** It proved it, so whoever proves nothing is another. */
+  readonly proves: boolean
 }
 
 /** A dead path is noticed after this wait and an unanswered question: 18 seconds. */
@@ -43,10 +52,10 @@ const ANSWER_AWAKE_MS = 1500
 const BOUND_WITHIN_MS = 60_000
 
 const FIRST_WAIT_MS = 250
-/** The waits of the first minutes, in which a network is likely to come back at any moment, and those after them. */
-const SHORT_WAIT_MS = 2000
+/** The waits of the first hour, in which a network is likely to come back at any moment, and those after it. */
+const SHORT_WAIT_MS = 1000
 const LONG_WAIT_MS = 15_000
-const SHORT_FOR_MS = 600_000
+const SHORT_FOR_MS = 3_600_000
 /** A tunnel that lived this long was a good one: the waits start over. */
 const HEALTHY_MS = 5000
 
@@ -57,11 +66,24 @@ const reasonOf = (exit: Exit.Exit<unknown, TunnelError>): TunnelError | undefine
 const jitter = (attempt: number, longest: number): Effect.Effect<number> =>
   Effect.map(Random.next, (random) => Math.round(random * Math.min(longest, FIRST_WAIT_MS * 2 ** attempt)))
 
-/** Seconds for the way to the host: short, so that a way that opens meanwhile is tried soon; now and then enough for a slow one. */
-export const connectSeconds = (attempt: number): number => (attempt % 4 === 3 ? 20 : 4)
+export interface Patience {
+  /** ssh's own limit, for each address of the host and for the whole exchange up to the keys. */
+  readonly connectSeconds: number
+  /** Milliseconds for the way alone. A system asks again for an unanswered way later and later; a new ssh asks at once. */
+  readonly openMs?: number
+}
 
-/** Runs for ever; fails with what waiting cannot heal. `generations` outlives a restart of this effect. */
-export const run = Effect.fnUntraced(function* (
+/**
+ * How long an ssh may be on its way. One that came through before gives up the way soon and is slow only in what follows; every
+ * fourth also tries the host's second address, and some take all the time that a bad network needs.
+ */
+export const patience = (attempt: number, cameThrough: boolean): Patience => {
+  if (!cameThrough) return { connectSeconds: attempt % 4 === 3 ? 20 : 4 }
+  if (attempt % 16 === 15) return { connectSeconds: 20 }
+  return attempt % 4 === 3 ? { connectSeconds: 4 } : { connectSeconds: 20, openMs: 2000 }
+}
+
+const live = Effect.fnUntraced(function* (
   spec: TunnelSpec,
   parts: Parts,
   state: SubscriptionRef.SubscriptionRef<TunnelState>,
@@ -73,35 +95,53 @@ export const run = Effect.fnUntraced(function* (
   /** Waits, and says whether the machine woke in it, which ends the wait. */
   const wokeWithin = (millis: number) => Effect.map(Effect.timeoutOption(parts.awakened, millis), Option.isSome)
   let attempt = 0
+  let cameThrough = false
   let error: TunnelError | undefined
   let lostAt = yield* Clock.currentTimeMillis
   let upAt: number | undefined
 
+  const tooSlow = (millis: number) =>
+    Effect.fail(new SshUnreachable({ target, reason: "timeout", detail: `no way to the host within ${millis} ms` }))
   const unheard = (detail: string) => new SshUnreachable({ target, reason: "silent", detail })
 
-  /** Which Gateway it is, where it can be asked; fails when it is another than the known one. */
-  const recognise = Effect.fnUntraced(function* () {
-    if (spec.credentials === undefined || spec.credentials.length === 0) return undefined
-    const found = yield* parts.probe.identity(endpoint, spec.credentials, ANSWER_WITHIN_MS)
-    const expected = yield* parts.known.get(spec)
-    if (expected !== undefined && expected !== found) return yield* new WrongGateway({ target, expected, found })
-    if (expected === undefined) yield* parts.known.put(spec, found)
-    return found
+  /**
+   * Which Gateway it is: by its proof, else, where it was never known to give one, by what it says to whoever shows it a
+   * credential. Fails when it is another than the known one.
+   */
+  const recognise = Effect.fnUntraced(function* (standing: Standing) {
+    const known = yield* parts.known.get(spec)
+    const expected = known?.deviceId
+    const proven = standing._tag === "Proven"
+    if (standing._tag === "Forged" || (known?.proves === true && !proven)) {
+      return yield* new WrongGateway({ target, expected })
+    }
+    if (!proven && (spec.credentials === undefined || spec.credentials.length === 0)) return undefined
+    const deviceId = proven
+      ? standing.deviceId
+      : yield* parts.probe.identity(endpoint, spec.credentials ?? [], ANSWER_WITHIN_MS)
+    if (expected !== undefined && expected !== deviceId) {
+      return yield* new WrongGateway({ target, expected, found: deviceId })
+    }
+    if (known?.proves !== proven) yield* parts.known.put(spec, { deviceId, proves: proven })
+    return { deviceId, proves: proven } satisfies Known
   })
 
   /** Asks through one forward until it is silent. Its ssh is alive in all of this, or `ended` cuts it short. */
   const watch = Effect.fnUntraced(function* (generation: number): Effect.fn.Return<never, TunnelError> {
-    let gateway: string | undefined
+    let gateway: Known | undefined
     let since: number | undefined
     let misses = 0
     let within = ANSWER_WITHIN_MS
     for (;;) {
       const proof = yield* Effect.gen(function* () {
         const challenge = parts.probe.challenge(endpoint, within)
-        const roundTripMs = yield* Effect.raceFirst(challenge, Effect.as(parts.awakened, undefined))
-        if (roundTripMs === undefined) return undefined
-        if (since === undefined) gateway = yield* recognise()
-        return roundTripMs
+        const heard = yield* Effect.raceFirst(challenge, Effect.as(parts.awakened, undefined))
+        if (heard === undefined) return undefined
+        // One that proves nothing is asked by name once only: that costs a credential.
+        if (since === undefined || gateway?.proves === true || heard.standing._tag !== "Silent") {
+          gateway = yield* recognise(heard.standing)
+        }
+        return heard.roundTripMs
       }).pipe(
         Effect.catchTags({
           ProbeFailed: (failure) => Effect.succeed(failure),
@@ -127,21 +167,37 @@ export const run = Effect.fnUntraced(function* (
       misses = 0
       since ??= yield* Clock.currentTimeMillis
       upAt = since
-      yield* set({ _tag: "Up", generation, since, localPort: spec.localPort, roundTripMs: proof, gateway })
+      yield* set({
+        _tag: "Up",
+        generation,
+        since,
+        localPort: spec.localPort,
+        roundTripMs: proof,
+        gateway: gateway?.deviceId,
+        proven: gateway?.proves === true
+      })
       const woke = yield* wokeWithin(PING_EVERY_MS)
       if (woke) within = ANSWER_AWAKE_MS
     }
   })
 
   const once = Effect.fnUntraced(function* (generation: number) {
-    const forward: Forward = yield* parts.open(spec, connectSeconds(attempt))
-    const woke = yield* Effect.raceFirst(Effect.as(forward.bound, false), Effect.as(parts.awakened, true)).pipe(
+    const { connectSeconds, openMs } = patience(attempt, cameThrough)
+    const forward: Forward = yield* parts.open(spec, connectSeconds)
+    const way =
+      openMs === undefined
+        ? forward.bound
+        : Effect.timeoutOrElse(forward.opened, { duration: openMs, orElse: () => tooSlow(openMs) }).pipe(
+            Effect.andThen(forward.bound)
+          )
+    const woke = yield* Effect.raceFirst(Effect.as(way, false), Effect.as(parts.awakened, true)).pipe(
       Effect.raceFirst(forward.ended),
       Effect.timeoutOrElse({
         duration: BOUND_WITHIN_MS,
         orElse: () => Effect.fail(unheard(`ssh was not ready within ${BOUND_WITHIN_MS / 1000} s`))
       })
     )
+    cameThrough ||= !woke
     if (woke) return yield* unheard("the machine slept or changed its network meanwhile")
     return yield* Effect.raceFirst(forward.ended, watch(generation))
   })
@@ -177,3 +233,22 @@ export const run = Effect.fnUntraced(function* (
     }
   }
 })
+
+/** Runs for ever; fails with what waiting cannot heal. `generations` outlives a restart of this effect. */
+export const run = (
+  spec: TunnelSpec,
+  parts: Parts,
+  state: SubscriptionRef.SubscriptionRef<TunnelState>,
+  generations: { last: number }
+): Effect.Effect<never, TunnelError> =>
+  live(spec, parts, state, generations).pipe(
+    // Whoever waits for the tunnel would wait for ever.
+    Effect.catchDefect((defect) =>
+      Effect.gen(function* () {
+        yield* Effect.logError(`the tunnel to ${spec.target} broke`, defect)
+        const error = new TunnelBroken({ target: spec.target })
+        yield* SubscriptionRef.set(state, { _tag: "Stopped", generation: generations.last, error })
+        return yield* error
+      })
+    )
+  )

@@ -35,6 +35,7 @@ import * as FrameProtocol from "./FrameProtocol.ts"
 import * as HttpListener from "./HttpListener.ts"
 import * as Routes from "./http/routes.ts"
 import * as Methods from "./methods/index.ts"
+import * as IdentityKey from "./identityKey.ts"
 import { type GatewayOptions, limitsOf } from "./options.ts"
 import { CREDENTIALS_CHANGED, DEVICE_REMOVED, serve, type ServeRequirements } from "./serveConnection.ts"
 import * as SessionEvents from "./SessionEvents.ts"
@@ -235,5 +236,5 @@ export const layer = (options: GatewayOptions): Layer.Layer<Gateway, GatewayStar
     Layer.provide([Methods.layer(options), Access.layer, DirectTools.layer]),
     Layer.provideMerge(FrameProtocol.layer(limitsOf(options))),
     Layer.provideMerge(Snapshots.layer(options)),
-    Layer.provideMerge([Connections.layer, AuthenticatorLayer.layer(options.auth)])
+    Layer.provideMerge([Connections.layer, AuthenticatorLayer.layer(options.auth), IdentityKey.layer])
   )

@@ -7,10 +7,12 @@ import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
 import type { TlsFingerprint } from "../../domain/TlsFingerprint.ts"
 import { MAX_PREAUTH_PAYLOAD } from "../../protocol/Frame.ts"
+import { ClientNonce, NONCE_HEADER } from "../../protocol/GatewayProof.ts"
 import type { GatewayStartError } from "../../services/Gateway.ts"
 import { StorageHealth } from "../../services/StorageHealth.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
@@ -49,6 +51,8 @@ export interface Listener {
 export interface Accepted {
   readonly socket: WebSocket
   readonly peer: SocketPeer
+  /** The client asks the Gateway to prove who it is. */
+  readonly clientNonce: string | undefined
   /** To be called once when the handshake is over, however it ended. */
   readonly handshakeDone: () => void
 }
@@ -107,6 +111,13 @@ const probeOf = (path: string) => (Object.hasOwn(probes, path) ? probes[path] : 
  */
 const asksForSocket = ({ headers }: IncomingMessage): boolean =>
   /(?:^|,)\s*websocket\s*(?:,|$)/i.test(headers.upgrade ?? "")
+
+const isClientNonce = Schema.is(ClientNonce)
+
+const clientNonceOf = ({ headers }: IncomingMessage): string | undefined => {
+  const nonce = headers[NONCE_HEADER]
+  return isClientNonce(nonce) ? nonce : undefined
+}
 
 /**
  * Listens until the scope closes. `accept` receives every socket that may begin the handshake, `answer` every other request,
@@ -217,6 +228,7 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
       accept({
         socket: client,
         handshakeDone,
+        clientNonce: clientNonceOf(request),
         peer: {
           address,
           local: isLoopbackAddress(address) && !isForwarded(request.headers),

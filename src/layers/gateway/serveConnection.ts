@@ -21,6 +21,7 @@ import { Dispatcher } from "./FrameProtocol.ts"
 import * as Handshake from "./handshake/handshake.ts"
 import { type HandshakeRefused, silent } from "./handshake/refusal.ts"
 import type { Accepted } from "./HttpListener.ts"
+import type { IdentityKey } from "./identityKey.ts"
 import { type GatewayOptions, limitsOf } from "./options.ts"
 import { Snapshots } from "./Snapshots.ts"
 import * as Subscriptions from "./Subscriptions.ts"
@@ -181,6 +182,7 @@ export type ServeRequirements =
   | Connections
   | DeviceRegistry
   | Dispatcher
+  | IdentityKey
   | NodeRegistry
   | Snapshots
   | VoiceWake
@@ -208,13 +210,13 @@ const checkToken = Effect.fnUntraced(function* (connection: Connection, { grant 
 /** Serves one accepted socket until it is closed. */
 export const serve = Effect.fnUntraced(function* (
   options: GatewayOptions,
-  { handshakeDone, peer, socket: raw }: Accepted
+  { clientNonce, handshakeDone, peer, socket: raw }: Accepted
 ): Effect.fn.Return<void, never, Scope.Scope | ServeRequirements> {
   const limits = limitsOf(options)
   const socket = yield* WireSocket.make(raw, limits)
   yield* (yield* Connections).keep(socket)
   if ((yield* Dispatcher).isStopping()) socket.closeUnsafe(1012, "service restart")
-  const handshake = yield* Handshake.run(socket, peer).pipe(
+  const handshake = yield* Handshake.run(socket, peer, clientNonce).pipe(
     Effect.timeoutOrElse({
       duration: limits.handshakeTimeoutMs,
       orElse: () => Effect.fail(silent(1000, ""))

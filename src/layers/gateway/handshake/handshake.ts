@@ -5,13 +5,14 @@ import { randomUUID } from "node:crypto"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type { ConnectParams } from "../../../protocol/Connect.ts"
+import type { Challenge, ConnectParams } from "../../../protocol/Connect.ts"
 import { MINIMUM_PROBE_PROTOCOL, PROTOCOL_VERSION } from "../../../protocol/Frame.ts"
 import * as GatewayError from "../../../protocol/GatewayError.ts"
 import type { Role } from "../../../protocol/Role.ts"
 import { Authenticator, type Grant } from "../../../services/Authenticator.ts"
 import { decodeConnect, decodeFrame } from "../decode.ts"
 import { parseJson } from "../parseJson.ts"
+import { IdentityKey } from "../identityKey.ts"
 import type { WireSocket } from "../WireSocket.ts"
 import { answered, fromAuthError, type HandshakeRefused, protocolMismatch, silent } from "./refusal.ts"
 
@@ -66,15 +67,31 @@ const roleOf = (id: string, params: ConnectParams): Result.Result<Role, Handshak
     : Result.fail(answered(id, GatewayError.invalidRequest("invalid role")))
 }
 
-/** Challenges the peer and judges its answer. Fails with how to close the socket; has no deadline of its own. */
-export const run = Effect.fnUntraced(function* (
-  socket: WireSocket,
-  peer: SocketPeer
-): Effect.fn.Return<Admitted, HandshakeRefused, Authenticator> {
-  const authenticator = yield* Authenticator
+/** The challenge, with a proof of who this is for a client that asked for one, which takes nothing less for it. */
+const challenge = Effect.fnUntraced(function* (clientNonce: string | undefined) {
   const nonce = randomUUID()
   const ts = yield* Clock.currentTimeMillis
-  socket.sendUnsafe(JSON.stringify({ type: "event", event: "connect.challenge", payload: { nonce, ts } }))
+  if (clientNonce === undefined) return { nonce, ts } satisfies Challenge
+  const gateway = yield* (yield* IdentityKey).prove({ clientNonce, nonce, ts }).pipe(
+    Effect.tapError(({ message }) => Effect.logWarning(`this Gateway cannot prove who it is: ${message}`)),
+    Effect.mapError(() => silent(1013, "gateway identity unavailable"))
+  )
+  return { nonce, ts, gateway } satisfies Challenge
+})
+
+/**
+ * Challenges the peer and judges its answer. `clientNonce` came with the upgrade. Fails with how to close the socket; has no
+ * deadline of its own.
+ */
+export const run = Effect.fnUntraced(function* (
+  socket: WireSocket,
+  peer: SocketPeer,
+  clientNonce?: string
+): Effect.fn.Return<Admitted, HandshakeRefused, Authenticator | IdentityKey> {
+  const authenticator = yield* Authenticator
+  const payload = yield* challenge(clientNonce)
+  const { nonce } = payload
+  socket.sendUnsafe(JSON.stringify({ type: "event", event: "connect.challenge", payload }))
   const data = yield* Effect.mapError(socket.receive, () => silent(1000, ""))
   const { id, params } = yield* Effect.fromResult(firstRequest(data))
   const role = yield* Effect.fromResult(roleOf(id, params))

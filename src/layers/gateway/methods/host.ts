@@ -27,7 +27,7 @@ import { Access } from "../Access.ts"
 import * as Agents from "../Agents.ts"
 import type { Beacon } from "../beacons.ts"
 import { CurrentConnection } from "../Connections.ts"
-import * as IdentityKey from "../identityKey.ts"
+import { IdentityKey } from "../identityKey.ts"
 import { lineForClients, tail } from "../logTail.ts"
 import type { GatewayOptions } from "../options.ts"
 import * as SessionRows from "../SessionRows.ts"
@@ -113,9 +113,7 @@ export const layer = (options: GatewayOptions) =>
       const turns = yield* Turns
       const redactor = yield* Effect.serviceOption(Redactor)
       const redact = Option.match(redactor, { onNone: () => redactShapes, onSome: ({ redact }) => redact })
-      const identity = yield* Effect.cached(
-        Effect.mapError(Effect.provideService(IdentityKey.load, StateDir, state), storageFailed)
-      )
+      const { identity } = yield* IdentityKey
 
       const info = Effect.fn("Gateway.system.info")(function* () {
         const disk = yield* diskOf(state.root)
@@ -202,7 +200,7 @@ export const layer = (options: GatewayOptions) =>
       return {
         "system.info": info,
         "logs.tail": logs,
-        "gateway.identity.get": () => identity,
+        "gateway.identity.get": () => Effect.mapError(identity, storageFailed),
         "update.status": () => Effect.succeed({ sentinel: null, updateAvailable: null }),
         "secrets.reload": reload,
         "system-event": event,
