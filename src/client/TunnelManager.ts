@@ -3,39 +3,58 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RcMap from "effect/RcMap"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import type { StateDir } from "../services/StateDir.ts"
+import { StateDir } from "../services/StateDir.ts"
 import { Supervisor } from "../services/Supervisor.ts"
-import { isTerminal, type Tunnel, TunnelManager, type TunnelSpec, type TunnelState } from "../services/TunnelManager.ts"
+import {
+  isTerminal,
+  type Tunnel,
+  type TunnelError,
+  TunnelManager,
+  type TunnelSpec,
+  type TunnelState
+} from "../services/TunnelManager.ts"
 import { awakened } from "./tunnel/awakened.ts"
 import * as Forward from "./tunnel/forward.ts"
 import * as KnownGateways from "./tunnel/knownGateways.ts"
 import { probe } from "./tunnel/probe.ts"
 import { type Parts, run } from "./tunnel/run.ts"
+import { type Own, shared, type Sharing } from "./tunnel/shared.ts"
 
 export interface TunnelOptions {
   /** The program that is run; `ssh` of the PATH when left out. */
   readonly program?: string | undefined
+  /**
+   * True when left out: this process keeps its tunnels for others of the same state directory too. False for a program that
+   * soon ends: it uses the tunnels that others keep, and none of its own is used by others.
+   */
+  readonly hold?: boolean | undefined
+  /** What this process is, for whoever asks who holds a tunnel. */
+  readonly holder?: string | undefined
 }
 
 type Up = Extract<TunnelState, { _tag: "Up" }>
 
-const isSettled = (state: TunnelState) => state._tag === "Up" || state._tag === "Stopped"
+type Settled = Extract<TunnelState, { _tag: "Stopped" | "Up" }>
 
-/** Made of parts, so that a test may play ssh and the clock. */
-export const make = Effect.fnUntraced(function* (parts: Parts) {
+const isSettled = (state: TunnelState): state is Settled => state._tag === "Up" || state._tag === "Stopped"
+
+/** Made of parts, so that a test may play ssh and the clock. Without `sharing` no other process hears of the tunnels. */
+export const make = Effect.fnUntraced(function* (parts: Parts, sharing?: Sharing) {
   const supervisor = yield* Effect.serviceOption(Supervisor)
   const live = new Set<Tunnel>()
 
   const begin = Effect.fnUntraced(function* (spec: TunnelSpec) {
     const state = yield* SubscriptionRef.make<TunnelState>({ _tag: "Connecting", generation: 0, error: undefined })
     const name = `tunnels/${spec.target}/${spec.localPort}`
-    const life = run(spec, parts, state, { last: 0 })
+    const own: Own = { spec, parts, state, generations: { last: 0 }, confirm: Effect.void }
+    const life = sharing === undefined ? run(spec, parts, state, own.generations) : shared(own, sharing)
     yield* Option.match(supervisor, {
       onSome: ({ supervise }) => supervise(name, life, { restart: "on-failure", terminal: isTerminal }),
       onNone: () =>
@@ -45,15 +64,22 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
           )
         )
     })
-    const settled: Effect.Effect<TunnelState> = SubscriptionRef.changes(state).pipe(
+    const settled: Effect.Effect<Settled> = SubscriptionRef.changes(state).pipe(
       Stream.filter(isSettled),
       Stream.runHead,
       // The state outlives its readers, so its changes do not end.
       Effect.flatMap(Option.match({ onNone: () => Effect.never, onSome: Effect.succeed }))
     )
-    const ready = Effect.flatMap(settled, (now) =>
-      now._tag === "Stopped" ? Effect.fail(now.error) : Effect.succeed(now as Up)
-    )
+    const ready = Effect.gen(function* (): Effect.fn.Return<Up, TunnelError> {
+      for (;;) {
+        const before = yield* settled
+        if (before._tag === "Stopped") return yield* before.error
+        // What another process holds may be down without this one having heard of it yet.
+        yield* Effect.suspend(() => own.confirm)
+        const now = yield* SubscriptionRef.get(state)
+        if (now._tag === "Up" && now.generation === before.generation) return now
+      }
+    })
     const tunnel: Tunnel = { spec, state, ready }
     yield* Effect.acquireRelease(
       Effect.sync(() => live.add(tunnel)),
@@ -62,19 +88,32 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
     return tunnel
   })
 
-  const shared = yield* RcMap.make({ lookup: begin })
+  const tunnels = yield* RcMap.make({ lookup: begin })
   return TunnelManager.of({
-    up: Effect.fn("TunnelManager.up")((spec: TunnelSpec) => RcMap.get(shared, spec)),
+    up: Effect.fn("TunnelManager.up")((spec: TunnelSpec) => RcMap.get(tunnels, spec)),
     tunnels: Effect.sync(() => [...live])
   })
 })
 
-/** Every tunnel ends with the layer's scope. Supervised where there is a `Supervisor`. */
-export const layer = (options: TunnelOptions = {}): Layer.Layer<TunnelManager, never, ChildProcessSpawner | StateDir> =>
+/**
+ * Every tunnel ends with the layer's scope, or goes to another process that wants it too. Supervised where there is a
+ * `Supervisor`.
+ */
+export const layer = (
+  options: TunnelOptions = {}
+): Layer.Layer<TunnelManager, never, ChildProcessSpawner | FileSystem.FileSystem | StateDir> =>
   Layer.effect(
     TunnelManager,
     Effect.gen(function* () {
       const open = Forward.make(yield* ChildProcessSpawner, options.program)
-      return yield* make({ open, probe, awakened: awakened(), known: yield* KnownGateways.make })
+      return yield* make(
+        { open, probe, awakened: awakened(), known: yield* KnownGateways.make },
+        {
+          fs: yield* FileSystem.FileSystem,
+          state: yield* StateDir,
+          program: options.holder ?? "another program",
+          hold: options.hold ?? true
+        }
+      )
     })
   )

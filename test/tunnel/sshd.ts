@@ -80,9 +80,13 @@ export const make = Effect.gen(function* () {
     ].join("\n")
   )
   const program = file("ssh")
-  Fs.writeFileSync(program, `#!/bin/sh\necho $$ > ${file("pid")}\nexec ssh -F ${file("ssh_config")} "$@"\n`, {
-    mode: 0o700
-  })
+  Fs.writeFileSync(
+    program,
+    `#!/bin/sh\necho $$ > ${file("pid")}\necho $$ >> ${file("started")}\nexec ssh -F ${file("ssh_config")} "$@"\n`,
+    {
+      mode: 0o700
+    }
+  )
 
   let server: ChildProcess | undefined
   const stop = Effect.callback<void>((resume) => {
@@ -101,6 +105,8 @@ export const make = Effect.gen(function* () {
 
   return {
     program,
+    /** The file with the process ids of all ssh that were started. */
+    started: file("started"),
     port,
     start,
     stop,

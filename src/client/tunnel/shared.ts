@@ -1,0 +1,249 @@
+/**
+ * One tunnel for all processes of a user and state directory: one of them holds it, the others follow what that one says, and
+ * one of those takes over when it is gone.
+ *
+ * Who holds it is decided by a lock (a pid with its start time), and told by a socket that only the holder can serve; no file
+ * is taken at its word. A program that soon ends (`hold: false`) follows a tunnel that is there and never holds one, or those
+ * that follow it would be cut when it is done: without a holder it has an ssh of its own, at any free port.
+ */
+import * as Net from "node:net"
+import * as Process from "node:process"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import { formatIso, makeUnsafe } from "effect/DateTime"
+import type { StateDir } from "../../services/StateDir.ts"
+import {
+  type TunnelError,
+  TunnelHolderSilent,
+  type TunnelSpec,
+  type TunnelState,
+  type TunnelStatus
+} from "../../services/TunnelManager.ts"
+import { type Parts, run } from "./run.ts"
+import * as Files from "./sharedFiles.ts"
+import * as Socket from "./sharedSocket.ts"
+
+/** Where tunnels are shared, and as what. */
+export interface Sharing {
+  readonly fs: FileSystem.FileSystem
+  readonly state: StateDir["Service"]
+  /** What this process is, for whoever asks who holds the tunnel. */
+  readonly program: string
+  readonly hold: boolean
+}
+
+/** One tunnel of this process. */
+export interface Own {
+  readonly spec: TunnelSpec
+  readonly parts: Parts
+  readonly state: SubscriptionRef.SubscriptionRef<TunnelState>
+  readonly generations: { last: number }
+  /** Makes sure that the state is what its holder says now. Nothing to ask where the ssh is this process's own. */
+  confirm: Effect.Effect<void>
+}
+
+/** A holder that says nothing for so long is stopped or stuck. */
+const SILENT_MS = 3000
+const ASK_EVERY_MS = 5000
+/** Between two looks for a holder that begins or ends. */
+const LOOK_EVERY_MS = 50
+
+const freePort = Effect.callback<number>((resume) => {
+  const server = Net.createServer().listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
+  })
+})
+
+/** An ssh that no other process hears of, at a port that nobody had a moment ago. */
+const alone = ({ generations, parts, spec, state }: Own): Effect.Effect<never, TunnelError> => {
+  const taken = SubscriptionRef.changes(state).pipe(
+    Stream.filter((now) => now._tag === "Waiting" && now.error._tag === "PortTaken"),
+    Stream.take(1),
+    Stream.runDrain
+  )
+  return Effect.forever(
+    Effect.flatMap(freePort, (localPort) =>
+      Effect.raceFirst(run({ ...spec, localPort }, parts, state, generations), taken)
+    )
+  )
+}
+
+/** Holds the tunnel, whose lock is this process's until the scope closes. */
+const hold = Effect.fnUntraced(function* (key: string, own: Own, { fs, program, state: dir }: Sharing) {
+  const { generations, parts, spec, state } = own
+  const { hostKeyPolicy, identityFile, localPort, remotePort, target } = spec
+  const heldSince = yield* Clock.currentTimeMillis
+  let reconnects = 0
+  let upGeneration: number | undefined
+  let lastError: TunnelStatus["lastError"]
+  let recorded = ""
+  const status = () =>
+    Files.encodeStatus({
+      version: 1,
+      target,
+      remotePort,
+      localPort,
+      identityFile,
+      hostKeyPolicy,
+      pid: Process.pid,
+      program,
+      heldSince,
+      state: SubscriptionRef.getUnsafe(state),
+      reconnects,
+      lastError
+    })
+  const { publish } = yield* Socket.serve(Files.placeOf(fs, dir, key), status)
+  const log = (line: Omit<Files.LogLine, "time">) =>
+    Effect.flatMap(Clock.currentTimeMillis, (at) =>
+      Files.appendLog(fs, dir.path(Files.logOf(key)), { time: formatIso(makeUnsafe(at)), ...line })
+    )
+
+  const note = Effect.fnUntraced(function* (now: TunnelState) {
+    const at = yield* Clock.currentTimeMillis
+    if (now._tag === "Up" && upGeneration !== now.generation) {
+      if (upGeneration !== undefined) reconnects += 1
+      upGeneration = now.generation
+    }
+    if (now._tag !== "Up" && now.error !== undefined && now.error !== lastError?.error) {
+      lastError = { at, error: now.error }
+    }
+    yield* publish
+    // A round trip more is no news.
+    const kind = JSON.stringify([now._tag, now.generation, now._tag === "Up" ? now.since : now.error?._tag])
+    if (kind === recorded) return
+    recorded = kind
+    yield* Effect.ignore(dir.write(Files.recordOf(key), status()))
+    yield* log(Files.told(now))
+  })
+  const isStopped = () => SubscriptionRef.getUnsafe(state)._tag === "Stopped"
+  yield* Effect.addFinalizer(() =>
+    // Why it stopped for good stays to be read; the rest ends with its holder.
+    isStopped()
+      ? Effect.void
+      : Effect.andThen(
+          log({ level: "info", message: `let go by ${program} (pid ${Process.pid})` }),
+          Effect.ignore(fs.remove(dir.path(Files.recordOf(key)), { force: true }))
+        )
+  )
+  yield* log({ level: "info", message: `held by ${program} (pid ${Process.pid})` })
+  const telling = Effect.andThen(Stream.runForEach(SubscriptionRef.changes(state), note), Effect.never)
+  return yield* Effect.raceFirst(run(spec, parts, state, generations), telling).pipe(
+    Effect.onExit(() => (isStopped() ? Effect.flatMap(SubscriptionRef.get(state), note) : Effect.void))
+  )
+})
+
+/** Follows what the process `pid` says, until it is gone or, where that is not waited out, silent: says whether it was. */
+const follow = Effect.fnUntraced(function* (pid: number, patient: boolean, key: string, own: Own, sharing: Sharing) {
+  const { generations, spec, state } = own
+  const silent = new TunnelHolderSilent({ target: spec.target, pid })
+  const set = (next: TunnelState) => SubscriptionRef.set(state, next)
+  const mute = Effect.suspend(() =>
+    set({ _tag: "Waiting", generation: generations.last, delayMs: ASK_EVERY_MS, error: silent })
+  )
+  const place = Files.placeOf(sharing.fs, sharing.state, key)
+  const holder = Effect.orElseSucceed(sharing.state.holder(Files.lockOf(key)), () => undefined)
+
+  /** A holder that has just begun does not serve yet, and one that ends serves no more. */
+  const connected = Effect.gen(function* () {
+    for (let waited = 0; ; waited += LOOK_EVERY_MS) {
+      const link = yield* Effect.option(Socket.connect(place))
+      if (Option.isSome(link)) return link.value
+      if ((yield* holder) !== pid) return "gone"
+      if (waited >= SILENT_MS) {
+        if (!patient) return "silent"
+        yield* mute
+      }
+      yield* Effect.sleep(waited >= SILENT_MS ? ASK_EVERY_MS : LOOK_EVERY_MS)
+    }
+  })
+  const link = yield* connected
+  if (typeof link === "string") return link
+
+  let seen: number | undefined
+  let asked = 0
+  const answers = new Map<number, Deferred.Deferred<void>>()
+  const hear = Effect.gen(function* () {
+    const heard = yield* link.heard
+    const status = Option.getOrUndefined(Files.decodeStatus(heard.status))
+    // Another version of this program, which cannot be followed and need not be ended for that.
+    if (status === undefined) return yield* mute
+    // Not the process that has the lock: the next one.
+    if (status.pid !== pid) return yield* new Socket.SharedSocketClosed({ message: "it has another holder" })
+    if (status.state.generation !== seen) {
+      seen = status.state.generation
+      generations.last += 1
+    }
+    const next = { ...status.state, generation: generations.last }
+    // Its end is not the end of this one, which is then on its own.
+    yield* set(next._tag === "Stopped" ? { ...next, _tag: "Connecting" } : next)
+    const answer = heard.asked === undefined ? undefined : answers.get(heard.asked)
+    if (answer !== undefined) yield* Deferred.succeed(answer, undefined)
+  })
+  const ask = Effect.gen(function* () {
+    const question = ++asked
+    const answer = yield* Deferred.make<void>()
+    answers.set(question, answer)
+    yield* link.ask(question)
+    const heard = yield* Effect.timeoutOption(Deferred.await(answer), SILENT_MS)
+    answers.delete(question)
+    if (Option.isNone(heard)) yield* mute
+    return Option.isSome(heard)
+  })
+  const watch = Effect.gen(function* () {
+    for (;;) {
+      if (!(yield* ask) && !patient) return "silent" as const
+      yield* Effect.sleep(ASK_EVERY_MS)
+    }
+  })
+  own.confirm = Effect.asVoid(ask)
+  const gone = Effect.catch(Effect.forever(hear), () => Effect.succeed("gone" as const))
+  return yield* Effect.raceFirst(gone, watch).pipe(
+    Effect.ensuring(
+      Effect.suspend(() => {
+        own.confirm = Effect.void
+        const now = SubscriptionRef.getUnsafe(state)
+        const error = now._tag === "Up" ? undefined : now.error
+        return set({ _tag: "Connecting", generation: generations.last, error })
+      })
+    )
+  )
+})
+
+/** Runs for ever; fails with what waiting cannot heal. */
+export const shared = Effect.fnUntraced(function* (own: Own, sharing: Sharing): Effect.fn.Return<never, TunnelError> {
+  const key = Files.keyOf(own.spec)
+  const lock = Files.lockOf(key)
+  const once = Effect.gen(function* () {
+    if (!sharing.hold) {
+      const pid = yield* Effect.orElseSucceed(sharing.state.holder(lock), () => undefined)
+      const ended = pid === undefined ? "gone" : yield* follow(pid, false, key, own, sharing)
+      // One that is gone may have been followed by another.
+      if (pid === undefined || ended === "silent") yield* alone(own)
+      return
+    }
+    yield* sharing.state.hold(lock).pipe(
+      Effect.andThen(hold(key, own, sharing)),
+      Effect.catchTags({
+        LockHeld: ({ pid }) => follow(pid, true, key, own, sharing),
+        // What cannot be shared is still a tunnel.
+        SharedSocketClosed: (error) => unshared(error.message),
+        StateDirUnusable: (error) => unshared(error.message)
+      })
+    )
+  })
+  const unshared = (reason: string) =>
+    Effect.andThen(
+      Effect.logWarning(`the tunnel to ${own.spec.target} is not shared with other programs: ${reason}`),
+      run(own.spec, own.parts, own.state, own.generations)
+    )
+  for (;;) {
+    yield* Effect.scoped(once)
+    yield* Effect.sleep(LOOK_EVERY_MS)
+  }
+})
