@@ -110,7 +110,7 @@ export interface OpenOptions {
  */
 export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
   const to = yield* options.running === true ? runningTarget : target
-  const { gate } = yield* reached(to, Duration.millis(options.timeoutMs))
+  const { gate } = yield* reached(to, { timeout: options.timeoutMs })
   const started = yield* Clock.currentTimeMillis
   const proof = isLoopback(to.endpoint)
     ? undefined
@@ -125,6 +125,7 @@ export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
     scopes: options.scopes,
     device: proof?.device,
     deviceTokens: to.storedTokens ? proof?.tokens : undefined,
+    issuer: DeviceTokens.issuerOf(to),
     minProtocol: options.mode === "probe" ? 3 : undefined,
     connectTimeout: timeout,
     callTimeout: timeout

@@ -11,8 +11,8 @@ import type { TlsFingerprint } from "../domain/TlsFingerprint.ts"
 import type { HelloOk } from "../protocol/Connect.ts"
 import type { StateDirUnusable } from "../services/StateDir.ts"
 import type { TunnelError } from "../services/TunnelManager.ts"
-import type { DeviceTokens, StoredToken, TokenKey } from "./DeviceTokens.ts"
-import { type ConnectError, GatewayUnreachable, HandshakeRejected } from "./errors.ts"
+import type { DeviceTokens, Issuer, StoredToken, TokenKey } from "./DeviceTokens.ts"
+import { ConnectionClosed, type ConnectError, GatewayUnreachable, HandshakeRejected } from "./errors.ts"
 import { question } from "./gatewayProof.ts"
 import { handshake, type Introduction } from "./Handshake.ts"
 import { type Connection, open } from "./Socket.ts"
@@ -23,6 +23,10 @@ export interface Passage {
   readonly endpoint: Endpoint
   /** The `deviceId` that whoever answers has to prove before anything is shown; left out where that Gateway proves nothing. */
   readonly gateway?: string | undefined
+  /** Whether that tunnel still stands. Asked right before anything is said: the near end of one that ended is anybody's. */
+  readonly stands?: Effect.Effect<boolean> | undefined
+  /** Waits until it does not. */
+  readonly lost?: Effect.Effect<void> | undefined
 }
 
 /** The introduction, with what may be left out of it, and how to go about it. */
@@ -40,6 +44,8 @@ export interface ConnectOptions extends Omit<Introduction, "credentials" | "role
   readonly credentials?: ReadonlyArray<Credential> | undefined
   /** Where device tokens are kept. Left out: none is used or stored, as for an endpoint given by `--url`. */
   readonly deviceTokens?: DeviceTokens | undefined
+  /** Whose device tokens those are, as `issuerOf` says it; the endpoint's when left out, which is no tunnel's near end then. */
+  readonly issuer?: Issuer | undefined
   /** One deadline from dialling to `hello-ok`, a second try with the stored token included; 15 seconds when left out. */
   readonly connectTimeout?: Duration.Input | undefined
 }
@@ -49,9 +55,20 @@ export interface Connected {
   readonly hello: HelloOk
 }
 
+const tunnelEnded = new ConnectionClosed({ code: 1006, reason: "the tunnel that it went through ended" })
+
+/** Nothing is said on a connection to a near end that is no longer the tunnel's. */
+const fenced = (connection: Connection, stands: Passage["stands"]): Connection =>
+  stands === undefined
+    ? connection
+    : {
+        ...connection,
+        send: (text) => Effect.flatMap(stands, (still) => (still ? connection.send(text) : Effect.fail(tunnelEnded)))
+      }
+
 /** One attempt. A failed one leaves no socket behind; a good one lives as long as the caller's scope. */
 const attempt = Effect.fnUntraced(function* (
-  { endpoint, gateway }: Passage,
+  { endpoint, gateway, stands }: Passage,
   tlsFingerprint: TlsFingerprint | undefined,
   who: Introduction
 ) {
@@ -60,11 +77,11 @@ const attempt = Effect.fnUntraced(function* (
   return yield* Effect.gen(function* () {
     if (gateway === undefined) {
       const connection = yield* open(endpoint, tlsFingerprint)
-      return { connection, hello: yield* handshake(connection, who) }
+      return { connection, hello: yield* handshake(fenced(connection, stands), who) }
     }
     const { headers, nonce: clientNonce } = yield* question
     const connection = yield* open(endpoint, tlsFingerprint, headers)
-    const hello = yield* handshake(connection, who, { endpoint, deviceId: gateway, clientNonce })
+    const hello = yield* handshake(fenced(connection, stands), who, { endpoint, deviceId: gateway, clientNonce })
     return { connection, hello }
   }).pipe(
     Scope.provide(scope),
@@ -103,7 +120,8 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
   const greet = (who: Introduction) => Effect.suspend(() => attempt(passage, options.tlsFingerprint, who))
   const role = options.role ?? "operator"
   const explicit = options.credentials ?? []
-  const key: TokenKey | undefined = device === undefined ? undefined : { endpoint, deviceId: device.id, role }
+  const key: TokenKey | undefined =
+    device === undefined ? undefined : { issuer: options.issuer ?? endpoint, deviceId: device.id, role }
 
   const stored =
     deviceTokens === undefined || key === undefined
@@ -154,8 +172,17 @@ export const connect: (options: ConnectOptions) => Effect.Effect<Connected, Conn
             (error) => (stored === undefined ? Effect.fail(error) : withStored(stored))
           )
         )
-  if (options.gate !== undefined) passage = (yield* options.gate) ?? passage
-  const connected = yield* within(endpoint, options.connectTimeout ?? "15 seconds")(connecting)
+  const once: Effect.Effect<Connected, ConnectError, Scope.Scope> = Effect.gen(function* () {
+    passage = options.gate === undefined ? { endpoint } : ((yield* options.gate) ?? { endpoint })
+    const { lost, stands } = passage
+    const reaching = within(endpoint, options.connectTimeout ?? "15 seconds")(connecting)
+    const cut = lost === undefined ? Effect.never : Effect.andThen(lost, Effect.fail(tunnelEnded))
+    return yield* Effect.catch(Effect.raceFirst(reaching, cut), (error) =>
+      // Whatever came of it behind a tunnel that ended meanwhile says nothing of the Gateway.
+      Effect.flatMap(stands ?? Effect.succeed(true), (still) => (still ? Effect.fail(error) : once))
+    )
+  })
+  const connected = yield* once
   yield* remember(connected.hello)
   return connected
 })

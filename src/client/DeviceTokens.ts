@@ -1,7 +1,8 @@
 /**
  * Tokens that Gateways issued to this machine's device, kept in `identity/device-auth.json` (mode 0600).
  *
- * A token is bound to the endpoint that issued it, so it is never shown to another one.
+ * A token is bound to the Gateway that issued it, so it is never shown to another one: to its endpoint, and behind a tunnel to
+ * host and port of the far side, because the near end on this machine may be any tunnel's.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -11,11 +12,21 @@ import * as Semaphore from "effect/Semaphore"
 import { type Credential, deviceToken, reveal } from "../domain/Credential.ts"
 import type { Endpoint } from "../domain/Endpoint.ts"
 import type { DeviceId } from "../domain/Ids.ts"
+import type { TunnelSpec } from "../services/TunnelManager.ts"
 import { StateDir, type StateDirUnusable } from "../services/StateDir.ts"
 
-/** Whose token: one endpoint, one device, one role. */
-export interface TokenKey {
+/** Who issues a token. */
+export type Issuer = Endpoint | `ssh:${string}`
+
+/** The Gateway at an endpoint, or behind the tunnel that it is the near end of. */
+export const issuerOf = (way: {
   readonly endpoint: Endpoint
+  readonly ssh?: Pick<TunnelSpec, "remotePort" | "target"> | undefined
+}): Issuer => (way.ssh === undefined ? way.endpoint : `ssh:${way.ssh.target}/${way.ssh.remotePort}`)
+
+/** Whose token: one Gateway's, for one device, in one role. */
+export interface TokenKey {
+  readonly issuer: Issuer
   readonly deviceId: DeviceId
   readonly role: string
 }
@@ -36,6 +47,7 @@ export interface DeviceTokens {
 const FILE = "identity/device-auth.json"
 
 const Row = Schema.Struct({
+  /** The issuer. A token of a near end stays with it, for tunnels opened by hand: nobody knows which tunnel it came through. */
   endpoint: Schema.String,
   deviceId: Schema.String,
   role: Schema.String,
@@ -51,7 +63,7 @@ const decodeStored = Schema.decodeUnknownEffect(Stored)
 const encodeStored = Schema.encodeEffect(Stored)
 
 const isFor = (key: TokenKey) => (row: Row) =>
-  row.endpoint === key.endpoint && row.deviceId === key.deviceId && row.role === key.role
+  row.endpoint === key.issuer && row.deviceId === key.deviceId && row.role === key.role
 
 /** The tokens of the state directory. */
 export const make: Effect.Effect<DeviceTokens, never, StateDir> = Effect.gen(function* () {
@@ -86,7 +98,8 @@ export const make: Effect.Effect<DeviceTokens, never, StateDir> = Effect.gen(fun
     put: Effect.fn("DeviceTokens.put")(function* (key, value) {
       const token = Redacted.make(reveal(value.token), { label: "deviceToken" })
       const updatedAtMs = yield* Clock.currentTimeMillis
-      yield* replace(key, [{ ...key, token, scopes: value.scopes, updatedAtMs }])
+      const { deviceId, issuer: endpoint, role } = key
+      yield* replace(key, [{ endpoint, deviceId, role, token, scopes: value.scopes, updatedAtMs }])
     }),
     remove: Effect.fn("DeviceTokens.remove")(function* (key) {
       yield* replace(key, [])

@@ -6,15 +6,17 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import { atPort } from "../domain/Endpoint.ts"
+import { atPort, type Endpoint } from "../domain/Endpoint.ts"
 import { parts, SshTarget } from "../domain/SshTarget.ts"
 import {
   SshUnreachable,
   type Tunnel,
   type TunnelError,
   TunnelManager,
-  type TunnelSpec
+  type TunnelSpec,
+  type TunnelState
 } from "../services/TunnelManager.ts"
 import type { Passage } from "./Connect.ts"
 import type { Target } from "./credentials.ts"
@@ -53,28 +55,47 @@ export interface Reached {
   readonly gate?: Effect.Effect<Passage, TunnelError> | undefined
 }
 
+/** The near end as it is now, for as long as it is this tunnel's. */
+const passage = (endpoint: Endpoint, { state }: Tunnel, up: Extract<TunnelState, { _tag: "Up" }>): Passage => {
+  const isSame = (now: TunnelState) =>
+    now._tag === "Up" && now.generation === up.generation && now.localPort === up.localPort
+  return {
+    endpoint: atPort(endpoint, up.localPort),
+    gateway: up.proven === true ? up.gateway : undefined,
+    stands: Effect.map(SubscriptionRef.get(state), isSame),
+    lost: SubscriptionRef.changes(state).pipe(
+      Stream.filter((now) => !isSame(now)),
+      Stream.runHead,
+      Effect.asVoid
+    )
+  }
+}
+
+export interface ReachOptions {
+  /** A tunnel that may still come is given up after this, each time that it is waited for; left out: never. */
+  readonly timeout?: Duration.Input | undefined
+  /** Told of the tunnel as soon as there is one to look at. */
+  readonly onTunnel?: ((tunnel: Tunnel) => Effect.Effect<void>) | undefined
+}
+
 /**
  * Brings up the tunnel that the target goes through, or shares the one that is there, and keeps it until the scope closes; a
- * target without one may be dialled as it is. Until this returns no credential leaves the process, and whoever connects more
- * than once passes the gate on: between two tunnels the near end is anybody's. A tunnel that may still come is given up
- * after `timeout`; without one it is waited for.
+ * target without one may be dialled as it is. Until this returns no credential leaves the process, and whoever connects
+ * passes the gate on: between two tunnels the near end is anybody's.
  */
 export const reach: (
-  target: Target,
-  timeout?: Duration.Input
+  target: Pick<Target, "endpoint" | "ssh">,
+  options?: ReachOptions
 ) => Effect.Effect<Reached, TunnelError | TunnelUnavailable, Scope.Scope> = Effect.fn("GatewayClient.reach")(function* (
   { endpoint, ssh },
-  timeout = Duration.infinity
+  { onTunnel, timeout = Duration.infinity } = {}
 ) {
   if (ssh === undefined) return {}
   const manager = yield* Effect.serviceOption(TunnelManager)
   if (Option.isNone(manager)) return yield* TunnelUnavailable.of(ssh)
   const tunnel = yield* manager.value.up(ssh)
-  yield* Effect.timeoutOrElse(tunnel.ready, { duration: timeout, orElse: () => lastError(tunnel) })
-  return {
-    gate: Effect.map(tunnel.ready, ({ gateway, localPort, proven }) => ({
-      endpoint: atPort(endpoint, localPort),
-      gateway: proven === true ? gateway : undefined
-    }))
-  }
+  if (onTunnel !== undefined) yield* onTunnel(tunnel)
+  const ready = Effect.timeoutOrElse(tunnel.ready, { duration: timeout, orElse: () => lastError(tunnel) })
+  yield* ready
+  return { gate: Effect.map(ready, (up) => passage(endpoint, tunnel, up)) }
 })

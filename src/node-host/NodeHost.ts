@@ -183,7 +183,7 @@ export interface RunOptions
     Commands.CommandOptions,
     Pick<
       ReconnectOptions,
-      "connectTimeout" | "credentials" | "device" | "deviceTokens" | "endpoint" | "gate" | "tlsFingerprint"
+      "connectTimeout" | "credentials" | "device" | "deviceTokens" | "endpoint" | "gate" | "issuer" | "tlsFingerprint"
     > {
   /** Names this run of the program; the device's id when left out. */
   readonly instanceId?: string | undefined
@@ -203,6 +203,7 @@ export const run = Effect.fn("NodeHost.run")(function* (
     credentials: options.credentials,
     device: options.device,
     deviceTokens: options.deviceTokens,
+    issuer: options.issuer,
     connectTimeout: options.connectTimeout,
     client: {
       id: "node-host",

@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Fiber from "effect/Fiber"
 import { Environment } from "../../src/cli/Environment.ts"
+import { Json } from "../../src/cli/globals.ts"
 import {
   ago,
   document,
@@ -162,6 +163,7 @@ describe("what is printed", () => {
           Environment,
           environment((text) => void written.push(text))
         ),
+        Effect.provideService(Json, false),
         Effect.forkChild({ startImmediately: true })
       )
       yield* TestClock.adjust("900 millis")
@@ -179,16 +181,46 @@ describe("what is printed", () => {
     })
   )
 
-  it.effect("shows nothing for what is quick", () =>
+  it.effect("shows what is waited for inside of a wait in that one's place, and goes back to it", () =>
     Effect.gen(function* () {
       const written: Array<string> = []
-      yield* Effect.void.pipe(
+      const fiber = yield* Effect.sleep("1500 millis").pipe(
+        waiting("Opening the tunnel"),
+        Effect.andThen(Effect.sleep("1 second")),
         waiting("Waiting"),
         Effect.provideService(
           Environment,
           environment((text) => void written.push(text))
-        )
+        ),
+        Effect.provideService(Json, false),
+        Effect.forkChild({ startImmediately: true })
       )
+      yield* TestClock.adjust("3 seconds")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(written, [
+        "\r\u001b[2KOpening the tunnel (1 s)",
+        "\r\u001b[2KWaiting (2 s)",
+        "\r\u001b[2K"
+      ])
+    })
+  )
+
+  it.effect("shows nothing for what is quick, and nothing to a program that reads JSON", () =>
+    Effect.gen(function* () {
+      const written: Array<string> = []
+      const shown = <A, E>(effect: Effect.Effect<A, E>, json: boolean) =>
+        effect.pipe(
+          waiting("Waiting"),
+          Effect.provideService(
+            Environment,
+            environment((text) => void written.push(text))
+          ),
+          Effect.provideService(Json, json),
+          Effect.forkChild({ startImmediately: true })
+        )
+      const fibers = [yield* shown(Effect.void, false), yield* shown(Effect.sleep("3 seconds"), true)]
+      yield* TestClock.adjust("3 seconds")
+      yield* Fiber.joinAll(fibers)
       assert.deepStrictEqual(written, [])
     })
   )

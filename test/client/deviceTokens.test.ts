@@ -12,7 +12,7 @@ describe("device tokens in a handshake", () => {
     const device = yield* DeviceIdentity.load
     const deviceTokens = yield* DeviceTokens.make
     const { client, gateway } = yield* setup({ device, deviceTokens, credentials: [token("old-secret")] })
-    const key = { endpoint: gateway.endpoint, deviceId: device.id, role: "operator" }
+    const key = { issuer: gateway.endpoint, deviceId: device.id, role: "operator" }
     return { client, gateway, deviceTokens, key }
   })
   /** The same with a token, about to try for the second time. */
@@ -83,7 +83,7 @@ describe("device tokens in a handshake", () => {
       const deviceTokens = yield* DeviceTokens.make
       const [mine, other] = [yield* fakeGateway, yield* fakeGateway]
       const stored = { token: deviceToken("dt-mine"), scopes: ["operator.read"] }
-      yield* deviceTokens.put({ endpoint: mine.endpoint, deviceId: device.id, role: "operator" }, stored)
+      yield* deviceTokens.put({ issuer: mine.endpoint, deviceId: device.id, role: "operator" }, stored)
       yield* ReconnectingClient.make({ ...options(other.endpoint), device, deviceTokens })
       assert.isUndefined((yield* (yield* other.accept).welcome()).params["auth"])
       // Nor for another role of the same one.
@@ -109,7 +109,7 @@ describe("device tokens in a handshake", () => {
       const deviceTokens = yield* DeviceTokens.make
       const gateway = yield* fakeGateway
       yield* deviceTokens.put(
-        { endpoint: gateway.endpoint, deviceId: device.id, role: "operator" },
+        { issuer: gateway.endpoint, deviceId: device.id, role: "operator" },
         { token: deviceToken("dt-7"), scopes: ["operator.read", "operator.write"] }
       )
       yield* ReconnectingClient.make({ ...options(gateway.endpoint), scopes: undefined, device, deviceTokens })

@@ -46,7 +46,7 @@ layer(GatewayTest.layer().pipe(Layer.provide(NodeServices.layer)), { excludeTest
         const deviceTokens = yield* DeviceTokens.make
         const as = { device, deviceTokens, scopes: ["operator.read"] }
         yield* Effect.scoped(gateway.connect(as))
-        const stored = yield* deviceTokens.get({ endpoint: gateway.endpoint, deviceId: device.id, role: "operator" })
+        const stored = yield* deviceTokens.get({ issuer: gateway.endpoint, deviceId: device.id, role: "operator" })
         assert.isDefined(stored)
         const client = yield* gateway.connect({ ...as, credentials: [] })
         assert.include(client.hello.auth.scopes, "operator.read")

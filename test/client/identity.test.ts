@@ -5,6 +5,7 @@ import * as FileSystem from "effect/FileSystem"
 import { DeviceIdentity, DeviceTokens } from "../../src/client/index.ts"
 import { deviceToken, reveal } from "../../src/domain/Credential.ts"
 import { Endpoint } from "../../src/domain/Endpoint.ts"
+import * as SshTarget from "../../src/domain/SshTarget.ts"
 import { StateDir } from "../../src/services/StateDir.ts"
 import { temporaryStateDir } from "./stateDir.ts"
 
@@ -93,7 +94,7 @@ describe("device tokens", () => {
       const state = yield* StateDir
       const { id: deviceId } = yield* DeviceIdentity.ephemeral
       const tokens = yield* DeviceTokens.make
-      const key = { endpoint, deviceId, role: "node" }
+      const key = { issuer: endpoint, deviceId, role: "node" }
       yield* Effect.all(
         [
           tokens.put(key, { token: deviceToken("one"), scopes: ["s"] }),
@@ -107,12 +108,36 @@ describe("device tokens", () => {
       assert(stored !== undefined)
       assert.strictEqual(reveal(stored.token), "three")
       assert.deepStrictEqual(stored.scopes, ["s"])
-      assert.isUndefined(yield* fresh.get({ ...key, endpoint: other }))
+      assert.isUndefined(yield* fresh.get({ ...key, issuer: other }))
       assert.isUndefined(yield* fresh.get({ ...key, deviceId: (yield* DeviceIdentity.ephemeral).id }))
       assert.strictEqual(statSync(state.path("identity/device-auth.json")).mode & 0o777, 0o600)
       yield* fresh.remove(key)
       assert.isUndefined(yield* fresh.get(key))
       assert.isDefined(yield* fresh.get({ ...key, role: "operator" }))
+    }).pipe(Effect.provide(temporaryStateDir))
+  )
+
+  it.effect("behind a tunnel are kept by host and port of the far side", () =>
+    Effect.gen(function* () {
+      const { id: deviceId } = yield* DeviceIdentity.ephemeral
+      const tokens = yield* DeviceTokens.make
+      const near = Endpoint.make("ws://127.0.0.1:18789")
+      const way = (target: string, remotePort: number, endpoint = near) =>
+        ({ endpoint, ssh: { target: SshTarget.SshTarget.make(target), remotePort } }) as const
+      const at = (to: Parameters<typeof DeviceTokens.issuerOf>[0]) => ({
+        issuer: DeviceTokens.issuerOf(to),
+        deviceId,
+        role: "node"
+      })
+      // Of a tunnel opened by hand, before this program opened any: nobody knows whose it is.
+      yield* tokens.put(at({ endpoint: near }), { token: deviceToken("by hand"), scopes: [] })
+      yield* tokens.put(at(way("me@a", 18_789)), { token: deviceToken("a"), scopes: [] })
+      const get = (key: DeviceTokens.TokenKey) =>
+        Effect.map(tokens.get(key), (stored) => (stored === undefined ? undefined : reveal(stored.token)))
+      assert.strictEqual(yield* get(at(way("me@a", 18_789, Endpoint.make("ws://127.0.0.1:4000")))), "a")
+      assert.isUndefined(yield* get(at(way("me@b", 18_789))))
+      assert.isUndefined(yield* get(at(way("me@a", 18_790))))
+      assert.strictEqual(yield* get(at({ endpoint: near })), "by hand")
     }).pipe(Effect.provide(temporaryStateDir))
   )
 
@@ -125,7 +150,7 @@ describe("device tokens", () => {
         JSON.stringify({ version: 1, deviceId, tokens: { operator: { token: "t", role: "operator", scopes: [] } } })
       )
       const tokens = yield* DeviceTokens.make
-      assert.isUndefined(yield* tokens.get({ endpoint, deviceId, role: "operator" }))
+      assert.isUndefined(yield* tokens.get({ issuer: endpoint, deviceId, role: "operator" }))
     }).pipe(Effect.provide(temporaryStateDir))
   )
 })

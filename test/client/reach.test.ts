@@ -4,12 +4,14 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { TestClock } from "effect/testing"
-import { reach, resolveTarget, TunnelUnavailable } from "../../src/client/index.ts"
+import { reach, ReconnectingClient, resolveTarget, TunnelUnavailable } from "../../src/client/index.ts"
 import { loopback } from "../../src/domain/Endpoint.ts"
+import { token } from "../../src/domain/Credential.ts"
 import * as SshTarget from "../../src/domain/SshTarget.ts"
 import {
   SshHostKeyRejected,
@@ -19,7 +21,7 @@ import {
   type TunnelSpec,
   type TunnelState
 } from "../../src/services/TunnelManager.ts"
-import { start } from "./fakeGateway.ts"
+import { CHALLENGE_TS, fakeGateway, NONCE, options, start } from "./fakeGateway.ts"
 import { setup, until } from "./reconnecting.ts"
 
 const host = SshTarget.SshTarget.make("me@gateway-host:2222")
@@ -71,7 +73,7 @@ describe("reach", () => {
 
   it.effect("waits until the tunnel is up, and keeps it until the scope closes", () =>
     Effect.gen(function* () {
-      const { asked, ended, manager, released } = yield* scripted
+      const { asked, ended, manager, released, state } = yield* scripted
       const scope = yield* Scope.make()
       const reached = yield* reach(to({})).pipe(
         Scope.provide(scope),
@@ -86,7 +88,14 @@ describe("reach", () => {
       yield* Deferred.succeed(ended, up)
       const { gate } = yield* Fiber.join(reached)
       assert(gate !== undefined)
-      assert.deepStrictEqual(yield* gate, { endpoint: loopback(40_000), gateway: undefined })
+      const { endpoint, gateway, lost, stands } = yield* gate
+      assert.deepStrictEqual([endpoint, gateway], [loopback(40_000), undefined])
+      assert(lost !== undefined && stands !== undefined)
+      yield* SubscriptionRef.set(state, { ...up, generation: 2 })
+      assert.isFalse(yield* stands)
+      yield* lost
+      yield* SubscriptionRef.set(state, up)
+      assert.isTrue(yield* stands)
       assert.strictEqual(released(), 0)
       yield* Scope.close(scope, Exit.void)
       assert.strictEqual(released(), 1)
@@ -110,7 +119,7 @@ describe("reach", () => {
     Effect.gen(function* () {
       const { manager, released, state } = yield* scripted
       yield* SubscriptionRef.set(state, now)
-      const failed = yield* reach(to({}), "5 seconds").pipe(
+      const failed = yield* reach(to({}), { timeout: "5 seconds" }).pipe(
         Effect.scoped,
         Effect.provideService(TunnelManager, manager),
         Effect.flip,
@@ -147,6 +156,41 @@ describe("a client behind a gate", () => {
       yield* Deferred.succeed(gate, undefined)
       yield* (yield* gateway.accept).welcome()
       yield* until(client, "Connected")
+    })
+  )
+
+  it.effect.each<readonly [string, boolean]>([
+    ["and gives the connection up", true],
+    ["even where it has not heard of it yet", false]
+  ])("says nothing to whoever answers at the near end of a tunnel that ended meanwhile, %s", ([, heard]) =>
+    Effect.gen(function* () {
+      const [thief, real] = [yield* fakeGateway, yield* fakeGateway]
+      let near = thief.endpoint
+      let stood = true
+      const lost = yield* Deferred.make<void>()
+      const client = yield* ReconnectingClient.make({
+        ...options(thief.endpoint),
+        credentials: [token("canary")],
+        gate: Effect.sync(() => {
+          const endpoint = near
+          const isFirst = endpoint === thief.endpoint
+          return {
+            endpoint,
+            stands: Effect.sync(() => !isFirst || stood),
+            lost: isFirst ? Deferred.await(lost) : Effect.never
+          }
+        })
+      })
+      const caught = yield* thief.accept
+      stood = false
+      near = real.endpoint
+      if (heard) yield* Deferred.succeed(lost, undefined)
+      yield* caught.event("connect.challenge", { nonce: NONCE, ts: CHALLENGE_TS })
+      const { params } = yield* (yield* real.accept).welcome()
+      assert.deepStrictEqual(params["auth"], { token: "canary" })
+      yield* until(client, "Connected")
+      yield* caught.closed
+      assert.strictEqual(yield* Queue.size(caught.frames), 0)
     })
   )
 

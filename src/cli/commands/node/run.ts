@@ -46,7 +46,7 @@ export const run = Effect.fn("cli.node.run")(
         ? JSON.stringify({ event: "Starting", url: to.endpoint, displayName, deviceId: device.id })
         : lines(`Node ${displayName} (${device.id.slice(0, 12)}) connects to ${to.endpoint}.`)
     )
-    const { gate } = yield* reached(to)
+    const { gate } = yield* reached(to, { holder: "openclaw node run" })
     return yield* NodeHost.run({
       endpoint: to.endpoint,
       gate,
@@ -54,6 +54,7 @@ export const run = Effect.fn("cli.node.run")(
       credentials: to.credentials,
       device,
       deviceTokens: to.storedTokens ? deviceTokens : undefined,
+      issuer: DeviceTokens.issuerOf(to),
       version: VERSION,
       displayName,
       onNotice: (notice) => Effect.provideService(show(notice), Json, json)
