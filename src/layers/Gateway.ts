@@ -29,6 +29,7 @@ import {
 } from "../services/Gateway.ts"
 import type { Models } from "../services/Models.ts"
 import type { NodeRegistry, RegistryStorageFailed } from "../services/NodeRegistry.ts"
+import type { NodeTurns } from "../services/NodeTurns.ts"
 import type { Sessions } from "../services/Sessions.ts"
 import { StateDir, type GatewayAlreadyRunning, type StateDirUnusable } from "../services/StateDir.ts"
 import type { Supervisor } from "../services/Supervisor.ts"
@@ -54,6 +55,7 @@ import { type GatewaySettings, settings } from "./gateway/settings.ts"
 import { tlsSettings } from "./gateway/tls/settings.ts"
 import * as ModelsLayer from "./models/Models.ts"
 import * as NodeRegistryLayer from "./nodes/NodeRegistry.ts"
+import * as NodeTurnsLayer from "./nodeTurns/NodeTurns.ts"
 import * as SessionMaintenance from "./sessions/Maintenance.ts"
 import * as SessionsLayer from "./Sessions.ts"
 import * as StateDirLayer from "./StateDir.ts"
@@ -82,6 +84,7 @@ export type GatewayServices =
   | Gateway
   | Models
   | NodeRegistry
+  | NodeTurns
   | Sessions
   | Supervisor
   | Turns
@@ -190,6 +193,7 @@ export const layer = (
     Layer.provideMerge(SessionMaintenance.layer(options.maintenance)),
     Layer.provideMerge(server(options)),
     Layer.provideMerge(DeadLettersLayer.layer),
+    Layer.provideMerge(NodeTurnsLayer.layer),
     Layer.provideMerge(ChannelRouterLayer.layer),
     Layer.provideMerge(TurnsLayer.layer(options.turns)),
     Layer.provideMerge(AgentRunnerLayer.layer),

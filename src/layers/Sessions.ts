@@ -12,7 +12,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import { agentIdOf, type SessionKey } from "../domain/SessionKey.ts"
 import type { SessionRow } from "../protocol/methods/sessions.ts"
 import { QueueOverride } from "../services/Queue.ts"
-import { type SessionChange, Sessions, type TranscriptEntry } from "../services/Sessions.ts"
+import { type SessionChange, SessionRoute, Sessions, type TranscriptEntry } from "../services/Sessions.ts"
 import * as Time from "./now.ts"
 import * as Changing from "./sessions/changing.ts"
 import * as Compacting from "./sessions/compacting.ts"
@@ -24,6 +24,10 @@ import * as Usage from "./sessions/usage.ts"
 const QueueJson = Schema.fromJsonString(QueueOverride)
 const encodeQueue = Schema.encodeEffect(QueueJson)
 const decodeQueue = Schema.decodeUnknownEffect(QueueJson)
+
+const RouteJson = Schema.fromJsonString(SessionRoute)
+const encodeRoute = Schema.encodeEffect(RouteJson)
+const decodeRoute = Schema.decodeUnknownEffect(RouteJson)
 
 const defaultHistory = 200
 /** Changes that are held for whoever reads them slowest. */
@@ -116,7 +120,8 @@ const make = Effect.gen(function* () {
     function* (sessionKey, change) {
       const now = yield* Time.now
       const columns: Record<string, unknown> = { updated_at: now }
-      const { status } = change
+      const { route, status } = change
+      if (route !== undefined) columns["route"] = yield* encodeRoute(route)
       if (status === "running") Object.assign(columns, { started_at: now, ended_at: null })
       else if (status !== undefined) columns["ended_at"] = now
       for (const [field, column] of Object.entries(touchable)) {
@@ -144,6 +149,15 @@ const make = Effect.gen(function* () {
     },
     (effect) => sql.withTransaction(effect),
     Effect.mapError(failed("resetting the session"))
+  )
+
+  const route: Sessions["Service"]["route"] = Effect.fn("Sessions.route")(
+    function* (sessionKey) {
+      const rows = yield* sql<{ readonly route: string | null }>`SELECT route FROM sessions WHERE key = ${sessionKey}`
+      const text = rows[0]?.route ?? null
+      return text === null ? undefined : yield* decodeRoute(text)
+    },
+    Effect.mapError(failed("reading the session"))
   )
 
   const queue: Sessions["Service"]["queue"] = Effect.fn("Sessions.queue")(
@@ -180,6 +194,7 @@ const make = Effect.gen(function* () {
     byId: rows.byId,
     usage: Usage.make(sql),
     touch,
+    route,
     queue,
     setQueue,
     reset,

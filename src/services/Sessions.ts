@@ -11,6 +11,7 @@ import type { SessionKey } from "../domain/SessionKey.ts"
 import type { TranscriptMessage } from "../protocol/methods/chat.ts"
 import type { SessionRow } from "../protocol/methods/sessions.ts"
 import type { SessionsUsageResult } from "../protocol/methods/usage.ts"
+import { Peer } from "./Channel.ts"
 import type { QueueOverride } from "./Queue.ts"
 
 export class SessionNotFound extends Schema.TaggedError<SessionNotFound>()("SessionNotFound", {
@@ -48,6 +49,10 @@ export class SessionBusy extends Schema.TaggedError<SessionBusy>()("SessionBusy"
     return `Session ${this.sessionKey} is still active; try again in a moment.`
   }
 }
+
+/** The chat of a channel that a session was last spoken in, and by whom: the channel's immutable id. */
+export const SessionRoute = Schema.Struct({ peer: Peer, senderId: Schema.NonEmptyString })
+export type SessionRoute = typeof SessionRoute.Type
 
 /** A message was added to a session (`seq`), a turn of it began or ended (`phase`), or something else of it changed. */
 export interface SessionChange {
@@ -248,8 +253,10 @@ export class Sessions extends Context.Service<
           | "outputTokens"
           | "totalTokens"
         >
-      >
+      > & { readonly route?: SessionRoute }
     ) => Effect.Effect<void, SessionStorageFailed>
+    /** Where people of a channel last wrote in the session; `undefined`: nowhere. */
+    readonly route: (sessionKey: SessionKey) => Effect.Effect<SessionRoute | undefined, SessionStorageFailed>
     /** What `/queue` said in the session; `undefined` when nothing. */
     readonly queue: (sessionKey: SessionKey) => Effect.Effect<QueueOverride | undefined, SessionStorageFailed>
     /** Keeps what `/queue` said; `undefined` forgets it. Creates the session when it is new. */

@@ -41,6 +41,7 @@ import {
   RegistryStorageFailed,
   type NodeWire
 } from "../../src/services/NodeRegistry.ts"
+import { NodeTurns } from "../../src/services/NodeTurns.ts"
 import { type SessionChange, Sessions } from "../../src/services/Sessions.ts"
 import { StateDir } from "../../src/services/StateDir.ts"
 import { RunIdConflict, Turns } from "../../src/services/Turns.ts"
@@ -252,6 +253,8 @@ const nodes = (log: NodeLog) =>
     })
   })
 
+const nodeTurns = Layer.mock(NodeTurns, { owed: () => undefined, owedTo: () => [] })
+
 /** A state directory that lives as long as the test. */
 export const memoryStateDir = Layer.sync(StateDir, () => {
   const files = new Map<string, string>()
@@ -302,6 +305,7 @@ export const services = (log: NodeLog) =>
     sessions,
     turns,
     nodes(log),
+    nodeTurns,
     devices,
     approvals,
     models,

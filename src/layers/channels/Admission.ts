@@ -112,7 +112,12 @@ export const make = Effect.gen(function* () {
     const { config, message, receivedAt, sessionKey } = accepted
     const { peer, sender } = message
     yield* sessions
-      .touch(sessionKey, { channel: peer.channel, accountId: peer.accountId, chatType: peer.chatType })
+      .touch(sessionKey, {
+        channel: peer.channel,
+        accountId: peer.accountId,
+        chatType: peer.chatType,
+        route: { peer, senderId: sender.id }
+      })
       .pipe(
         Effect.catch((error) => Effect.logWarning(`where ${sessionKey} comes from was not noted: ${error.message}`))
       )

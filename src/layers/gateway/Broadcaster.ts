@@ -23,7 +23,7 @@ const encoders: ReadonlyMap<string, Encode> = new Map(
 )
 
 /** The payload's JSON, or why it has none. */
-const encode = (event: EventName, payload: unknown): Result.Result<string, string> => {
+export const encode = (event: EventName, payload: unknown): Result.Result<string, string> => {
   const exit = encoders.get(event)?.(payload)
   if (exit === undefined || Exit.isFailure(exit)) return Result.fail(`the payload of ${event} does not fit its schema`)
   return Result.try({

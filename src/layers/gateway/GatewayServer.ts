@@ -25,6 +25,7 @@ import type { StateDir } from "../../services/StateDir.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
 import type { SystemEvents } from "../../services/SystemEvents.ts"
 import { Turns } from "../../services/Turns.ts"
+import type { NodeTurns } from "../../services/NodeTurns.ts"
 import type { VoiceWake } from "../../services/VoiceWake.ts"
 import * as DirectTools from "../agent/DirectTools.ts"
 import * as Access from "./Access.ts"
@@ -38,6 +39,7 @@ import * as Methods from "./methods/index.ts"
 import * as IdentityKey from "./identityKey.ts"
 import { type GatewayOptions, limitsOf } from "./options.ts"
 import { CREDENTIALS_CHANGED, DEVICE_REMOVED, serve, type ServeRequirements } from "./serveConnection.ts"
+import * as NodeReplies from "./NodeReplies.ts"
 import * as SessionEvents from "./SessionEvents.ts"
 import * as Snapshots from "./Snapshots.ts"
 
@@ -154,6 +156,7 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const clock = yield* Clock.Clock
   yield* Broadcaster.run
   yield* SessionEvents.run
+  yield* NodeReplies.run
   yield* watchTokens
   const fibers = yield* FiberSet.make()
   const run = yield* FiberSet.runtime(fibers)<ServeRequirements>()
@@ -222,6 +225,7 @@ export type GatewayRequirements =
   | FileSystem.FileSystem
   | Models
   | NodeRegistry
+  | NodeTurns
   | Sessions
   | StateDir
   | Supervisor

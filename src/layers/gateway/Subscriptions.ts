@@ -6,12 +6,14 @@ export interface Subscriptions {
   sessions: boolean
   /** The messages of some. */
   readonly keys: Set<string>
+  /** Of a node: sessions whose turns it follows as they happen. */
+  readonly chats: Set<string>
 }
 
 /** Sessions that one connection may follow one by one; who wants more of them asks for all. */
 export const MAX_FOLLOWED = 1_000
 
-export const none = (): Subscriptions => ({ sessions: false, keys: new Set() })
+export const none = (): Subscriptions => ({ sessions: false, keys: new Set(), chats: new Set() })
 
 export const isNone = (subscriptions: Subscriptions): boolean =>
   !subscriptions.sessions && subscriptions.keys.size === 0

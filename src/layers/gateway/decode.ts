@@ -119,8 +119,11 @@ export const describe = (issue: SchemaIssue.Issue): string => {
 }
 
 /** A decoder whose failure is one line of text. */
-const decoder = <S extends Schema.Top & { readonly DecodingServices: never }>(schema: S) => {
-  const decode = Schema.decodeUnknownExit(schema, strict)
+const decoder = <S extends Schema.Top & { readonly DecodingServices: never }>(
+  schema: S,
+  options: SchemaAST.ParseOptions = strict
+) => {
+  const decode = Schema.decodeUnknownExit(schema, options)
   return (input: unknown): Result.Result<S["Type"], string> => {
     const exit = decode(input)
     if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
@@ -128,6 +131,10 @@ const decoder = <S extends Schema.Top & { readonly DecodingServices: never }>(sc
     return Result.fail(Result.isSuccess(error) ? describe(error.success.issue) : "must be valid")
   }
 }
+
+/** The same for what may have more in it than the schema knows. */
+export const lenient = <S extends Schema.Top & { readonly DecodingServices: never }>(schema: S) =>
+  decoder(schema, { ...strict, onExcessProperty: "ignore" })
 
 export const decodeConnect = decoder(ConnectParams)
 export const decodeFrame = decoder(RequestFrame)

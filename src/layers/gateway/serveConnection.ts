@@ -14,6 +14,8 @@ import { methodNames } from "../../protocol/MethodTable.ts"
 import type { Authenticator } from "../../services/Authenticator.ts"
 import { DeviceRegistry } from "../../services/DeviceRegistry.ts"
 import { type NodeIdentity, NodeNotConnected, NodeRegistry } from "../../services/NodeRegistry.ts"
+import type { NodeTurns } from "../../services/NodeTurns.ts"
+import type { Turns } from "../../services/Turns.ts"
 import { VoiceWake } from "../../services/VoiceWake.ts"
 import { targetedFrame } from "./Broadcaster.ts"
 import { type Connection, Connections, respondUnsafe, retireUnsafe } from "./Connections.ts"
@@ -23,6 +25,7 @@ import { type HandshakeRefused, silent } from "./handshake/refusal.ts"
 import type { Accepted } from "./HttpListener.ts"
 import type { IdentityKey } from "./identityKey.ts"
 import { type GatewayOptions, limitsOf } from "./options.ts"
+import * as NodeReplies from "./NodeReplies.ts"
 import { Snapshots } from "./Snapshots.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 import * as WireSocket from "./WireSocket.ts"
@@ -146,6 +149,7 @@ const registerNode = Effect.fnUntraced(function* (connection: Connection, admitt
   yield* (yield* VoiceWake)
     .tell(connection.connId)
     .pipe(Effect.catch(({ message }) => Effect.logWarning(`a node was not told the wake words: ${message}`)))
+  yield* NodeReplies.catchUp(connection)
 })
 
 const messages = Effect.fnUntraced(function* (connection: Connection) {
@@ -184,7 +188,9 @@ export type ServeRequirements =
   | Dispatcher
   | IdentityKey
   | NodeRegistry
+  | NodeTurns
   | Snapshots
+  | Turns
   | VoiceWake
 
 /** `published-model-catalog`: `models.list` can be asked for one provider, for a session, and for details. */

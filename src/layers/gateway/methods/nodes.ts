@@ -24,6 +24,7 @@ import { Access } from "../Access.ts"
 import { CurrentConnection } from "../Connections.ts"
 import { excess } from "../parseJson.ts"
 import { approverLacksScope, invokeFailed, storageFailed, unknownRequest } from "./errors.ts"
+import * as NodeEvents from "./nodeEvents.ts"
 
 /** Commands that would let an operator with `operator.write` change what a node allows. */
 const RESERVED = "system.execApprovals."
@@ -70,6 +71,7 @@ export const layer = NodeMethods.middleware(Access).toLayer(
     const nodes = yield* NodeRegistry
     const devices = yield* DeviceRegistry
     const approvals = yield* ExecApprovals
+    const ofUser = yield* NodeEvents.make
 
     const invoke = Effect.fn("Gateway.node.invoke")(function* (params: NodeInvokeParams) {
       if (params.command.startsWith(RESERVED)) {
@@ -100,6 +102,8 @@ export const layer = NodeMethods.middleware(Access).toLayer(
       yield* checkPayload("node.event", params.payloadJSON)
       const json = typeof params.payloadJSON === "string" ? readJson(params.payloadJSON) : Option.some(params.payload)
       if (Option.isNone(json)) return yield* invalidRequest("invalid node.event params: at /payloadJSON: must be JSON")
+      const taken = yield* ofUser(params.event, json.value)
+      if (taken !== undefined) return { ok: true, event: params.event, ...taken }
       const handled = yield* nodes.event(connId, params.event, json.value)
       return { ok: true, event: params.event, handled, reason: handled ? "updated" : "unsupported_event" }
     })

@@ -1,0 +1,105 @@
+/**
+ * `node.event` of nodes that speak for their user: `voice.transcript`, `agent.request`, and the sessions that a node follows.
+ */
+import * as Effect from "effect/Effect"
+import { NodeId } from "../../../domain/Ids.ts"
+import { invalidRequest } from "../../../protocol/GatewayError.ts"
+import { ChatFollowing, NodeAgentRequest, VoiceTranscript } from "../../../protocol/NodeEvents.ts"
+import {
+  type DestinationNotAllowed,
+  type NodeEventReused,
+  type NodeTurn,
+  type NodeTurnNotAccepted,
+  NodeTurns,
+  type NothingSaid
+} from "../../../services/NodeTurns.ts"
+import * as Agents from "../Agents.ts"
+import { CurrentConnection } from "../Connections.ts"
+import { lenient } from "../decode.ts"
+import * as SessionRows from "../SessionRows.ts"
+import { MAX_FOLLOWED } from "../Subscriptions.ts"
+import * as WriteLimit from "../WriteLimit.ts"
+import { storageFailed } from "./errors.ts"
+
+const decodeVoice = lenient(VoiceTranscript)
+const decodeRequest = lenient(NodeAgentRequest)
+const decodeFollowing = lenient(ChatFollowing)
+
+const invalid = (event: string) => (problem: string) =>
+  invalidRequest(`invalid ${event} payload: ${problem}`, { details: { event } })
+
+const refused =
+  (event: string) => (error: NothingSaid | NodeEventReused | DestinationNotAllowed | NodeTurnNotAccepted) =>
+    error._tag === "NodeTurnNotAccepted"
+      ? storageFailed(error)
+      : invalidRequest(error.message, { details: { event, reason: error._tag } })
+
+/** What became of an event; `undefined` for one that is not of these. */
+type Handled = { readonly handled: boolean; readonly reason: string } | undefined
+
+const taken = ({ isNew }: NodeTurn): Handled => ({ handled: true, reason: isNew ? "started" : "duplicate" })
+
+export const make = Effect.gen(function* () {
+  const nodeTurns = yield* NodeTurns
+  const limit = WriteLimit.make()
+
+  /** The device that calls; its own name for itself is what people see. */
+  const speaker = Effect.gen(function* () {
+    const { client, connId, deviceId } = yield* CurrentConnection
+    // Of this node, wherever it calls from.
+    yield* limit("node.event", { deviceId, address: "" })
+    return { connId, nodeId: NodeId.make(deviceId ?? connId), displayName: client.displayName }
+  })
+
+  const conversation = Effect.fnUntraced(function* (sessionKey: string | null | undefined, otherwise: string) {
+    const wanted = sessionKey?.trim() ?? ""
+    const { agentId, key } = yield* Agents.liveSessionKey(wanted === "" ? otherwise : wanted)
+    yield* SessionRows.notArchived(key)
+    return { key, agentId }
+  })
+
+  const voice = Effect.fnUntraced(function* (event: string, payload: unknown) {
+    const said = yield* Effect.mapError(Effect.fromResult(decodeVoice(payload)), invalid(event))
+    const from = yield* speaker
+    const to = yield* conversation(said.sessionKey, "main")
+    return taken(yield* Effect.mapError(nodeTurns.heard(from, said, to), refused(event)))
+  })
+
+  const request = Effect.fnUntraced(function* (event: string, payload: unknown) {
+    const asked = yield* Effect.mapError(Effect.fromResult(decodeRequest(payload)), invalid(event))
+    if ((asked.attachments ?? []).length > 0) {
+      return yield* invalidRequest("this Gateway takes no attachments; send text", { details: { event } })
+    }
+    const from = yield* speaker
+    const to = yield* conversation(asked.sessionKey, `node-${from.nodeId}`)
+    return taken(yield* Effect.mapError(nodeTurns.asked(from, asked, to), refused(event)))
+  })
+
+  const follow = Effect.fnUntraced(function* (event: string, payload: unknown, follows: boolean) {
+    const { sessionKey } = yield* Effect.mapError(Effect.fromResult(decodeFollowing(payload)), invalid(event))
+    const { key } = yield* Agents.sessionKey(sessionKey)
+    const { chats } = (yield* CurrentConnection).subscriptions
+    if (!follows) return { handled: true, reason: chats.delete(key) ? "unsubscribed" : "not subscribed" }
+    if (!chats.has(key) && chats.size >= MAX_FOLLOWED) {
+      return yield* invalidRequest(`a node follows at most ${MAX_FOLLOWED} sessions`, { details: { event } })
+    }
+    chats.add(key)
+    return { handled: true, reason: "subscribed" }
+  })
+
+  /** Takes one event of an approved node. */
+  return (event: string, payload: unknown) => {
+    switch (event) {
+      case "voice.transcript":
+        return voice(event, payload)
+      case "agent.request":
+        return request(event, payload)
+      case "chat.subscribe":
+        return follow(event, payload, true)
+      case "chat.unsubscribe":
+        return follow(event, payload, false)
+      default:
+        return Effect.undefined
+    }
+  }
+})
