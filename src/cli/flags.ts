@@ -39,8 +39,6 @@ export const oneOf = <const Words extends ReadonlyArray<string>>(
 ): Flag.Flag<Words[number] | undefined> =>
   Flag.Literals(name, words).pipe(Flag.withDescription(description), Flag.optional, Flag.map(Option.getOrUndefined))
 
-/** Milliseconds to wait for the Gateway. */
-export const timeout = (standard = 10_000): Flag.Flag<number> =>
-  whole("timeout", `Milliseconds to wait for the Gateway (default ${standard})`, 1).pipe(
-    Flag.map((value) => value ?? standard)
-  )
+/** Milliseconds to wait for the Gateway, or for what else the text says. */
+export const timeout = (standard = 10_000, what = "Milliseconds to wait for the Gateway"): Flag.Flag<number> =>
+  whole("timeout", `${what} (default ${standard})`, 1).pipe(Flag.map((value) => value ?? standard))

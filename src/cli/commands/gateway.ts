@@ -12,7 +12,12 @@ import { healthFlags } from "./health.ts"
 import { sendFlags } from "./message.ts"
 
 const runFlags = {
-  port: flags.whole("port", "Port to listen on (default gateway.port, else 18789 or the profile's own; 0 takes a free one)", 0, 65_535),
+  port: flags.whole(
+    "port",
+    "Port to listen on (default gateway.port, else 18789 or the profile's own; 0 takes a free one)",
+    0,
+    65_535
+  ),
   bind: flags.oneOf(
     "bind",
     ["loopback", "lan", "tailnet", "auto", "custom"],
@@ -89,6 +94,12 @@ const probe = Command.make(
   lazily(() => import("./gateway/probe.ts"))
 ).pipe(Command.withDescription("Whether a Gateway answers and lets these credentials in"))
 
+const discover = Command.make(
+  "discover",
+  { timeout: flags.timeout(2000, "Milliseconds to look for Gateways") },
+  lazily(() => import("./gateway/discover.ts"))
+).pipe(Command.withDescription("Gateways that tell of themselves on this machine's networks (Bonjour)"))
+
 const send = Command.make(
   "send",
   sendFlags,
@@ -103,5 +114,5 @@ const agent = Command.make(
 
 export const gateway = Command.make("gateway", runFlags, begin).pipe(
   Command.withDescription("Run the Gateway (alone: as `gateway run`), or ask a running one"),
-  Command.withSubcommands([run, restart, status, health, call, probe, send, agent])
+  Command.withSubcommands([run, restart, status, health, call, probe, discover, send, agent])
 )
