@@ -1,6 +1,7 @@
 /** The life of a tunnel, with ssh, the Gateway and the clock played by the test. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -45,7 +46,8 @@ describe("a tunnel", () => {
         assert.strictEqual(waiting.generation, round + 1)
         assert.isTrue(ssh.over())
         waits.push(waiting.delayMs)
-        yield* TestClock.adjust(waiting.delayMs)
+        // The wait may begin a moment after it was told of.
+        while ((yield* Queue.size(started)) === 0) yield* TestClock.adjust(waiting.delayMs)
       }
       const ssh = yield* Queue.take(started)
       yield* ssh.bind
@@ -144,18 +146,40 @@ describe("a tunnel", () => {
       yield* first.bind
       yield* tunnel.ready
       yield* first.end(closed)
-      yield* TestClock.adjust((yield* until(tunnel, "Waiting")).delayMs)
+      const lost = yield* until(tunnel, "Waiting")
+      while ((yield* Queue.size(started)) === 0) yield* TestClock.adjust(lost.delayMs)
       const second = yield* Queue.take(started)
       yield* TestClock.adjust("2 seconds")
       const waiting = yield* until(tunnel, "Waiting", 1)
       assert.deepInclude(waiting.error, { _tag: "SshUnreachable", reason: "timeout" })
       assert.isTrue(second.over())
-      yield* TestClock.adjust(waiting.delayMs)
+      while ((yield* Queue.size(started)) === 0) yield* TestClock.adjust(waiting.delayMs)
       const third = yield* Queue.take(started)
       yield* third.open
       yield* TestClock.adjust("30 seconds")
       yield* third.bind
       assert.strictEqual((yield* until(tunnel, "Up", 2)).generation, 3)
+    })
+  )
+
+  it.effect("asks at once when the Gateway hangs up, but does not ask one all the time that always does", () =>
+    Effect.gen(function* () {
+      const { manager, started, world } = yield* stage
+      const closed = yield* Deferred.make<void>()
+      world.challenge = Effect.succeed({ ...silent, closed: Deferred.await(closed) })
+      const tunnel = yield* manager.up(spec)
+      yield* (yield* Queue.take(started)).bind
+      yield* tunnel.ready
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual(world.asked, 1)
+      world.challenge = Effect.fail(new ProbeFailed({ silent: false, detail: "refused" }))
+      yield* Deferred.succeed(closed, undefined)
+      assert.strictEqual((yield* until(tunnel, "Waiting")).error._tag, "GatewayNotAnswering")
+      world.challenge = Effect.succeed({ ...silent, closed: Effect.void })
+      yield* TestClock.adjust("1 second")
+      const before = world.asked
+      yield* TestClock.adjust("5 seconds")
+      assert.isAtMost(world.asked - before, 5)
     })
   )
 

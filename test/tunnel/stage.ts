@@ -22,7 +22,7 @@ export const spec: TunnelSpec = {
   credentials: [token("sesame")]
 }
 
-export const heard = (standing: Standing, roundTripMs = 7): Heard => ({ roundTripMs, standing })
+export const heard = (standing: Standing, roundTripMs = 7): Heard => ({ roundTripMs, standing, closed: Effect.never })
 export const silent = heard({ _tag: "Silent" })
 export const proves = (deviceId: string) => heard({ _tag: "Proven", deviceId })
 

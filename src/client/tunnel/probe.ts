@@ -4,6 +4,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type { Credential } from "../../domain/Credential.ts"
 import type { Endpoint } from "../../domain/Endpoint.ts"
 import { VERSION } from "../../domain/Version.ts"
@@ -31,11 +32,13 @@ export interface Heard {
   /** From dialling to the challenge. */
   readonly roundTripMs: number
   readonly standing: Standing
+  /** Waits until the connection ended on which it was heard. The scope's end closes it. */
+  readonly closed: Effect.Effect<void>
 }
 
 export interface Probe {
   /** Waits for the Gateway's challenge, and judges the proof in it. Nothing is shown to it. */
-  readonly challenge: (endpoint: Endpoint, withinMs: number) => Effect.Effect<Heard, ProbeFailed>
+  readonly challenge: (endpoint: Endpoint, withinMs: number) => Effect.Effect<Heard, ProbeFailed, Scope.Scope>
   /** The Gateway's `deviceId`. The credentials are shown to it. */
   readonly identity: (
     endpoint: Endpoint,
@@ -73,8 +76,10 @@ export const probe: Probe = {
         return yield* failed("what answers is no Gateway")
       }
       const roundTripMs = Math.round(Number((yield* Clock.monotonicTimeNanos) - begun) / 1e6)
-      return { roundTripMs, standing: standing(frame.payload, nonce) }
-    }).pipe(Effect.scoped, within(withinMs)),
+      // Nothing more is read than the end: whatever else it says, nobody asked.
+      const closed = Effect.ignore(Effect.forever(connection.receive))
+      return { roundTripMs, standing: standing(frame.payload, nonce), closed }
+    }).pipe(within(withinMs)),
 
   identity: (endpoint, credentials, withinMs) =>
     Effect.gen(function* () {

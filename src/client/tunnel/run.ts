@@ -21,7 +21,7 @@ import {
 } from "../../services/TunnelManager.ts"
 import type { Forward, OpenForward } from "./forward.ts"
 import type { Standing } from "../gatewayProof.ts"
-import type { Probe } from "./probe.ts"
+import type { Probe, ProbeFailed } from "./probe.ts"
 
 /** What a tunnel is made of. */
 export interface Parts {
@@ -46,6 +46,8 @@ export interface Known {
 /** A dead path is noticed after this wait and an unanswered question: 18 seconds. */
 export const PING_EVERY_MS = 10_000
 const ANSWER_WITHIN_MS = 8000
+/** A Gateway that ends each line soon is not asked all the time. */
+const ASK_AT_MOST_EVERY_MS = 1000
 /** After a sleep the path is more likely dead than slow, and a new one is quickly made. */
 const ANSWER_AWAKE_MS = 1500
 /** ssh's whole way to a bound port, a hardware key's touch included. */
@@ -65,6 +67,12 @@ const reasonOf = (exit: Exit.Exit<unknown, TunnelError>): TunnelError | undefine
 /** Drawn evenly from zero to a growing limit (full jitter). */
 const jitter = (attempt: number, longest: number): Effect.Effect<number> =>
   Effect.map(Random.next, (random) => Math.round(random * Math.min(longest, FIRST_WAIT_MS * 2 ** attempt)))
+
+/** Who answers through the forward that stands, and since when. */
+interface Recognised {
+  readonly since: number
+  readonly known: Known | undefined
+}
 
 export interface Patience {
   /** ssh's own limit, for each address of the host and for the whole exchange up to the keys. */
@@ -126,58 +134,66 @@ const live = Effect.fnUntraced(function* (
     return { deviceId, proves: proven } satisfies Known
   })
 
-  /** Asks through one forward until it is silent. Its ssh is alive in all of this, or `ended` cuts it short. */
+  /** Asks who is there and holds the line, so that its end is noticed at once. Its ssh is alive in all of this. */
+  const ask = Effect.fnUntraced(function* (within: number, before: Recognised | undefined) {
+    const challenge = parts.probe.challenge(endpoint, within)
+    const heard = yield* Effect.raceFirst(challenge, Effect.as(parts.awakened, undefined))
+    if (heard === undefined) return undefined
+    // One that proves nothing is asked by name once only: that costs a credential.
+    const again = before !== undefined && before.known?.proves !== true && heard.standing._tag === "Silent"
+    const known = again ? before.known : yield* recognise(heard.standing)
+    return { ...heard, known }
+  })
+
+  /** Until the next question: true when the machine woke. A line that ended is followed by a question, though not by many. */
+  const held = Effect.fnUntraced(function* (closed: Effect.Effect<void>) {
+    const begun = yield* Clock.currentTimeMillis
+    const woke = yield* Effect.raceFirst(wokeWithin(PING_EVERY_MS), Effect.as(closed, false))
+    const early = ASK_AT_MOST_EVERY_MS - ((yield* Clock.currentTimeMillis) - begun)
+    return woke || early <= 0 ? woke : yield* wokeWithin(early)
+  })
+
+  /** Asks through one forward until it is silent. The forward's `ended` cuts it short. */
   const watch = Effect.fnUntraced(function* (generation: number): Effect.fn.Return<never, TunnelError> {
-    let gateway: Known | undefined
-    let since: number | undefined
+    let recognised: Recognised | undefined
     let misses = 0
     let within = ANSWER_WITHIN_MS
-    for (;;) {
-      const proof = yield* Effect.gen(function* () {
-        const challenge = parts.probe.challenge(endpoint, within)
-        const heard = yield* Effect.raceFirst(challenge, Effect.as(parts.awakened, undefined))
-        if (heard === undefined) return undefined
-        // One that proves nothing is asked by name once only: that costs a credential.
-        if (since === undefined || gateway?.proves === true || heard.standing._tag !== "Silent") {
-          gateway = yield* recognise(heard.standing)
-        }
-        return heard.roundTripMs
-      }).pipe(
-        Effect.catchTags({
-          ProbeFailed: (failure) => Effect.succeed(failure),
-          ProbeRefused: ({ detail }) => Effect.fail(new GatewayRefused({ target, detail }))
-        })
-      )
-      within = ANSWER_WITHIN_MS
-      if (proof === undefined) {
-        within = ANSWER_AWAKE_MS
-        continue
-      }
-      if (typeof proof !== "number") {
-        if (proof.silent) return yield* unheard(proof.detail)
-        // ssh is well: whoever answers next has to be recognised anew.
-        since = undefined
-        upAt = undefined
-        const delayMs = (proof.retryAfterMs ?? 0) + (yield* jitter(misses++, SHORT_WAIT_MS))
-        const notThere = new GatewayNotAnswering({ target, remotePort: spec.remotePort, detail: proof.detail })
-        yield* set({ _tag: "Waiting", generation, delayMs, error: notThere })
-        yield* wokeWithin(delayMs)
-        continue
-      }
+    const round = Effect.gen(function* () {
+      const heard = yield* ask(within, recognised)
+      if (heard === undefined) return true
       misses = 0
-      since ??= yield* Clock.currentTimeMillis
-      upAt = since
+      recognised = { since: recognised?.since ?? (yield* Clock.currentTimeMillis), known: heard.known }
+      upAt = recognised.since
       yield* set({
         _tag: "Up",
         generation,
-        since,
+        since: recognised.since,
         localPort: spec.localPort,
-        roundTripMs: proof,
-        gateway: gateway?.deviceId,
-        proven: gateway?.proves === true
+        roundTripMs: heard.roundTripMs,
+        gateway: heard.known?.deviceId,
+        proven: heard.known?.proves === true
       })
-      const woke = yield* wokeWithin(PING_EVERY_MS)
-      if (woke) within = ANSWER_AWAKE_MS
+      return yield* held(heard.closed)
+    })
+    const missed = Effect.fnUntraced(function* ({ detail, retryAfterMs, silent }: ProbeFailed) {
+      if (silent) return yield* unheard(detail)
+      // ssh is well: whoever answers next has to be recognised anew.
+      recognised = undefined
+      upAt = undefined
+      const delayMs = (retryAfterMs ?? 0) + (yield* jitter(misses++, SHORT_WAIT_MS))
+      const error = new GatewayNotAnswering({ target, remotePort: spec.remotePort, detail })
+      yield* set({ _tag: "Waiting", generation, delayMs, error })
+      yield* wokeWithin(delayMs)
+      return false
+    })
+    for (;;) {
+      const woke = yield* Effect.scoped(round).pipe(
+        Effect.catchTags({
+          ProbeFailed: missed,
+          ProbeRefused: ({ detail }) => Effect.fail(new GatewayRefused({ target, detail }))
+        })
+      )
+      within = woke ? ANSWER_AWAKE_MS : ANSWER_WITHIN_MS
     }
   })
 
