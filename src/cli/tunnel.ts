@@ -22,7 +22,7 @@ const managed = Effect.fnUntraced(function* (holder: string | undefined) {
 })
 
 /** What a tunnel that does not stand is about, in one line. */
-export const inWords = ({ spec }: Tunnel, state: TunnelState): string => {
+const inWords = ({ spec }: Tunnel, state: TunnelState): string => {
   const opening = `Opening the tunnel to ${spec.target}`
   if (state._tag === "Up" || state.error === undefined) return opening
   const [first = ""] = state.error.message.split("\n")

@@ -17,9 +17,10 @@ import * as Log from "../../logger.ts"
 import { lines } from "../../output.ts"
 import * as State from "../../state.ts"
 import { type Address, nodeTarget } from "./target.ts"
+import { tellOf, type TunnelNotice } from "./tunnelNotices.ts"
 
 /** Each notice is a line on stdout; with `--json` an object. The log is on stderr. */
-const show = Effect.fnUntraced(function* (notice: NodeHost.Notice) {
+const show = Effect.fnUntraced(function* (notice: NodeHost.Notice | TunnelNotice) {
   const { _tag, ...rest } = notice
   yield* Console.log((yield* Json) ? JSON.stringify({ event: _tag, ...rest }) : lines(rest.message))
 })
@@ -43,10 +44,23 @@ export const run = Effect.fn("cli.node.run")(
     yield* endsByStopping
     yield* Console.log(
       json
-        ? JSON.stringify({ event: "Starting", url: to.endpoint, displayName, deviceId: device.id })
-        : lines(`Node ${displayName} (${device.id.slice(0, 12)}) connects to ${to.endpoint}.`)
+        ? JSON.stringify({
+            event: "Starting",
+            url: to.endpoint,
+            sshTarget: to.ssh?.target,
+            displayName,
+            deviceId: device.id
+          })
+        : lines(
+            `Node ${displayName} (${device.id.slice(0, 12)}) connects to ${to.ssh === undefined ? to.endpoint : `the Gateway behind ${to.ssh.target}`}.`
+          )
     )
-    const { gate } = yield* reached(to, { holder: "openclaw node run" })
+    const onNotice = (notice: NodeHost.Notice | TunnelNotice) => Effect.provideService(show(notice), Json, json)
+    const scope = yield* Effect.scope
+    const { gate } = yield* reached(to, {
+      holder: "openclaw node run",
+      onTunnel: (tunnel) => Effect.asVoid(Effect.forkIn(tellOf(tunnel, onNotice), scope))
+    })
     return yield* NodeHost.run({
       endpoint: to.endpoint,
       gate,
@@ -57,7 +71,7 @@ export const run = Effect.fn("cli.node.run")(
       issuer: DeviceTokens.issuerOf(to),
       version: VERSION,
       displayName,
-      onNotice: (notice) => Effect.provideService(show(notice), Json, json)
+      onNotice
     })
   },
   Effect.scoped,
