@@ -24,6 +24,7 @@ import { security } from "./commands/security.ts"
 import { sessions } from "./commands/sessions.ts"
 import { status } from "./commands/status.ts"
 import { system } from "./commands/system.ts"
+import { tunnel } from "./commands/tunnel.ts"
 import * as globals from "./globals.ts"
 
 const tree: () => Command.Command.Any = () => root
@@ -47,6 +48,7 @@ export const root = Command.make("openclaw").pipe(
     sessions,
     models,
     logs,
+    tunnel,
     system,
     config,
     backup,

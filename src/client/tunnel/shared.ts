@@ -83,6 +83,7 @@ const hold = Effect.fnUntraced(function* (key: string, own: Own, { fs, program, 
   let upGeneration: number | undefined
   let lastError: TunnelStatus["lastError"]
   let recorded = ""
+  let written = ""
   const status = () =>
     Files.encodeStatus({
       version: 1,
@@ -99,9 +100,9 @@ const hold = Effect.fnUntraced(function* (key: string, own: Own, { fs, program, 
       lastError
     })
   const { publish } = yield* Socket.serve(Files.placeOf(fs, dir, key), status)
-  const log = (line: Omit<Files.LogLine, "time">) =>
+  const log = (line: Pick<Files.LogLine, "level" | "message">) =>
     Effect.flatMap(Clock.currentTimeMillis, (at) =>
-      Files.appendLog(fs, dir.path(Files.logOf(key)), { time: formatIso(makeUnsafe(at)), ...line })
+      Files.appendLog(fs, dir.path(Files.logOf(key)), { time: formatIso(makeUnsafe(at)), ...line, target })
     )
 
   const note = Effect.fnUntraced(function* (now: TunnelState) {
@@ -115,10 +116,13 @@ const hold = Effect.fnUntraced(function* (key: string, own: Own, { fs, program, 
     }
     yield* publish
     // A round trip more is no news.
-    const kind = JSON.stringify([now._tag, now.generation, now._tag === "Up" ? now.since : now.error?._tag])
+    const kind = Files.kindOf(now)
     if (kind === recorded) return
     recorded = kind
     yield* Effect.ignore(dir.write(Files.recordOf(key), status()))
+    const news = Files.newsOf(now)
+    if (news === undefined || news === written) return
+    written = news
     yield* log(Files.told(now))
   })
   const isStopped = () => SubscriptionRef.getUnsafe(state)._tag === "Stopped"

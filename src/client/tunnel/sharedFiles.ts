@@ -3,7 +3,7 @@
  */
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
+import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { StateDir } from "../../services/StateDir.ts"
@@ -23,7 +23,8 @@ export const keyOf = ({ hostKeyPolicy, identityFile, remotePort, target }: Same)
     .digest("hex")
     .slice(0, 32)
 
-const RECORD = /^([0-9a-f]{32})\.json$/
+const NAMED = /^([0-9a-f]{32})\.(?:json|lock)$/
+const LOG = /^[0-9a-f]{32}\.log(?:\.1)?$/
 
 export const lockOf = (key: string) => `${FOLDER}/${key}.lock`
 export const recordOf = (key: string) => `${FOLDER}/${key}.json`
@@ -40,12 +41,20 @@ export const placeOf = (fs: FileSystem.FileSystem, state: StateDir["Service"], k
   name: `${key}.sock`
 })
 
-/** The keys of the tunnels that have a record. */
-export const keys = (fs: FileSystem.FileSystem) =>
-  Effect.gen(function* () {
-    const names = yield* Effect.orElseSucceed(fs.readDirectory((yield* StateDir).path(FOLDER)), () => [])
-    return names.flatMap((name) => RECORD.exec(name)?.[1] ?? []).sort()
-  })
+const names = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const found = yield* Effect.orElseSucceed(fs.readDirectory((yield* StateDir).path(FOLDER)), () => [])
+  return found.sort()
+})
+
+/** The keys of the tunnels that somebody holds, or held without letting go. */
+export const keys = Effect.map(names, (all) => [...new Set(all.flatMap((name) => NAMED.exec(name)?.[1] ?? []))])
+
+/** The logs of all tunnels, as absolute paths. */
+export const logs = Effect.gen(function* () {
+  const state = yield* StateDir
+  return (yield* names).filter((name) => LOG.test(name)).map((name) => state.path(FOLDER, name))
+})
 
 /** The last known state of a tunnel. Says nothing of whether its holder lives. */
 export const readRecord = (key: string) =>
@@ -62,6 +71,7 @@ export interface LogLine {
   readonly time: string
   readonly level: "info" | "warn" | "error"
   readonly message: string
+  readonly target: string
 }
 
 /** Adds a line; trouble with the log is no trouble of the tunnel. */
@@ -77,21 +87,37 @@ export const appendLog = Effect.fnUntraced(
   (write) => Effect.ignore(write)
 )
 
+/** A state without what changes while it stays the same. */
+export const kindOf = (now: TunnelState): string =>
+  JSON.stringify([now._tag, now.generation, now._tag === "Up" ? now.since : now.error?._tag])
+
+/** What of a state is worth a line for people: nothing where it is as before, or where the next state says it. */
+export const newsOf = (now: TunnelState): string | undefined => {
+  switch (now._tag) {
+    case "Up":
+      return `up ${now.generation} ${now.since}`
+    case "Connecting":
+      return now.error === undefined ? "connecting" : undefined
+    case "Waiting":
+      return `waiting ${now.error.message}`
+    case "Stopped":
+      return "stopped"
+  }
+}
+
 const firstLine = (error: TunnelError): string => error.message.split("\n", 1)[0] ?? ""
 
 /** What a state is to a reader of the log. */
-export const told = (state: TunnelState): Omit<LogLine, "time"> => {
+export const told = (state: TunnelState): Pick<LogLine, "level" | "message"> => {
   switch (state._tag) {
     case "Up": {
       const who = state.gateway === undefined ? "" : `, Gateway ${state.gateway.slice(0, 12)}`
       return { level: "info", message: `up at 127.0.0.1:${state.localPort}${who}, ${state.roundTripMs} ms` }
     }
     case "Connecting":
-      return state.error === undefined
-        ? { level: "info", message: `connecting (${state.generation})` }
-        : { level: "info", message: `connecting (${state.generation}); before: ${firstLine(state.error)}` }
+      return { level: "info", message: "connecting" }
     case "Waiting":
-      return { level: "warn", message: `${firstLine(state.error)} Next try in ${state.delayMs} ms.` }
+      return { level: "warn", message: firstLine(state.error) }
     case "Stopped":
       return { level: "error", message: state.error.message }
   }

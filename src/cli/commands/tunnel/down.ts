@@ -1,0 +1,124 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import { dismiss, type Found, look } from "../../../client/tunnel/sharedLook.ts"
+import { all } from "../../../client/tunnel/sharedLook.ts"
+import { lockOf } from "../../../client/tunnel/sharedFiles.ts"
+import { StateDir } from "../../../services/StateDir.ts"
+import { CommandFailed } from "../../errors.ts"
+import { plain, print } from "../../output.ts"
+import { waiting } from "../../progress.ts"
+import * as State from "../../state.ts"
+import { HOLDER } from "./holder.ts"
+import { targetOf } from "./spec.ts"
+
+/** An ssh that does not end by itself is made to after half a second; who takes longer than this is stuck. */
+const PATIENCE = "10 seconds"
+/** Within this a program that waits for its turn has taken over. */
+const TAKE_OVER = "300 millis"
+
+const signal = (pid: number, name: NodeJS.Signals) =>
+  Effect.try({
+    try: () => process.kill(pid, name),
+    catch: (error) => (error instanceof Error && "code" in error ? String(error.code) : "unknown")
+  }).pipe(
+    Effect.catch((code) =>
+      // Gone by itself in the meantime.
+      code === "ESRCH"
+        ? Effect.void
+        : Effect.fail(
+            new CommandFailed({
+              message: `pid ${pid}, which keeps the tunnel, could not be told to stop (${code}).\nFix: stop it as the user who started it.`
+            })
+          )
+    )
+  )
+
+/** Ends the process that holds the lock, which is the one that was started as such: a pid that is another's by now holds none. */
+const end = Effect.fnUntraced(function* ({ key, status: { pid } }: Found) {
+  const state = yield* StateDir
+  const isThere = Effect.map(state.holder(lockOf(key)), (holder) => holder === pid)
+  if (!(yield* isThere)) return
+  yield* signal(pid, "SIGTERM")
+  // A process that was stopped hears nothing before it goes on.
+  yield* signal(pid, "SIGCONT")
+  yield* Effect.repeat(isThere, { while: (there) => there, schedule: Schedule.spaced("50 millis") }).pipe(
+    Effect.timeoutOrElse({
+      duration: PATIENCE,
+      orElse: () =>
+        Effect.fail(
+          new CommandFailed({
+            message: `pid ${pid}, which keeps the tunnel, did not stop within ${PATIENCE}.\nFix: end it with \`kill -9 ${pid}\`.`
+          })
+        )
+    }),
+    waiting(`Waiting for pid ${pid} to end`)
+  )
+})
+
+interface Ended {
+  readonly target: string
+  readonly pids: ReadonlyArray<number>
+  /** Another program that needs the tunnel, and has it now. */
+  readonly keptBy?: { readonly pid: number; readonly program: string }
+}
+
+/** Ends the holder, and those that wait to take over, until nobody does or one that is not for this command to end. */
+const endAll = Effect.fnUntraced(function* (first: Found) {
+  const { target } = first.status
+  const pids: Array<number> = []
+  let found: Found | undefined = first
+  while (found !== undefined && found.how !== "stopped" && found.status.program === HOLDER) {
+    yield* end(found)
+    pids.push(found.status.pid)
+    yield* Effect.sleep(TAKE_OVER)
+    found = yield* look(found.key)
+  }
+  if (found?.how === "stopped") yield* dismiss(found)
+  if (found === undefined || found.how === "stopped") return { target, pids } satisfies Ended
+  return { target, pids, keptBy: { pid: found.status.pid, program: found.status.program } } satisfies Ended
+})
+
+const inWords = ({ keptBy, pids, target }: Ended): string =>
+  [
+    ...pids.map((pid) => `The tunnel to ${target} is down (pid ${pid} ended).`),
+    ...(keptBy === undefined
+      ? []
+      : [`pid ${keptBy.pid} (${plain(keptBy.program)}) needs a tunnel to ${target}, and keeps it.`]),
+    ...(keptBy === undefined && pids.length === 0 ? [`The tunnel to ${target} had stopped by itself.`] : [])
+  ].join("\n")
+
+/** Says so where there is none. A tunnel that another program keeps for itself is not taken from it. */
+export const run = Effect.fn("cli.tunnel.down")(function* (flags: {
+  readonly target: Option.Option<string>
+  readonly all: boolean
+}) {
+  const there = yield* all
+  const asked = flags.all ? undefined : yield* targetOf(flags.target)
+  const [only] = there
+  if (!flags.all && asked === undefined && there.length > 1) {
+    return yield* new CommandFailed({
+      message: `${there.length} tunnels are kept here.\nFix: name one (${[...new Set(there.map(({ status }) => status.target))].join(", ")}), or give --all.`
+    })
+  }
+  const meant = flags.all
+    ? there
+    : asked === undefined
+      ? only === undefined
+        ? []
+        : [only]
+      : there.filter(({ status }) => status.target === asked)
+  const ended: Array<Ended> = []
+  for (const found of meant) ended.push(yield* endAll(found))
+  const kept = ended.find(({ keptBy, pids }) => keptBy !== undefined && pids.length === 0)?.keptBy
+  if (kept !== undefined && Option.isSome(flags.target)) {
+    return yield* new CommandFailed({
+      message: `the tunnel is kept by pid ${kept.pid} (${plain(kept.program)}), which needs it.\nFix: stop that program.`
+    })
+  }
+  yield* print({ ok: true, ended }, () =>
+    ended.length === 0
+      ? `No tunnel${asked === undefined ? "" : ` to ${asked}`} is kept here.`
+      : ended.map(inWords).join("\n")
+  )
+}, Effect.provide(State.stateDir))
