@@ -121,15 +121,20 @@ interface Missing {
   readonly type: "A" | "SRV" | "TXT"
 }
 
+/** What was no text has grown by becoming one, and cannot be asked for. */
+const isAskable = (name: string): boolean => name.split(".").every((label) => Buffer.byteLength(label) <= 63)
+
 export const missing = (cache: Cache): ReadonlyArray<Missing> =>
-  instances(cache).flatMap((name): ReadonlyArray<Missing> => {
-    const [service] = named(cache, name, "SRV")
-    const text = named(cache, name, "TXT").length === 0 ? [{ name, type: "TXT" } as const] : []
-    if (service === undefined) return [{ name, type: "SRV" }, ...text]
-    const { target } = service.data
-    const known = !HOST.test(target) || named(cache, target, "A", "AAAA").length > 0
-    return known ? text : [{ name: target, type: "A" }, ...text]
-  })
+  instances(cache)
+    .filter(isAskable)
+    .flatMap((name): ReadonlyArray<Missing> => {
+      const [service] = named(cache, name, "SRV")
+      const text = named(cache, name, "TXT").length === 0 ? [{ name, type: "TXT" } as const] : []
+      if (service === undefined) return [{ name, type: "SRV" }, ...text]
+      const { target } = service.data
+      const known = !HOST.test(target) || named(cache, target, "A", "AAAA").length > 0
+      return known ? text : [{ name: target, type: "A" }, ...text]
+    })
 
 /** The Gateways that can be told of: those whose service record is known and names a host. */
 export const beacons = (cache: Cache): ReadonlyArray<Beacon> =>
