@@ -18,7 +18,7 @@ const said = (deviceId: string) => ({ deviceId, proves: false })
 const proven = (deviceId: string) => ({ deviceId, proves: true })
 
 describe("known Gateways", () => {
-  it.effect("are remembered by target and far port, also by the next process", () =>
+  it.live("are remembered by target and far port, also by the next process", () =>
     Effect.gen(function* () {
       const known = yield* KnownGateways.make
       yield* Effect.all(
@@ -37,6 +37,20 @@ describe("known Gateways", () => {
         proven("three"),
         undefined
       ])
+    }).pipe(Effect.provide(temporaryStateDir))
+  )
+
+  it.live("are forgotten by target, at one far port or at any", () =>
+    Effect.gen(function* () {
+      const known = yield* KnownGateways.make
+      for (const spec of [at("a", 1), at("a", 2), at("b", 1)]) yield* known.put(spec, proven("one"))
+      assert.strictEqual(yield* KnownGateways.forget("c"), 0)
+      assert.strictEqual(yield* KnownGateways.forget("a", 2), 1)
+      assert.isUndefined(yield* known.get(at("a", 2)))
+      assert.isDefined(yield* known.get(at("a", 1)))
+      assert.strictEqual(yield* KnownGateways.forget("a"), 1)
+      assert.isUndefined(yield* known.get(at("a", 1)))
+      assert.isDefined(yield* known.get(at("b", 1)))
     }).pipe(Effect.provide(temporaryStateDir))
   )
 

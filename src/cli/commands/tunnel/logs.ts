@@ -1,8 +1,7 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import type * as Option from "effect/Option"
-import * as Options from "effect/Option"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Files from "../../../client/tunnel/sharedFiles.ts"
 import { Environment } from "../../Environment.ts"
@@ -31,7 +30,7 @@ const linesOf = (text: string): ReadonlyArray<Line> => {
     .filter((raw) => raw !== "")
     .map((raw) => {
       time = parseLine(raw).time ?? time
-      target = Options.getOrUndefined(decodeTarget(raw))?.target ?? target
+      target = Option.getOrUndefined(decodeTarget(raw))?.target ?? target
       return { raw, target, time }
     })
 }
@@ -61,7 +60,7 @@ export const run = Effect.fn("cli.tunnel.logs")(function* (flags: Flags) {
     color: !flags.plain && terminal !== undefined && (variables["NO_COLOR"] ?? "") === "",
     utc: flags.utc
   }
-  const target = Options.isSome(flags.target) ? yield* targetOf(flags.target) : undefined
+  const target = Option.isSome(flags.target) ? yield* targetOf(flags.target) : undefined
   const all = Effect.map(everything, (lines) => lines.filter((line) => target === undefined || line.target === target))
   const show = ({ raw, target: whose }: Line) => {
     const line = parseLine(raw)

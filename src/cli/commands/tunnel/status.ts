@@ -1,13 +1,12 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import { all, type Found } from "../../../client/tunnel/sharedLook.ts"
 import { NotWell } from "../../errors.ts"
 import { duration, print, shortId, table } from "../../output.ts"
 import * as State from "../../state.ts"
 import { foundDocument } from "./show.ts"
 import { targetOf } from "./spec.ts"
-import * as Options from "effect/Option"
 
 const isUp = ({ how, status }: Found) => how === "held" && status.state._tag === "Up"
 
@@ -41,7 +40,7 @@ const trouble = ({ how, status: { lastError, pid, state, target } }: Found): Rea
 
 /** Exit code 1 where one of the tunnels is not up, or the one that is asked for is not there. */
 export const run = Effect.fn("cli.tunnel.status")(function* (flags: { readonly target: Option.Option<string> }) {
-  const target = Options.isSome(flags.target) ? yield* targetOf(flags.target) : undefined
+  const target = Option.isSome(flags.target) ? yield* targetOf(flags.target) : undefined
   const found = (yield* all).filter(({ status }) => target === undefined || status.target === target)
   const now = yield* Clock.currentTimeMillis
   const ok = found.every(isUp) && (target === undefined || found.length > 0)
