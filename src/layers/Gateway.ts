@@ -9,6 +9,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
+import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as SqlClient from "effect/sql/SqlClient"
@@ -64,6 +65,7 @@ import * as Storage from "./storage/Storage.ts"
 import type { DatabaseUnusable } from "./storage/Sqlite.ts"
 import * as SupervisorLayer from "./Supervisor.ts"
 import * as SystemEventsLayer from "./SystemEvents.ts"
+import * as TailscaleLayer from "./tailscale/Tailscale.ts"
 import * as TelegramFromConfig from "./telegram/fromConfig.ts"
 import * as TurnsLayer from "./turns/Turns.ts"
 import * as VoiceWakeLayer from "./VoiceWake.ts"
@@ -182,7 +184,7 @@ export const layer = (
 ): Layer.Layer<
   GatewayServices,
   GatewayLayerError,
-  Config | StateDir | SqlClient.SqlClient | FileSystem.FileSystem | HttpClient.HttpClient
+  Config | StateDir | SqlClient.SqlClient | FileSystem.FileSystem | HttpClient.HttpClient | ChildProcessSpawner
 > =>
   // What is built last ends first: turns that are nearly done still reach their channel.
   AdvertiserLayer.layer({ env: options.env }).pipe(
@@ -200,6 +202,7 @@ export const layer = (
     Layer.provideMerge(options.models ?? ModelsLayer.layer),
     Layer.provideMerge(registries),
     Layer.provideMerge(StorageHealthLayer.watch),
+    Layer.provide(TailscaleLayer.layer()),
     Layer.provideMerge(ground)
   )
 

@@ -23,6 +23,14 @@ export const PresenceEntry = Schema.Struct({
   deviceId: Schema.optional(Schema.String),
   roles: Schema.optional(Schema.Array(Schema.String)),
   scopes: Schema.optional(Schema.Array(Schema.String)),
-  instanceId: Schema.optional(Schema.String)
+  instanceId: Schema.optional(Schema.String),
+  /** Whom a proxy or Tailscale vouches for. */
+  user: Schema.optional(
+    Schema.Struct({
+      id: Schema.String,
+      email: Schema.optional(Schema.String),
+      name: Schema.optional(Schema.String)
+    })
+  )
 })
 export type PresenceEntry = typeof PresenceEntry.Type

@@ -1,7 +1,8 @@
 /**
  * Who may connect: the shared secret, device identities and their tokens, and the lockout of those who guess.
  *
- * One call judges one `connect`. It learns the peer's address from the socket, never from a header.
+ * One call judges one `connect`. It learns the peer's address from the socket, and from a header only where a trusted proxy
+ * wrote it (`Ingress.ts`).
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -10,7 +11,9 @@ import type { DeviceId } from "../domain/Ids.ts"
 import type { ConnectParams } from "../protocol/Connect.ts"
 import type { Role } from "../protocol/Role.ts"
 import type { HandedToken } from "./DeviceRegistry.ts"
+import type { Origin } from "./Ingress.ts"
 import type { RegistryStorageFailed } from "./NodeRegistry.ts"
+import type { ProxyAttributionRequired, ProxyIdentityRefused, TailscaleIdentityRefused } from "./identityErrors.ts"
 
 /** No credential was sent and one is needed. */
 export class AuthRequired extends Schema.TaggedError<AuthRequired>()("AuthRequired", {
@@ -119,6 +122,9 @@ export class PairingRequired extends Schema.TaggedError<PairingRequired>()("Pair
   }
 }
 
+/** A proxy or Tailscale said, or should have said, who the peer is, and that is not believed. */
+export type IdentityError = ProxyAttributionRequired | ProxyIdentityRefused | TailscaleIdentityRefused
+
 export type AuthError =
   | AuthRequired
   | TokenMismatch
@@ -128,35 +134,35 @@ export type AuthError =
   | DeviceIdentityRequired
   | DeviceProofInvalid
   | PairingRequired
+  | IdentityError
 
 /** One `connect`, as the socket saw it. */
-export interface ConnectAttempt {
+export interface ConnectAttempt extends Origin {
   readonly params: ConnectParams
   readonly role: Role
   /** The nonce of this connection's challenge. */
   readonly nonce: string
-  /** The socket's peer address. */
-  readonly address: string
-  /** The peer is this machine and nothing says that it speaks for another. */
-  readonly local: boolean
   /** The upgrade carried an (allowed) `Origin`: a web page connects. */
   readonly browser: boolean
 }
 
 /** What an HTTP request brings along instead of a `connect`. */
-export interface HttpAttempt {
+export interface HttpAttempt extends Origin {
   /** The Bearer credential. */
   readonly credential: string | undefined
-  /** The socket's peer address. */
-  readonly address: string
-  /** The peer is this machine and nothing says that it speaks for another. */
-  readonly local: boolean
   /** The device token of a paired operator does too. */
   readonly deviceTokens: boolean
 }
 
 /** What a connection showed to be let in. */
-export type AuthMethod = "none" | "token" | "password" | "device-token" | "bootstrap-token"
+export type AuthMethod =
+  | "none"
+  | "token"
+  | "password"
+  | "device-token"
+  | "bootstrap-token"
+  | "tailscale"
+  | "trusted-proxy"
 
 /** What a connection may do. */
 export interface Grant {
@@ -164,6 +170,8 @@ export interface Grant {
   readonly role: Role
   readonly scopes: ReadonlyArray<string>
   readonly deviceId?: DeviceId
+  /** Whom the proxy or Tailscale vouched for. */
+  readonly user?: string
   /** Given back in `hello-ok`; connects this device again without the shared secret. */
   readonly deviceToken?: string
   /** Unix milliseconds. */
@@ -177,8 +185,8 @@ export interface Grant {
 export class Authenticator extends Context.Service<
   Authenticator,
   {
-    /** Which shared secret this Gateway has; shown in the snapshot of `hello-ok`. */
-    readonly mode: "none" | "token" | "password"
+    /** How this Gateway knows its friends; shown in the snapshot of `hello-ok`. */
+    readonly mode: "none" | "token" | "password" | "trusted-proxy"
     /**
      * Judges a `connect`. Secrets are compared in constant time over digests. A wrong secret from this machine is answered
      * late instead of locked out; from elsewhere ten within a minute lock the address for five minutes.
@@ -187,10 +195,13 @@ export class Authenticator extends Context.Service<
     /**
      * Judges an HTTP request and gives its operator scopes: all of them to the shared secret, a device's own to its token.
      * Wrong credentials count as those of a `connect` do. A Gateway without a secret gives every scope to this machine and none
-     * to others.
+     * to others; one behind an identity-aware proxy gives them to whom the proxy let in. Tailscale's word counts for none here.
      */
     readonly authorize: (
       attempt: HttpAttempt
-    ) => Effect.Effect<ReadonlyArray<string>, AuthRequired | TokenMismatch | LockedOut | RegistryStorageFailed>
+    ) => Effect.Effect<
+      ReadonlyArray<string>,
+      AuthRequired | TokenMismatch | LockedOut | ProxyAttributionRequired | ProxyIdentityRefused | RegistryStorageFailed
+    >
   }
 >()("openclaw/services/Authenticator") {}

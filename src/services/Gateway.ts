@@ -13,9 +13,25 @@ import type { PresenceEntry } from "../protocol/Presence.ts"
 /** Other machines, or any web page, could come in and nothing would protect the Gateway. Nothing was opened. */
 export class BindRefused extends Schema.TaggedError<BindRefused>()("BindRefused", {
   host: Schema.String,
-  reason: Schema.Literals(["no-auth", "any-origin", "any-page"])
+  reason: Schema.Literals([
+    "no-auth",
+    "any-origin",
+    "any-page",
+    "any-page-vouched",
+    "tailscale-bind",
+    "funnel-password"
+  ])
 }) {
   override get message() {
+    if (this.reason === "any-page-vouched") {
+      return `refusing to start with gateway.controlUi.allowedOrigins ["*"] where a proxy or Tailscale vouches for browsers: every web page that one of its users opens could act for them.\nFix: list the exact origins.`
+    }
+    if (this.reason === "tailscale-bind") {
+      return `refusing to let Tailscale open a Gateway that listens on ${this.host}: it would be open by two ways, and only one of them is Tailscale's.\nFix: set gateway.bind to "loopback" (or pass --bind loopback), or set gateway.tailscale.mode to "off".`
+    }
+    if (this.reason === "funnel-password") {
+      return `refusing to open the Gateway to the whole internet (gateway.tailscale.mode "funnel") without a password.\nFix: set gateway.auth.mode to "password" and OPENCLAW_GATEWAY_PASSWORD or gateway.auth.password, or set gateway.tailscale.mode to "serve".`
+    }
     if (this.reason === "any-page") {
       return `refusing to listen on ${this.host} without authentication and with gateway.controlUi.allowedOrigins ["*"]: every web page that a user opens would be an operator.\nFix: set gateway.auth.mode to "token" (or pass --auth token), or list the exact origins.`
     }

@@ -5,24 +5,33 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as AuthenticatorLayer from "../../src/layers/gateway/Authenticator.ts"
+import type { IdentityOptions } from "../../src/layers/gateway/identity.ts"
 import type { GatewayAuth } from "../../src/layers/gateway/options.ts"
 import { ConnectParams } from "../../src/protocol/Connect.ts"
 import { Authenticator } from "../../src/services/Authenticator.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
+import type { Ingress, Origin } from "../../src/services/Ingress.ts"
+import type { Tailscale } from "../../src/services/Tailscale.ts"
 import * as Rig from "./rig.ts"
-import { configured, devices } from "./services.ts"
+import { configured, devices, noTailscale } from "./services.ts"
 
 export const decodeParams = Schema.decodeUnknownSync(ConnectParams)
 export const layer = (
   auth: GatewayAuth = { mode: "token", token: Redacted.make(Rig.TOKEN) },
-  config: OpenClawConfig = {}
-) => AuthenticatorLayer.layer(auth).pipe(Layer.provideMerge([devices, configured(config)]))
+  config: OpenClawConfig = {},
+  identity?: IdentityOptions,
+  tailscale: Layer.Layer<Tailscale> = noTailscale
+) => AuthenticatorLayer.layer(auth, identity).pipe(Layer.provideMerge([devices, configured(config), tailscale]))
 
 interface From {
   readonly address?: string
   readonly local?: boolean
   readonly device?: Rig.Device
   readonly browser?: boolean
+  readonly ingress?: Ingress
+  readonly proxyUser?: Origin["proxyUser"]
+  readonly scopeCap?: ReadonlyArray<string>
+  readonly role?: "operator" | "node"
 }
 
 /** One attempt from afar unless told otherwise; gives the error's tag or `ok`. */
@@ -33,11 +42,14 @@ export const attempt = Effect.fnUntraced(function* (extra: Record<string, unknow
   return yield* authenticator
     .authenticate({
       params: decodeParams(JSON.parse(JSON.stringify(params))),
-      role: "operator",
+      role: from.role ?? "operator",
       nonce: "n",
       address: from.address ?? "192.0.2.2",
       local: from.local ?? false,
-      browser: from.browser ?? false
+      browser: from.browser ?? false,
+      ingress: from.ingress ?? { _tag: "Direct" },
+      ...(from.proxyUser === undefined ? undefined : { proxyUser: from.proxyUser }),
+      ...(from.scopeCap === undefined ? undefined : { scopeCap: from.scopeCap })
     })
     .pipe(Effect.result)
 })

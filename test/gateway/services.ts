@@ -45,6 +45,7 @@ import { NodeTurns } from "../../src/services/NodeTurns.ts"
 import { type SessionChange, Sessions } from "../../src/services/Sessions.ts"
 import { StateDir } from "../../src/services/StateDir.ts"
 import { RunIdConflict, Turns } from "../../src/services/Turns.ts"
+import { Tailscale, TailscaleUnavailable } from "../../src/services/Tailscale.ts"
 
 /** Of a Gateway whose file says this. */
 export const configured = (content: OpenClawConfig) =>
@@ -295,6 +296,18 @@ export const devices = DeviceRegistryLayer.layer.pipe(Layer.provideMerge(infrast
 const approvals = ExecApprovalsLayer.layer.pipe(Layer.provide(infrastructure))
 const voiceWake = VoiceWakeLayer.layer.pipe(Layer.provide(infrastructure))
 
+const absent = Effect.fail(
+  new TailscaleUnavailable({ reason: "not-installed", detail: "there is no `tailscale` program" })
+)
+
+/** A machine without Tailscale. */
+export const noTailscale = Layer.succeed(Tailscale, {
+  status: absent,
+  routes: absent,
+  whois: () => absent,
+  hold: () => Effect.never
+})
+
 /** Everything that `GatewayServer.layer` asks for; also what tests publish through. */
 export const services = (log: NodeLog) =>
   Layer.mergeAll(
@@ -310,6 +323,7 @@ export const services = (log: NodeLog) =>
     approvals,
     models,
     voiceWake,
+    noTailscale,
     SystemEventsLayer.layer,
     NodeServices.layer
   )

@@ -101,8 +101,17 @@ describe("HTTP connections", () => {
       const piece = Buffer.alloc(1024 * 1024)
       const context = yield* Effect.context()
       const written = yield* Effect.callback<number>((resume) => {
+        const ingress: Respond.Exchange["ingress"] = { _tag: "Direct" }
         const server = createServer((request, response) => {
-          const exchange = { request, response, address: "127.0.0.1", local: true, path: "/", bodyTimeoutMs: 50 }
+          const exchange = {
+            request,
+            response,
+            address: "127.0.0.1",
+            local: true,
+            ingress,
+            path: "/",
+            bodyTimeoutMs: 50
+          }
           const all = Effect.gen(function* () {
             let pieces = 0
             for (; !response.destroyed && pieces < 1000; pieces++) yield* Respond.write(exchange, piece)

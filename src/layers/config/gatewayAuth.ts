@@ -20,10 +20,10 @@ import type { Env } from "./substitute.ts"
 
 export type CredentialSource = "flag" | "config" | "environment" | "generated"
 
-/** How the Gateway knows its friends. `trusted-proxy` has no secret of the Gateway's own. */
+/** How the Gateway knows its friends. With `trusted-proxy` a password is for programs on this machine only. */
 export type GatewayCredential =
   | { readonly mode: "none" }
-  | { readonly mode: "trusted-proxy" }
+  | { readonly mode: "trusted-proxy"; readonly password?: Redacted.Redacted<string> }
   | { readonly mode: "token"; readonly token: Redacted.Redacted<string>; readonly source: CredentialSource }
   | { readonly mode: "password"; readonly password: Redacted.Redacted<string>; readonly source: CredentialSource }
 
@@ -99,8 +99,11 @@ export const resolveCredential = (
   }
   switch (mode) {
     case "none":
-    case "trusted-proxy":
       return some({ mode })
+    case "trusted-proxy":
+      return token === undefined
+        ? some({ mode, ...(password === undefined ? undefined : { password: password.value }) })
+        : problem(tokenAt[token.source], "a token", 'none, because gateway.auth.mode is "trusted-proxy"')
     case "token":
       return token === undefined ? Result.succeed(Option.none()) : asToken(token)
     case "password":
@@ -117,6 +120,12 @@ export const resolveCredential = (
 
 const order: ReadonlyArray<CredentialSource> = ["flag", "config", "environment", "generated"]
 const rank = (found: Found): number => order.indexOf(found.source)
+const tokenAt: Readonly<Record<CredentialSource, string>> = {
+  flag: "--token",
+  config: "gateway.auth.token",
+  environment: "OPENCLAW_GATEWAY_TOKEN",
+  generated: "gateway.auth.token"
+}
 const quoted = (words: ReadonlyArray<string>): string => words.map((word) => JSON.stringify(word)).join(", ")
 const some = (credential: GatewayCredential) => Result.succeed(Option.some(credential))
 const problem = (path: string, value: string, expected: string) => Result.fail<ConfigProblem>({ path, value, expected })
@@ -179,7 +188,7 @@ export const gatewayCredential = Effect.fn("gatewayCredential")(function* (
   const redactor = yield* Effect.serviceOption(Redactor)
   if (Option.isSome(redactor)) {
     const secret =
-      credential.mode === "token" ? credential.token : credential.mode === "password" ? credential.password : undefined
+      credential.mode === "token" ? credential.token : credential.mode === "none" ? undefined : credential.password
     if (secret !== undefined) yield* redactor.value.add(secretsOf({ token: Redacted.value(secret) }))
   }
   return credential

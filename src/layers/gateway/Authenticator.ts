@@ -1,11 +1,11 @@
 /**
  * Judges `connect`: lockout first, then the device's proof, then the credential, then what the device was approved for.
  */
-import { createHash, timingSafeEqual } from "node:crypto"
+import { timingSafeEqual } from "node:crypto"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import { DeviceId } from "../../domain/Ids.ts"
 import type { ConnectParams } from "../../protocol/Connect.ts"
 import { covers } from "../../protocol/Role.ts"
@@ -26,33 +26,15 @@ import {
 } from "../../services/Authenticator.ts"
 import { Config } from "../../services/Config.ts"
 import { type DeviceClaim, type DeviceDecision, DeviceRegistry } from "../../services/DeviceRegistry.ts"
+import type { ProxyIdentityRefused, TailscaleIdentityRefused } from "../../services/identityErrors.ts"
+import { Tailscale } from "../../services/Tailscale.ts"
 import { lockoutKey } from "./Addresses.ts"
 import * as DeviceProof from "./DeviceProof.ts"
+import * as Identities from "./identity.ts"
+import { isBackend, isControlUi, isPage, keepsScopes, uiClients } from "./clients.ts"
+import { digest, offeredSecret, secretOf, trimmed } from "./secrets.ts"
 import * as Lockout from "./Lockout.ts"
 import type { GatewayAuth } from "./options.ts"
-
-/** Web pages: a page must say where it comes from. */
-const isPage = ({ id, mode }: ConnectParams["client"]): boolean =>
-  mode === "webchat" || id === "openclaw-control-ui" || id === "webchat-ui" || id === "openclaw-browser-copilot"
-/** Operator interfaces: they must prove a device, and go on asking while they wait to be approved. */
-const uiClients: ReadonlySet<string> = new Set(["openclaw-control-ui", "openclaw-browser-copilot", "openclaw-tui"])
-
-/** A program of this machine's own; it is not paired, whatever it can prove. */
-const isBackend = ({ id, mode }: ConnectParams["client"]): boolean => id === "gateway-client" && mode === "backend"
-/** Clients that keep the scopes they ask for without a device, when they hold the shared secret on this machine. */
-const keepsScopes = (client: ConnectParams["client"]): boolean =>
-  isBackend(client) || (client.id === "cli" && client.mode === "cli")
-
-const digest = (text: string) => createHash("sha256").update(text, "utf8").digest()
-
-const trimmed = (text: string | undefined): string | undefined => text?.trim() || undefined
-
-/** What the client offers as the shared secret: either field does; of two the one that this Gateway's secret is named after. */
-const offeredSecret = (auth: ConnectParams["auth"], mode: AuthMethod): string | undefined => {
-  const token = trimmed(auth?.token)
-  const password = trimmed(auth?.password)
-  return mode === "password" ? (password ?? token) : (token ?? password)
-}
 
 /** Each scope once. What is signed is the list as it was sent. */
 const scopesOf = ({ scopes = [] }: ConnectParams): ReadonlyArray<string> => Array.from(new Set(scopes))
@@ -62,16 +44,20 @@ type Credential =
   /** `scopes`: what the token carries. */
   | { readonly _tag: "Device"; readonly scopes: ReadonlyArray<string> }
   | { readonly _tag: "Setup"; readonly token: string }
+  | { readonly _tag: "Identity"; readonly identity: Identities.Identity }
   | { readonly _tag: "None" }
 
-const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
+const make = Effect.fnUntraced(function* (auth: GatewayAuth, identities: Identities.IdentityOptions) {
+  const tailscale = yield* Tailscale
   const devices = yield* DeviceRegistry
   const config = yield* Config
   const lockout = Lockout.make()
-  const secret =
-    auth.mode === "none" ? undefined : digest(Redacted.value(auth.mode === "token" ? auth.token : auth.password))
+  const plain = secretOf(auth)
+  const secret = plain === undefined ? undefined : digest(plain)
+  const proxied = auth.mode === "trusted-proxy"
 
-  const sharedMethod: AuthMethod = auth.mode
+  const sharedMethod = proxied ? "password" : auth.mode
+  const secretKind = auth.mode === "token" ? "token" : "password"
 
   const matches = (offered: string | undefined): boolean =>
     secret !== undefined && offered !== undefined && timingSafeEqual(digest(offered), secret)
@@ -82,6 +68,16 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     return token === undefined ? Effect.undefined : devices.verifyToken(device.deviceId, attempt.role, token)
   }
 
+  /** Who it is by the proxy's or Tailscale's word; `undefined` where nobody's is asked for. A secret goes before Tailscale's. */
+  const identify = Effect.fnUntraced(function* (
+    attempt: ConnectAttempt,
+    offered: string | undefined
+  ): Effect.fn.Return<Result.Result<Identities.Identity, ProxyIdentityRefused | TailscaleIdentityRefused> | undefined> {
+    if (proxied) return Identities.byProxy(attempt)
+    const asked = identities.allowTailscale && attempt.ingress._tag === "Serve" && offered === undefined
+    return asked ? yield* Effect.result(Identities.byTailscale(tailscale, attempt)) : undefined
+  })
+
   const credential = Effect.fnUntraced(function* (
     attempt: ConnectAttempt,
     key: string,
@@ -89,8 +85,12 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
   ) {
     if (auth.mode === "none") return { _tag: "Shared" } as Credential
     const sent = attempt.params.auth
-    const offered = offeredSecret(sent, auth.mode)
-    if (matches(offered)) {
+    const offered = offeredSecret(sent, sharedMethod)
+    const identified = yield* identify(attempt, offered)
+    if (identified !== undefined && Result.isSuccess(identified)) {
+      return { _tag: "Identity", identity: identified.success } as Credential
+    }
+    if ((!proxied || attempt.local) && matches(offered)) {
       yield* lockout.forgive(key)
       return { _tag: "Shared" } as Credential
     }
@@ -103,9 +103,13 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     const code = own === undefined && device !== undefined ? trimmed(sent?.bootstrapToken) : undefined
     if (code !== undefined) return { _tag: "Setup", token: code } as Credential
     // What is a device's is nothing without the device: nothing was guessed.
-    if (offered === undefined && (own === undefined || device === undefined)) return { _tag: "None" } as Credential
-    yield* lockout.failed(key, attempt.local)
-    const kind = device !== undefined && own !== undefined ? "device-token" : auth.mode
+    const guessed = offered !== undefined || (own !== undefined && device !== undefined)
+    if (guessed) yield* lockout.failed(key, attempt.local)
+    // Who offers a password on this machine is told of that.
+    const told = proxied ? !attempt.local || offered === undefined || secret === undefined : !guessed
+    if (identified !== undefined && Result.isFailure(identified) && told) return yield* identified.failure
+    if (!guessed) return { _tag: "None" } as Credential
+    const kind = device !== undefined && own !== undefined ? "device-token" : secretKind
     return yield* new TokenMismatch({ kind, device: device !== undefined })
   })
 
@@ -119,13 +123,25 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     return { role: attempt.role, scopes, method: sharedMethod } satisfies Grant as Grant
   })
 
+  /** Whom the proxy let in and who cannot prove a device, as a browser without keys: nothing that they say of themselves counts. */
+  const browsing = Effect.fnUntraced(function* (
+    { params: { client }, role }: ConnectAttempt,
+    { method }: Identities.Identity
+  ) {
+    const page = isControlUi(client)
+    if (role === "node" || method === "tailscale" || (uiClients.has(client.id) && !page)) {
+      return yield* new DeviceIdentityRequired({ controlUi: uiClients.has(client.id) })
+    }
+    return { role, scopes: [], method } satisfies Grant as Grant
+  })
+
   const claimOf = (attempt: ConnectAttempt, device: DeviceProof.ProvenDevice): DeviceClaim => {
     const { client } = attempt.params
     return {
       deviceId: device.deviceId,
       publicKey: device.publicKey,
       role: attempt.role,
-      scopes: attempt.role === "node" ? [] : scopesOf(attempt.params),
+      scopes: attempt.role === "node" ? [] : Identities.capped(scopesOf(attempt.params), attempt.scopeCap),
       clientId: client.id,
       clientMode: client.mode,
       platform: client.platform,
@@ -166,12 +182,31 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
     return yield* decided(claim, yield* devices.admit(claim, { silent }), method)
   })
 
-  /** Let in for the secret it holds; the token comes along where it was paired for as much before. */
-  const unpaired = Effect.fnUntraced(function* (claim: DeviceClaim) {
+  /** Let in for what it showed besides; the token comes along where it was paired for as much before. */
+  const unpaired = Effect.fnUntraced(function* (claim: DeviceClaim, method: AuthMethod) {
     const { deviceId, role, scopes } = claim
     const known = yield* devices.known(claim)
     const token = known === undefined ? undefined : { deviceToken: known.token, issuedAtMs: known.issuedAtMs }
-    return { role, scopes, method: sharedMethod, deviceId, ...token } satisfies Grant as Grant
+    return { role, scopes, method, deviceId, ...token } satisfies Grant as Grant
+  })
+
+  /** Let in by somebody's word: with what the device has, and what is given to them by name, within what the proxy allows. */
+  const vouched = Effect.fnUntraced(function* (
+    attempt: ConnectAttempt,
+    identity: Identities.Identity,
+    claim: DeviceClaim | undefined
+  ) {
+    const { method, user } = identity
+    const trusted = method === "tailscale" && attempt.role === "operator" && isControlUi(attempt.params.client)
+    const grant =
+      claim === undefined
+        ? yield* browsing(attempt, identity)
+        : yield* trusted ? unpaired(claim, method) : paired(claim, false, method)
+    const scopes = Identities.capped(
+      Array.from(new Set([...grant.scopes, ...Identities.scopesOf(identities, identity, attempt.role)])),
+      attempt.scopeCap
+    )
+    return { ...grant, scopes, user } satisfies Grant as Grant
   })
 
   /** A device that shows a setup code: let in for it, or put before an operator like any other. */
@@ -213,6 +248,7 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
 
   const authenticate = Effect.fn("Authenticator.authenticate")(function* (attempt: ConnectAttempt) {
     const { params } = attempt
+    yield* Identities.attributed(attempt, auth.mode === "none")
     const key = yield* account(attempt)
     if (isPage(params.client) && !attempt.browser) {
       return yield* new OriginNotAllowed({ reason: "origin missing or invalid" })
@@ -225,9 +261,10 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
             DeviceProof.check(params, params.device, { role: attempt.role, nonce: attempt.nonce, now })
           )
     const proof = yield* credential(attempt, key, device)
-    if (device === undefined) return yield* deviceless(attempt, proof._tag === "Shared")
-    if (proof._tag === "None") return yield* new AuthRequired({ mode: auth.mode === "password" ? "password" : "token" })
-    const claim = claimOf(attempt, device)
+    const claim = device === undefined ? undefined : claimOf(attempt, device)
+    if (proof._tag === "Identity") return yield* vouched(attempt, proof.identity, claim)
+    if (claim === undefined) return yield* deviceless(attempt, proof._tag === "Shared")
+    if (proof._tag === "None") return yield* new AuthRequired({ mode: secretKind })
     // Pages of others that this Gateway lets in are not this machine's own programs.
     const own = attempt.local && (!attempt.browser || isPage(params.client) || uiClients.has(params.client.id))
     const silent = proof._tag !== "Device" && own && (yield* approvesLocal)
@@ -239,7 +276,7 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
         return yield* paired(claim, false, "device-token")
       case "Shared": {
         const backend = attempt.local && !attempt.browser && claim.role === "operator" && isBackend(params.client)
-        return yield* backend ? unpaired(claim) : paired(claim, silent, sharedMethod)
+        return yield* backend ? unpaired(claim, sharedMethod) : paired(claim, silent, sharedMethod)
       }
     }
   })
@@ -254,22 +291,34 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth) {
   })
 
   const authorize = Effect.fn("Authenticator.authorize")(function* (attempt: HttpAttempt) {
+    yield* Identities.attributed(attempt, auth.mode === "none")
     const key = yield* account(attempt)
     if (auth.mode === "none") return attempt.local ? OperatorScope.literals : []
     const { credential } = attempt
-    if (credential === undefined) return yield* new AuthRequired({ mode: auth.mode })
-    if (matches(credential)) {
+    const user = auth.mode === "trusted-proxy" ? Identities.byProxy(attempt) : undefined
+    if (user !== undefined && Result.isSuccess(user)) {
+      return Identities.capped(OperatorScope.literals, attempt.scopeCap)
+    }
+    if (credential === undefined) {
+      return yield* user === undefined ? new AuthRequired({ mode: secretKind }) : user.failure
+    }
+    if ((!proxied || attempt.local) && matches(credential)) {
       yield* lockout.forgive(key)
       return OperatorScope.literals
     }
     const scopes = attempt.deviceTokens ? yield* deviceScopes(credential) : undefined
     if (scopes !== undefined) return scopes
     yield* lockout.failed(key, attempt.local)
-    return yield* new TokenMismatch({ kind: auth.mode, device: false })
+    return yield* user === undefined || attempt.local
+      ? new TokenMismatch({ kind: secretKind, device: false })
+      : user.failure
   })
 
   return Authenticator.of({ mode: auth.mode, authenticate, authorize })
 })
 
-export const layer = (auth: GatewayAuth): Layer.Layer<Authenticator, never, DeviceRegistry | Config> =>
-  Layer.effect(Authenticator, make(auth))
+export const layer = (
+  auth: GatewayAuth,
+  identities: Identities.IdentityOptions = Identities.noIdentity
+): Layer.Layer<Authenticator, never, DeviceRegistry | Config | Tailscale> =>
+  Layer.effect(Authenticator, make(auth, identities))

@@ -45,6 +45,8 @@ export interface Connection {
   readonly port: number | undefined
   /** What it showed to be let in. */
   readonly method: AuthMethod
+  /** Whom the proxy or Tailscale vouched for. */
+  readonly user: string | undefined
   /** Unix milliseconds. */
   readonly connectedAt: number
   /** By internal id: the same client id twice is two requests, each with its answer. */

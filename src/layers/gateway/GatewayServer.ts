@@ -24,6 +24,7 @@ import type { Sessions } from "../../services/Sessions.ts"
 import type { StateDir } from "../../services/StateDir.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
 import type { SystemEvents } from "../../services/SystemEvents.ts"
+import type { Tailscale } from "../../services/Tailscale.ts"
 import { Turns } from "../../services/Turns.ts"
 import type { NodeTurns } from "../../services/NodeTurns.ts"
 import type { VoiceWake } from "../../services/VoiceWake.ts"
@@ -32,6 +33,7 @@ import * as Access from "./Access.ts"
 import * as AuthenticatorLayer from "./Authenticator.ts"
 import * as Broadcaster from "./Broadcaster.ts"
 import * as Connections from "./Connections.ts"
+import * as Exposed from "./Exposed.ts"
 import * as FrameProtocol from "./FrameProtocol.ts"
 import * as HttpListener from "./HttpListener.ts"
 import * as Routes from "./http/routes.ts"
@@ -230,6 +232,7 @@ export type GatewayRequirements =
   | StateDir
   | Supervisor
   | SystemEvents
+  | Tailscale
   | Turns
   | VoiceWake
 
@@ -240,5 +243,10 @@ export const layer = (options: GatewayOptions): Layer.Layer<Gateway, GatewayStar
     Layer.provide([Methods.layer(options), Access.layer, DirectTools.layer]),
     Layer.provideMerge(FrameProtocol.layer(limitsOf(options))),
     Layer.provideMerge(Snapshots.layer(options)),
-    Layer.provideMerge([Connections.layer, AuthenticatorLayer.layer(options.auth), IdentityKey.layer])
+    Layer.provideMerge([
+      Connections.layer,
+      AuthenticatorLayer.layer(options.auth, options.identity),
+      IdentityKey.layer,
+      Exposed.layer(options)
+    ])
   )

@@ -2,7 +2,7 @@
  * The one HTTP server: health probes, and the upgrade to a WebSocket after `Host`, `Origin` and the caps were checked.
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { hostname } from "node:os"
+import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -10,28 +10,23 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
+import * as Ip from "../../domain/IpAddress.ts"
 import type { TlsFingerprint } from "../../domain/TlsFingerprint.ts"
 import { MAX_PREAUTH_PAYLOAD } from "../../protocol/Frame.ts"
 import { ClientNonce, NONCE_HEADER } from "../../protocol/GatewayProof.ts"
 import type { GatewayStartError } from "../../services/Gateway.ts"
 import { StorageHealth } from "../../services/StorageHealth.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
-import {
-  type HostPolicy,
-  isForwarded,
-  isLoopbackAddress,
-  isLoopbackBind,
-  judge,
-  lockoutKey,
-  normalizeAddress
-} from "./Addresses.ts"
+import { isLoopbackAddress, judge, lockoutKey, normalizeAddress } from "./Addresses.ts"
 import * as Caps from "./Caps.ts"
+import * as Doors from "./doors.ts"
+import { Exposed } from "./Exposed.ts"
 import type { SocketPeer } from "./handshake/handshake.ts"
 import { type Exchange, type Headers, json } from "./http/respond.ts"
 import { bind, checkBind, listenToo } from "./listening.ts"
 import { type GatewayOptions, limitsOf } from "./options.ts"
 import * as Servers from "./servers.ts"
-import { load } from "./tls/material.ts"
+import { load, type Material } from "./tls/material.ts"
 import { renew } from "./tls/renewal.ts"
 
 /** Milliseconds and bytes that a peer has for its request line and headers. */
@@ -77,19 +72,6 @@ const refuseUpgrade = (socket: Duplex, status: number, text: string) => {
 
 const pathOf = (request: IncomingMessage): string => (request.url ?? "").split("?", 1)[0] ?? ""
 
-const policyOf = (options: GatewayOptions): HostPolicy => {
-  const own = hostname().toLowerCase()
-  const loopbackBind = isLoopbackBind(options.host)
-  const configured = (options.allowedHosts ?? []).map((name) => name.toLowerCase())
-  return {
-    loopbackBind,
-    secure: options.tls !== undefined,
-    // Nothing on this machine calls a loopback listener by the machine's name, but a rebinding page might.
-    names: loopbackBind ? configured : [own, `${own}.local`, ...configured],
-    origins: options.allowedOrigins ?? []
-  }
-}
-
 /** The page connects to where it is served. */
 const isSocketPath = (path: string, basePath: string): boolean =>
   path === "/" || path === `${basePath}/` || (basePath !== "" && path === basePath)
@@ -112,6 +94,24 @@ const probeOf = (path: string) => (Object.hasOwn(probes, path) ? probes[path] : 
 const asksForSocket = ({ headers }: IncomingMessage): boolean =>
   /(?:^|,)\s*websocket\s*(?:,|$)/i.test(headers.upgrade ?? "")
 
+const serverOptions = {
+  maxHeaderSize: MAX_HEADER_BYTES,
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+  shouldUpgradeCallback: asksForSocket
+}
+
+/** Where proxies are, many come by one address. */
+const speaksForOthers = ({ proxies }: GatewayOptions, address: string): boolean => {
+  const ip = Ip.parse(address)
+  return (
+    isLoopbackAddress(address) ||
+    (ip !== undefined && proxies?.trusted.some((range) => Ip.contains(range, ip)) === true)
+  )
+}
+
 const isClientNonce = Schema.is(ClientNonce)
 
 const clientNonceOf = ({ headers }: IncomingMessage): string | undefined => {
@@ -129,25 +129,23 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
   accept: (accepted: Accepted) => void,
   answer: (exchange: Exchange) => void,
   certificateChanged: (fingerprint: TlsFingerprint) => void
-): Effect.fn.Return<Listener, GatewayStartError, FileSystem.FileSystem | Scope.Scope | Supervisor> {
+): Effect.fn.Return<Listener, GatewayStartError, Exposed | FileSystem.FileSystem | Scope.Scope | Supervisor> {
   yield* checkBind(options)
   const material = options.tls === undefined ? undefined : yield* load(options.tls)
   const limits = limitsOf(options)
-  const policy = policyOf(options)
+  const exposed = yield* Exposed
   const caps = Caps.make(limits)
   const storage = yield* Effect.serviceOption(StorageHealth)
   let state: "starting" | "started" | "stopping" = "starting"
 
-  const serve = (request: IncomingMessage, response: ServerResponse) => {
-    const refusal = judge(policy, request.headers, request.rawHeaders)
+  const serveAt = (door: Doors.Door) => (request: IncomingMessage, response: ServerResponse) => {
+    const refusal = judge(door.policy(), request.headers, request.rawHeaders)
     if (refusal !== undefined) return json(response, refusal.status, { ok: false, error: refusal.reason }, closing)
     const path = pathOf(request)
     const asked = probeOf(path)
     if (asked === undefined) {
       if (state !== "started") return json(response, 503, { ok: false, status: state }, closing)
-      const address = normalizeAddress(request.socket.remoteAddress ?? "unknown")
-      const local = isLoopbackAddress(address) && !isForwarded(request.headers)
-      return answer({ request, response, address, local, path, bodyTimeoutMs: limits.bodyTimeoutMs })
+      return answer({ ...door.originOf(request), request, response, path, bodyTimeoutMs: limits.bodyTimeoutMs })
     }
     if (request.method !== "GET" && request.method !== "HEAD") {
       return json(response, 405, { ok: false, error: "method not allowed" }, { ...closing, allow: "GET, HEAD" })
@@ -166,25 +164,6 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
       : notReady("storage", { storage: condition })
   }
 
-  const {
-    destroyUnfinished,
-    renew: show,
-    server,
-    tcpOf
-  } = Servers.make(
-    {
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: 5_000,
-      connectionsCheckingInterval: 1_000,
-      shouldUpgradeCallback: asksForSocket
-    },
-    material,
-    HEADERS_TIMEOUT_MS,
-    serve
-  )
-  server.maxConnections = limits.maxConnections + limits.maxPreauth
   const socketOptions = {
     noServer: true,
     clientTracking: false,
@@ -195,57 +174,73 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
   }
   const sockets = new WebSocketServer(socketOptions)
 
-  server.on("connection", (socket) => {
+  const admit = (socket: Socket) => {
     const address = normalizeAddress(socket.remoteAddress ?? "unknown")
-    if (!caps.admit(socket, lockoutKey(address), isLoopbackAddress(address))) return socket.destroy()
+    if (!caps.admit(socket, lockoutKey(address), speaksForOthers(options, address))) return socket.destroy()
     socket.once("close", () => caps.forget(socket))
     return undefined
-  })
+  }
 
-  server.on("upgrade", (request, socket, head) => {
-    const refusal = judge(policy, request.headers, request.rawHeaders)
-    if (refusal !== undefined) return refuseUpgrade(socket, refusal.status, refusal.reason)
-    if (request.httpVersion !== "1.1") return refuseUpgrade(socket, 400, "HTTP/1.1 is needed")
-    if (!isSocketPath(pathOf(request), options.controlUi?.basePath ?? ""))
-      return refuseUpgrade(socket, 404, "no WebSocket here")
-    const address = normalizeAddress(request.socket.remoteAddress ?? "unknown")
-    const key = lockoutKey(address)
-    if (state === "stopping" || caps.refuses(key, isLoopbackAddress(address)))
-      return refuseUpgrade(socket, 503, "no capacity; retry shortly")
-    const tcp = tcpOf(request.socket)
-    return sockets.handleUpgrade(request, socket, head, (client) => {
-      let waiting = true
-      const handshakeDone = () => {
-        if (waiting) caps.authenticated(key)
-        waiting = false
-        caps.forget(tcp)
-      }
-      caps.enter(key)
-      client.once("close", () => {
-        handshakeDone()
-        caps.leave()
-      })
-      accept({
-        socket: client,
-        handshakeDone,
-        clientNonce: clientNonceOf(request),
-        peer: {
-          address,
-          local: isLoopbackAddress(address) && !isForwarded(request.headers),
-          browser: request.headers.origin !== undefined,
-          port: request.socket.localPort
+  const upgradeAt =
+    (door: Doors.Door, { tcpOf }: Servers.Servers) =>
+    (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      const refusal = judge(door.policy(), request.headers, request.rawHeaders)
+      if (refusal !== undefined) return refuseUpgrade(socket, refusal.status, refusal.reason)
+      if (request.httpVersion !== "1.1") return refuseUpgrade(socket, 400, "HTTP/1.1 is needed")
+      if (!isSocketPath(pathOf(request), options.controlUi?.basePath ?? ""))
+        return refuseUpgrade(socket, 404, "no WebSocket here")
+      const origin = door.originOf(request)
+      const key = lockoutKey(origin.address)
+      if (state === "stopping" || caps.refuses(key, speaksForOthers(options, origin.address)))
+        return refuseUpgrade(socket, 503, "no capacity; retry shortly")
+      const tcp = tcpOf(request.socket)
+      return sockets.handleUpgrade(request, socket, head, (client) => {
+        let waiting = true
+        const handshakeDone = () => {
+          if (waiting) caps.authenticated(key)
+          waiting = false
+          caps.forget(tcp)
         }
+        caps.enter(key)
+        client.once("close", () => {
+          handshakeDone()
+          caps.leave()
+        })
+        accept({
+          socket: client,
+          handshakeDone,
+          clientNonce: clientNonceOf(request),
+          peer: {
+            ...origin,
+            browser: request.headers.origin !== undefined,
+            port: request.socket.localPort
+          }
+        })
       })
-    })
-  })
+    }
 
-  const port = yield* Effect.acquireRelease(bind(server, options), () =>
-    Effect.callback<void>((resume) => {
-      server.close(() => resume(Effect.void))
-      server.closeAllConnections()
-      destroyUnfinished()
-    })
-  )
+  /** A server behind a door. */
+  const open = (
+    door: Doors.Door,
+    shown: Material | undefined,
+    at: Pick<GatewayOptions, "host" | "port" | "portPatienceMs">
+  ) => {
+    const servers = Servers.make(serverOptions, shown, HEADERS_TIMEOUT_MS, serveAt(door))
+    const { destroyUnfinished, server } = servers
+    server.maxConnections = limits.maxConnections + limits.maxPreauth
+    server.on("connection", admit)
+    server.on("upgrade", upgradeAt(door, servers))
+    const bound = Effect.acquireRelease(bind(server, at), () =>
+      Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        server.closeAllConnections()
+        destroyUnfinished()
+      })
+    )
+    return Effect.map(bound, (port) => ({ ...servers, port }))
+  }
+
+  const { port, renew: show, server } = yield* open(Doors.ordinary(options), material, options)
   const loopback = options.alsoLoopback === true ? yield* listenToo(server, port) : undefined
   if (options.tls !== undefined && material !== undefined) {
     certificateChanged(material.fingerprint)
@@ -258,6 +253,16 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
       { restart: "always" }
     )
   }
+  const { mode } = exposed
+  const claimed = () => {
+    const now = exposed.stateUnsafe()
+    return now?._tag === "Active" ? now.name : undefined
+  }
+  const beside =
+    mode === undefined
+      ? undefined
+      : yield* open(Doors.tailscale(options, mode, claimed), undefined, { host: "127.0.0.1", port: 0 })
+  if (mode !== undefined && beside !== undefined) yield* exposed.open(mode, beside.port)
   return {
     port,
     started: Effect.sync(() => {
@@ -267,6 +272,7 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
       state = "stopping"
       server.close()
       loopback?.close()
+      beside?.server.close()
     })
   }
 })

@@ -66,6 +66,10 @@ export class Snapshots extends Context.Service<
 const optional = <K extends string>(key: K, value: string | undefined): { readonly [P in K]?: string } =>
   value === undefined || value === "" ? {} : ({ [key]: value } as { readonly [P in K]: string })
 
+/** A login that looks like an address of mail is one. */
+const userOf = (user: string | undefined) =>
+  user === undefined ? undefined : { user: { id: user, ...(user.includes("@") ? { email: user } : undefined) } }
+
 const entryOf = (connection: Connection): PresenceEntry => {
   const { client, deviceId, role } = connection
   const name = client.displayName ?? client.id
@@ -83,6 +87,7 @@ const entryOf = (connection: Connection): PresenceEntry => {
     ...optional("deviceId", deviceId),
     ...optional("instanceId", deviceId ?? client.instanceId),
     ...(isLoopbackAddress(connection.address) ? undefined : optional("ip", connection.address)),
+    ...userOf(connection.user),
     onlineSince: connection.connectedAt,
     text: `${role === "node" ? "Node" : "Client"}: ${name} · mode ${client.mode}`,
     ts: connection.connectedAt

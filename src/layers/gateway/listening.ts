@@ -18,14 +18,18 @@ interface Address {
 
 /** What would be open to other machines or to any web page is not opened. */
 export const checkBind = (
-  options: Pick<GatewayOptions, "allowedOrigins" | "auth" | "host">
+  options: Pick<GatewayOptions, "allowedOrigins" | "auth" | "host" | "tailscale">
 ): Effect.Effect<void, BindRefused> => {
   const { auth, host } = options
   const refuse = (reason: BindRefused["reason"]) => Effect.fail(new BindRefused({ host, reason }))
   const local = isLoopbackBind(host)
+  const opened = options.tailscale
+  if (opened !== undefined && !local) return refuse("tailscale-bind")
+  if (opened === "funnel" && auth.mode !== "password") return refuse("funnel-password")
   const anyOrigin = options.allowedOrigins?.includes("*") === true
   if (auth.mode === "none" && !local) return refuse("no-auth")
   if (auth.mode === "none" && anyOrigin) return refuse("any-page")
+  if (anyOrigin && (opened !== undefined || auth.mode === "trusted-proxy")) return refuse("any-page-vouched")
   return anyOrigin && !local ? refuse("any-origin") : Effect.void
 }
 
@@ -61,7 +65,10 @@ const isInUse = (error: GatewayStartError): error is PortInUse => error._tag ===
 const againAfter = "100 millis"
 
 /** Listens. A port that somebody else has is waited for as long as the options say, and the log says so once. */
-export const bind = (server: HttpServer, options: GatewayOptions): Effect.Effect<number, GatewayStartError> => {
+export const bind = (
+  server: HttpServer,
+  options: Pick<GatewayOptions, "host" | "port" | "portPatienceMs">
+): Effect.Effect<number, GatewayStartError> => {
   const once = listenOnce(server, options)
   const patience = options.portPatienceMs ?? 0
   if (patience <= 0) return once

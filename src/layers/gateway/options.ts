@@ -5,12 +5,17 @@ import type * as Redacted from "effect/Redacted"
 import type { Effect } from "effect/Effect"
 import type { Restart } from "../../services/Gateway.ts"
 import * as Frame from "../../protocol/Frame.ts"
+import type { Exposure } from "../../services/Tailscale.ts"
+import type { IdentityOptions } from "./identity.ts"
+import type { ProxyPolicy } from "./ingress.ts"
 import type { TlsFiles } from "./tls/material.ts"
 
 export type GatewayAuth =
   | { readonly mode: "none" }
   | { readonly mode: "token"; readonly token: Redacted.Redacted<string> }
   | { readonly mode: "password"; readonly password: Redacted.Redacted<string> }
+  /** Whom the proxy lets in; programs on this machine may have a password instead. */
+  | { readonly mode: "trusted-proxy"; readonly password?: Redacted.Redacted<string> }
 
 /** Counts, bytes and milliseconds. The defaults are the wire's own numbers wherever the wire has one. */
 export interface GatewayLimits {
@@ -82,6 +87,12 @@ export interface GatewayOptions {
   /** Version of this program, for `hello-ok` and presence. */
   readonly version: string
   readonly auth: GatewayAuth
+  /** Proxies that speak for others. None are believed when left out. */
+  readonly proxies?: ProxyPolicy
+  /** Whose word of who somebody is counts. Nobody's when left out. */
+  readonly identity?: IdentityOptions
+  /** Opens this Gateway through Tailscale for as long as it runs, over a listener of its own. */
+  readonly tailscale?: Exposure
   /** Web origins that may connect besides the Gateway's own; `*` is all, on loopback only. */
   readonly allowedOrigins?: ReadonlyArray<string>
   /** Host names that lead here besides this machine's own. */

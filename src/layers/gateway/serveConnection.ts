@@ -49,6 +49,7 @@ const makeConnection = Effect.fnUntraced(function* (
     address: peer.address,
     port: peer.port,
     method: grant.method,
+    user: grant.user,
     connectedAt: yield* Clock.currentTimeMillis,
     inFlight: new Map(),
     inFlightBytes: 0,

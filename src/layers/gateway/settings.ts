@@ -3,36 +3,26 @@
  */
 import { dirname, resolve } from "node:path"
 import * as Effect from "effect/Effect"
-import { Config, ConfigInvalid } from "../../services/Config.ts"
+import { Config } from "../../services/Config.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
-import {
-  gatewayCredential,
-  type GatewayCredential,
-  type GatewayFlags,
-  resolvePort,
-  settingError
-} from "../config/gatewayAuth.ts"
+import type { Exposure } from "../../services/Tailscale.ts"
+import { gatewayCredential, type GatewayFlags, resolvePort, settingError } from "../config/gatewayAuth.ts"
 import { type Bind, needsLoopback, reachedBy, resolveHost } from "./bind.ts"
 import type { ControlUiOptions } from "./options.ts"
+import { vouchers } from "./vouchers.ts"
 
 export interface GatewaySettings {
   /** Goes before the environment and the file. */
-  readonly flags?: GatewayFlags & { readonly bind?: Bind | undefined }
+  readonly flags?: GatewayFlags & {
+    readonly bind?: Bind | undefined
+    /** `--tailscale` */
+    readonly tailscale?: "off" | Exposure | undefined
+  }
   /** `OPENCLAW_GATEWAY_*` is looked at, and what the file names as `${NAME}`. */
   readonly env?: Readonly<Record<string, string | undefined>>
   /** The port where nothing says another; 18789 when left out. */
   readonly defaultPort?: number | undefined
 }
-
-const serverAuth = (credential: GatewayCredential, file: string) =>
-  credential.mode === "trusted-proxy"
-    ? Effect.fail(
-        new ConfigInvalid({
-          file,
-          problems: [{ path: "gateway.auth.mode", value: '"trusted-proxy"', expected: '"token", "password" or "none"' }]
-        })
-      )
-    : Effect.succeed(credential)
 
 /** The page of `gateway.controlUi`, unless it is switched off or has no files. */
 const controlUiOf = (section: NonNullable<OpenClawConfig["gateway"]>["controlUi"], file: string) => {
@@ -51,7 +41,8 @@ export const settings = Effect.fnUntraced(function* (options: GatewaySettings) {
   const config = yield* Config
   const { gateway } = yield* config.get
   const sources = { flags: options.flags ?? {}, env: options.env ?? {}, defaultPort: options.defaultPort }
-  const auth = yield* serverAuth(yield* gatewayCredential(sources), config.file)
+  const auth = yield* gatewayCredential(sources)
+  const vouched = yield* vouchers(gateway, auth.mode, options.flags?.tailscale, config.file)
   const port = yield* Effect.mapError(
     Effect.fromResult(resolvePort({ ...sources, config: yield* config.get })),
     (problem) => settingError(config.file, problem)
@@ -62,6 +53,7 @@ export const settings = Effect.fnUntraced(function* (options: GatewaySettings) {
     port,
     ...(needsLoopback(host) ? { alsoLoopback: true } : undefined),
     auth,
+    ...vouched,
     configPath: config.file,
     ...reachedBy(gateway),
     ...controlUiOf(gateway?.controlUi, config.file)

@@ -98,6 +98,16 @@ export const SupervisedFiber = Schema.Struct({
 export type SupervisedFiber = typeof SupervisedFiber.Type
 
 /** `status`'s answer. `supervisor` is ours: OpenClaw's clients ignore keys that they do not know. */
+/** `waiting` has the reason and what to do, `active` where the Gateway is. */
+const TailscaleExposure = Schema.Struct({
+  mode: Schema.Literals(["serve", "funnel"]),
+  state: Schema.Literals(["waiting", "active"]),
+  since: Schema.Natural,
+  url: Schema.optional(Schema.String),
+  reason: Schema.optional(Schema.String),
+  fix: Schema.optional(Schema.String)
+})
+
 export const StatusSummary = Schema.Struct({
   runtimeVersion: Schema.optional(Schema.String),
   uptimeMs: Schema.optional(Schema.Natural),
@@ -125,7 +135,9 @@ export const StatusSummary = Schema.Struct({
   storage: Schema.optional(StorageStatus),
   supervisor: Schema.optional(Schema.Array(SupervisedFiber)),
   /** SHA-256 of the certificate that the Gateway shows, in hexadecimal digits; absent without TLS. */
-  tlsFingerprint: Schema.optional(Schema.String)
+  tlsFingerprint: Schema.optional(Schema.String),
+  /** Ours: what Tailscale opens of the Gateway; absent where nothing is to be opened. `since`: Unix milliseconds. */
+  tailscale: Schema.optional(TailscaleExposure)
 })
 export type StatusSummary = typeof StatusSummary.Type
 

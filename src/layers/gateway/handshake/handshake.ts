@@ -10,6 +10,7 @@ import { MINIMUM_PROBE_PROTOCOL, PROTOCOL_VERSION } from "../../../protocol/Fram
 import * as GatewayError from "../../../protocol/GatewayError.ts"
 import type { Role } from "../../../protocol/Role.ts"
 import { Authenticator, type Grant } from "../../../services/Authenticator.ts"
+import type { Origin } from "../../../services/Ingress.ts"
 import { decodeConnect, decodeFrame } from "../decode.ts"
 import { parseJson } from "../parseJson.ts"
 import { IdentityKey } from "../identityKey.ts"
@@ -17,9 +18,7 @@ import type { WireSocket } from "../WireSocket.ts"
 import { answered, fromAuthError, type HandshakeRefused, protocolMismatch, silent } from "./refusal.ts"
 
 /** Where a socket comes from. */
-export interface SocketPeer {
-  readonly address: string
-  readonly local: boolean
+export interface SocketPeer extends Origin {
   readonly browser: boolean
   /** The port of this Gateway that it came to. */
   readonly port?: number | undefined

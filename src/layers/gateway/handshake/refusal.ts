@@ -61,6 +61,24 @@ const proofCodes = {
   "signature-stale": ["DEVICE_AUTH_SIGNATURE_EXPIRED", "device-signature-stale"]
 } as const
 
+const proxyReasons = {
+  "untrusted-source": "trusted_proxy_untrusted_source",
+  "loopback-source": "trusted_proxy_loopback_source",
+  "own-address": "trusted_proxy_local_interface_source",
+  "user-missing": "trusted_proxy_user_missing",
+  "user-not-allowed": "trusted_proxy_user_not_allowed",
+  "missing-header": "trusted_proxy_missing_header_"
+} as const
+
+const tailscaleCodes = {
+  "login-missing": ["AUTH_TAILSCALE_IDENTITY_MISSING", "tailscale_user_missing"],
+  "login-repeated": ["AUTH_TAILSCALE_IDENTITY_MISSING", "tailscale_user_missing"],
+  "login-malformed": ["AUTH_TAILSCALE_IDENTITY_MISSING", "tailscale_user_missing"],
+  "node-role": ["AUTH_TAILSCALE_IDENTITY_MISSING", "tailscale_user_missing"],
+  "whois-failed": ["AUTH_TAILSCALE_WHOIS_FAILED", "tailscale_whois_failed"],
+  "whois-mismatch": ["AUTH_TAILSCALE_IDENTITY_MISMATCH", "tailscale_user_mismatch"]
+} as const
+
 const remediation = {
   "not-paired": "Run `openclaw devices list` and approve the request.",
   "role-upgrade": "Check the role that is asked for, then approve the request.",
@@ -117,6 +135,47 @@ export const fromAuthError = (id: string, error: AuthError | RegistryStorageFail
           }
         })
       )
+    case "ProxyAttributionRequired":
+      return answered(
+        id,
+        GatewayError.invalidRequest(error.message, {
+          details: {
+            code: "AUTH_UNAUTHORIZED",
+            authReason: "proxy_attribution_required",
+            check: error.reason,
+            canRetryWithDeviceToken: false,
+            recommendedNextStep: "review_auth_configuration"
+          }
+        })
+      )
+    case "ProxyIdentityRefused":
+      return answered(
+        id,
+        GatewayError.invalidRequest(error.message, {
+          details: {
+            code: error.check === "missing-header" ? "AUTH_IDENTITY_HEADER_REQUIRED" : "AUTH_UNAUTHORIZED",
+            authReason: `${proxyReasons[error.check]}${error.header ?? ""}`,
+            check: error.check,
+            canRetryWithDeviceToken: false,
+            recommendedNextStep: "review_auth_configuration"
+          }
+        })
+      )
+    case "TailscaleIdentityRefused": {
+      const [code, authReason] = tailscaleCodes[error.check]
+      return answered(
+        id,
+        GatewayError.invalidRequest(error.message, {
+          details: {
+            code,
+            authReason,
+            check: error.check,
+            canRetryWithDeviceToken: false,
+            recommendedNextStep: "update_auth_configuration"
+          }
+        })
+      )
+    }
     case "LockedOut":
       return answered(
         id,

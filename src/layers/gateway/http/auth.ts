@@ -32,9 +32,8 @@ export const authorize = Effect.fnUntraced(function* (
   const authenticator = yield* Authenticator
   return yield* authenticator
     .authorize({
+      ...exchange,
       credential: bearer(exchange),
-      address: exchange.address,
-      local: exchange.local,
       deviceTokens: options?.deviceTokens === true
     })
     .pipe(
@@ -55,6 +54,9 @@ export const authorize = Effect.fnUntraced(function* (
               break
             case "RegistryStorageFailed":
               failed(exchange, 503, "api_error", "the device registry cannot be read; try again")
+              break
+            case "ProxyAttributionRequired":
+              failed(exchange, 403, "proxy_attribution_required", error.message)
               break
             default:
               failed(exchange, 401, "unauthorized", "Unauthorized", { "www-authenticate": "Bearer" })

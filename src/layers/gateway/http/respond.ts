@@ -3,15 +3,12 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as Effect from "effect/Effect"
+import type { Origin } from "../../../services/Ingress.ts"
 
 /** A request whose `Host` and `Origin` were judged. */
-export interface Exchange {
+export interface Exchange extends Origin {
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  /** The socket's peer. */
-  readonly address: string
-  /** The peer is this machine and nothing says that it speaks for another. */
-  readonly local: boolean
   /** As it was sent, still encoded, without the query. */
   readonly path: string
   /** Milliseconds that the whole body may take, and that the client may read nothing of the answer. */

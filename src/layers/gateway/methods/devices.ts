@@ -203,7 +203,7 @@ export const layer = (options: GatewayOptions) =>
           setupCode: code,
           ...(modules === undefined ? undefined : { qrDataUrl: qrDataUrl(modules) }),
           gatewayUrl: found.url,
-          auth,
+          auth: auth === "token" ? ("token" as const) : ("password" as const),
           urlSource: found.source,
           access,
           ...(access === asked ? undefined : { accessDowngraded: true }),

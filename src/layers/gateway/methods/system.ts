@@ -22,6 +22,7 @@ import * as Agents from "../Agents.ts"
 import { Connections, CurrentConnection } from "../Connections.ts"
 import type { GatewayOptions } from "../options.ts"
 import * as SessionRows from "../SessionRows.ts"
+import { Exposed } from "../Exposed.ts"
 import { Snapshots } from "../Snapshots.ts"
 import { storageFailed } from "./errors.ts"
 
@@ -93,6 +94,7 @@ export const layer = (options: GatewayOptions) =>
   SystemMethods.middleware(Access).toLayer(
     Effect.gen(function* () {
       const snapshots = yield* Snapshots
+      const exposed = yield* Exposed
       const connections = yield* Connections
       const channels = yield* Channels
       const nodes = yield* NodeRegistry
@@ -135,6 +137,7 @@ export const layer = (options: GatewayOptions) =>
         )
         const memory = process.memoryUsage()
         const told = yield* systemEvents.waiting((yield* Agents.sessionKey("main")).key)
+        const exposure = exposed.summaryUnsafe()
         const tlsFingerprint = snapshots.tlsFingerprintUnsafe()
         const state = params.includeChannelSummary === false ? undefined : yield* channels.status()
         return {
@@ -182,6 +185,7 @@ export const layer = (options: GatewayOptions) =>
           ...busy(snapshots),
           ...(Option.isNone(storage) ? undefined : { storage: yield* storage.value.status }),
           ...(tlsFingerprint === undefined ? undefined : { tlsFingerprint }),
+          ...(exposure === undefined ? undefined : { tailscale: exposure }),
           ...(model === undefined ? undefined : { model })
         }
       })
