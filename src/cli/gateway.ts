@@ -12,6 +12,7 @@ import { resolveTarget, RUNNING, type Target } from "../client/credentials.ts"
 import * as DeviceIdentity from "../client/DeviceIdentity.ts"
 import * as DeviceTokens from "../client/DeviceTokens.ts"
 import { GatewayClient } from "../client/GatewayClient.ts"
+import type { Reached } from "../client/reach.ts"
 import { reached } from "./tunnel.ts"
 import { isLoopback } from "../domain/Endpoint.ts"
 import { VERSION } from "../domain/Version.ts"
@@ -30,7 +31,7 @@ import * as State from "./state.ts"
 import { unresolvedSecrets } from "./unresolved.ts"
 
 /** The Gateway process that owns the state directory, where one does. Makes nothing that is not there. */
-const owner = Effect.gen(function* () {
+export const owner = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const { root } = yield* State.plan
   if (!(yield* fs.exists(`${root}/${LOCK_FILE}`))) return Option.none()
@@ -108,9 +109,7 @@ export interface OpenOptions {
  * Connects for the rest of the caller's scope. A Gateway on this machine knows the CLI by its secret alone; from afar the
  * CLI proves the device identity of its state directory, and keeps the token that the Gateway issues for it.
  */
-export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
-  const to = yield* options.running === true ? runningTarget : target
-  const { gate } = yield* reached(to, { timeout: options.timeoutMs })
+export const openAt = Effect.fnUntraced(function* (to: Target, gate: Reached["gate"], options: OpenOptions) {
   const started = yield* Clock.currentTimeMillis
   const proof = isLoopback(to.endpoint)
     ? undefined
@@ -131,6 +130,13 @@ export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
     callTimeout: timeout
   })
   return { client, target: to, latencyMs: (yield* Clock.currentTimeMillis) - started }
+})
+
+/** The same to the Gateway that is meant, by the tunnel that it lies behind. */
+export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
+  const to = yield* options.running === true ? runningTarget : target
+  const { gate } = yield* reached(to, { timeout: options.timeoutMs })
+  return yield* openAt(to, gate, options)
 })
 
 type Opened = Effect.Success<ReturnType<typeof open>>

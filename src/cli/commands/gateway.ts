@@ -38,6 +38,41 @@ const run = Command.make("run", runFlags, begin).pipe(
   Command.withDescription("Run the Gateway in this terminal, until it is stopped")
 )
 
+const install = Command.make(
+  "install",
+  {
+    port: flags.whole("port", "Port to listen on; becomes gateway.port of the configuration", 1, 65_535),
+    allowUnconfigured: flags.on("allow-unconfigured", "Start without a configuration file"),
+    force: flags.on("force", "Replace a service that is installed already, and restart it"),
+    timeout: flags.timeout(60_000)
+  },
+  lazily(() => import("./gateway/install.ts"))
+).pipe(
+  Command.withDescription("Have the Gateway run from now on, as a service of systemd or launchd"),
+  Command.withExamples([
+    { command: "openclaw gateway install", description: "A service of this user" },
+    { command: "openclaw --profile rescue gateway install", description: "A second Gateway beside the first" }
+  ])
+)
+
+const uninstall = Command.make(
+  "uninstall",
+  {},
+  lazily(() => import("./gateway/uninstall.ts"))
+).pipe(Command.withDescription("End the service and take it away; configuration and state stay"))
+
+const startService = Command.make(
+  "start",
+  { timeout: flags.timeout(60_000) },
+  lazily(() => import("./gateway/startService.ts"))
+).pipe(Command.withDescription("Start the service that `gateway install` made"))
+
+const stop = Command.make(
+  "stop",
+  {},
+  lazily(() => import("./gateway/stop.ts"))
+).pipe(Command.withDescription("End the Gateway of this profile, once its running work is done"))
+
 const status = Command.make(
   "status",
   {
@@ -114,5 +149,19 @@ const agent = Command.make(
 
 export const gateway = Command.make("gateway", runFlags, begin).pipe(
   Command.withDescription("Run the Gateway (alone: as `gateway run`), or ask a running one"),
-  Command.withSubcommands([run, restart, status, health, call, probe, discover, send, agent])
+  Command.withSubcommands([
+    run,
+    install,
+    uninstall,
+    startService,
+    stop,
+    restart,
+    status,
+    health,
+    call,
+    probe,
+    discover,
+    send,
+    agent
+  ])
 )

@@ -31,6 +31,19 @@ const lookup = (tree: unknown, env: Env): ((name: string) => string | undefined)
   }
 }
 
+/** The variables that a tree names, whether or not they have a value. */
+export const variablesIn = (node: unknown): ReadonlyArray<string> => {
+  if (typeof node === "string") {
+    return [...node.matchAll(VARIABLE)].flatMap(([, escaped, name]) =>
+      escaped === "$" || name === undefined ? [] : [name]
+    )
+  }
+  if (Array.isArray(node)) return node.flatMap(variablesIn)
+  if (!isTree(node)) return []
+  const { id, source } = node
+  return source === "env" && typeof id === "string" ? [id] : Object.values(node).flatMap(variablesIn)
+}
+
 const GONE = Symbol("gone")
 
 export const substitute = (root: unknown, env: Env): Substituted => {

@@ -40,6 +40,9 @@ const known: Readonly<Record<string, Known>> = {
   ollama: { api: "ollama", baseUrl: "http://127.0.0.1:11434", needsKey: false }
 }
 
+/** The names of those. */
+export const PRESETS: ReadonlyArray<string> = Object.keys(known)
+
 const isApiKind = (value: string): value is ApiKind => (apiKinds as ReadonlyArray<string>).includes(value)
 
 /** `ANTHROPIC_API_KEY` for `anthropic`, `MY_LLM_API_KEY` for `my-llm`. */

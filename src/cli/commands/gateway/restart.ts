@@ -6,14 +6,21 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { amountOf, DURATIONS } from "../../../layers/sessions/amount.ts"
 import { ConnectionClosed, GatewayUnreachable, HandshakeRejected } from "../../../client/errors.ts"
+import { RUNNING } from "../../../client/credentials.ts"
 import { GatewayError } from "../../../protocol/GatewayError.ts"
 import { RestartRefused } from "../../../services/Gateway.ts"
 import { CommandFailed, describe } from "../../errors.ts"
 import { ask, open, ownerOf, runningTarget } from "../../gateway.ts"
 import { fields, print } from "../../output.ts"
 import { waiting } from "../../progress.ts"
+import { restart as restartService } from "../../service/lifecycle.ts"
+import { managed } from "../../service/managed.ts"
+import { serviceManager } from "../../service/manager.ts"
 
 const SCOPES = ["operator.admin"] as const
+
+/** What names this machine's own Gateway. */
+const OWN: ReadonlySet<string> = new Set(["OPENCLAW_GATEWAY_PORT", "gateway.port", RUNNING])
 
 /**
  * Milliseconds for one try to reach the next Gateway. Another program may have its port for a moment, and one that takes a
@@ -63,11 +70,34 @@ const isBetween = (error: unknown): boolean =>
     error.retryable === true &&
     !isRefusal(error))
 
-/** Asks, then connects until another Gateway greets than the one that was asked. */
-export const run = Effect.fn("cli.gateway.restart")(function* (flags: {
+interface RestartFlags {
   readonly wait: string | undefined
   readonly timeout: number
-}) {
+}
+
+/**
+ * Whether the service of this profile is what runs, or would. A Gateway that somebody else started is restarted in its place,
+ * and so is one that is to wait for its turns: a service manager does not wait.
+ */
+const isManaged = Effect.fnUntraced(
+  function* ({ wait }: RestartFlags) {
+    if (wait !== undefined) return false
+    const { source } = yield* runningTarget
+    if (!OWN.has(source)) return false
+    return yield* managed("gateway").pipe(Effect.provide(serviceManager))
+  },
+  Effect.catchTag("ServiceManagerUnavailable", () => Effect.succeed(false))
+)
+
+/** By its service where it has one: that starts the program anew, also a newer version of it. */
+export const run = Effect.fn("cli.gateway.restart")(function* (flags: RestartFlags) {
+  yield* (yield* isManaged(flags))
+    ? Effect.provide(restartService("gateway", flags.timeout), serviceManager)
+    : restartInPlace(flags)
+})
+
+/** Asks, then connects until another Gateway greets than the one that was asked. */
+const restartInPlace = Effect.fnUntraced(function* (flags: RestartFlags) {
   const waitMs = yield* waitMsOf(flags.wait)
   const started = yield* Clock.currentTimeMillis
   // Between one Gateway and the next nobody owns the state directory for a moment.

@@ -27,7 +27,7 @@ const makeConfigured = Effect.gen(function* () {
   yield* Console.error(`Made ${path}.`)
 }).pipe(Effect.provide(State.config))
 
-const checkConfigured = Effect.fnUntraced(function* (allowUnconfigured: boolean) {
+export const checkConfigured = Effect.fnUntraced(function* (allowUnconfigured: boolean) {
   const { config, exists, path } = yield* configuration
   if (config.gateway?.mode === "remote") {
     return yield* new CommandFailed({

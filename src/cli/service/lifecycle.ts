@@ -1,0 +1,61 @@
+/**
+ * `start`, `stop`, `restart` and `uninstall` of a service.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type ServiceKind, ServiceManager } from "../../services/ServiceManager.ts"
+import { waiting } from "../progress.ts"
+import { filesOf, nameOf } from "./definition.ts"
+import { checkFree, installedHere, required, serving } from "./managed.ts"
+import { done } from "./report.ts"
+
+export const start = Effect.fn("cli.service.start")(function* (kind: ServiceKind, timeout: number) {
+  const manager = yield* ServiceManager
+  yield* required(kind)
+  const name = yield* nameOf(kind)
+  const before = yield* manager.state(name)
+  if (kind === "gateway") yield* checkFree(before.pid)
+  yield* manager.start(name)
+  const { pid, url } = yield* serving(kind, timeout)
+  const ran = pid === before.pid
+  yield* done(kind, {
+    action: "start",
+    result: ran ? "already-running" : "started",
+    words: ran ? "runs already" : "started",
+    pid,
+    url
+  })
+})
+
+/** Whether a service was there to be stopped. */
+export const stopService = Effect.fn("cli.service.stop")(function* (kind: ServiceKind) {
+  const manager = yield* ServiceManager
+  if (Option.isNone(yield* installedHere(kind))) return false
+  const name = yield* nameOf(kind)
+  const { status } = yield* manager.state(name)
+  if (status === "stopped") return false
+  yield* manager.stop(name).pipe(waiting(`Waiting for ${manager.id(name)} to end`))
+  return true
+})
+
+export const restart = Effect.fn("cli.service.restart")(function* (kind: ServiceKind, timeout: number) {
+  const manager = yield* ServiceManager
+  yield* required(kind)
+  const name = yield* nameOf(kind)
+  yield* manager.restart(name).pipe(waiting(`Waiting for ${manager.id(name)} to end`))
+  const { pid, url } = yield* serving(kind, timeout)
+  yield* done(kind, { action: "restart", result: "restarted", words: "restarted", pid, url })
+})
+
+/** State and kept variables stay. */
+export const uninstall = Effect.fn("cli.service.uninstall")(function* (kind: ServiceKind) {
+  const manager = yield* ServiceManager
+  const files = yield* filesOf(kind)
+  const was = Option.isSome(yield* installedHere(kind))
+  yield* manager.uninstall(files.name).pipe(waiting(`Waiting for ${manager.id(files.name)} to end`))
+  yield* done(kind, {
+    action: "uninstall",
+    result: was ? "uninstalled" : "not-installed",
+    words: was ? "uninstalled; configuration and state stay" : "was not installed"
+  })
+})
