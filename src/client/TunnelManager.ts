@@ -105,11 +105,12 @@ export const layer = (
   Layer.effect(
     TunnelManager,
     Effect.gen(function* () {
-      const open = Forward.make(yield* ChildProcessSpawner, options.program)
+      const fs = yield* FileSystem.FileSystem
+      const open = Forward.make({ spawner: yield* ChildProcessSpawner, fs, program: options.program })
       return yield* make(
         { open, probe, awakened: awakened(), known: yield* KnownGateways.make },
         {
-          fs: yield* FileSystem.FileSystem,
+          fs,
           state: yield* StateDir,
           program: options.holder ?? "another program",
           hold: options.hold ?? true

@@ -38,6 +38,29 @@ export class SshAuthFailed extends Schema.TaggedError<SshAuthFailed>()("SshAuthF
   }
 }
 
+const identityProblems = {
+  relative: ["is not an absolute path", "give it from the root on"],
+  expanded: ["has a character that ssh reads as its own (%, ~ or ${)", "link or move the key to a path without"],
+  missing: ["does not exist", "check the path"],
+  "no-file": ["is no file", "name the key itself"],
+  unreadable: ["cannot be read by this user", "run as the user whose key it is"],
+  open: ["may be read by others too, which ssh refuses", "`chmod 600` it"]
+} as const
+
+/** The private key that is to be used cannot be. ssh was not started. */
+export class SshIdentityUnusable extends Schema.TaggedError<SshIdentityUnusable>()("SshIdentityUnusable", {
+  path: Schema.String,
+  problem: Schema.Literals(["relative", "expanded", "missing", "no-file", "unreadable", "open"]),
+  /** The permissions, in octal digits, where they are the problem. */
+  mode: Schema.optional(Schema.String)
+}) {
+  override get message() {
+    const [problem, fix] = identityProblems[this.problem]
+    const mode = this.mode === undefined ? "" : ` (mode ${this.mode})`
+    return `The SSH key ${JSON.stringify(this.path.slice(0, 200))} ${problem}${mode}.\nFix: ${fix}, or name another one with gateway.remote.sshIdentity or --identity.`
+  }
+}
+
 /** ssh cannot be run as asked: it is not installed, or its own configuration is broken. */
 export class SshUnusable extends Schema.TaggedError<SshUnusable>()("SshUnusable", { detail: Schema.String }) {
   override get message() {
@@ -137,6 +160,7 @@ export class TunnelBroken extends Schema.TaggedError<TunnelBroken>()("TunnelBrok
 export const TunnelError = Schema.Union([
   SshHostKeyRejected,
   SshAuthFailed,
+  SshIdentityUnusable,
   SshTargetInvalid,
   SshUnusable,
   PortTaken,

@@ -3,6 +3,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as SshTarget from "../../src/domain/SshTarget.ts"
@@ -11,7 +12,7 @@ import * as Forward from "../../src/client/tunnel/forward.ts"
 const [program, localPort, remotePort] = process.argv.slice(2)
 
 const hold = Effect.gen(function* () {
-  const open = Forward.make(yield* ChildProcessSpawner, program)
+  const open = Forward.make({ spawner: yield* ChildProcessSpawner, fs: yield* FileSystem.FileSystem, program })
   const target = Result.getOrThrow(SshTarget.parse("box", "argv"))
   const spec = {
     target,

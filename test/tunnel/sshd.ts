@@ -22,9 +22,9 @@ export const freePort = Effect.callback<number>((resume) => {
   })
 })
 
-const listens = (port: number) =>
+const listens = (port: number, address: string) =>
   Effect.callback<boolean>((resume) => {
-    const socket = Net.connect(port, "127.0.0.1")
+    const socket = Net.connect(port, address)
     socket.once("data", () => (socket.destroy(), resume(Effect.succeed(true))))
     socket.once("error", () => resume(Effect.succeed(false)))
     return Effect.sync(() => socket.destroy())
@@ -36,8 +36,22 @@ const keygen = (file: string) => {
   return Fs.readFileSync(`${file}.pub`, "utf8").split(" ").slice(0, 2).join(" ")
 }
 
+/** A session is in a group of its own. */
+const descendants = (pid: number): ReadonlyArray<number> => {
+  const file = `/proc/${pid}/task/${pid}/children`
+  const children = Fs.existsSync(file) ? Fs.readFileSync(file, "utf8").split(" ").map(Number).filter(Boolean) : []
+  return children.flatMap((child) => [...descendants(child), child])
+}
+
+export interface Place {
+  /** Where the server listens. */
+  readonly address: string
+  /** What stands before the server's own command line. */
+  readonly prefix: ReadonlyArray<string>
+}
+
 /** The folder, the server and its switches. `box` is the host's alias for `program`. */
-export const make = Effect.gen(function* () {
+export const makeIn = Effect.fnUntraced(function* ({ address, prefix }: Place) {
   const dir = yield* Effect.acquireRelease(
     Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "openclaw-sshd-"))),
     (folder) => Effect.sync(() => Fs.rmSync(folder, { recursive: true, force: true }))
@@ -49,11 +63,11 @@ export const make = Effect.gen(function* () {
   const hostKey = keygen(file("host"))
   const userKey = keygen(file("user"))
   Fs.writeFileSync(file("authorized"), `${userKey}\n`)
-  Fs.writeFileSync(file("known"), `[127.0.0.1]:${port} ${hostKey}\n`)
+  Fs.writeFileSync(file("known"), `[${address}]:${port} ${hostKey}\n`)
   Fs.writeFileSync(
     file("sshd_config"),
     [
-      `ListenAddress 127.0.0.1:${port}`,
+      `ListenAddress ${address}:${port}`,
       `HostKey ${file("host")}`,
       `AuthorizedKeysFile ${file("authorized")}`,
       `PidFile none`,
@@ -69,7 +83,7 @@ export const make = Effect.gen(function* () {
     file("ssh_config"),
     [
       "Host box",
-      "HostName 127.0.0.1",
+      `HostName ${address}`,
       `Port ${port}`,
       `User ${Os.userInfo().username}`,
       `IdentityFile ${file("user")}`,
@@ -98,10 +112,16 @@ export const make = Effect.gen(function* () {
     process.kill(-running.pid, "SIGKILL")
   })
   const start = Effect.gen(function* () {
-    server = spawn(findSync() ?? "sshd", ["-D", "-e", "-f", file("sshd_config")], { stdio: "ignore", detached: true })
-    yield* Effect.repeat(listens(port), { until: (up) => up })
+    const [program = "sshd", ...args] = [...prefix, findSync() ?? "sshd", "-D", "-e", "-f", file("sshd_config")]
+    server = spawn(program, args, { stdio: "ignore", detached: true })
+    yield* Effect.repeat(listens(port, address), { until: (up) => up })
   })
-  yield* Effect.addFinalizer(() => stop)
+  const crash = Effect.suspend(() => {
+    const sessions = server?.pid === undefined ? [] : descendants(server.pid)
+    for (const pid of sessions) process.kill(pid, "SIGKILL")
+    return stop
+  })
+  yield* Effect.addFinalizer(() => crash)
 
   return {
     program,
@@ -109,7 +129,10 @@ export const make = Effect.gen(function* () {
     started: file("started"),
     port,
     start,
+    /** Its sessions go on. */
     stop,
+    /** Its sessions end with it. */
+    crash,
     /** The ssh that was started last. */
     signal: (name: NodeJS.Signals) =>
       Effect.sync(() => process.kill(Number(Fs.readFileSync(file("pid"), "utf8")), name)),
@@ -119,6 +142,15 @@ export const make = Effect.gen(function* () {
     banner: (text: string) => Effect.sync(() => Fs.writeFileSync(file("banner"), text)),
     forgetHost: Effect.sync(() => Fs.writeFileSync(file("known"), "")),
     otherHostKey: Effect.sync(() => void keygen(file("host"))),
-    refuseKey: Effect.sync(() => Fs.writeFileSync(file("authorized"), ""))
+    refuseKey: Effect.sync(() => Fs.writeFileSync(file("authorized"), "")),
+    /** Settings of the server that go before its usual ones, from its next start on. */
+    configure: (lines: ReadonlyArray<string>) =>
+      Effect.sync(() => {
+        const usual = Fs.readFileSync(file("sshd_config"), "utf8")
+        Fs.writeFileSync(file("sshd_config"), [...lines, usual].join("\n"))
+      })
   }
 })
+
+/** On loopback. */
+export const make = makeIn({ address: "127.0.0.1", prefix: [] })

@@ -25,7 +25,8 @@ export const tail = (before: string, chunk: string): string => (before + chunk).
 /** ssh reached the host, or left that to another program: what takes long from here on is not the way. */
 export const isOpened = (said: string): boolean => /^debug1: (?:Connection established|Executing proxy)/m.test(said)
 
-const isChatter = (line: string) => /^debug\d: /.test(line)
+/** What it says of itself where all is well. */
+const isChatter = (line: string) => /^(?:debug\d: |Authenticated to |Transferred: |Bytes per second: )/.test(line)
 
 type Diagnose = (spec: TunnelSpec, line: string) => TunnelError
 

@@ -4,14 +4,16 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import type * as FileSystem from "effect/FileSystem"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ChildProcess from "effect/process/ChildProcess"
-import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { SshUnusable, type TunnelError, type TunnelSpec } from "../../services/TunnelManager.ts"
 import { printable } from "../errors.ts"
 import { BOUND_MARK, sshArgs } from "./args.ts"
 import { diagnose, isOpened, tail } from "./diagnosis.ts"
+import * as IdentityFile from "./identityFile.ts"
 
 export interface Forward {
   /** Waits until the way to the host is open. */
@@ -29,9 +31,17 @@ const KILL_GRACE = "500 millis"
 /** What ssh wrote last may still be on its way when it has ended; a descendant may hold the pipe for longer. */
 const DRAIN_GRACE = "500 millis"
 
-/** Starts `program` (the system's ssh). The scope's end ends it and what it started. */
-export const make = (spawner: ChildProcessSpawner["Service"], program = "ssh"): OpenForward =>
+export interface ForwardParts {
+  readonly spawner: ChildProcessSpawner["Service"]
+  readonly fs: FileSystem.FileSystem
+  /** The system's `ssh` when left out. */
+  readonly program?: string | undefined
+}
+
+/** Starts the program. The scope's end ends it and what it started. */
+export const make = ({ fs, program = "ssh", spawner }: ForwardParts): OpenForward =>
   Effect.fnUntraced(function* (spec, connectSeconds) {
+    if (spec.identityFile !== undefined) yield* IdentityFile.check(fs, spec.identityFile)
     const command = ChildProcess.make(program, sshArgs(spec, connectSeconds), {
       // Never written to. It ends when this process does, however that happens: see the local command.
       stdin: { stream: "pipe", endOnDone: false },

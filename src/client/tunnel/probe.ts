@@ -7,11 +7,12 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Credential } from "../../domain/Credential.ts"
 import type { Endpoint } from "../../domain/Endpoint.ts"
+import type { TlsFingerprint } from "../../domain/TlsFingerprint.ts"
 import { VERSION } from "../../domain/Version.ts"
 import { Challenge } from "../../protocol/Connect.ts"
 import { ServerFrame } from "../../protocol/Frame.ts"
 import { GatewayError } from "../../protocol/GatewayError.ts"
-import { HandshakeRejected, printable } from "../errors.ts"
+import { type CallError, type ConnectError, GatewayUnreachable, HandshakeRejected, printable } from "../errors.ts"
 import { GatewayClient } from "../GatewayClient.ts"
 import { question, type Standing, standing } from "../gatewayProof.ts"
 import { open } from "../Socket.ts"
@@ -38,7 +39,11 @@ export interface Heard {
 
 export interface Probe {
   /** Waits for the Gateway's challenge, and judges the proof in it. Nothing is shown to it. */
-  readonly challenge: (endpoint: Endpoint, withinMs: number) => Effect.Effect<Heard, ProbeFailed, Scope.Scope>
+  readonly challenge: (
+    endpoint: Endpoint,
+    withinMs: number,
+    tlsFingerprint?: TlsFingerprint
+  ) => Effect.Effect<Heard, ProbeFailed, Scope.Scope>
   /** The Gateway's `deviceId`. The credentials are shown to it. */
   readonly identity: (
     endpoint: Endpoint,
@@ -52,8 +57,11 @@ const decodeChallenge = Schema.decodeUnknownEffect(
 )
 const isChallenge = Schema.is(Challenge)
 
-const failed = (error: unknown) =>
-  new ProbeFailed({ silent: false, detail: printable(error instanceof Error ? error.message : String(error)) })
+/** The reason alone: what to do is said by the tunnel. */
+const failed = (error: ConnectError | CallError | string) => {
+  const text = typeof error === "string" ? error : error instanceof GatewayUnreachable ? error.detail : error.message
+  return new ProbeFailed({ silent: false, detail: printable(text.split("\n")[0] ?? "") })
+}
 
 const within =
   (millis: number) =>
@@ -65,11 +73,11 @@ const within =
 
 /** Over a real socket. */
 export const probe: Probe = {
-  challenge: (endpoint, withinMs) =>
+  challenge: (endpoint, withinMs, tlsFingerprint) =>
     Effect.gen(function* () {
       const begun = yield* Clock.monotonicTimeNanos
       const { headers, nonce } = yield* question
-      const connection = yield* Effect.mapError(open(endpoint, undefined, headers), failed)
+      const connection = yield* Effect.mapError(open(endpoint, tlsFingerprint, headers), failed)
       const text = yield* Effect.mapError(connection.receive, failed)
       const frame = yield* Effect.mapError(decodeChallenge(text), () => failed("what answers is no Gateway"))
       if (frame.type !== "event" || frame.event !== "connect.challenge" || !isChallenge(frame.payload)) {
