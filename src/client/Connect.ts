@@ -12,7 +12,13 @@ import type { HelloOk } from "../protocol/Connect.ts"
 import type { StateDirUnusable } from "../services/StateDir.ts"
 import type { TunnelError } from "../services/TunnelManager.ts"
 import type { DeviceTokens, Issuer, StoredToken, TokenKey } from "./DeviceTokens.ts"
-import { ConnectionClosed, type ConnectError, GatewayUnreachable, HandshakeRejected } from "./errors.ts"
+import {
+  ConnectionClosed,
+  type ConnectError,
+  GatewayUnreachable,
+  HandshakeRejected,
+  type TunnelTimeout
+} from "./errors.ts"
 import { question } from "./gatewayProof.ts"
 import { handshake, type Introduction } from "./Handshake.ts"
 import { type Connection, open } from "./Socket.ts"
@@ -33,7 +39,7 @@ export interface Passage {
 export interface ConnectOptions extends Omit<Introduction, "credentials" | "role" | "scopes"> {
   readonly endpoint: Endpoint
   /** Waited for before the endpoint is dialled, however long it takes: until its tunnel stands. */
-  readonly gate?: Effect.Effect<Passage | void, TunnelError> | undefined
+  readonly gate?: Effect.Effect<Passage | void, TunnelError | TunnelTimeout> | undefined
   /** Of the Gateway's certificate. With it that certificate is the only one that counts, without it authorities vouch. */
   readonly tlsFingerprint?: TlsFingerprint | undefined
   /** `operator` when left out. */

@@ -4,7 +4,8 @@
  */
 import * as Schema from "effect/Schema"
 import { display, TlsFingerprint, type TlsPinWithoutTls } from "../domain/TlsFingerprint.ts"
-import type { TunnelError } from "../services/TunnelManager.ts"
+import { SshTarget } from "../domain/SshTarget.ts"
+import { TunnelError } from "../services/TunnelManager.ts"
 
 /** Text that another machine wrote, made safe for a terminal: one line, no control characters, at most 500 characters. */
 export const printable = (text: string): string =>
@@ -177,6 +178,35 @@ export class EventsOverflowed extends Schema.TaggedError<EventsOverflowed>()("Ev
   }
 }
 
+/** What may help a tunnel that comes by itself where nobody has to do anything, said by what it failed with last. */
+const tunnelAdvice = (error: TunnelError | undefined): string => {
+  if (error?._tag !== "SshUnreachable")
+    return "log in by hand once (`ssh <host>`) to see what it waits for, or wait longer with --timeout"
+  switch (error.reason) {
+    case "refused":
+      return "check that sshd runs there and at which port"
+    case "dns":
+      return "check the host name in gateway.remote.sshTarget"
+    default:
+      return "check the network, and whether `ssh <host>` gets through; or wait longer with --timeout"
+  }
+}
+
+/** A tunnel did not stand in time. `last` is what it failed with so far; left out where ssh was still at it. */
+export class TunnelTimeout extends Schema.TaggedError<TunnelTimeout>()("TunnelTimeout", {
+  target: SshTarget,
+  timeoutMs: Schema.Finite,
+  last: Schema.optional(TunnelError)
+}) {
+  override get message() {
+    const within = `The tunnel to ${this.target} did not stand within ${this.timeoutMs} ms; nothing was sent.`
+    if (this.last === undefined) return `${within}\nFix: ${tunnelAdvice(this.last)}.`
+    const [what = "", ...more] = this.last.message.replaceAll(" It is tried again.", "").split("\n")
+    const fix = more.find((line) => line.startsWith("Fix: "))
+    return `${within} ${what}\n${fix ?? `Fix: ${tunnelAdvice(this.last)}.`}`
+  }
+}
+
 /** How a connection attempt fails. */
 export type ConnectError =
   | GatewayUnproven
@@ -187,6 +217,7 @@ export type ConnectError =
   | TlsFingerprintMismatch
   | TlsPinWithoutTls
   | TunnelError
+  | TunnelTimeout
 
 /** How a call fails, apart from the Gateway refusing it. */
 export type CallError = ConnectionClosed | RequestTimeout | ProtocolViolation

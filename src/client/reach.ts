@@ -11,7 +11,6 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import { atPort, type Endpoint } from "../domain/Endpoint.ts"
 import { parts, SshTarget } from "../domain/SshTarget.ts"
 import {
-  SshUnreachable,
   type Tunnel,
   type TunnelError,
   TunnelManager,
@@ -20,6 +19,7 @@ import {
 } from "../services/TunnelManager.ts"
 import type { Passage } from "./Connect.ts"
 import type { Target } from "./credentials.ts"
+import { TunnelTimeout } from "./errors.ts"
 
 /** The Gateway is to be reached through SSH, and nobody gave this program a `TunnelManager`. Nothing was dialled. */
 export class TunnelUnavailable extends Schema.TaggedError<TunnelUnavailable>()("TunnelUnavailable", {
@@ -38,21 +38,25 @@ export class TunnelUnavailable extends Schema.TaggedError<TunnelUnavailable>()("
   }
 }
 
-/** What the tunnel failed with last, where it still tries. */
-const lastError = ({ spec, state }: Tunnel): Effect.Effect<never, TunnelError> =>
-  Effect.flatMap(SubscriptionRef.get(state), (now) =>
-    Effect.fail(
-      (now._tag === "Up" ? undefined : now.error) ??
-        new SshUnreachable({ target: spec.target, reason: "timeout", detail: "" })
-    )
-  )
+/** What came of it in time. */
+const inTime = ({ ready, spec, state }: Tunnel, timeout: Duration.Input) =>
+  Effect.timeoutOrElse(ready, {
+    duration: timeout,
+    orElse: () =>
+      Effect.flatMap(SubscriptionRef.get(state), (now) => {
+        const timeoutMs = Duration.toMillis(timeout)
+        return Effect.fail(
+          new TunnelTimeout({ target: spec.target, timeoutMs, last: now._tag === "Up" ? undefined : now.error })
+        )
+      })
+  })
 
 export interface Reached {
   /**
    * The `gate` of `ConnectOptions`: waits while the tunnel does not stand, fails when it stopped for good. Gives its near end,
    * which may be another than the configured one and from one time to the next, and who has to prove itself there.
    */
-  readonly gate?: Effect.Effect<Passage, TunnelError> | undefined
+  readonly gate?: Effect.Effect<Passage, TunnelError | TunnelTimeout> | undefined
 }
 
 /** The near end as it is now, for as long as it is this tunnel's. */
@@ -86,16 +90,15 @@ export interface ReachOptions {
 export const reach: (
   target: Pick<Target, "endpoint" | "ssh">,
   options?: ReachOptions
-) => Effect.Effect<Reached, TunnelError | TunnelUnavailable, Scope.Scope> = Effect.fn("GatewayClient.reach")(function* (
-  { endpoint, ssh },
-  { onTunnel, timeout = Duration.infinity } = {}
-) {
+) => Effect.Effect<Reached, TunnelError | TunnelTimeout | TunnelUnavailable, Scope.Scope> = Effect.fn(
+  "GatewayClient.reach"
+)(function* ({ endpoint, ssh }, { onTunnel, timeout } = {}) {
   if (ssh === undefined) return {}
   const manager = yield* Effect.serviceOption(TunnelManager)
   if (Option.isNone(manager)) return yield* TunnelUnavailable.of(ssh)
   const tunnel = yield* manager.value.up(ssh)
   if (onTunnel !== undefined) yield* onTunnel(tunnel)
-  const ready = Effect.timeoutOrElse(tunnel.ready, { duration: timeout, orElse: () => lastError(tunnel) })
+  const ready = timeout === undefined ? tunnel.ready : inTime(tunnel, timeout)
   yield* ready
   return { gate: Effect.map(ready, (up) => passage(endpoint, tunnel, up)) }
 })

@@ -14,6 +14,7 @@ import { loopback } from "../../src/domain/Endpoint.ts"
 import { token } from "../../src/domain/Credential.ts"
 import * as SshTarget from "../../src/domain/SshTarget.ts"
 import {
+  GatewayNotAnswering,
   SshHostKeyRejected,
   SshUnreachable,
   type TunnelError,
@@ -112,10 +113,19 @@ describe("reach", () => {
     })
   )
 
-  it.effect.each<readonly [string, TunnelState, string]>([
-    ["with what it failed with last", { _tag: "Waiting", generation: 2, delayMs: 5, error: unreachable }, "refused"],
-    ["as a silence while it has not failed", { _tag: "Connecting", generation: 1, error: undefined }, "timeout"]
-  ])("gives up in time, %s", ([, now, reason]) =>
+  const waits = (error: TunnelError): TunnelState => ({ _tag: "Waiting", generation: 2, delayMs: 5, error })
+  const dns = new SshUnreachable({ target: host, reason: "dns", detail: "" })
+  const notThere = new GatewayNotAnswering({ target: host, remotePort: 5000, detail: "connection refused" })
+  it.effect.each<readonly [string, TunnelState, RegExp]>([
+    ["with what it failed with last", waits(unreachable), /\(refused\)\.\nFix: check that sshd runs/],
+    ["with what to do about a name", waits(dns), /Fix: check the host name/],
+    [
+      "with the fix of what it failed with",
+      waits(notThere),
+      /no Gateway answers at its port 5000[\s\S]*Fix: start it there/
+    ],
+    ["while ssh is still at it", { _tag: "Connecting", generation: 1, error: undefined }, /Fix: log in by hand once/]
+  ])("gives up in time, %s", ([, now, says]) =>
     Effect.gen(function* () {
       const { manager, released, state } = yield* scripted
       yield* SubscriptionRef.set(state, now)
@@ -127,8 +137,13 @@ describe("reach", () => {
       )
       yield* TestClock.adjust("5 seconds")
       const error = yield* Fiber.join(failed)
-      assert(error._tag === "SshUnreachable")
-      assert.strictEqual(error.reason, reason)
+      assert(error._tag === "TunnelTimeout")
+      assert.match(
+        error.message,
+        /^The tunnel to me@gateway-host:2222 did not stand within 5000 ms; nothing was sent\./
+      )
+      assert.match(error.message, says)
+      assert.notInclude(error.message, "tried again")
       assert.strictEqual(released(), 1)
     })
   )
