@@ -30,6 +30,8 @@ export interface InstallFlags {
   readonly args: ReadonlyArray<string>
   readonly force: boolean
   readonly timeout: number
+  /** Variables for the service besides those of this shell. */
+  readonly variables?: Readonly<Record<string, string>>
 }
 
 /**
@@ -37,7 +39,7 @@ export interface InstallFlags {
  * starts it where it does not run.
  */
 export const install = Effect.fn("cli.service.install")(function* <E, R>(
-  { args, force, kind, timeout }: InstallFlags,
+  { args, force, kind, timeout, variables: more }: InstallFlags,
   configure: Effect.Effect<void, E, R>
 ) {
   const manager = yield* ServiceManager
@@ -60,7 +62,7 @@ export const install = Effect.fn("cli.service.install")(function* <E, R>(
   }
   if (kind === "gateway") yield* checkFree(before.pid)
   yield* configure
-  const variables = yield* keepVariables(kind, definition.environmentFile)
+  const variables = yield* keepVariables(kind, definition.environmentFile, more)
   const isNew = !isSame || force
   if (isNew || !before.enabled) yield* manager.install(definition)
   yield* isNew ? manager.restart(name) : manager.start(name)

@@ -31,7 +31,11 @@ const names = Effect.fnUntraced(function* (kind: ServiceKind) {
  * Writes the file: what this shell has goes before what the file had, and nothing is forgotten. Gives the names in it; without
  * any there is no file.
  */
-export const keepVariables = Effect.fn("cli.service.keepVariables")(function* (kind: ServiceKind, file: string) {
+export const keepVariables = Effect.fn("cli.service.keepVariables")(function* (
+  kind: ServiceKind,
+  file: string,
+  more: Readonly<Record<string, string>> = {}
+) {
   const { variables } = yield* Environment
   const state = yield* StateDir
   const name = file.slice(state.root.length + 1)
@@ -40,7 +44,7 @@ export const keepVariables = Effect.fn("cli.service.keepVariables")(function* (k
     const value = variables[each]
     return value === undefined || value === "" ? [] : [[each, value] as const]
   })
-  const all = { ...before, ...Object.fromEntries(given) }
+  const all = { ...before, ...Object.fromEntries(given), ...more }
   if (Object.keys(all).length === 0) return []
   const text = yield* Effect.fromResult(EnvironmentFile.render(all))
   yield* state.write(name, text)
