@@ -116,11 +116,11 @@ export const makeIn = Effect.fnUntraced(function* ({ address, prefix }: Place) {
     server = spawn(program, args, { stdio: "ignore", detached: true })
     yield* Effect.repeat(listens(port, address), { until: (up) => up })
   })
-  const crash = Effect.suspend(() => {
+  const endSessions = Effect.sync(() => {
     const sessions = server?.pid === undefined ? [] : descendants(server.pid)
-    for (const pid of sessions) process.kill(pid, "SIGKILL")
-    return stop
+    for (const pid of sessions) if (Fs.existsSync(`/proc/${pid}`)) process.kill(pid, "SIGKILL")
   })
+  const crash = Effect.andThen(endSessions, stop)
   yield* Effect.addFinalizer(() => crash)
 
   return {
@@ -129,6 +129,8 @@ export const makeIn = Effect.fnUntraced(function* ({ address, prefix }: Place) {
     started: file("started"),
     port,
     start,
+    /** Every connection ends, and new ones are taken. */
+    endSessions,
     /** Its sessions go on. */
     stop,
     /** Its sessions end with it. */
