@@ -11,6 +11,8 @@ import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import * as Cli from "../cli/kit.ts"
 import * as Sshd from "./sshd.ts"
 
+/** Where the system's own ssh is looked for. */
+const searched = "/usr/local/bin:/usr/bin:/bin"
 const binary = fileURLToPath(new URL("../../bin/openclaw.js", import.meta.url))
 
 const Row = Schema.Struct({
@@ -53,9 +55,10 @@ const setup = Effect.gen(function* () {
   // The program runs whichever `ssh` it finds.
   const bin = path.join(home, "bin")
   Fs.mkdirSync(bin)
-  const found = process.env["PATH"] ?? ""
-  Fs.writeFileSync(path.join(bin, "ssh"), `#!/bin/sh\nPATH='${found}' exec '${sshd.program}' "$@"\n`, { mode: 0o700 })
-  const env = { PATH: `${bin}:${found}`, HOME: home, OPENCLAW_STATE_DIR: stateDir }
+  Fs.writeFileSync(path.join(bin, "ssh"), `#!/bin/sh\nPATH='${searched}' exec '${sshd.program}' "$@"\n`, {
+    mode: 0o700
+  })
+  const env = { PATH: `${bin}:${searched}`, HOME: home, OPENCLAW_STATE_DIR: stateDir }
 
   const start = (...args: ReadonlyArray<string>) => {
     const child = spawn(process.execPath, [binary, ...args], { env, stdio: ["ignore", "pipe", "pipe"] })
@@ -189,6 +192,37 @@ describe.skipIf(Sshd.findSync() === undefined)("openclaw tunnel", () => {
         assert.strictEqual(tunnels[0]?.error?.name, "SshAuthFailed")
         assert.include((yield* run("tunnel", "down")).stdout, "had stopped by itself")
         assert.deepStrictEqual((yield* status).tunnels, [])
+      })
+    )
+  )
+
+  it.live("leaves the tunnel of another program to it", () =>
+    live(
+      Effect.gen(function* () {
+        const { localPort, remotePort, run, running, sshd, stateDir, status } = yield* setup
+        const script = path.join(import.meta.dirname, "sharedHolder.ts")
+        const holder = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            spawn(process.execPath, [script, sshd.program, stateDir, String(localPort), String(remotePort), "true"], {
+              stdio: "ignore"
+            })
+          ),
+          (child) => Effect.sync(() => child.kill("SIGKILL"))
+        )
+        yield* Effect.repeat(status, { until: ({ ok, tunnels }) => ok && tunnels[0]?.pid === holder.pid })
+        const down = yield* run("tunnel", "down")
+        assert.strictEqual(down.code, 1)
+        assert.include(down.stderr, `pid ${holder.pid} (a test)`)
+        const all = yield* run("tunnel", "down", "--all")
+        assert.strictEqual(all.code, 0)
+        assert.include(all.stdout, "keeps it")
+        assert.lengthOf(running(), 1)
+
+        // Killed, it leaves a record and a socket that nobody believes.
+        holder.kill("SIGKILL")
+        yield* Effect.repeat(status, { until: ({ tunnels }) => tunnels.length === 0 })
+        const left = Fs.readdirSync(path.join(stateDir, "tunnels")).filter((name) => !/^known|\.log$/.test(name))
+        assert.deepStrictEqual(left, [])
       })
     )
   )

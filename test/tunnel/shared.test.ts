@@ -6,10 +6,17 @@ import * as path from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Files from "../../src/client/tunnel/sharedFiles.ts"
 import * as SshTarget from "../../src/domain/SshTarget.ts"
-import { TunnelState } from "../../src/services/TunnelManager.ts"
+import * as TunnelManagerLive from "../../src/client/TunnelManager.ts"
+import * as StateDirLive from "../../src/layers/StateDir.ts"
+import { TunnelManager, TunnelState } from "../../src/services/TunnelManager.ts"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import * as Sshd from "./sshd.ts"
 
@@ -68,7 +75,19 @@ const setup = Effect.gen(function* () {
       }),
       ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
     )
-  return { key, other, root, sshd, started }
+  /** A tunnel of this process. */
+  const own = Effect.fnUntraced(function* (localPort: number, hold: boolean, stateDir = root) {
+    const services = yield* Layer.build(
+      TunnelManagerLive.layer({ program: sshd.program, hold }).pipe(
+        Layer.provide(StateDirLive.layer({ root: stateDir }))
+      )
+    )
+    const { up } = yield* Effect.provide(TunnelManager, services)
+    const target = SshTarget.SshTarget.make("box")
+    return yield* up({ target, localPort, remotePort, hostKeyPolicy: "strict" })
+  })
+  const running = () => started().filter(sshd.runs)
+  return { key, other, own, root, running, sshd, started }
 })
 
 const run = <A, E, R>(test: Effect.Effect<A, E, R>) => Effect.provide(test, [GatewayTest.layer(), NodeServices.layer])
@@ -100,5 +119,96 @@ describe.skipIf(Sshd.findSync() === undefined)("a tunnel that several processes 
           assert.strictEqual(started().filter(sshd.runs).length, 1)
         })
       )
+  )
+
+  it.live("is used, and not held, by a program that soon ends; without a holder that has an ssh of its own", () =>
+    run(
+      Effect.gen(function* () {
+        const { key, other, own, root, running } = yield* setup
+        const port = yield* Sshd.freePort
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const alone = yield* (yield* own(port, false)).ready
+            assert.notStrictEqual(alone.localPort, port)
+            const tunnels = path.join(root, "tunnels")
+            assert.isFalse(Fs.existsSync(tunnels) && Fs.readdirSync(tunnels).some((name) => name.startsWith(key)))
+          })
+        )
+        const holder = yield* other(port)
+        yield* holder.until("Up")
+        const using = yield* own(yield* Sshd.freePort, false)
+        const first = yield* using.ready
+        assert.strictEqual(first.localPort, port)
+        assert.lengthOf(running(), 1)
+
+        yield* holder.end("SIGKILL")
+        // Not one moment longer is the near end of the dead one taken for this tunnel's.
+        const second = yield* using.ready
+        assert.notStrictEqual(second.localPort, port)
+        assert.isAbove(second.generation, first.generation)
+      })
+    )
+  )
+
+  it.live("does not stand while its holder is stopped: who can wait waits, who cannot goes on alone", () =>
+    run(
+      Effect.gen(function* () {
+        const { other, own, running } = yield* setup
+        const port = yield* Sshd.freePort
+        const holder = yield* other(port)
+        yield* holder.until("Up")
+        const patient = yield* own(yield* Sshd.freePort, true)
+        const hasty = yield* own(yield* Sshd.freePort, false)
+        yield* patient.ready
+        yield* hasty.ready
+        holder.child.kill("SIGSTOP")
+        const waiting = yield* Effect.forkChild(patient.ready, { startImmediately: true })
+        assert.notStrictEqual((yield* hasty.ready).localPort, port)
+        assert.lengthOf(running(), 2)
+        const silent = yield* SubscriptionRef.changes(patient.state).pipe(
+          Stream.filter((state) => state._tag === "Waiting"),
+          Stream.runHead
+        )
+        assert.deepInclude(Option.getOrThrow(silent).error, { _tag: "TunnelHolderSilent", pid: holder.child.pid ?? 0 })
+        assert.isUndefined(waiting.pollUnsafe())
+        holder.child.kill("SIGCONT")
+        assert.strictEqual((yield* Fiber.join(waiting)).localPort, port)
+      })
+    )
+  )
+
+  it.live("is not believed to be held by what a dead or another process left, whatever that says", () =>
+    run(
+      Effect.gen(function* () {
+        const { key, own, root, running } = yield* setup
+        const tunnels = path.join(root, "tunnels")
+        Fs.mkdirSync(tunnels, { recursive: true, mode: 0o700 })
+        Fs.chmodSync(root, 0o700)
+        // The pid of a process that lives, which is not the one that wrote it.
+        const lock = { pid: process.pid, started: "another time", nonce: "0".repeat(32) }
+        Fs.writeFileSync(path.join(tunnels, `${key}.lock`), JSON.stringify(lock), { mode: 0o600 })
+        Fs.writeFileSync(path.join(tunnels, `${key}.json`), "{", { mode: 0o600 })
+        Fs.writeFileSync(path.join(tunnels, `${key}.sock`), "", { mode: 0o600 })
+        const using = yield* (yield* own(yield* Sshd.freePort, false)).ready
+        const port = yield* Sshd.freePort
+        const held = yield* (yield* own(port, true)).ready
+        assert.strictEqual(held.localPort, port)
+        assert.notStrictEqual(using.localPort, port)
+        assert.lengthOf(running(), 2)
+      })
+    )
+  )
+
+  it.live("is shared in a state directory whose path is too long for a socket", () =>
+    run(
+      Effect.gen(function* () {
+        const { own, root, running } = yield* setup
+        const long = path.join(root, ...Array.from({ length: 6 }, () => "d".repeat(30)))
+        const port = yield* Sshd.freePort
+        yield* (yield* own(port, true, long)).ready
+        assert.strictEqual((yield* (yield* own(yield* Sshd.freePort, false, long)).ready).localPort, port)
+        assert.lengthOf(running(), 1)
+      })
+    )
   )
 })

@@ -28,8 +28,12 @@ const main = Effect.gen(function* () {
   yield* Stream.runForEach(SubscriptionRef.changes(tunnel.state), (state) => Console.log(JSON.stringify(state)))
 }).pipe(
   Effect.scoped,
-  Effect.provide(TunnelManagerLive.layer({ program, hold: hold === "true", holder: "a test" })),
-  Effect.provide(StateDirLive.layer({ root }).pipe(Layer.provideMerge(NodeServices.layer)))
+  Effect.provide(
+    TunnelManagerLive.layer({ program, hold: hold === "true", holder: "a test" }).pipe(
+      Layer.provide(StateDirLive.layer({ root })),
+      Layer.provideMerge(NodeServices.layer)
+    )
+  )
 )
 
 NodeRuntime.runMain(main)

@@ -169,6 +169,8 @@ const follow = Effect.fnUntraced(function* (pid: number, patient: boolean, key: 
   const link = yield* connected
   if (typeof link === "string") return link
 
+  /** By one that does not wait for its holder to get well. */
+  const givenUp = yield* Deferred.make<"silent">()
   let seen: number | undefined
   let asked = 0
   const answers = new Map<number, Deferred.Deferred<void>>()
@@ -186,6 +188,10 @@ const follow = Effect.fnUntraced(function* (pid: number, patient: boolean, key: 
     const next = { ...status.state, generation: generations.last }
     // Its end is not the end of this one, which is then on its own.
     yield* set(next._tag === "Stopped" ? { ...next, _tag: "Connecting" } : next)
+    // The port that its holder wants is no need of this process.
+    if (!patient && next._tag === "Waiting" && next.error._tag === "PortTaken") {
+      yield* Deferred.succeed(givenUp, "silent")
+    }
     const answer = heard.asked === undefined ? undefined : answers.get(heard.asked)
     if (answer !== undefined) yield* Deferred.succeed(answer, undefined)
   })
@@ -196,18 +202,14 @@ const follow = Effect.fnUntraced(function* (pid: number, patient: boolean, key: 
     yield* link.ask(question)
     const heard = yield* Effect.timeoutOption(Deferred.await(answer), SILENT_MS)
     answers.delete(question)
-    if (Option.isNone(heard)) yield* mute
-    return Option.isSome(heard)
+    if (Option.isSome(heard)) return
+    yield* mute
+    if (!patient) yield* Deferred.succeed(givenUp, "silent")
   })
-  const watch = Effect.gen(function* () {
-    for (;;) {
-      if (!(yield* ask) && !patient) return "silent" as const
-      yield* Effect.sleep(ASK_EVERY_MS)
-    }
-  })
-  own.confirm = Effect.asVoid(ask)
-  const gone = Effect.catch(Effect.forever(hear), () => Effect.succeed("gone" as const))
-  return yield* Effect.raceFirst(gone, watch).pipe(
+  const watch = Effect.forever(Effect.andThen(ask, Effect.sleep(ASK_EVERY_MS)))
+  own.confirm = ask
+  const gone = Effect.orElseSucceed(Effect.forever(hear), () => "gone" as const)
+  return yield* Effect.raceAllFirst([gone, Deferred.await(givenUp), watch]).pipe(
     Effect.ensuring(
       Effect.suspend(() => {
         own.confirm = Effect.void
@@ -228,11 +230,11 @@ export const shared = Effect.fnUntraced(function* (own: Own, sharing: Sharing): 
       const pid = yield* Effect.orElseSucceed(sharing.state.holder(lock), () => undefined)
       const ended = pid === undefined ? "gone" : yield* follow(pid, false, key, own, sharing)
       // One that is gone may have been followed by another.
-      if (pid === undefined || ended === "silent") yield* alone(own)
-      return
+      return pid === undefined || ended === "silent" ? yield* alone(own) : undefined
     }
-    yield* sharing.state.hold(lock).pipe(
-      Effect.andThen(hold(key, own, sharing)),
+    yield* Effect.andThen(sharing.state.hold(lock), hold(key, own, sharing)).pipe(
+      // The lock of what cannot be shared is let go first.
+      Effect.scoped,
       Effect.catchTags({
         LockHeld: ({ pid }) => follow(pid, true, key, own, sharing),
         // What cannot be shared is still a tunnel.
@@ -248,6 +250,7 @@ export const shared = Effect.fnUntraced(function* (own: Own, sharing: Sharing): 
     )
   for (;;) {
     yield* Effect.scoped(once)
+    // Whoever ends lets go of its socket before its lock.
     yield* Effect.sleep(LOOK_EVERY_MS)
   }
 })

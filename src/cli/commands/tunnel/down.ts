@@ -110,7 +110,7 @@ export const run = Effect.fn("cli.tunnel.down")(function* (flags: {
   const ended: Array<Ended> = []
   for (const found of meant) ended.push(yield* endAll(found))
   const kept = ended.find(({ keptBy, pids }) => keptBy !== undefined && pids.length === 0)?.keptBy
-  if (kept !== undefined && Option.isSome(flags.target)) {
+  if (kept !== undefined && !flags.all) {
     return yield* new CommandFailed({
       message: `the tunnel is kept by pid ${kept.pid} (${plain(kept.program)}), which needs it.\nFix: stop that program.`
     })
