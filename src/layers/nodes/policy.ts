@@ -154,6 +154,13 @@ export const rulesOf = (config: OpenClawConfig): CommandRules => {
   }
 }
 
+/** Whether only an explicit `allow` opens a command. */
+export const isDangerous = (command: string): boolean => dangerous.has(command)
+
+/** Whether some node may offer a command of exactly this name; what is none of these is a program's own. */
+export const isKnown = (command: string): boolean =>
+  dangerous.has(command) || talk.has(command) || Object.values(defaults).some((list) => list.has(command))
+
 /** What decides for one node. `own` are the commands that an in-process node brings: code put them there, not a peer. */
 export interface PolicySubject {
   readonly platform: Platform

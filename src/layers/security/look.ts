@@ -2,82 +2,166 @@
  * Looks at what `audit` judges. Nothing is made.
  */
 import { join } from "node:path"
+import * as Process from "node:process"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { closed, Document, FILE, policyOf } from "../../services/ApprovalsFile.ts"
 import { Config } from "../../services/Config.ts"
 import { resolveCredential, settingError } from "../config/gatewayAuth.ts"
+import { substitute } from "../config/substitute.ts"
 import { certificateIn } from "../gateway/tls/certificate.ts"
 import { filesOf } from "../gateway/tls/settings.ts"
 import { inspect } from "../state-dir/privateFiles.ts"
-import type { AuthFacts, Facts, Rights } from "./audit.ts"
+import { dangerousFlagsIn } from "./dangerousFlags.ts"
+import type { AuthFacts, ExecRule, Facts, Rights } from "./Finding.ts"
+
+const decodeApprovals = Schema.decodeUnknownExit(Schema.fromJsonString(Document))
+
+/** Files of the state directory that are looked at, and folders one in the other. */
+const MOST_FILES = 5_000
+const DEEPEST = 4
+/** What a user keeps there for the agent is their own business. */
+const foreignGround = /^(?:workspace.*|node_modules|\.git)$/
+
+const kinds: Readonly<Record<string, Rights["kind"]>> = {
+  Directory: "directory",
+  File: "file",
+  // Only its owner connects where its mode says so.
+  Socket: "file",
+  SymbolicLink: "link"
+}
 
 const rights = Effect.fnUntraced(function* (path: string) {
   const found = yield* inspect(yield* FileSystem.FileSystem, path)
   return Option.getOrUndefined(
-    Option.map(found, ({ mode, type }): Rights => ({ path, mode: mode & 0o777, link: type === "SymbolicLink" }))
+    Option.map(found, ({ mode, type, uid }): Rights => {
+      const mine = Process.getuid?.()
+      const owner = Option.getOrUndefined(uid)
+      return {
+        path,
+        mode: mode & 0o777,
+        kind: kinds[type] ?? "other",
+        ...(mine === undefined || owner === undefined || owner === mine ? undefined : { foreign: true })
+      }
+    })
   )
 })
 
-const authOf = Effect.fnUntraced(function* (env: Readonly<Record<string, string | undefined>>) {
+/** What lies in a folder, links not followed. What cannot be listed has no rights of others, or says so itself. */
+const within = Effect.fnUntraced(function* (root: string, besides: ReadonlySet<string>) {
+  const fs = yield* FileSystem.FileSystem
+  const found: Array<Rights> = []
+  const folders: Array<{ readonly path: string; readonly depth: number }> = [{ path: root, depth: 0 }]
+  for (let folder = folders.shift(); folder !== undefined && found.length < MOST_FILES; folder = folders.shift()) {
+    const names = yield* Effect.orElseSucceed(fs.readDirectory(folder.path), () => [])
+    for (const name of names.toSorted()) {
+      const path = join(folder.path, name)
+      if (besides.has(path) || foreignGround.test(name) || found.length >= MOST_FILES) continue
+      const each = yield* Effect.orElseSucceed(rights(path), () => undefined)
+      if (each === undefined) continue
+      found.push(each)
+      if (each.kind === "directory" && folder.depth + 1 < DEEPEST) folders.push({ path, depth: folder.depth + 1 })
+    }
+  }
+  return found
+})
+
+type Env = Readonly<Record<string, string | undefined>>
+
+const blank = (secret: string): boolean => /^(?:|undefined|null)$/.test(secret.trim())
+
+const authOf = Effect.fnUntraced(function* (env: Env, missing: ReadonlyArray<string>) {
   const config = yield* Config
-  const found = yield* Effect.mapError(
-    Effect.fromResult(resolveCredential({ flags: {}, env, config: yield* config.get })),
-    (problem) => settingError(config.file, problem)
-  )
-  // Where there is none, a long one is made at the first start.
-  if (Option.isNone(found)) return { mode: "token", source: "generated" } satisfies AuthFacts
-  const { value } = found
+  const current = yield* config.get
+  const found = resolveCredential({ flags: {}, env, config: current })
+  const mode = current.gateway?.auth?.mode ?? "token"
+  if (Result.isFailure(found)) {
+    return { mode, unresolved: settingError(config.file, found.failure).message } satisfies AuthFacts
+  }
+  const own = missing.filter((text) => text.startsWith("gateway.auth."))
+  if (Option.isNone(found.success)) {
+    // Where there is none, a long one is made at the first start; but not in the place of one that has no value here.
+    return own.length === 0
+      ? ({ mode: "token", source: "generated" } satisfies AuthFacts)
+      : ({ mode, unresolved: own.join("; ") } satisfies AuthFacts)
+  }
+  const { value } = found.success
   if (value.mode === "none" || value.mode === "trusted-proxy") return { mode: value.mode } satisfies AuthFacts
   const secret = Redacted.value(value.mode === "token" ? value.token : value.password)
   return {
     mode: value.mode,
     source: value.source,
-    secretLength: secret.length,
-    placeholder: secret === "undefined" || secret === "null"
+    secretLength: secret.trim().length,
+    placeholder: blank(secret)
   } satisfies AuthFacts
 })
 
-/** `stateDir`: absolute path, which need not exist. */
-export const look = Effect.fn("Security.look")(function* (options: {
+/** What this machine's own list of programs says. A list that cannot be read allows nothing. */
+const execRulesOf = Effect.fnUntraced(function* (stateDir: string) {
+  const fs = yield* FileSystem.FileSystem
+  const text = yield* Effect.orElseSucceed(fs.readFileString(join(stateDir, FILE)), () => undefined)
+  const read = text === undefined ? undefined : decodeApprovals(text)
+  if (read === undefined || Exit.isFailure(read)) return []
+  const document = read.value
+  const agents = Object.entries(document.agents ?? {})
+  return [
+    { where: "defaults", own: document.defaults, agentId: undefined },
+    ...agents.map(([id, own]) => ({ where: `agents.${id}`, own, agentId: id }))
+  ].map(({ agentId, own, where }): ExecRule => {
+    const { ask, security } = policyOf(document, agentId, closed)
+    return { where, ask, security, autoAllowSkills: own?.autoAllowSkills === true }
+  })
+})
+
+/** The flags with which a process was given secrets; where that cannot be seen, none. */
+const secretFlagsOf = Effect.fnUntraced(function* (pid: number | undefined) {
+  if (pid === undefined) return []
+  const fs = yield* FileSystem.FileSystem
+  const line = yield* Effect.orElseSucceed(fs.readFileString(`/proc/${pid}/cmdline`), () => "")
+  const flags = line.split("\0").map((word) => /^--(?:token|password)(?==|$)/.exec(word)?.[0])
+  return [...new Set(flags.filter((flag) => flag !== undefined))]
+})
+
+export interface LookOptions {
+  /** Absolute path, which need not exist. */
   readonly stateDir: string
-  readonly env: Readonly<Record<string, string | undefined>>
-}) {
+  readonly env: Env
+  /** Of the Gateway that runs on this state directory. */
+  readonly pid?: number | undefined
+}
+
+/** Also says, by their keys, which secrets have no value here. */
+export const look = Effect.fn("Security.look")(function* ({ env, pid, stateDir }: LookOptions) {
   const fs = yield* FileSystem.FileSystem
   const config = yield* Config
   // First, because reading the configuration takes the rights of others on it away.
   const configFile = yield* rights(config.file)
+  const root = yield* rights(stateDir)
   const current = yield* config.get
-  const tls = filesOf(current.gateway?.tls, config.file, (...segments) => join(options.stateDir, ...segments))
+  const missing = substitute((yield* config.inspect).composed, env).missing.map(
+    ({ path, reason }) => `${path}: ${reason}`
+  )
+  const tls = filesOf(current.gateway?.tls, config.file, (...segments) => join(stateDir, ...segments))
   const pem = tls === undefined ? "" : yield* Effect.orElseSucceed(fs.readFileString(tls.certPath), () => "")
+  const besides = new Set([config.file, ...(tls === undefined ? [] : [tls.keyPath, tls.certPath])])
   const facts: Facts = {
     config: current,
-    auth: yield* authOf(options.env),
-    stateDir: yield* rights(options.stateDir),
+    auth: yield* authOf(env, missing),
+    stateDir: root,
     configFile,
+    stateFiles: root?.kind === "directory" ? yield* within(stateDir, besides) : [],
     tlsKey: tls === undefined ? undefined : yield* rights(tls.keyPath),
     certificateValidTo: Option.getOrUndefined(Option.map(certificateIn(pem), ({ validTo }) => validTo)),
+    execRules: yield* execRulesOf(stateDir),
+    dangerousFlags: dangerousFlagsIn(yield* config.raw),
+    secretFlags: yield* secretFlagsOf(pid),
     now: yield* Clock.currentTimeMillis
   }
-  return facts
-})
-
-/**
- * Takes the rights of others away from the state directory and the configuration; links are left alone. Returns the paths
- * that were changed.
- */
-export const tighten = Effect.fn("Security.tighten")(function* ({ configFile, stateDir }: Facts) {
-  const fs = yield* FileSystem.FileSystem
-  const changed: Array<string> = []
-  for (const [of, mode] of [
-    [stateDir, 0o700],
-    [configFile, 0o600]
-  ] as const) {
-    if (of === undefined || of.link || (of.mode & 0o077) === 0) continue
-    yield* fs.chmod(of.path, mode)
-    changed.push(of.path)
-  }
-  return changed
+  return { facts, secretDiagnostics: missing }
 })

@@ -1,30 +1,58 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { audit, type Finding, type Severity } from "../../../layers/security/audit.ts"
-import { look, tighten } from "../../../layers/security/look.ts"
+import * as Option from "effect/Option"
+import { audit, type Finding, type Severity, sorted } from "../../../layers/security/audit.ts"
+import { fix, type Fixed } from "../../../layers/security/fix.ts"
+import { look } from "../../../layers/security/look.ts"
 import { Environment } from "../../Environment.ts"
+import { owner } from "../../gateway.ts"
 import { count, plain, print } from "../../output.ts"
 import * as State from "../../state.ts"
+import { deep } from "./deep.ts"
 
 const words: Readonly<Record<Severity, string>> = { critical: "CRITICAL", warn: "WARN", info: "INFO" }
 
 const shown = ({ checkId, detail, remediation, severity, title }: Finding): string =>
-  [`${words[severity]} ${checkId}: ${title}`, `  ${plain(detail)}`, `  Fix: ${remediation}.`].join("\n")
+  [`${words[severity]} ${checkId}: ${title}`, `  ${plain(detail)}`, `  Fix: ${plain(remediation)}.`].join("\n")
 
-/** Findings are no failure: the exit code is 0 whatever there is. */
-export const run = Effect.fn("cli.security.audit")(function* ({ fix }: { readonly fix: boolean }) {
+const done = ({ actions, backup, changes, errors }: Fixed): ReadonlyArray<string> => [
+  ...changes.map((change) => `Changed ${plain(change)}.`),
+  ...(backup === undefined ? [] : [`${plain(backup)} keeps the configuration as it was.`]),
+  ...actions.filter(({ ok }) => ok).map(({ path }) => `Only you can use ${plain(path)} now.`),
+  ...errors.map((error) => `Not done: ${plain(error)}`)
+]
+
+/** Findings are no failure: the exit code is 0 whatever there is, and 78 where the configuration cannot be read. */
+export const run = Effect.fn("cli.security.audit")(function* (flags: {
+  readonly fix: boolean
+  readonly deep: boolean
+  readonly timeout: number
+}) {
   const { variables } = yield* Environment
   const { root } = yield* State.plan
-  const facts = look({ stateDir: root, env: variables })
-  const changed = fix ? yield* Effect.flatMap(facts, tighten) : []
-  const findings = audit(yield* facts)
+  const pid = Option.getOrUndefined(Option.map(yield* owner, (found) => found.pid))
+  const seen = look({ stateDir: root, env: variables, pid })
+  const fixed = flags.fix ? yield* Effect.flatMap(seen, ({ facts }) => fix(facts)) : undefined
+  const { facts, secretDiagnostics } = yield* seen
+  const live = flags.deep ? yield* deep(flags.timeout) : undefined
+  const findings = sorted([...audit(facts), ...(live?.findings ?? [])])
   const total = (severity: Severity) => findings.filter((found) => found.severity === severity).length
   const summary = { critical: total("critical"), warn: total("warn"), info: total("info") }
-  const report = { ts: yield* Clock.currentTimeMillis, summary, findings }
-  yield* print(fix ? { fix: { ok: true, changed }, report } : report, () =>
+  const report = {
+    ts: yield* Clock.currentTimeMillis,
+    summary,
+    findings,
+    ...(live === undefined ? undefined : { deep: live.deep })
+  }
+  const answer =
+    fixed === undefined
+      ? { ...report, secretDiagnostics }
+      : { fix: { ...fixed, stateDir: root }, report, secretDiagnostics }
+  yield* print(answer, () =>
     [
-      ...changed.map((path) => `Only you can use ${plain(path)} now.`),
+      ...(fixed === undefined ? [] : done(fixed)),
       ...findings.map(shown),
+      ...secretDiagnostics.map((text) => `Not looked at, because it has no value here: ${plain(text)}`),
       findings.length === 0
         ? "Nothing found."
         : `${count(findings.length, "finding")}: ${summary.critical} critical, ${summary.warn} to look at, ${summary.info} to know.`

@@ -19,7 +19,7 @@ export const PATH = "/tools/invoke"
 const MAX_BODY_BYTES = 2 * 1024 * 1024
 
 /** Not given unless the configuration says so: they reach programs on paired machines, or the Gateway itself. */
-const DENIED: ReadonlySet<string> = new Set([
+export const DENIED: ReadonlySet<string> = new Set([
   "exec",
   "spawn",
   "shell",

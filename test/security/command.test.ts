@@ -1,0 +1,196 @@
+/** `openclaw security audit` as people run it: files, fixes, and a Gateway that runs. */
+import { execFileSync } from "node:child_process"
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Finding } from "../../src/layers/security/audit.ts"
+import type { Fixed } from "../../src/layers/security/fix.ts"
+import * as GatewayTest from "../../src/testing/GatewayTest.ts"
+import * as ScriptedModel from "../../src/testing/ScriptedModel.ts"
+import { home, run } from "../cli/kit.ts"
+import { certificate } from "../tls/kit.ts"
+
+interface Report {
+  readonly summary: { readonly critical: number; readonly warn: number; readonly info: number }
+  readonly findings: ReadonlyArray<Finding>
+  readonly deep?: { readonly gateway: { readonly ok: boolean; readonly url: string; readonly error: string | null } }
+  readonly secretDiagnostics?: ReadonlyArray<string>
+}
+interface Answer {
+  readonly fix: Fixed
+  readonly report: Report
+}
+const idsOf = ({ findings }: Report) => findings.map(({ checkId }) => checkId)
+
+const SECRET = "short-and-secret"
+const modeOf = (path: string) => statSync(path).mode & 0o777
+
+/** A home with this configuration. */
+const prepared = Effect.fnUntraced(function* (config: unknown) {
+  const here = yield* home
+  const stateDir = join(here, ".openclaw")
+  mkdirSync(stateDir, { mode: 0o700 })
+  const file = join(stateDir, "openclaw.json")
+  writeFileSync(file, JSON.stringify(config), { mode: 0o600 })
+  return { here, stateDir, file }
+})
+
+const overTls = Effect.gen(function* () {
+  const tls = { enabled: true, certPath: "cert.pem", keyPath: "key.pem" }
+  const found = yield* prepared({ gateway: { bind: "lan", tls, auth: { mode: "token", token: SECRET } } })
+  const own = yield* Effect.promise(() => certificate(Date.UTC(1990, 0, 1)))
+  writeFileSync(join(found.stateDir, "cert.pem"), own.cert)
+  writeFileSync(join(found.stateDir, "key.pem"), own.key, { mode: 0o600 })
+  chmodSync(found.stateDir, 0o755)
+  chmodSync(found.file, 0o644)
+  return found
+})
+
+describe("openclaw security audit", () => {
+  it.live("tells what it found, leaves the state directory as it is, and shows no secret", () =>
+    Effect.gen(function* () {
+      const { file, here, stateDir } = yield* overTls
+      const ended = yield* run({ home: here }, "security", "audit", "--json")
+      assert.strictEqual(ended.code, 0, ended.stdout)
+      const report = JSON.parse(ended.stdout) as Report
+      assert.deepStrictEqual(report.summary, { critical: 1, warn: 3, info: 1 })
+      assert.deepStrictEqual(report.secretDiagnostics, [])
+      assert.sameMembers(idsOf(report), [
+        "fs.config.perms_world_readable",
+        "gateway.token_too_short",
+        "gateway.tls_expired",
+        "fs.state_dir.perms_readable",
+        "gateway.bind_exposed"
+      ])
+      assert.notInclude(ended.stdout, SECRET)
+      assert.strictEqual(modeOf(stateDir), 0o755)
+      chmodSync(file, 0o644)
+      const text = yield* run({ home: here }, "security", "audit")
+      assert.include(text.stdout, "CRITICAL fs.config.perms_world_readable")
+      assert.include(text.stdout, "5 findings: 1 critical, 3 to look at, 1 to know.")
+    })
+  )
+
+  it.live("--fix closes files and leaves the rest to people", () =>
+    Effect.gen(function* () {
+      const { file, here, stateDir } = yield* overTls
+      const ended = yield* run({ home: here }, "security", "audit", "--fix", "--json")
+      const { fix, report } = JSON.parse(ended.stdout) as Answer
+      assert.isTrue(fix.ok)
+      assert.isFalse(fix.configWritten)
+      assert.deepStrictEqual(fix.actions, [
+        { kind: "chmod", path: stateDir, mode: 0o700, ok: true },
+        { kind: "chmod", path: file, mode: 0o600, ok: true }
+      ])
+      assert.strictEqual(modeOf(file), 0o600)
+      assert.strictEqual(modeOf(stateDir), 0o700)
+      assert.isFalse(existsSync(`${file}.bak`))
+      assert.deepStrictEqual(report.summary, { critical: 0, warn: 2, info: 1 })
+    })
+  )
+
+  it.live("--fix narrows what may be narrowed, keeps the file as it was, and does nothing twice", () =>
+    Effect.gen(function* () {
+      const config = {
+        discovery: { mdns: { mode: "full" } },
+        gateway: { auth: { mode: "none" } },
+        channels: { telegram: { groupPolicy: "open", accounts: { work: { groupPolicy: "open", allowFrom: [1] } } } },
+        somebody: { elses: [1] }
+      }
+      const { file, here, stateDir } = yield* prepared(config)
+      mkdirSync(join(stateDir, "state"), { mode: 0o755 })
+      mkdirSync(join(stateDir, "workspace"), { mode: 0o755 })
+      writeFileSync(join(stateDir, "state", "openclaw.sqlite"), "", { mode: 0o644 })
+      writeFileSync(join(here, "elsewhere"), "")
+      chmodSync(join(here, "elsewhere"), 0o644)
+      symlinkSync(join(here, "elsewhere"), join(stateDir, "device-token.key"))
+      execFileSync("mkfifo", [join(stateDir, "gateway-id")])
+      const before = readFileSync(file, "utf8")
+      const first = yield* run({ home: here }, "security", "audit", "--fix", "--json")
+      const { fix, report } = JSON.parse(first.stdout) as Answer
+      assert.deepStrictEqual(fix.changes, [
+        "channels.telegram.groupPolicy=open -> allowlist",
+        "channels.telegram.accounts.work.groupPolicy=open -> allowlist",
+        "discovery.mdns.mode=full -> minimal"
+      ])
+      assert.deepStrictEqual(fix.errors, [])
+      assert.strictEqual(fix.backup, `${file}.bak`)
+      assert.strictEqual(readFileSync(`${file}.bak`, "utf8"), before)
+      assert.strictEqual(modeOf(`${file}.bak`), 0o600)
+      const after = JSON.parse(readFileSync(file, "utf8"))
+      assert.deepStrictEqual(after.gateway, config.gateway)
+      assert.deepStrictEqual(after.somebody, config.somebody)
+      assert.strictEqual(after.channels.telegram.accounts.work.groupPolicy, "allowlist")
+      assert.strictEqual(modeOf(join(stateDir, "state", "openclaw.sqlite")), 0o600)
+      assert.strictEqual(modeOf(join(stateDir, "state")), 0o700)
+      // What a link leads to, and what the user keeps for the agent, is theirs.
+      assert.strictEqual(modeOf(join(here, "elsewhere")), 0o644)
+      assert.strictEqual(modeOf(join(stateDir, "workspace")), 0o755)
+      assert.sameMembers(idsOf(report), ["gateway.loopback_no_auth", "fs.state_file.symlink", "fs.state_file.kind"])
+      const second = yield* run({ home: here }, "security", "audit", "--fix", "--json")
+      assert.deepInclude((JSON.parse(second.stdout) as Answer).fix, { changes: [], actions: [], configWritten: false })
+      assert.strictEqual(readFileSync(`${file}.bak`, "utf8"), before)
+    })
+  )
+
+  it.live("--fix says what stands in an included file", () =>
+    Effect.gen(function* () {
+      const { file, here, stateDir } = yield* prepared({ channels: { $include: "channels.json" } })
+      writeFileSync(join(stateDir, "channels.json"), JSON.stringify({ telegram: { groupPolicy: "open" } }), {
+        mode: 0o600
+      })
+      const before = readFileSync(file, "utf8")
+      const { fix } = JSON.parse((yield* run({ home: here }, "security", "audit", "--fix", "--json")).stdout) as Answer
+      assert.isFalse(fix.ok)
+      assert.include(
+        fix.errors.join(),
+        "channels.telegram.groupPolicy stands in a file that the configuration includes"
+      )
+      assert.strictEqual(readFileSync(file, "utf8"), before)
+      assert.isFalse(existsSync(`${file}.bak`))
+    })
+  )
+
+  it.live("goes on where a secret has no value, and names its key", () =>
+    Effect.gen(function* () {
+      const token = { source: "env", provider: "default", id: "NOWHERE_TO_BE_FOUND" }
+      const { here } = yield* prepared({ gateway: { bind: "lan", auth: { mode: "token", token } } })
+      const ended = yield* run({ home: here }, "security", "audit", "--json")
+      assert.strictEqual(ended.code, 0, ended.stdout)
+      const report = JSON.parse(ended.stdout) as Report
+      assert.include(idsOf(report), "gateway.auth_unresolved")
+      assert.include(report.secretDiagnostics?.join(), "gateway.auth.token")
+    })
+  )
+
+  it.live("makes nothing where nothing is", () =>
+    Effect.gen(function* () {
+      const here = yield* home
+      const ended = yield* run({ home: here }, "security", "audit", "--deep", "--timeout", "500")
+      assert.strictEqual(ended.code, 0, ended.stdout)
+      assert.include(ended.stdout, "gateway.probe_failed")
+      assert.strictEqual((yield* run({ home: here }, "security", "audit")).stdout, "Nothing found.")
+      assert.throws(() => statSync(join(here, ".openclaw")))
+    })
+  )
+
+  it.live("--deep asks the Gateway that runs which devices were let in", () =>
+    Effect.gen(function* () {
+      const here = yield* home
+      const services = yield* Layer.build(GatewayTest.layer({ models: ScriptedModel.layer([]) }))
+      const kit = Context.get(services, GatewayTest.GatewayTest)
+      const url = `ws://127.0.0.1:${kit.port}`
+      const asked = (token: string) =>
+        run({ home: here }, "security", "audit", "--deep", "--json", "--url", url, "--token", token)
+      const report = JSON.parse((yield* asked(kit.token)).stdout) as Report
+      assert.deepInclude(report.deep?.gateway, { ok: true, error: null })
+      assert.deepStrictEqual(report.findings, [])
+      const wrong = yield* asked("a-wrong-token-of-some-length")
+      assert.deepStrictEqual(idsOf(JSON.parse(wrong.stdout) as Report), ["gateway.probe_failed"])
+      assert.notInclude(wrong.stdout, "a-wrong-token")
+    }).pipe(Effect.scoped)
+  )
+})
