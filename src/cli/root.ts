@@ -11,6 +11,7 @@ import { completion } from "./commands/completion.ts"
 import { config } from "./commands/config.ts"
 import { demo } from "./commands/demo.ts"
 import { devices } from "./commands/devices.ts"
+import { doctor } from "./commands/doctor.ts"
 import { gateway } from "./commands/gateway.ts"
 import { health } from "./commands/health.ts"
 import { logs } from "./commands/logs.ts"
@@ -53,6 +54,7 @@ export const root = Command.make("openclaw").pipe(
     config,
     backup,
     security,
+    doctor,
     completion(tree),
     demo
   ]),

@@ -3,6 +3,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as TailscaleLayer from "../../src/layers/tailscale/Tailscale.ts"
 import { Tailscale } from "../../src/services/Tailscale.ts"
 
@@ -13,4 +14,6 @@ const held = Effect.gen(function* () {
   return yield* tailscale.hold({ mode: "serve", port: Number(port), changed: ({ _tag }) => Console.log(_tag) })
 })
 
-NodeRuntime.runMain(held.pipe(Effect.provide(TailscaleLayer.layer({ program })), Effect.provide(NodeServices.layer)))
+NodeRuntime.runMain(
+  Effect.provide(held, TailscaleLayer.layer({ program }).pipe(Layer.provide(NodeServices.layer)))
+)

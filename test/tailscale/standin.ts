@@ -120,7 +120,7 @@ export const make = Effect.acquireRelease(
     })
 )
 
-const moment = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 20)))
+const moment = Effect.sleep("20 millis")
 
 /** Looks until it is so. */
 export const until = Effect.fnUntraced(function* <A, E, R>(look: Effect.Effect<A, E, R>, is: (found: A) => boolean) {

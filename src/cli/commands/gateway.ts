@@ -23,6 +23,11 @@ const runFlags = {
     ["loopback", "lan", "tailnet", "auto", "custom"],
     "Which address to listen on (default gateway.bind, else loopback)"
   ),
+  tailscale: flags.oneOf(
+    "tailscale",
+    ["off", "serve", "funnel"],
+    "Let Tailscale open the Gateway while it runs: to the tailnet, or to the whole internet (default gateway.tailscale.mode)"
+  ),
   auth: flags.oneOf("auth", ["none", "token", "password"], "How clients are known"),
   allowUnconfigured: flags.on("allow-unconfigured", "Start without a configuration file"),
   force: flags.on("force", "End a Gateway that owns the same state directory first"),
@@ -125,9 +130,28 @@ const call = Command.make(
 
 const probe = Command.make(
   "probe",
-  { timeout: flags.timeout(3000) },
+  {
+    port: flags.whole(
+      "port",
+      "Port of the Gateway on this machine; a configured remote one is left out then",
+      1,
+      65_535
+    ),
+    ssh: flags.text("ssh", "Also the Gateway behind this host: user@host or user@host:port"),
+    sshIdentity: flags.text("ssh-identity", "Private key for that host"),
+    sshAuto: flags.on("ssh-auto", "The first host on this machine's networks that tells of a Gateway, as --ssh"),
+    timeout: flags.timeout(3000)
+  },
   lazily(() => import("./gateway/probe.ts"))
-).pipe(Command.withDescription("Whether a Gateway answers and lets these credentials in"))
+).pipe(
+  Command.withDescription(
+    "Compare all Gateways known here: which answer, which let these credentials in, which are the same"
+  ),
+  Command.withExamples([
+    { command: "openclaw gateway probe", description: "This machine's, the configured remote one, and those nearby" },
+    { command: "openclaw gateway probe --ssh me@server", description: "The one behind a host too" }
+  ])
+)
 
 const discover = Command.make(
   "discover",

@@ -30,7 +30,8 @@ export const tailnetAddress = (own: ReadonlyArray<Own>): string | undefined => {
   return (found.find(({ family }) => family === "IPv4") ?? found[0])?.address
 }
 
-const interfaces = Effect.sync(() => Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []))
+/** The addresses of this machine's interfaces. */
+export const interfaces = Effect.sync(() => Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []))
 
 /** `gateway.customBindHost` without the brackets that an IPv6 address may have. */
 const customHost = (custom: string | undefined): string => custom?.trim().replace(/^\[(.*)\]$/, "$1") ?? ""

@@ -14,6 +14,7 @@ interface RunFlags {
   readonly port: number | undefined
   readonly bind: "loopback" | "lan" | "tailnet" | "auto" | "custom" | undefined
   readonly auth: string | undefined
+  readonly tailscale: "off" | "serve" | "funnel" | undefined
   readonly allowUnconfigured: boolean
   readonly force: boolean
   readonly verbose: boolean
@@ -61,6 +62,7 @@ export const run = Effect.fn("cli.gateway.run")(function* (flags: RunFlags) {
         port: flags.port,
         bind: flags.bind,
         auth: flags.auth,
+        tailscale: flags.tailscale,
         token: Option.getOrUndefined(yield* Token),
         password: Option.getOrUndefined(yield* Password)
       }
