@@ -52,11 +52,11 @@ describe("a tunnel", () => {
       const ssh = yield* Queue.take(started)
       yield* ssh.bind
       assert.strictEqual((yield* tunnel.ready).generation, 101)
-      assert.isAtMost(Math.max(...waits), 1000)
-      assert.isTrue(waits.slice(5).some((wait) => wait < 500) && waits.some((wait) => wait > 500))
+      assert.isAtMost(Math.max(...waits), 750)
+      assert.isTrue(waits.slice(5).some((wait) => wait < 400) && waits.some((wait) => wait > 400))
       assert.deepStrictEqual(
         world.seconds.slice(0, 4),
-        [0, 1, 2, 3].map((attempt) => patience(attempt, false).connectSeconds)
+        [0, 1, 2, 3].map((attempt) => patience(attempt, undefined).connectSeconds)
       )
       // A credential is shown once it stands, not in any of the failures.
       assert.strictEqual(world.shown, 1)
@@ -142,23 +142,33 @@ describe("a tunnel", () => {
       const { manager, started } = yield* stage
       const tunnel = yield* manager.up(spec)
       const first = yield* Queue.take(started)
-      yield* TestClock.adjust("30 seconds")
+      yield* TestClock.adjust("20 seconds")
+      yield* first.open
+      yield* TestClock.adjust("10 seconds")
       yield* first.bind
       yield* tunnel.ready
       yield* first.end(closed)
       const lost = yield* until(tunnel, "Waiting")
       while ((yield* Queue.size(started)) === 0) yield* TestClock.adjust(lost.delayMs)
       const second = yield* Queue.take(started)
-      yield* TestClock.adjust("2 seconds")
+      yield* TestClock.adjust("1500 millis")
       const waiting = yield* until(tunnel, "Waiting", 1)
       assert.deepInclude(waiting.error, { _tag: "SshUnreachable", reason: "timeout" })
       assert.isTrue(second.over())
       while ((yield* Queue.size(started)) === 0) yield* TestClock.adjust(waiting.delayMs)
       const third = yield* Queue.take(started)
       yield* third.open
-      yield* TestClock.adjust("30 seconds")
+      yield* TestClock.adjust("29 seconds")
       yield* third.bind
       assert.strictEqual((yield* until(tunnel, "Up", 2)).generation, 3)
+      yield* third.end(closed)
+      yield* until(tunnel, "Waiting", 2)
+      while ((yield* Queue.size(started)) === 0) yield* TestClock.adjust("100 millis")
+      const fourth = yield* Queue.take(started)
+      yield* fourth.open
+      yield* TestClock.adjust("60 seconds")
+      assert.deepInclude((yield* until(tunnel, "Waiting", 3)).error, { _tag: "SshUnreachable" })
+      assert.isTrue(fourth.over())
     })
   )
 

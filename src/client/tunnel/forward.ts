@@ -74,7 +74,9 @@ export const make = ({ fs, program = "ssh", spawner }: ForwardParts): OpenForwar
       Stream.decodeText,
       Stream.runForEach((chunk) => {
         printed = tail(printed, chunk)
-        return printed.includes(BOUND_MARK) ? Deferred.succeed(bound, undefined) : Effect.void
+        return printed.includes(BOUND_MARK)
+          ? Effect.andThen(Deferred.succeed(opened, undefined), Deferred.succeed(bound, undefined))
+          : Effect.void
       }),
       Effect.ignore,
       Effect.forkScoped({ startImmediately: true })

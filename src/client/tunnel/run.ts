@@ -55,7 +55,7 @@ const BOUND_WITHIN_MS = 60_000
 
 const FIRST_WAIT_MS = 250
 /** The waits of the first hour, in which a network is likely to come back at any moment, and those after it. */
-const SHORT_WAIT_MS = 1000
+const SHORT_WAIT_MS = 750
 const LONG_WAIT_MS = 15_000
 const SHORT_FOR_MS = 3_600_000
 /** A tunnel that lived this long was a good one: the waits start over. */
@@ -77,18 +77,25 @@ interface Recognised {
 export interface Patience {
   /** ssh's own limit, for each address of the host and for the whole exchange up to the keys. */
   readonly connectSeconds: number
-  /** Milliseconds for the way alone. A system asks again for an unanswered way later and later; a new ssh asks at once. */
-  readonly openMs?: number
+  /**
+   * Milliseconds for the way alone, and from there to the bound port. A system repeats what is not answered later and later; a
+   * new ssh asks at once.
+   */
+  readonly stages?: { readonly openMs: number; readonly bindMs: number }
 }
 
+const OPEN_WITHIN_MS = 1500
+
 /**
- * How long an ssh may be on its way. One that came through before gives up the way soon and is slow only in what follows; every
- * fourth also tries the host's second address, and some take all the time that a bad network needs.
+ * How long an ssh may be on its way. Where one came through before, `tookMs` from the open way to the bound port, the next ones
+ * are not waited for much longer; every eighth also tries the host's second address, and some take all the time that a bad
+ * network needs.
  */
-export const patience = (attempt: number, cameThrough: boolean): Patience => {
-  if (!cameThrough) return { connectSeconds: attempt % 4 === 3 ? 20 : 4 }
-  if (attempt % 16 === 15) return { connectSeconds: 20 }
-  return attempt % 4 === 3 ? { connectSeconds: 4 } : { connectSeconds: 20, openMs: 2000 }
+export const patience = (attempt: number, tookMs: number | undefined): Patience => {
+  if (tookMs === undefined) return { connectSeconds: attempt % 4 === 3 ? 20 : 4 }
+  if (attempt % 32 === 31) return { connectSeconds: 20 }
+  if (attempt % 8 === 7) return { connectSeconds: 4 }
+  return { connectSeconds: 20, stages: { openMs: OPEN_WITHIN_MS, bindMs: Math.max(OPEN_WITHIN_MS, 3 * tookMs) } }
 }
 
 const live = Effect.fnUntraced(function* (
@@ -103,13 +110,13 @@ const live = Effect.fnUntraced(function* (
   /** Waits, and says whether the machine woke in it, which ends the wait. */
   const wokeWithin = (millis: number) => Effect.map(Effect.timeoutOption(parts.awakened, millis), Option.isSome)
   let attempt = 0
-  let cameThrough = false
+  let tookMs: number | undefined
   let error: TunnelError | undefined
   let lostAt = yield* Clock.currentTimeMillis
   let upAt: number | undefined
 
-  const tooSlow = (millis: number) =>
-    Effect.fail(new SshUnreachable({ target, reason: "timeout", detail: `no way to the host within ${millis} ms` }))
+  const tooSlow = (what: string, millis: number) => () =>
+    Effect.fail(new SshUnreachable({ target, reason: "timeout", detail: `${what} within ${millis} ms` }))
   const unheard = (detail: string) => new SshUnreachable({ target, reason: "silent", detail })
 
   /**
@@ -197,23 +204,33 @@ const live = Effect.fnUntraced(function* (
     }
   })
 
+  /** Until ssh holds the port. What it took is remembered for the next one. */
+  const bound = Effect.fnUntraced(function* (forward: Forward, stages: Patience["stages"]) {
+    if (stages === undefined) yield* forward.opened
+    else {
+      const orElse = tooSlow("no way to the host", stages.openMs)
+      yield* Effect.timeoutOrElse(forward.opened, { duration: stages.openMs, orElse })
+    }
+    const opened = yield* Clock.currentTimeMillis
+    if (stages === undefined) yield* forward.bound
+    else {
+      const orElse = tooSlow("the host did not let ssh in", stages.bindMs)
+      yield* Effect.timeoutOrElse(forward.bound, { duration: stages.bindMs, orElse })
+    }
+    tookMs = (yield* Clock.currentTimeMillis) - opened
+    return false
+  })
+
   const once = Effect.fnUntraced(function* (generation: number) {
-    const { connectSeconds, openMs } = patience(attempt, cameThrough)
+    const { connectSeconds, stages } = patience(attempt, tookMs)
     const forward: Forward = yield* parts.open(spec, connectSeconds)
-    const way =
-      openMs === undefined
-        ? forward.bound
-        : Effect.timeoutOrElse(forward.opened, { duration: openMs, orElse: () => tooSlow(openMs) }).pipe(
-            Effect.andThen(forward.bound)
-          )
-    const woke = yield* Effect.raceFirst(Effect.as(way, false), Effect.as(parts.awakened, true)).pipe(
+    const woke = yield* Effect.raceFirst(bound(forward, stages), Effect.as(parts.awakened, true)).pipe(
       Effect.raceFirst(forward.ended),
       Effect.timeoutOrElse({
         duration: BOUND_WITHIN_MS,
         orElse: () => Effect.fail(unheard(`ssh was not ready within ${BOUND_WITHIN_MS / 1000} s`))
       })
     )
-    cameThrough ||= !woke
     if (woke) return yield* unheard("the machine slept or changed its network meanwhile")
     return yield* Effect.raceFirst(forward.ended, watch(generation))
   })
