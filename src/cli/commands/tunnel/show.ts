@@ -88,7 +88,7 @@ export const addition = (found: Option.Option<Found>, ownPid: number): string =>
   Option.match(found, {
     onNone: () => "",
     onSome: ({ status }) => {
-      const held = status.pid === ownPid ? [] : [`held by pid ${status.pid} (${plain(status.program)})`]
+      const held = status.pid === ownPid ? [] : [`held by pid ${status.pid}`]
       const parts = [...(status.reconnects === 0 ? [] : [count(status.reconnects, "reconnect")]), ...held]
       return parts.map((part) => `, ${part}`).join("")
     }

@@ -22,8 +22,8 @@ import { addition, inWords, stateDocument } from "./show.ts"
 import { specOf, type Wanted } from "./spec.ts"
 
 const CLEAR = "\r\u001b[2K"
-/** A line that is longer than a narrow terminal would not be cleared whole. */
-const WIDTH = 100
+/** A line that is longer than the terminal would not be cleared whole. */
+const WIDTH = 79
 
 /** Who holds it, and how often it came back: told by the holder, which may be another process. */
 const about = (tunnel: Tunnel) => Effect.map(look(Files.keyOf(tunnel.spec)), Option.fromUndefinedOr)
@@ -33,7 +33,7 @@ const live = (tunnel: Tunnel, pid: number, terminal: (text: string) => void) =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const state = yield* SubscriptionRef.get(tunnel.state)
-    const line = `Tunnel to ${tunnel.spec.target}: ${inWords(state, now)}${addition(yield* about(tunnel), pid)}`
+    const line = `${tunnel.spec.target}: ${inWords(state, now)}${addition(yield* about(tunnel), pid)}`
     terminal(`${CLEAR}${line.length > WIDTH ? `${line.slice(0, WIDTH - 1)}…` : line}`)
     yield* Effect.sleep("1 second")
   }).pipe(Effect.forever, Effect.ensuring(Effect.sync(() => terminal(CLEAR))))
