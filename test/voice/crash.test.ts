@@ -30,6 +30,8 @@ describe("kill -9 after a transcript was acknowledged", () => {
       const first = yield* bot.awaitReply({ chatId: ada.id })
       const node = yield* SpeakingNode.make(before)
       assert.deepInclude(yield* node.say("what time is it", { eventId: "e1" }), { reason: "started" })
+      // The model has begun to answer: the step is half done.
+      yield* Effect.repeat(provider.requests, { until: (requests) => requests.length === 2 })
       yield* before.signal("SIGKILL")
       yield* before.ended
 
