@@ -4,6 +4,7 @@
  * Where it may (in CI, as root, with Debian's `apt-get`) it installs them; elsewhere it says which tests are skipped for
  * the lack of which package.
  */
+import { existsSync } from "node:fs"
 import { getuid } from "node:process"
 import * as Config from "effect/Config"
 import * as Console from "effect/Console"
@@ -12,9 +13,12 @@ import * as Browser from "./interop/Browser.ts"
 import * as Command from "./interop/Command.ts"
 import * as Sshd from "./tunnel/sshd.ts"
 
+const ip = Effect.sync(() => ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"].find((file) => existsSync(file)))
+
 const needs = [
   { name: "chromium", program: Browser.find, tests: "test/http/browser.test.ts" },
-  { name: "openssh-server", program: Sshd.find, tests: "test/tunnel/sshd.test.ts" }
+  { name: "openssh-server", program: Sshd.find, tests: "test/tunnel" },
+  { name: "iproute2", program: ip, tests: "test/tunnel/faults/faults.test.ts" }
 ]
 
 const apt = (...args: ReadonlyArray<string>) =>
