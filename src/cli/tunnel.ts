@@ -21,6 +21,19 @@ const managed = Effect.fnUntraced(function* (holder: string | undefined) {
   return yield* Effect.provide(TunnelManager, built)
 })
 
+/** Where a target's Gateway is, and which setting says so, for people. */
+export const place = ({ endpoint, source, ssh }: Target): string =>
+  ssh === undefined
+    ? `${endpoint} (${source})`
+    : `${ssh.target}, port ${ssh.remotePort} over there, through ssh (gateway.remote.sshTarget)`
+
+/** The same for programs. */
+export const placeDocument = ({ endpoint, source, ssh }: Target) => ({
+  url: endpoint,
+  urlSource: source,
+  ...(ssh === undefined ? undefined : { sshTarget: ssh.target, remotePort: ssh.remotePort })
+})
+
 /** What a tunnel that does not stand is about, in one line. */
 const inWords = ({ spec }: Tunnel, state: TunnelState): string => {
   const opening = `Opening the tunnel to ${spec.target}`

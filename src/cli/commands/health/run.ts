@@ -3,6 +3,7 @@ import * as Predicate from "effect/Predicate"
 import type { HealthSummary } from "../../../protocol/methods/system.ts"
 import { NotWell } from "../../errors.ts"
 import { ask, target } from "../../gateway.ts"
+import { place } from "../../tunnel.ts"
 import { ago, count, duration, plain, print } from "../../output.ts"
 
 const word = (state: unknown, key: string, good: string, bad: string): ReadonlyArray<string> =>
@@ -85,7 +86,7 @@ export const run = Effect.fn("cli.health")(function* (flags: {
   const to = yield* target
   const isWell = storageState(answer.storage) === undefined
   yield* print(isWell ? answer : { ...answer, ok: false }, () =>
-    [...(isVerbose ? [`URL: ${to.endpoint} (${to.source})`] : []), human(answer, isVerbose)].join("\n")
+    [...(isVerbose ? [`URL: ${place(to)}`] : []), human(answer, isVerbose)].join("\n")
   )
   if (!isWell) return yield* new NotWell({})
 })

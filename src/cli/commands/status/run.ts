@@ -13,6 +13,7 @@ import { count, duration, fields, plain, print, tilde } from "../../output.ts"
 import { probe, type Reached } from "../../probe.ts"
 import * as State from "../../state.ts"
 import { supervisionTree } from "../../tree.ts"
+import { place, placeDocument } from "../../tunnel.ts"
 import { channelState, deadLetters, storageState } from "../health/run.ts"
 
 interface Answer {
@@ -36,6 +37,13 @@ const sessionsOf = ({ sessions }: StatusSummary): string | undefined =>
 const fingerprintOf = (text: string): string =>
   Result.match(parse(text, "status"), { onSuccess: display, onFailure: () => plain(text) })
 
+const tailscaleOf = (found: StatusSummary["tailscale"]): string | undefined =>
+  found === undefined
+    ? undefined
+    : found.state === "active"
+      ? `${found.mode} at ${found.url ?? "an unknown address"}`
+      : `${found.mode} waits: ${found.reason ?? "no reason is known"} (fix: ${found.fix ?? "see \`openclaw doctor tailscale\`"})`
+
 const running = ({ answer: { channels, status }, hello, latencyMs }: Reached<Answer>) =>
   [
     ["Reachable", `yes (${latencyMs}ms)`],
@@ -44,6 +52,7 @@ const running = ({ answer: { channels, status }, hello, latencyMs }: Reached<Ans
       "Certificate",
       status.tlsFingerprint === undefined ? undefined : `SHA-256 ${fingerprintOf(status.tlsFingerprint)}`
     ],
+    ["Tailscale", tailscaleOf(status.tailscale)],
     ["Up", status.uptimeMs === undefined ? undefined : duration(status.uptimeMs)],
     ["Process", status.pid === undefined ? undefined : `pid ${status.pid}`],
     ["Memory", status.rssBytes === undefined ? undefined : `${Math.round(status.rssBytes / 1e6)} MB`],
@@ -82,7 +91,7 @@ export const run = Effect.fn("cli.status")(function* (flags: { readonly deep: bo
   const reached = found.ok ? found : undefined
   const isOurs = reached === undefined || reached.answer.status.supervisor !== undefined
   const model = reached?.answer.status.model ?? (isOurs ? modelOf(file.config) : undefined)
-  const endpoint = to._tag === "Success" ? { url: to.success.endpoint, urlSource: to.success.source } : {}
+  const endpoint = to._tag === "Success" ? placeDocument(to.success) : {}
   // Another Gateway than ours has no such tree to show, and its model is its own affair.
   const supervisor = reached?.answer.status.supervisor
   yield* print(
@@ -107,7 +116,7 @@ export const run = Effect.fn("cli.status")(function* (flags: { readonly deep: bo
           ["Config", `${tilde(file.path, home)} (${fileState(file)})`],
           ["State", tilde(root, home)],
           ["Model", model ?? (isOurs ? "none configured; set agents.defaults.model" : undefined)],
-          ["Gateway", to._tag === "Success" ? `${to.success.endpoint} (${to.success.source})` : undefined],
+          ["Gateway", to._tag === "Success" ? place(to.success) : undefined],
           ...(reached === undefined ? [["Reachable", "no"] as const] : running(reached))
         ]),
         ...(supervisor !== undefined && flags.deep ? ["", supervisionTree(supervisor, now)] : []),
