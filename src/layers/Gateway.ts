@@ -4,6 +4,7 @@
  * `layer` leaves the platform and the storage open, so that an app that has its own HTTP client, SQL client,
  * configuration or state directory supplies them. `layerNode` closes them for a Node process.
  */
+import { join } from "node:path"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Context from "effect/Context"
@@ -51,8 +52,10 @@ import * as MulticastLayer from "./discovery/Multicast.ts"
 import * as EventBusLayer from "./EventBus.ts"
 import * as GatewayIdentityLayer from "./GatewayIdentity.ts"
 import * as GatewayServer from "./gateway/GatewayServer.ts"
+import { needsLoopback } from "./gateway/bind.ts"
 import { checkBind, probe } from "./gateway/listening.ts"
 import { type GatewaySettings, settings } from "./gateway/settings.ts"
+import { check as checkCertificate } from "./gateway/tls/material.ts"
 import { tlsSettings } from "./gateway/tls/settings.ts"
 import * as ModelsLayer from "./models/Models.ts"
 import * as NodeRegistryLayer from "./nodes/NodeRegistry.ts"
@@ -136,7 +139,15 @@ export const checkRestart = (
 ): Effect.Effect<void, RestartRefused> =>
   settings(options).pipe(
     Effect.tap(checkBind),
-    Effect.flatMap((next) => probe(next.port === 0 ? { ...next, port: running.port } : next, running)),
+    Effect.flatMap((next) =>
+      probe(next.port === 0 ? { ...next, port: running.port } : next, {
+        ...running,
+        alsoLoopback: needsLoopback(running.host)
+      })
+    ),
+    Effect.andThen(tlsSettings((...segments) => join(options.stateDir, ...segments))),
+    Effect.tap((tls) => (tls === undefined ? Effect.void : checkCertificate(tls))),
+    Effect.asVoid,
     Effect.provide(configOf(options)),
     Effect.scoped,
     Effect.provide(NodeServices.layer),

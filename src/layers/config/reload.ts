@@ -16,6 +16,7 @@ const READ_AT_START = [
   "gateway.bind",
   "gateway.customBindHost",
   "gateway.publicOrigin",
+  "gateway.tls",
   "gateway.auth",
   "gateway.trustedProxies",
   "gateway.allowRealIpFallback",

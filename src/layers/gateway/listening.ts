@@ -105,12 +105,29 @@ const tryOut = (address: Address) =>
     (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
   )
 
+/** An address, with 127.0.0.1 beside it where `alsoLoopback` says so. */
+type Places = Address & { readonly alsoLoopback?: boolean | undefined }
+
+const placesOf = ({ alsoLoopback, host, port }: Places): ReadonlyArray<Address> =>
+  alsoLoopback === true
+    ? [
+        { host, port },
+        { host: "127.0.0.1", port }
+      ]
+    : [{ host, port }]
+
 /**
  * Whether the address could be listened on once `held`, which this Gateway has, is free. Where only the Gateway itself can be
  * in the way, it is found out on another port whether this machine has the address.
  */
-export const probe = (next: Address, held: Address): Effect.Effect<void, ListenFailed | PortInUse> => {
-  if (next.port === held.port && next.host === held.host) return Effect.void
-  const ownInTheWay = next.port === held.port && (isWildcard(next.host) || isWildcard(held.host))
-  return Effect.asVoid(tryOut(ownInTheWay ? { host: next.host, port: 0 } : next))
-}
+export const probe = (next: Places, held: Places): Effect.Effect<void, ListenFailed | PortInUse> =>
+  Effect.forEach(
+    placesOf(next),
+    (place) => {
+      const isHeld = (own: Address) => own.port === place.port && own.host === place.host
+      if (placesOf(held).some(isHeld)) return Effect.void
+      const ownInTheWay = place.port === held.port && (isWildcard(place.host) || isWildcard(held.host))
+      return Effect.asVoid(tryOut(ownInTheWay ? { host: place.host, port: 0 } : place))
+    },
+    { discard: true }
+  )

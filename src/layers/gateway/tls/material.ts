@@ -42,7 +42,7 @@ const readText = (fs: FileSystem.FileSystem, path: string, what: string) =>
   )
 
 /** What a library says of a file may hold parts of it, so only that it failed is told. */
-const check = (files: TlsFiles, context: { readonly cert: string; readonly key: string; readonly ca?: string }) =>
+const whole = (files: TlsFiles, context: { readonly cert: string; readonly key: string; readonly ca?: string }) =>
   Effect.gen(function* () {
     const certificate = yield* Effect.mapError(
       Effect.fromOption(certificateIn(context.cert)),
@@ -63,7 +63,7 @@ export const read = Effect.fnUntraced(function* (
   const cert = yield* readText(fs, files.certPath, "certificate")
   const key = yield* readText(fs, files.keyPath, "key")
   const ca = files.caPath === undefined ? {} : { ca: yield* readText(fs, files.caPath, "bundle of authorities") }
-  return yield* check(files, { cert, key, ...ca })
+  return yield* whole(files, { cert, key, ...ca })
 })
 
 /** The names by which this machine may be reached; a client that has the fingerprint does not look at them. */
@@ -94,14 +94,25 @@ const generate = Effect.fnUntraced(function* (files: TlsFiles) {
   yield* Effect.logInfo(`made a self-signed certificate: ${files.certPath}`)
 })
 
+const isMissing = Effect.fnUntraced(function* (files: TlsFiles) {
+  const fs = yield* FileSystem.FileSystem
+  const there = (path: string) => Effect.orElseSucceed(fs.exists(path), () => true)
+  return !(yield* there(files.certPath)) && !(yield* there(files.keyPath))
+})
+
+/** Whether a Gateway that starts with these files would have a certificate. Makes nothing. */
+export const check = Effect.fnUntraced(function* (
+  files: TlsFiles
+): Effect.fn.Return<void, TlsUnusable, FileSystem.FileSystem> {
+  if (files.autoGenerate && (yield* isMissing(files))) return
+  yield* read(files)
+})
+
 /** The same at a Gateway's start: a pair that is missing altogether is made, if it may be. */
 export const load = Effect.fnUntraced(function* (
   files: TlsFiles
 ): Effect.fn.Return<Material, TlsUnusable, FileSystem.FileSystem> {
-  const fs = yield* FileSystem.FileSystem
-  const there = (path: string) => Effect.orElseSucceed(fs.exists(path), () => true)
-  const missing = !(yield* there(files.certPath)) && !(yield* there(files.keyPath))
-  if (missing && files.autoGenerate) yield* generate(files)
+  if (files.autoGenerate && (yield* isMissing(files))) yield* generate(files)
   const material = yield* read(files)
   if (material.validTo < (yield* Clock.currentTimeMillis)) {
     yield* Effect.logWarning(`the certificate ${files.certPath} has expired; only clients that pin it will connect`)
