@@ -5,6 +5,7 @@ import { networkInterfaces } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { isEncrypted, isLoopback, parse, type Endpoint } from "../../domain/Endpoint.ts"
+import { parse as parseFingerprint, type TlsFingerprint } from "../../domain/TlsFingerprint.ts"
 import { type GatewayError, invalidRequest } from "../../protocol/GatewayError.ts"
 import type { SetupAccess } from "../../protocol/methods/devices.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
@@ -83,6 +84,25 @@ export const resolveSetupUrl = (
           every ? "gateway.bind=lan" : "gateway.bind=custom"
         )
   })
+
+/**
+ * The certificate that a device has to expect at that address, where this Gateway knows it: its own where it is reached
+ * directly, and the one that is configured for the remote address. A proxy's is not known here.
+ */
+export const resolvePin = (
+  { source, url }: SetupUrl,
+  gateway: OpenClawConfig["gateway"],
+  own: TlsFingerprint | undefined
+): Effect.Effect<TlsFingerprint | undefined, GatewayError> => {
+  if (!isEncrypted(url)) return Effect.succeed(undefined)
+  if (source.startsWith("gateway.bind=")) return Effect.succeed(own)
+  const configured = source === "gateway.remote.url" ? (gateway?.remote?.tlsFingerprint?.trim() ?? "") : ""
+  if (configured === "") return Effect.succeed(undefined)
+  return Effect.mapError(
+    Effect.fromResult(parseFingerprint(configured, "gateway.remote.tlsFingerprint")),
+    ({ message }) => invalidRequest(message)
+  )
+}
 
 /** A network observer could take a full token on its way: over a plain connection a device gets less. */
 export const accessOver = (url: Endpoint, access: SetupAccess): SetupAccess =>

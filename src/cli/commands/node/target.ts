@@ -9,18 +9,21 @@ import * as Schema from "effect/Schema"
 import { pinned, type Target, type TargetError, type TargetInput } from "../../../client/credentials.ts"
 import { secretsFor } from "../../../client/precedence.ts"
 import { bootstrapToken } from "../../../domain/Credential.ts"
-import { DEFAULT_PORT, isLoopback, parse } from "../../../domain/Endpoint.ts"
+import { DEFAULT_PORT, isEncrypted, isLoopback, parse, portOf } from "../../../domain/Endpoint.ts"
+import { parse as parseFingerprint, pin } from "../../../domain/TlsFingerprint.ts"
 import { Redactor } from "../../../layers/logging/Redactor.ts"
 import { Config } from "../../../services/Config.ts"
+import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
 import { Password, TlsFingerprint, Token, Url } from "../../globals.ts"
 import { targetOfNode } from "../../gateway.ts"
+import { ownCertificate } from "../../ownCertificate.ts"
 import * as State from "../../state.ts"
 import { unresolvedSecrets } from "../../unresolved.ts"
 
 export interface Address {
-  /** `wss:`, with a certificate that an authority vouches for or that `--tls-fingerprint` names. */
+  /** `wss:`, with a certificate that an authority vouches for, that `--tls-fingerprint` names, or that is this machine's own. */
   readonly tls?: boolean | undefined
   /** A setup code, bare or as `oc-pair://<code>`. */
   readonly pair?: string | undefined
@@ -48,10 +51,16 @@ export const atAddress = (
   })
 }
 
-const SetupCode = Schema.fromJsonString(Schema.Struct({ url: Schema.String, bootstrapToken: Schema.NonEmptyString }))
+const SetupCode = Schema.fromJsonString(
+  Schema.Struct({
+    url: Schema.String,
+    bootstrapToken: Schema.NonEmptyString,
+    tlsFingerprint: Schema.optional(Schema.String)
+  })
+)
 const decodeCode = Schema.decodeUnknownOption(SetupCode)
 
-/** Where a setup code leads, and the one-time secret in it. */
+/** Where a setup code leads, the one-time secret in it, and the certificate to expect there. */
 export const atCode = (code: string): Result.Result<Target, TargetError | CommandFailed> => {
   const text = Buffer.from(code.trim().replace(/^oc-pair:\/\//i, ""), "base64url").toString("utf8")
   const content = decodeCode(text)
@@ -63,21 +72,35 @@ export const atCode = (code: string): Result.Result<Target, TargetError | Comman
       })
     )
   }
-  return Result.map(parse(content.value.url, "--pair"), (endpoint) => ({
-    endpoint,
-    source: "--pair",
-    credentials: [bootstrapToken(content.value.bootstrapToken)],
-    storedTokens: true
-  }))
+  const { bootstrapToken: secret, tlsFingerprint, url } = content.value
+  return Result.gen(function* () {
+    const endpoint = yield* parse(url, "--pair")
+    const target: Target = { endpoint, source: "--pair", credentials: [bootstrapToken(secret)], storedTokens: true }
+    if (tlsFingerprint === undefined) return target
+    return { ...target, tlsFingerprint: yield* pin(endpoint, yield* parseFingerprint(tlsFingerprint, "--pair")) }
+  })
 }
+
+/** What leads to this machine's own Gateway has its certificate to expect, where nothing else says which. */
+const ownPinned = Effect.fnUntraced(function* (target: Target, config: OpenClawConfig) {
+  const { endpoint, tlsFingerprint } = target
+  if (tlsFingerprint !== undefined || !isEncrypted(endpoint) || !isLoopback(endpoint)) return target
+  const { defaultPort } = yield* State.plan
+  if (config.gateway?.mode === "remote" || portOf(endpoint) !== (config.gateway?.port ?? defaultPort)) return target
+  const own = yield* ownCertificate(config)
+  return own === undefined ? target : { ...target, tlsFingerprint: own }
+})
 
 /** `--pair` goes before `--url`, that before `--host` and `--port`, and those before what environment and configuration say. */
 export const nodeTarget = Effect.fnUntraced(function* (address: Address) {
   if (address.pair !== undefined) {
     const flags = { tlsFingerprint: Option.getOrUndefined(yield* TlsFingerprint) }
-    const found = yield* Effect.fromResult(
+    const paired = yield* Effect.fromResult(
       Result.flatMap(atCode(address.pair), (to) => pinned(to, { flags, config: {} }))
     )
+    const read = Effect.flatMap(Config, ({ get }) => get).pipe(Effect.provide(State.config))
+    // A setup code needs no configuration, so a broken one does not stand in its way.
+    const found = yield* ownPinned(paired, yield* Effect.orElseSucceed(read, () => ({})))
     const redactor = yield* Effect.serviceOption(Redactor)
     if (Option.isSome(redactor))
       yield* redactor.value.add(found.credentials.map(({ secret }) => Redacted.value(secret)))
@@ -97,5 +120,8 @@ export const nodeTarget = Effect.fnUntraced(function* (address: Address) {
     tlsFingerprint: Option.getOrUndefined(yield* TlsFingerprint)
   }
   const { defaultPort } = yield* State.plan
-  return yield* Effect.fromResult(atAddress({ ...address, defaultPort }, { flags, env: variables, config, unresolved }))
+  const found = yield* Effect.fromResult(
+    atAddress({ ...address, defaultPort }, { flags, env: variables, config, unresolved })
+  )
+  return yield* ownPinned(found, config)
 })

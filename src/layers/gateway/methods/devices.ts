@@ -15,7 +15,8 @@ import { qrDataUrl } from "../../devices/qrPng.ts"
 import { Access } from "../Access.ts"
 import { type Connection, Connections, CurrentConnection } from "../Connections.ts"
 import type { GatewayOptions } from "../options.ts"
-import { accessOver, resolveSetupUrl } from "../setupUrl.ts"
+import { accessOver, resolvePin, resolveSetupUrl } from "../setupUrl.ts"
+import { Snapshots } from "../Snapshots.ts"
 import { storageFailed, unknownRequest } from "./errors.ts"
 
 /** OpenClaw's CLI asks again with more scopes when it reads exactly this. */
@@ -42,6 +43,7 @@ export const layer = (options: GatewayOptions) =>
       const nodes = yield* NodeRegistry
       const config = yield* Config
       const connections = yield* Connections
+      const snapshots = yield* Snapshots
 
       const list = Effect.gen(function* () {
         const caller = yield* CurrentConnection
@@ -192,10 +194,11 @@ export const layer = (options: GatewayOptions) =>
           port,
           secure: options.tls !== undefined
         })
+        const tlsFingerprint = yield* resolvePin(found, gateway, snapshots.tlsFingerprintUnsafe())
         const asked: SetupAccess = params.bootstrapProfile ?? "full"
         const access = accessOver(found.url, asked)
         const { expiresAtMs, setupId, token } = yield* Effect.mapError(devices.setups.issue(access), storageFailed)
-        const content = JSON.stringify({ url: found.url, bootstrapToken: token, expiresAtMs })
+        const content = JSON.stringify({ url: found.url, bootstrapToken: token, expiresAtMs, tlsFingerprint })
         const code = Buffer.from(content, "utf8").toString("base64url")
         const modules = params.includeQr === false ? undefined : Qr.encode(code)
         return {
