@@ -1,6 +1,7 @@
 /** One tunnel for several processes, over a real sshd to a real Gateway. */
 import { type ChildProcess, spawn } from "node:child_process"
 import * as Fs from "node:fs"
+import * as Net from "node:net"
 import * as Os from "node:os"
 import * as path from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -9,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
@@ -90,6 +92,18 @@ const setup = Effect.gen(function* () {
   return { key, other, own, root, running, sshd, started }
 })
 
+/** Another program at a port that no ssh has any more, which may take a moment; gives how much it heard. */
+const stranger = (port: number) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly server: Net.Server; readonly heard: () => number }, Error>((resume) => {
+      let heard = 0
+      const server = Net.createServer((socket) => socket.on("data", () => heard++))
+      server.once("error", (error) => resume(Effect.fail(error)))
+      server.listen(port, "127.0.0.1", () => resume(Effect.succeed({ server, heard: () => heard })))
+    }).pipe(Effect.retry(Schedule.spaced("5 millis"))),
+    ({ server }) => Effect.sync(() => server.close())
+  ).pipe(Effect.map(({ heard }) => heard))
+
 const run = <A, E, R>(test: Effect.Effect<A, E, R>) => Effect.provide(test, [GatewayTest.layer(), NodeServices.layer])
 
 describe.skipIf(Sshd.findSync() === undefined)("a tunnel that several processes want", () => {
@@ -142,9 +156,47 @@ describe.skipIf(Sshd.findSync() === undefined)("a tunnel that several processes 
         assert.lengthOf(running(), 1)
 
         yield* holder.end("SIGKILL")
-        // Not one moment longer is the near end of the dead one taken for this tunnel's.
+        // The near end of the dead one is no longer this tunnel's.
         const second = yield* using.ready
         assert.notStrictEqual(second.localPort, port)
+        assert.isAbove(second.generation, first.generation)
+      })
+    )
+  )
+
+  it.live("is down for all when its ssh is, and whoever has the port meanwhile hears nothing of them", () =>
+    run(
+      Effect.gen(function* () {
+        const { other, own, sshd } = yield* setup
+        const port = yield* Sshd.freePort
+        const holder = yield* other(port)
+        yield* holder.until("Up")
+        const following = yield* own(yield* Sshd.freePort, true)
+        const first = yield* following.ready
+        yield* sshd.stop
+        yield* sshd.signal("SIGKILL")
+        const waiting = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const heard = yield* stranger(port)
+            const error = yield* SubscriptionRef.changes(following.state).pipe(
+              Stream.filter((state) => state._tag === "Waiting"),
+              Stream.runHead
+            )
+            assert.strictEqual(Option.getOrThrow(error).error._tag, "SshUnreachable")
+            const fiber = yield* Effect.forkDetach(following.ready, { startImmediately: true })
+            // Many turns of its holder's tries.
+            yield* SubscriptionRef.changes(following.state).pipe(
+              Stream.filter((state) => state.generation > first.generation + 2),
+              Stream.runHead
+            )
+            assert.isUndefined(fiber.pollUnsafe())
+            assert.strictEqual(heard(), 0)
+            return fiber
+          })
+        )
+        yield* sshd.start
+        const second = yield* Fiber.join(waiting)
+        assert.strictEqual(second.localPort, port)
         assert.isAbove(second.generation, first.generation)
       })
     )

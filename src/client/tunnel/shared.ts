@@ -80,7 +80,7 @@ const hold = Effect.fnUntraced(function* (key: string, own: Own, { fs, program, 
   const { hostKeyPolicy, identityFile, localPort, remotePort, target } = spec
   const heldSince = yield* Clock.currentTimeMillis
   let reconnects = 0
-  let upGeneration: number | undefined
+  let upSince: number | undefined
   let lastError: TunnelStatus["lastError"]
   let recorded = ""
   let written = ""
@@ -105,16 +105,19 @@ const hold = Effect.fnUntraced(function* (key: string, own: Own, { fs, program, 
       Files.appendLog(fs, dir.path(Files.logOf(key)), { time: formatIso(makeUnsafe(at)), ...line, target })
     )
 
-  const note = Effect.fnUntraced(function* (now: TunnelState) {
+  const tell = Effect.fnUntraced(function* (now: TunnelState) {
     const at = yield* Clock.currentTimeMillis
-    if (now._tag === "Up" && upGeneration !== now.generation) {
-      if (upGeneration !== undefined) reconnects += 1
-      upGeneration = now.generation
+    // A Gateway that was away behind an ssh that stood counts too.
+    if (now._tag === "Up" && upSince !== now.since) {
+      if (upSince !== undefined) reconnects += 1
+      upSince = now.since
     }
     if (now._tag !== "Up" && now.error !== undefined && now.error !== lastError?.error) {
       lastError = { at, error: now.error }
     }
     yield* publish
+  })
+  const keep = Effect.fnUntraced(function* (now: TunnelState) {
     // A round trip more is no news.
     const kind = Files.kindOf(now)
     if (kind === recorded) return
@@ -136,9 +139,14 @@ const hold = Effect.fnUntraced(function* (key: string, own: Own, { fs, program, 
         )
   )
   yield* log({ level: "info", message: `held by ${program} (pid ${Process.pid})` })
-  const telling = Effect.andThen(Stream.runForEach(SubscriptionRef.changes(state), note), Effect.never)
-  return yield* Effect.raceFirst(run(spec, parts, state, generations), telling).pipe(
-    Effect.onExit(() => (isStopped() ? Effect.flatMap(SubscriptionRef.get(state), note) : Effect.void))
+  const each = (use: (now: TunnelState) => Effect.Effect<void>) =>
+    Effect.andThen(Stream.runForEach(SubscriptionRef.changes(state), use), Effect.never)
+  // Those who follow hear of a change at once, and not after a disk did.
+  return yield* Effect.raceAllFirst([run(spec, parts, state, generations), each(tell), each(keep)]).pipe(
+    Effect.onExit(() => {
+      const last = SubscriptionRef.getUnsafe(state)
+      return isStopped() ? Effect.andThen(tell(last), keep(last)) : Effect.void
+    })
   )
 })
 
@@ -213,6 +221,8 @@ const follow = Effect.fnUntraced(function* (pid: number, patient: boolean, key: 
     Effect.ensuring(
       Effect.suspend(() => {
         own.confirm = Effect.void
+        // Whoever waits for an answer looks at the state again, and leaves it alone.
+        for (const answer of answers.values()) Deferred.doneUnsafe(answer, Effect.void)
         const now = SubscriptionRef.getUnsafe(state)
         const error = now._tag === "Up" ? undefined : now.error
         return set({ _tag: "Connecting", generation: generations.last, error })
