@@ -13,7 +13,8 @@ import { WebSocket } from "ws"
 import * as GatewayServer from "../../src/layers/gateway/GatewayServer.ts"
 import { payloadV2, payloadV3 } from "../../src/protocol/DeviceAuth.ts"
 import { Gateway } from "../../src/services/Gateway.ts"
-import { type NodeLog, services } from "./services.ts"
+import type { Tailscale } from "../../src/services/Tailscale.ts"
+import { type NodeLog, noTailscale, services } from "./services.ts"
 
 export const TOKEN = "a-shared-secret-for-tests"
 
@@ -189,7 +190,10 @@ export interface Rig {
 export type RigOptions = Partial<GatewayServer.GatewayOptions>
 
 /** Starts a Gateway until the scope closes. */
-export const start = Effect.fnUntraced(function* (options: RigOptions = {}): Effect.fn.Return<Rig, never, Scope.Scope> {
+export const start = Effect.fnUntraced(function* (
+  options: RigOptions = {},
+  tailscale: Layer.Layer<Tailscale> = noTailscale
+): Effect.fn.Return<Rig, never, Scope.Scope> {
   const log: NodeLog = { connected: [], gone: [], results: [], invokes: [] }
   const logs: Array<string> = []
   const logger = Logger.make(({ cause, message }) => {
@@ -201,7 +205,7 @@ export const start = Effect.fnUntraced(function* (options: RigOptions = {}): Eff
     version: "0.0.0-test",
     auth: { mode: "token", token: Redacted.make(TOKEN) },
     ...options
-  }).pipe(Layer.provideMerge(services(log)), Layer.provideMerge(Logger.layer([logger])))
+  }).pipe(Layer.provide(tailscale), Layer.provideMerge(services(log)), Layer.provideMerge(Logger.layer([logger])))
   const context = yield* Effect.orDie(Layer.build(layer))
   const gateway = Context.get(context, Gateway)
   return { gateway, url: gateway.url, log, logs, context }
