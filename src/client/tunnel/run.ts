@@ -95,7 +95,7 @@ export const patience = (attempt: number, tookMs: number | undefined): Patience 
   if (tookMs === undefined) return { connectSeconds: attempt % 4 === 3 ? 20 : 4 }
   if (attempt % 32 === 31) return { connectSeconds: 20 }
   if (attempt % 8 === 7) return { connectSeconds: 4 }
-  return { connectSeconds: 20, stages: { openMs: OPEN_WITHIN_MS, bindMs: Math.max(OPEN_WITHIN_MS, 3 * tookMs) } }
+  return { connectSeconds: 20, stages: { openMs: OPEN_WITHIN_MS, bindMs: Math.max(OPEN_WITHIN_MS, 2 * tookMs) } }
 }
 
 const live = Effect.fnUntraced(function* (
