@@ -14,6 +14,4 @@ const held = Effect.gen(function* () {
   return yield* tailscale.hold({ mode: "serve", port: Number(port), changed: ({ _tag }) => Console.log(_tag) })
 })
 
-NodeRuntime.runMain(
-  Effect.provide(held, TailscaleLayer.layer({ program }).pipe(Layer.provide(NodeServices.layer)))
-)
+NodeRuntime.runMain(Effect.provide(held, TailscaleLayer.layer({ program }).pipe(Layer.provide(NodeServices.layer))))

@@ -9,7 +9,8 @@ import type { Challenge, ConnectParams } from "../../../protocol/Connect.ts"
 import { MINIMUM_PROBE_PROTOCOL, PROTOCOL_VERSION } from "../../../protocol/Frame.ts"
 import * as GatewayError from "../../../protocol/GatewayError.ts"
 import type { Role } from "../../../protocol/Role.ts"
-import { Authenticator, type Grant } from "../../../services/Authenticator.ts"
+import { type AuthError, Authenticator, type Grant } from "../../../services/Authenticator.ts"
+import type { RegistryStorageFailed } from "../../../services/NodeRegistry.ts"
 import type { Origin } from "../../../services/Ingress.ts"
 import { decodeConnect, decodeFrame } from "../decode.ts"
 import { parseJson } from "../parseJson.ts"
@@ -78,6 +79,19 @@ const challenge = Effect.fnUntraced(function* (clientNonce: string | undefined) 
   return { nonce, ts, gateway } satisfies Challenge
 })
 
+/** Which check of a proxy's or Tailscale's word failed. */
+const failedCheck = (error: AuthError | RegistryStorageFailed): string => {
+  switch (error._tag) {
+    case "ProxyAttributionRequired":
+      return ` (${error.reason})`
+    case "ProxyIdentityRefused":
+    case "TailscaleIdentityRefused":
+      return ` (${error.check})`
+    default:
+      return ""
+  }
+}
+
 /**
  * Challenges the peer and judges its answer. `clientNonce` came with the upgrade. Fails with how to close the socket; has no
  * deadline of its own.
@@ -96,7 +110,7 @@ export const run = Effect.fnUntraced(function* (
   const role = yield* Effect.fromResult(roleOf(id, params))
   const grant = yield* authenticator.authenticate({ params, role, nonce, ...peer }).pipe(
     Effect.tapError((error) =>
-      Effect.logWarning(`connect refused: ${error._tag}`).pipe(
+      Effect.logWarning(`connect refused: ${error._tag}${failedCheck(error)}`).pipe(
         Effect.annotateLogs({ address: peer.address, client: params.client.id, mode: params.client.mode, role })
       )
     ),
