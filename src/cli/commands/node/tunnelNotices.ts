@@ -29,7 +29,7 @@ export const noticeOf = (
     case "Waiting":
       return state.error === undefined
         ? undefined
-        : of("TunnelDown", `the tunnel to ${target} is down and opened again: ${firstLine(state.error.message)}`)
+        : of("TunnelDown", `the tunnel to ${target} is down: ${firstLine(state.error.message)}`)
     case "Stopped":
       // Whoever runs the node is told the whole reason when it ends.
       return undefined
