@@ -4,6 +4,7 @@ import { getCACertificates, setDefaultCACertificates } from "node:tls"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { ReconnectingClient } from "../../src/client/index.ts"
+import { connect } from "../../src/client/Connect.ts"
 import { open } from "../../src/client/Socket.ts"
 import { display } from "../../src/domain/TlsFingerprint.ts"
 import { token } from "../../src/domain/Credential.ts"
@@ -64,6 +65,30 @@ describe("F6 a pinned connection", () => {
       const sent = server.received()
       assert.strictEqual((yield* dial("localhost", server.port, own))._tag, "TlsFingerprintMismatch")
       assert.strictEqual(server.received(), sent)
+    })
+  )
+
+  it.live.each([301, 302, 303, 307, 308])("F7: a redirect (%s) leads nowhere, also from the right holder", (status) =>
+    Effect.gen(function* () {
+      const elsewhere = yield* recorder(other, NOT_FOUND)
+      const to = `wss://127.0.0.1:${elsewhere.port}/`
+      const moved = `HTTP/1.1 ${status} Moved\r\nlocation: ${to}\r\ncontent-length: 0\r\n\r\n`
+      const server = yield* recorder(own, moved)
+      const error = yield* Effect.flip(
+        Effect.scoped(
+          connect({
+            endpoint: endpoint(`wss://127.0.0.1:${server.port}`),
+            tlsFingerprint: own.fingerprint,
+            credentials: [token("a-canary")],
+            client: { id: "cli", mode: "cli", version: "1.0.0", platform: "test" }
+          })
+        )
+      )
+      assert(error._tag === "GatewayUnreachable")
+      assert.deepStrictEqual([error.reason, error.detail.includes(String(status))], ["not-a-gateway", true])
+      assert.match(server.received(), /^GET /)
+      assert.notInclude(server.received(), "canary")
+      assert.strictEqual(elsewhere.received(), "")
     })
   )
 

@@ -103,6 +103,42 @@ describe("a Gateway with TLS", () => {
     })
   )
 
+  it.live("D4: 200 peers that never end their TLS handshake are cut, and meanwhile it serves others", () =>
+    Effect.gen(function* () {
+      const tls = filesIn(yield* folder)
+      const { gateway } = yield* Rig.start({ tls, limits: { handshakeTimeoutMs: 1000 } })
+      // A record that announces a ClientHello of 512 bytes and stops, and peers that say nothing at all.
+      const begun = Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc])
+      let open = 0
+      let connected = 0
+      const peers = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          Array.from({ length: 200 }, (_, n) => {
+            const socket = tcp(gateway.port, "127.0.0.1")
+            socket.on("error", () => {})
+            socket.once("connect", () => {
+              open++
+              connected++
+              if (n % 2 === 0) socket.write(begun)
+            })
+            socket.once("close", () => open--)
+            socket.resume()
+            return socket
+          })
+        ),
+        (sockets) => Effect.sync(() => sockets.forEach((socket) => socket.destroy()))
+      )
+      const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: () => holds() })
+      yield* until(() => connected === peers.length)
+      assert.strictEqual(yield* health(gateway.port), 200)
+      const client = yield* dial(gateway.url, yield* gateway.tlsFingerprint)
+      assert.isTrue((yield* client.call.health({})).ok)
+      assert.isAbove(open, 0)
+      yield* until(() => open === 0)
+      assert.isTrue((yield* client.call.health({})).ok)
+    })
+  )
+
   const startError = (tls: ReturnType<typeof filesIn>) =>
     Effect.map(Effect.sandbox(Effect.scoped(Rig.start({ tls }))).pipe(Effect.flip), (cause) =>
       String(cause.reasons.map((reason) => ("defect" in reason ? reason.defect : reason)))

@@ -133,6 +133,7 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
   yield* checkBind(options)
   const material = options.tls === undefined ? undefined : yield* load(options.tls)
   const limits = limitsOf(options)
+  const tlsTimeoutMs = Math.min(HEADERS_TIMEOUT_MS, limits.handshakeTimeoutMs)
   const exposed = yield* Exposed
   const caps = Caps.make(limits)
   const storage = yield* Effect.serviceOption(StorageHealth)
@@ -225,7 +226,7 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
     shown: Material | undefined,
     at: Pick<GatewayOptions, "host" | "port" | "portPatienceMs">
   ) => {
-    const servers = Servers.make(serverOptions, shown, HEADERS_TIMEOUT_MS, serveAt(door))
+    const servers = Servers.make(serverOptions, shown, tlsTimeoutMs, serveAt(door))
     const { destroyUnfinished, server } = servers
     server.maxConnections = limits.maxConnections + limits.maxPreauth
     server.on("connection", admit)
