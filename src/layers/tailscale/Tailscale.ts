@@ -89,6 +89,10 @@ const make = Effect.fnUntraced(function* (options: TailscaleOptions) {
     const now = yield* status
     const refused = notReady(now)
     if (refused !== undefined) return yield* refused
+    const { name } = now
+    if (name === undefined) {
+      return yield* new TailscaleUnavailable({ reason: "https-off", detail: "this machine has no name in the tailnet" })
+    }
     const held = yield* program.hold([claim.mode, "--yes", "--bg=false", `http://127.0.0.1:${claim.port}`])
     const gone = Effect.flatMap(held.ended, () => Effect.flatMap(held.said, (said) => Effect.fail(refusal(said))))
     const appeared = routeOf(claim).pipe(
@@ -108,7 +112,6 @@ const make = Effect.fnUntraced(function* (options: TailscaleOptions) {
     const route = yield* Effect.raceFirst(appeared, gone)
     const since = yield* Clock.currentTimeMillis
     const url = oneLine(route?.url ?? "").replace(/\/$/, "")
-    const name = now.name ?? new URL(url).hostname
     yield* claim.changed({ _tag: "Active", name, url, since })
     yield* Effect.logInfo(`tailscale ${claim.mode}: this Gateway is at ${url}`)
     const replaced = Effect.sleep(CHECK_EVERY).pipe(
