@@ -58,9 +58,14 @@ describe("a port that is taken", () => {
   )
 })
 
+interface Places {
+  readonly host: string
+  readonly port: number
+  readonly alsoLoopback?: boolean
+}
+
 describe("probe", () => {
-  const error = (next: { host: string; port: number }, held: { host: string; port: number }) =>
-    Effect.map(Effect.flip(probe(next, held)), ({ _tag }) => _tag)
+  const error = (next: Places, held: Places) => Effect.map(Effect.flip(probe(next, held)), ({ _tag }) => _tag)
 
   it.live("tells what cannot be had, and that the Gateway's own address can", () =>
     Effect.gen(function* () {
@@ -71,6 +76,22 @@ describe("probe", () => {
       assert.strictEqual(yield* error({ host: "192.0.2.1", port: held.port }, held), "ListenFailed")
       yield* probe(held, held)
       yield* probe({ host: "0.0.0.0", port: held.port }, held)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("127.0.0.1 beside another address: its own is not in the way, another program there is", () =>
+    Effect.gen(function* () {
+      const held = portOf(yield* other)
+      const beside = { host: "127.0.0.2", port: held, alsoLoopback: true }
+      // What listens at 127.0.0.1 is this Gateway's own second listener, from one setting to the other and back.
+      yield* probe({ host, port: held }, beside)
+      yield* probe(beside, { host, port: held })
+      const taken = portOf(yield* other)
+      assert.strictEqual(yield* error({ ...beside, port: taken }, beside), "PortInUse")
+      assert.strictEqual(
+        yield* error({ host: "127.0.0.2", port: held, alsoLoopback: true }, { host, port: 1 }),
+        "PortInUse"
+      )
     }).pipe(Effect.scoped)
   )
 })
