@@ -64,9 +64,14 @@ export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFail
 
 /** `gateway.bind` names an address that this machine does not have. */
 export class BindAddressMissing extends Schema.TaggedError<BindAddressMissing>()("BindAddressMissing", {
-  bind: Schema.Literals(["custom", "tailnet"])
+  bind: Schema.Literals(["custom", "tailnet"]),
+  /** What `gateway.customBindHost` says, where it is neither an address nor a name that leads to one. */
+  given: Schema.optional(Schema.String)
 }) {
   override get message() {
+    if (this.given !== undefined) {
+      return `gateway.customBindHost is ${JSON.stringify(this.given.slice(0, 100))}, which is neither an IP address nor a name that leads to one.\nFix: set gateway.customBindHost to an address of this machine, or pass --bind loopback.`
+    }
     return this.bind === "custom"
       ? `gateway.bind is "custom", but gateway.customBindHost names no address.\nFix: set gateway.customBindHost, or pass --bind loopback.`
       : `gateway.bind is "tailnet", but no network interface has a Tailscale address.\nFix: start Tailscale (\`tailscale up\`), or pass --bind loopback.`

@@ -33,6 +33,46 @@ describe("gateway.bind", () => {
     })
   )
 
+  it.live("custom in any spelling is the address that is judged and listened on", () =>
+    Effect.gen(function* () {
+      for (const [given, address] of [
+        ["[::ffff:127.0.0.1]", "127.0.0.1"],
+        ["::FFFF:0.0.0.0", "0.0.0.0"],
+        ["0:0:0:0:0:0:0:1", "::1"],
+        ["[::]", "::"],
+        ["FD00::1", "fd00::1"],
+        ["fe80::1%lo", "fe80::1%lo"],
+        ["LocalHost", "127.0.0.1"],
+        ["localhost.", "127.0.0.1"]
+      ] as const) {
+        assert.strictEqual(yield* resolveHost("custom", given), address)
+      }
+    })
+  )
+
+  it.live.each([
+    "127.1",
+    "0x7f000001",
+    "2130706433",
+    "0",
+    "010.0.0.1",
+    "1.2.3.4.5",
+    "host;id",
+    "a b",
+    "$(id)",
+    "-x:",
+    "[::1",
+    "::1]",
+    "127.0.0.1:80",
+    "x".repeat(300)
+  ])("custom %s is no address", (given) =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(resolveHost("custom", given))
+      assert.deepInclude(error, { _tag: "BindAddressMissing", bind: "custom" })
+      assert.include(error.message, "neither an IP address nor a name")
+    })
+  )
+
   it.each([
     ["127.0.0.1", false],
     ["127.5.5.5", false],

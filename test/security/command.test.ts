@@ -166,6 +166,14 @@ describe("openclaw security audit", () => {
     })
   )
 
+  it.live("knows a token that a script left behind", () =>
+    Effect.gen(function* () {
+      const { here } = yield* prepared({ gateway: { auth: { mode: "token", token: "undefined" } } })
+      const report = JSON.parse((yield* run({ home: here }, "security", "audit", "--json")).stdout) as Report
+      assert.deepStrictEqual(idsOf(report), ["gateway.token_placeholder_value"])
+    })
+  )
+
   it.live("makes nothing where nothing is", () =>
     Effect.gen(function* () {
       const here = yield* home

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { isBlank } from "../../domain/blank.ts"
 import { DEFAULT_PORT } from "../../domain/Endpoint.ts"
 import type { ConfigProblem, ConfigUnreadable } from "../../services/Config.ts"
 import { Config, ConfigInvalid, SettingInvalid } from "../../services/Config.ts"
@@ -50,8 +51,7 @@ export interface GatewaySources {
 const MODES = ["none", "token", "password"] as const
 
 const nonEmpty = (value: string | undefined): string | undefined => {
-  const trimmed = value?.trim()
-  return trimmed === undefined || trimmed === "" ? undefined : trimmed
+  return value === undefined || isBlank(value) ? undefined : value.trim()
 }
 
 interface Found {
@@ -84,8 +84,14 @@ export const resolveCredential = (
     ["config", auth?.password],
     ["environment", env["OPENCLAW_GATEWAY_PASSWORD"]]
   )
-  const asToken = (found: Found) => some({ mode: "token", token: found.value, source: found.source })
-  const asPassword = (found: Found) => some({ mode: "password", password: found.value, source: found.source })
+  const asToken = (found: Found) =>
+    leftBehind(found)
+      ? problem(tokenAt[found.source], LEFT_BEHIND, "a token; `openssl rand -hex 32` makes one")
+      : some({ mode: "token", token: found.value, source: found.source })
+  const asPassword = (found: Found) =>
+    leftBehind(found)
+      ? problem(passwordAt[found.source], LEFT_BEHIND, "a password")
+      : some({ mode: "password", password: found.value, source: found.source })
 
   const asked = nonEmpty(flags.auth)
   const mode = asked === undefined ? auth?.mode : MODES.find((known) => known === asked)
@@ -101,6 +107,7 @@ export const resolveCredential = (
     case "none":
       return some({ mode })
     case "trusted-proxy":
+      if (password !== undefined && leftBehind(password)) return asPassword(password)
       return token === undefined
         ? some({ mode, ...(password === undefined ? undefined : { password: password.value }) })
         : problem(tokenAt[token.source], "a token", 'none, because gateway.auth.mode is "trusted-proxy"')
@@ -126,6 +133,15 @@ const tokenAt: Readonly<Record<CredentialSource, string>> = {
   environment: "OPENCLAW_GATEWAY_TOKEN",
   generated: "gateway.auth.token"
 }
+const passwordAt: Readonly<Record<CredentialSource, string>> = {
+  flag: "--password",
+  config: "gateway.auth.password",
+  environment: "OPENCLAW_GATEWAY_PASSWORD",
+  generated: "gateway.auth.password"
+}
+/** What a script writes that had no secret to write. Everybody would know it. */
+const leftBehind = ({ value }: Found): boolean => /^(?:undefined|null)$/i.test(Redacted.value(value))
+export const LEFT_BEHIND = 'the word "undefined" or "null", which a script left behind'
 const quoted = (words: ReadonlyArray<string>): string => words.map((word) => JSON.stringify(word)).join(", ")
 const some = (credential: GatewayCredential) => Result.succeed(Option.some(credential))
 const problem = (path: string, value: string, expected: string) => Result.fail<ConfigProblem>({ path, value, expected })
@@ -197,7 +213,7 @@ export const gatewayCredential = Effect.fn("gatewayCredential")(function* (
 const generate = Effect.fnUntraced(function* (config: Config["Service"]) {
   // Something is written there that has no value here (`"${NAME}"`): replacing it would destroy what its author meant.
   const written = getAt(yield* config.raw, ["gateway", "auth", "token"])
-  if (written !== undefined && written !== "") {
+  if (written !== undefined && !(typeof written === "string" && isBlank(written))) {
     return yield* new ConfigInvalid({
       file: config.file,
       problems: [

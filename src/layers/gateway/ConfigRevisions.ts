@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { isBlank } from "../../domain/blank.ts"
 import { Config, type ConfigSnapshot } from "../../services/Config.ts"
 import { StateDir } from "../../services/StateDir.ts"
 import { getAt, setAt } from "../config/path.ts"
@@ -55,7 +56,9 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   /** A secret that was made at the start is written to the file afterwards: that changes nothing. */
   const partOf = ({ composed }: ConfigSnapshot) => {
     const { auth } = options
-    if (auth.mode !== "token" || getAt(composed, TOKEN) !== undefined) return digest(startedBy(composed))
+    const written = getAt(composed, TOKEN)
+    const isMissing = written === undefined || (typeof written === "string" && isBlank(written))
+    if (auth.mode !== "token" || !isMissing) return digest(startedBy(composed))
     const filled = setAt(composed, TOKEN, Redacted.value(auth.token))
     return digest(startedBy(Result.getOrElse(filled, () => composed)))
   }

@@ -1,8 +1,11 @@
 /**
  * Which address `gateway.bind` means on this machine, and by which names the configuration says that it is reached.
  */
+import { lookup } from "node:dns/promises"
+import { isIP } from "node:net"
 import { networkInterfaces } from "node:os"
 import * as Effect from "effect/Effect"
+import { format, parse } from "../../domain/IpAddress.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { BindAddressMissing } from "../../services/Gateway.ts"
 import { isLoopbackBind } from "./Addresses.ts"
@@ -36,6 +39,33 @@ export const interfaces = Effect.sync(() => Object.values(networkInterfaces()).f
 /** `gateway.customBindHost` without the brackets that an IPv6 address may have. */
 const customHost = (custom: string | undefined): string => custom?.trim().replace(/^\[(.*)\]$/, "$1") ?? ""
 
+/** Letters are in every name: 127.1 and 0x7f000001 are other spellings of an address, and nobody's name. */
+const isName = (host: string): boolean =>
+  host.length <= 253 &&
+  /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?$/i.test(host) &&
+  !/(?:^|\.)(?:\d+|0x[0-9a-f]*)\.?$/i.test(host)
+
+/** Milliseconds that a name server has. */
+const NAME_WITHIN = 5_000
+
+/**
+ * The address that `gateway.customBindHost` means, in one spelling. A name is looked up once, so that what is judged and what is
+ * listened on are the same.
+ */
+const customAddress = Effect.fnUntraced(function* (given: string) {
+  const address = parse(given)
+  if (address !== undefined) return format(address)
+  // With a zone.
+  if (isIP(given) !== 0) return given
+  if (/^localhost\.?$/i.test(given)) return LOOPBACK
+  const unknown = new BindAddressMissing({ bind: "custom", given })
+  if (!isName(given)) return yield* unknown
+  const found = yield* Effect.tryPromise({ try: () => lookup(given), catch: () => unknown }).pipe(
+    Effect.timeoutOrElse({ duration: NAME_WITHIN, orElse: () => Effect.fail(unknown) })
+  )
+  return found.address
+})
+
 /** `loopback` unless told otherwise; `auto` is loopback too, because nothing should be reachable by accident. */
 export const resolveHost = Effect.fnUntraced(function* (bind: Bind, custom: string | undefined) {
   switch (bind) {
@@ -46,7 +76,7 @@ export const resolveHost = Effect.fnUntraced(function* (bind: Bind, custom: stri
       return "0.0.0.0"
     case "custom": {
       const host = customHost(custom)
-      return host === "" ? yield* new BindAddressMissing({ bind }) : host
+      return host === "" ? yield* new BindAddressMissing({ bind }) : yield* customAddress(host)
     }
     case "tailnet":
       return tailnetAddress(yield* interfaces) ?? (yield* new BindAddressMissing({ bind }))

@@ -32,7 +32,7 @@ export interface Rights {
 export interface AuthFacts {
   readonly mode: "none" | "token" | "password" | "trusted-proxy"
   readonly secretLength?: number | undefined
-  /** The secret is blank, or one of the words that scripts leave behind: `undefined`, `null`. */
+  /** The secret is one of the words that scripts leave behind: `undefined`, `null`. */
   readonly placeholder?: boolean | undefined
   readonly source?: "flag" | "config" | "environment" | "generated" | undefined
   readonly unresolved?: string | undefined

@@ -54,7 +54,7 @@ const secret = (
         `gateway.${mode}_placeholder_value`,
         "critical",
         `The ${mode} is a word that a script left behind`,
-        `${path} is blank, "undefined" or "null".`,
+        `${path} is "undefined" or "null"; the Gateway refuses to start so.`,
         MAKE
       )
     ),

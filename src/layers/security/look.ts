@@ -13,7 +13,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { closed, Document, FILE, policyOf } from "../../services/ApprovalsFile.ts"
 import { Config } from "../../services/Config.ts"
-import { resolveCredential, settingError } from "../config/gatewayAuth.ts"
+import { LEFT_BEHIND, resolveCredential, settingError } from "../config/gatewayAuth.ts"
 import { substitute } from "../config/substitute.ts"
 import { certificateIn } from "../gateway/tls/certificate.ts"
 import { filesOf } from "../gateway/tls/settings.ts"
@@ -74,14 +74,17 @@ const within = Effect.fnUntraced(function* (root: string, besides: ReadonlySet<s
 
 type Env = Readonly<Record<string, string | undefined>>
 
-const blank = (secret: string): boolean => /^(?:|undefined|null)$/.test(secret.trim())
-
 const authOf = Effect.fnUntraced(function* (env: Env, missing: ReadonlyArray<string>) {
   const config = yield* Config
   const current = yield* config.get
   const found = resolveCredential({ flags: {}, env, config: current })
   const mode = current.gateway?.auth?.mode ?? "token"
   if (Result.isFailure(found)) {
+    const { path, value } = found.failure
+    if (value === LEFT_BEHIND) {
+      const source = path.startsWith("OPENCLAW_") ? "environment" : "config"
+      return { mode: /password/i.test(path) ? "password" : "token", placeholder: true, source } satisfies AuthFacts
+    }
     return { mode, unresolved: settingError(config.file, found.failure).message } satisfies AuthFacts
   }
   const own = missing.filter((text) => text.startsWith("gateway.auth."))
@@ -97,8 +100,7 @@ const authOf = Effect.fnUntraced(function* (env: Env, missing: ReadonlyArray<str
   return {
     mode: value.mode,
     source: value.source,
-    secretLength: secret.trim().length,
-    placeholder: blank(secret)
+    secretLength: secret.length
   } satisfies AuthFacts
 })
 
