@@ -47,7 +47,7 @@ describe("a tunnel", () => {
         assert.isTrue(ssh.over())
         waits.push(waiting.delayMs)
         // The wait may begin a moment after it was told of.
-        while ((yield* Queue.size(started)) === 0) yield* TestClock.adjust(waiting.delayMs)
+        while ((yield* Queue.size(started)) === 0) yield* TestClock.adjust(waiting.delayMs + 1)
       }
       const ssh = yield* Queue.take(started)
       yield* ssh.bind
@@ -92,7 +92,7 @@ describe("a tunnel", () => {
       assert.isFalse(ssh.over())
       world.challenge = Effect.succeed(silent)
       world.identity = Effect.succeed("gateway-b")
-      yield* TestClock.adjust(waiting.delayMs)
+      yield* TestClock.adjust(waiting.delayMs + 1)
       const stopped = yield* until(tunnel, "Stopped")
       assert.deepInclude(stopped.error, { _tag: "WrongGateway", expected: "gateway-a", found: "gateway-b" })
       assert.isTrue(ssh.over())
@@ -149,16 +149,16 @@ describe("a tunnel", () => {
       yield* tunnel.ready
       yield* first.end(closed)
       const lost = yield* until(tunnel, "Waiting")
-      while ((yield* Queue.size(started)) === 0) yield* TestClock.adjust(lost.delayMs)
+      while ((yield* Queue.size(started)) === 0) yield* TestClock.adjust(lost.delayMs + 1)
       const second = yield* Queue.take(started)
       yield* TestClock.adjust("1500 millis")
       const waiting = yield* until(tunnel, "Waiting", 1)
       assert.deepInclude(waiting.error, { _tag: "SshUnreachable", reason: "timeout" })
       assert.isTrue(second.over())
-      while ((yield* Queue.size(started)) === 0) yield* TestClock.adjust(waiting.delayMs)
+      while ((yield* Queue.size(started)) === 0) yield* TestClock.adjust(waiting.delayMs + 1)
       const third = yield* Queue.take(started)
       yield* third.open
-      yield* TestClock.adjust("29 seconds")
+      yield* TestClock.adjust("19 seconds")
       yield* third.bind
       assert.strictEqual((yield* until(tunnel, "Up", 2)).generation, 3)
       yield* third.end(closed)
