@@ -26,6 +26,8 @@ export interface Setting {
   readonly home: string
   readonly variables?: Readonly<Record<string, string>>
   readonly terminal?: (text: string) => void
+  /** Path of the program, for commands that start another copy of it. */
+  readonly entry?: string
 }
 
 export interface Printed {
@@ -43,7 +45,7 @@ const environment = (setting: Setting): Environment["Service"] => ({
   cwd: setting.home,
   pid: process.pid,
   execPath: process.execPath,
-  entry: "openclaw",
+  entry: setting.entry ?? "openclaw",
   interactive: false,
   terminal: setting.terminal
 })

@@ -20,13 +20,22 @@ const usable = (what: string, value: string): Result.Result<string, ServiceDefin
       )
     : Result.succeed(value)
 
+/** Without quotes the ends of a line mean something. */
+const bare = (what: string, value: string): Result.Result<string, ServiceDefinitionInvalid> =>
+  Result.flatMap(usable(what, value), (text) =>
+    /^\s|[\s\\]$/.test(text)
+      ? Result.fail(
+          new ServiceDefinitionInvalid({
+            message: `${what} begins or ends with a character that systemd drops: ${JSON.stringify(text.slice(0, 200))}.\nFix: move or rename what it names.`
+          })
+        )
+      : Result.succeed(text)
+  )
+
 /** A path or a text in which systemd only looks for specifiers. */
 const plain = (value: string): string => value.replaceAll("%", "%%")
 
 const quoted = (value: string): string => `"${plain(value).replace(/["\\]/g, String.raw`\$&`)}"`
-
-/** Of a command line `$` is a variable, also within quotes. */
-const argument = (value: string): string => quoted(value).replaceAll("$", "$$$$")
 
 /** Version 254 waits longer from one try to the next; those before it warn of settings that they do not know. */
 const backoff = (version: number | undefined): ReadonlyArray<string> =>
@@ -45,12 +54,12 @@ export const render = (
 ): Result.Result<string, ServiceDefinitionInvalid> =>
   Result.gen(function* () {
     const { environmentFile, name } = definition
-    const description = yield* usable("the description", definition.description)
+    const description = yield* bare("the description", definition.description)
     const program = yield* usable("the path of the program", definition.command[0])
     const command: Array<string> = []
-    for (const arg of definition.command) command.push(argument(yield* usable(`an argument of ${program}`, arg)))
-    const directory = yield* usable("the working directory", definition.workingDirectory)
-    const file = yield* usable("the path of the environment file", environmentFile)
+    for (const arg of definition.command) command.push(quoted(yield* usable(`an argument of ${program}`, arg)))
+    const directory = yield* bare("the working directory", definition.workingDirectory)
+    const file = yield* bare("the path of the environment file", environmentFile)
     const variables: Array<string> = []
     for (const [key, value] of Object.entries(definition.environment)) {
       variables.push(`Environment=${quoted(`${key}=${yield* usable(`the variable ${key}`, value)}`)}`)
@@ -67,7 +76,8 @@ export const render = (
       "",
       "[Service]",
       "Type=exec",
-      `ExecStart=${command.join(" ")}`,
+      // The colon has systemd put no variable into it.
+      `ExecStart=:${command.join(" ")}`,
       `WorkingDirectory=${plain(directory)}`,
       ...variables,
       `EnvironmentFile=-${plain(file)}`,
@@ -115,7 +125,7 @@ const literal = (word: string): string => word.replaceAll("%%", "%")
 
 /** The command line of a unit; empty when it has none. */
 export const commandOf = (text: string): ReadonlyArray<string> =>
-  words(settings(text, "ExecStart").at(-1) ?? "").map((word) => literal(word).replaceAll("$$", "$"))
+  words((settings(text, "ExecStart").at(-1) ?? "").replace(/^:/, "")).map(literal)
 
 /** The variables of a unit, without those of its files. */
 export const environmentOf = (text: string): Readonly<Record<string, string>> =>
