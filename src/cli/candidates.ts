@@ -29,6 +29,8 @@ export interface SshAsked {
   readonly target: SshTarget
   /** `--ssh-identity`: absolute. */
   readonly identityFile: string | undefined
+  /** `--port`: the Gateway's over there. */
+  readonly remotePort?: number | undefined
   /** It comes from the network, so that nothing given by flags is meant for it. */
   readonly discovered: boolean
 }
@@ -49,8 +51,8 @@ const bare = (input: TargetInput): TargetInput => ({
 
 const throughSsh = (input: TargetInput, asked: SshAsked, configured: Target | undefined): Candidate["target"] => {
   if (configured?.ssh !== undefined && configured.ssh.target === asked.target) {
-    const identityFile = asked.identityFile ?? configured.ssh.identityFile
-    return Result.succeed({ ...configured, ssh: { ...configured.ssh, identityFile } })
+    const { identityFile = configured.ssh.identityFile, remotePort = configured.ssh.remotePort } = asked
+    return Result.succeed({ ...configured, ssh: { ...configured.ssh, identityFile, remotePort } })
   }
   const localPort = input.config.gateway?.port ?? input.defaultPort ?? DEFAULT_PORT
   const given = asked.discovered || text(input.flags.url) ? Result.succeed([]) : secretsFor("flag", input)
@@ -62,7 +64,7 @@ const throughSsh = (input: TargetInput, asked: SshAsked, configured: Target | un
     ssh: {
       target: asked.target,
       localPort,
-      remotePort: input.config.gateway?.remote?.remotePort ?? DEFAULT_PORT,
+      remotePort: asked.remotePort ?? input.config.gateway?.remote?.remotePort ?? DEFAULT_PORT,
       identityFile: asked.identityFile,
       hostKeyPolicy: input.config.gateway?.remote?.sshHostKeyPolicy ?? "strict",
       credentials

@@ -133,7 +133,7 @@ const probe = Command.make(
   {
     port: flags.whole(
       "port",
-      "Port of the Gateway on this machine; a configured remote one is left out then",
+      "Port of the Gateway, on this machine and behind --ssh; a configured remote one is left out then",
       1,
       65_535
     ),

@@ -91,14 +91,23 @@ export const run = Effect.fn("cli.gateway.probe")(function* (flags: Flags) {
   const named: SshAsked | undefined =
     flags.ssh === undefined
       ? undefined
-      : { target: yield* Effect.fromResult(parseSsh(flags.ssh, "--ssh")), identityFile, discovered: false }
+      : {
+          target: yield* Effect.fromResult(parseSsh(flags.ssh, "--ssh")),
+          identityFile,
+          remotePort: flags.port,
+          discovered: false
+        }
   const auto = flags.sshAuto && named === undefined
   const discoveryMs = Math.min(flags.timeout, auto ? LOOK_FOR_SSH_MS : LOOK_MS)
   const report = yield* Effect.gen(function* () {
     const looking = yield* Effect.forkChild(discovered(discoveryMs))
     const around = Fiber.join(looking)
     const sshTarget = auto ? (yield* around).beacons.flatMap(({ host }) => sshTargetOf(host) ?? [])[0] : undefined
-    const ssh = named ?? (sshTarget === undefined ? undefined : { target: sshTarget, identityFile, discovered: true })
+    const ssh =
+      named ??
+      (sshTarget === undefined
+        ? undefined
+        : { target: sshTarget, identityFile, remotePort: flags.port, discovered: true })
     const here = known(input, ssh).filter(
       ({ kind }) => flags.port === undefined || kind !== "configRemote" || input.flags.url !== undefined
     )
