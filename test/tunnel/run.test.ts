@@ -166,7 +166,7 @@ describe("a tunnel", () => {
       while ((yield* Queue.size(started)) === 0) yield* TestClock.adjust("100 millis")
       const fourth = yield* Queue.take(started)
       yield* fourth.open
-      yield* TestClock.adjust("60 seconds")
+      yield* TestClock.adjust("38 seconds")
       assert.deepInclude((yield* until(tunnel, "Waiting", 3)).error, { _tag: "SshUnreachable" })
       assert.isTrue(fourth.over())
     })

@@ -66,7 +66,7 @@ const reasonOf = (exit: Exit.Exit<unknown, TunnelError>): TunnelError | undefine
 
 /** Drawn evenly from zero to a growing limit (full jitter). */
 const jitter = (attempt: number, longest: number): Effect.Effect<number> =>
-  Effect.map(Random.next, (random) => Math.round(random * Math.min(longest, FIRST_WAIT_MS * 2 ** attempt)))
+  Effect.map(Random.next, (random) => Math.ceil(random * Math.min(longest, FIRST_WAIT_MS * 2 ** attempt)))
 
 /** Who answers through the forward that stands, and since when. */
 interface Recognised {
@@ -104,7 +104,7 @@ const live = Effect.fnUntraced(function* (
   state: SubscriptionRef.SubscriptionRef<TunnelState>,
   generations: { last: number }
 ): Effect.fn.Return<never, TunnelError> {
-  const endpoint: Endpoint = loopback(spec.localPort)
+  const endpoint: Endpoint = loopback(spec.localPort, spec.tls === undefined ? "ws" : "wss")
   const { target } = spec
   const set = (next: TunnelState) => SubscriptionRef.set(state, next)
   /** Waits, and says whether the machine woke in it, which ends the wait. */
@@ -133,7 +133,7 @@ const live = Effect.fnUntraced(function* (
     if (!proven && (spec.credentials === undefined || spec.credentials.length === 0)) return undefined
     const deviceId = proven
       ? standing.deviceId
-      : yield* parts.probe.identity(endpoint, spec.credentials ?? [], ANSWER_WITHIN_MS)
+      : yield* parts.probe.identity(endpoint, spec.credentials ?? [], ANSWER_WITHIN_MS, spec.tls?.fingerprint)
     if (expected !== undefined && expected !== deviceId) {
       return yield* new WrongGateway({ target, expected, found: deviceId })
     }
@@ -143,7 +143,7 @@ const live = Effect.fnUntraced(function* (
 
   /** Asks who is there and holds the line, so that its end is noticed at once. Its ssh is alive in all of this. */
   const ask = Effect.fnUntraced(function* (within: number, before: Recognised | undefined) {
-    const challenge = parts.probe.challenge(endpoint, within)
+    const challenge = parts.probe.challenge(endpoint, within, spec.tls?.fingerprint)
     const heard = yield* Effect.raceFirst(challenge, Effect.as(parts.awakened, undefined))
     if (heard === undefined) return undefined
     // One that proves nothing is asked by name once only: that costs a credential.
