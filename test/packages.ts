@@ -15,9 +15,12 @@ import * as Sshd from "./tunnel/sshd.ts"
 
 const ip = Effect.sync(() => ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"].find((file) => existsSync(file)))
 
+const systemd = Effect.sync(() => ["/lib/systemd/systemd"].find((file) => existsSync(file)))
+
 const needs = [
   { name: "chromium", program: Browser.find, tests: "test/http/browser.test.ts" },
   { name: "openssh-server", program: Sshd.find, tests: "test/tunnel" },
+  { name: "systemd", program: systemd, tests: "test/service/systemd.test.ts" },
   { name: "iproute2", program: ip, tests: "test/tunnel/faults/faults.test.ts" }
 ]
 
