@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import type * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Credential } from "../domain/Credential.ts"
 import { SshTarget, SshTargetInvalid } from "../domain/SshTarget.ts"
+import type { TlsFingerprint } from "../domain/TlsFingerprint.ts"
 
 export { SshTargetInvalid }
 
@@ -196,6 +197,8 @@ export interface TunnelSpec {
   readonly target: SshTarget
   readonly localPort: number
   readonly remotePort: number
+  /** The Gateway speaks TLS behind the forward too; with the fingerprint of the certificate that alone counts, if any. */
+  readonly tls?: { readonly fingerprint?: TlsFingerprint | undefined } | undefined
   /** Absolute path of the private key to use, and no other. Left out: ssh decides. */
   readonly identityFile?: string | undefined
   /** `strict`: only hosts whose key is known. `openssh`: as ssh's own configuration says. */

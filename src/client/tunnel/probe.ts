@@ -26,7 +26,7 @@ export class ProbeFailed extends Schema.TaggedError<ProbeFailed>()("ProbeFailed"
   retryAfterMs: Schema.optional(Schema.Natural)
 }) {}
 
-/** It lets nobody in with these credentials, and waiting does not help. */
+/** It lets nobody in with these credentials, or has another certificate, and waiting does not help. */
 export class ProbeRefused extends Schema.TaggedError<ProbeRefused>()("ProbeRefused", { detail: Schema.String }) {}
 
 export interface Heard {
@@ -43,12 +43,13 @@ export interface Probe {
     endpoint: Endpoint,
     withinMs: number,
     tlsFingerprint?: TlsFingerprint
-  ) => Effect.Effect<Heard, ProbeFailed, Scope.Scope>
+  ) => Effect.Effect<Heard, ProbeFailed | ProbeRefused, Scope.Scope>
   /** The Gateway's `deviceId`. The credentials are shown to it. */
   readonly identity: (
     endpoint: Endpoint,
     credentials: ReadonlyArray<Credential>,
-    withinMs: number
+    withinMs: number,
+    tlsFingerprint?: TlsFingerprint
   ) => Effect.Effect<string, ProbeFailed | ProbeRefused>
 }
 
@@ -77,7 +78,9 @@ export const probe: Probe = {
     Effect.gen(function* () {
       const begun = yield* Clock.monotonicTimeNanos
       const { headers, nonce } = yield* question
-      const connection = yield* Effect.mapError(open(endpoint, tlsFingerprint, headers), failed)
+      const connection = yield* Effect.mapError(open(endpoint, tlsFingerprint, headers), (error) =>
+        error._tag === "GatewayUnreachable" ? failed(error) : new ProbeRefused({ detail: error.message })
+      )
       const text = yield* Effect.mapError(connection.receive, failed)
       const frame = yield* Effect.mapError(decodeChallenge(text), () => failed("what answers is no Gateway"))
       if (frame.type !== "event" || frame.event !== "connect.challenge" || !isChallenge(frame.payload)) {
@@ -89,10 +92,11 @@ export const probe: Probe = {
       return { roundTripMs, standing: standing(frame.payload, nonce), closed }
     }).pipe(within(withinMs)),
 
-  identity: (endpoint, credentials, withinMs) =>
+  identity: (endpoint, credentials, withinMs, tlsFingerprint) =>
     Effect.gen(function* () {
       const client = yield* GatewayClient.make({
         endpoint,
+        tlsFingerprint,
         credentials,
         // A program of the Gateway's own machine, as which ssh's far end counts: it needs no device to read.
         client: { id: "gateway-client", mode: "backend", version: VERSION, platform: "tunnel" },
