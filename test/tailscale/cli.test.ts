@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Cli from "../cli/kit.ts"
 import * as StandIn from "./standin.ts"
 
 interface Run {
@@ -80,11 +81,11 @@ describe("openclaw and Tailscale", () => {
 
   it.live("what cannot be safe does not start, and says what to do", () =>
     Effect.gen(function* () {
-      const standIn = yield* StandIn.make
       const folder = yield* home
+      const setting = { home: folder, variables: { OPENCLAW_STATE_DIR: folder, OPENCLAW_GATEWAY_PORT: "0" } }
       const refused = Effect.fnUntraced(function* (gateway: unknown, ...args: ReadonlyArray<string>) {
         yield* config(folder, gateway)
-        const { code, stderr } = yield* done(yield* start(folder, standIn, "gateway", "run", ...args))
+        const { code, stderr } = yield* Cli.run(setting, "gateway", "run", ...args)
         return `${code} ${stderr}`
       })
       assert.match(yield* refused({ mode: "local" }, "--tailscale", "funnel"), /^1 [^]*password[^]*Fix:/)
@@ -105,10 +106,8 @@ describe("openclaw and Tailscale", () => {
       const said = yield* refused(mixed)
       assert.match(said, /^78 [^]*gateway\.auth\.token/)
       assert.notInclude(said, "a-token-that-is-secret")
-      const doctor = yield* done(yield* start(folder, standIn, "doctor", "tailscale"))
-      assert.strictEqual(doctor.code, 0, doctor.stdout + doctor.stderr)
       yield* config(folder, { tailscale: { mode: "funnel" } })
-      const unwell = yield* done(yield* start(folder, standIn, "doctor", "tailscale"))
+      const unwell = yield* Cli.run(setting, "doctor", "tailscale")
       assert.strictEqual(unwell.code, 1)
       assert.include(unwell.stdout, "Fix: set gateway.auth.mode to password")
     }).pipe(Effect.scoped)
