@@ -136,8 +136,8 @@ type RemoteAddress = Pick<Target, "endpoint" | "ssh">
 type AddressError = Exclude<TargetError, MissingExplicitCredentials>
 
 /** The end on this machine, which is no place of another one. */
-const nearEnd = (remote: Remote): Result.Result<Endpoint, AddressError> =>
-  Result.flatMap(parse(text(remote.url) ?? loopback(DEFAULT_PORT), REMOTE_URL), (endpoint) =>
+const nearEnd = (remote: Remote, port: number): Result.Result<Endpoint, AddressError> =>
+  Result.flatMap(parse(text(remote.url) ?? loopback(port), REMOTE_URL), (endpoint) =>
     isLoopback(endpoint)
       ? Result.succeed(endpoint)
       : Result.fail(
@@ -167,7 +167,7 @@ const identityOf = (remote: Remote, home: string | undefined): Result.Result<str
 
 const throughSsh = (
   remote: Remote,
-  home: string | undefined,
+  { defaultPort, env, home }: TargetInput,
   credentials: ReadonlyArray<Credential>
 ): Result.Result<RemoteAddress, AddressError> => {
   const given = text(remote.sshTarget)
@@ -180,22 +180,24 @@ const throughSsh = (
   }
   return Result.gen(function* () {
     const target = yield* parseSshTarget(given, SSH_TARGET)
-    const identityFile = yield* identityOf(remote, home)
-    const endpoint = yield* nearEnd(remote)
+    const identityFile = yield* identityOf(remote, text(home) ?? text(env["HOME"]))
+    // Two profiles have two ends on this machine; the port on the other one is not known by it.
+    const endpoint = yield* nearEnd(remote, defaultPort ?? DEFAULT_PORT)
     const localPort = portOf(endpoint)
-    const remotePort = remote.remotePort ?? localPort
+    const remotePort = remote.remotePort ?? (text(remote.url) === undefined ? DEFAULT_PORT : localPort)
     const hostKeyPolicy = remote.sshHostKeyPolicy ?? "strict"
-    const ssh: TunnelSpec = { target, localPort, remotePort, identityFile, hostKeyPolicy, credentials }
+    const tls = isEncrypted(endpoint) ? {} : undefined
+    const ssh: TunnelSpec = { target, localPort, remotePort, tls, identityFile, hostKeyPolicy, credentials }
     return { endpoint, ssh }
   })
 }
 
 const remoteAddress = (
   remote: Remote,
-  home: string | undefined,
+  input: TargetInput,
   credentials: ReadonlyArray<Credential>
 ): Result.Result<RemoteAddress, AddressError> => {
-  if (transportOf(remote) === "ssh") return throughSsh(remote, home, credentials)
+  if (transportOf(remote) === "ssh") return throughSsh(remote, input, credentials)
   const url = text(remote.url)
   return url === undefined
     ? unset(
@@ -230,10 +232,9 @@ const withoutPin = (input: TargetInput): Result.Result<Target, TargetError> => {
 
   if (config.gateway?.mode === "remote") {
     const remote = config.gateway.remote ?? {}
-    const home = text(input.home) ?? text(env["HOME"])
     return Result.gen(function* () {
       const credentials = yield* secretsFor(input.node === true ? "remote-node" : "remote", input)
-      const address = yield* remoteAddress(remote, home, credentials)
+      const address = yield* remoteAddress(remote, input, credentials)
       return { ...address, source: REMOTE_URL, credentials, storedTokens: true }
     })
   }
@@ -272,7 +273,12 @@ export const pinned = (
   }
   return parseFingerprint(given, flag === undefined ? FINGERPRINT : "--tls-fingerprint").pipe(
     Result.flatMap((fingerprint) => pin(target.endpoint, fingerprint)),
-    Result.map((tlsFingerprint) => ({ ...target, tlsFingerprint }))
+    Result.map((tlsFingerprint) => ({
+      ...target,
+      tlsFingerprint,
+      // A pin is for TLS only: the tunnel sees it too.
+      ssh: target.ssh === undefined ? undefined : { ...target.ssh, tls: { fingerprint: tlsFingerprint } }
+    }))
   )
 }
 

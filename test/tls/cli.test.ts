@@ -28,7 +28,8 @@ describe("which certificate must be shown", () => {
     assert.isUndefined(resolve({ config: { gateway: { port: 4000 } } }).tlsFingerprint)
     const flags = { url: "wss://127.0.0.1:4000", token: "t" }
     assert.isUndefined(resolve({ flags }).tlsFingerprint)
-    assert.isUndefined(resolve({ env: { OPENCLAW_GATEWAY_URL: "wss://127.0.0.1:4000" } }).tlsFingerprint)
+    const env = { OPENCLAW_GATEWAY_URL: "wss://127.0.0.1:4000", OPENCLAW_GATEWAY_TOKEN: "t" }
+    assert.isUndefined(resolve({ env }).tlsFingerprint)
     const remote = { url: "wss://gateway.example.com", token: "t" }
     assert.isUndefined(resolve({ config: { gateway: { tls, mode: "remote", remote } } }).tlsFingerprint)
   })
