@@ -1,13 +1,16 @@
 /** `openclaw security audit` as people run it: files, fixes, and a Gateway that runs. */
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Finding } from "../../src/layers/security/audit.ts"
+import * as ConfigLive from "../../src/layers/config/Config.ts"
+import { audit, type Finding } from "../../src/layers/security/audit.ts"
 import type { Fixed } from "../../src/layers/security/fix.ts"
+import { look } from "../../src/layers/security/look.ts"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import * as ScriptedModel from "../../src/testing/ScriptedModel.ts"
 import { home, run } from "../cli/kit.ts"
@@ -172,6 +175,26 @@ describe("openclaw security audit", () => {
       const report = JSON.parse((yield* run({ home: here }, "security", "audit", "--json")).stdout) as Report
       assert.deepStrictEqual(idsOf(report), ["gateway.token_placeholder_value"])
     })
+  )
+
+  it.live.skipIf(process.platform !== "linux")("knows a secret in the list of processes, and does not repeat it", () =>
+    Effect.gen(function* () {
+      const { file, here, stateDir } = yield* prepared({})
+      const child = yield* Effect.acquireRelease(
+        Effect.sync(() => spawn(process.execPath, ["-e", "setInterval(() => {}, 1e6)", "--", "--token", SECRET])),
+        (started) => Effect.sync(() => void started.kill("SIGKILL"))
+      )
+      const { facts } = yield* look({ stateDir, env: {}, pid: child.pid }).pipe(
+        Effect.provide(ConfigLive.layer({ file, env: { HOME: here } }).pipe(Layer.provideMerge(NodeServices.layer)))
+      )
+      assert.deepStrictEqual(facts.secretFlags, ["--token"])
+      const found = audit(facts)
+      assert.include(
+        found.map(({ checkId }) => checkId),
+        "gateway.secret_in_argv"
+      )
+      assert.notInclude(JSON.stringify(found), SECRET)
+    }).pipe(Effect.scoped)
   )
 
   it.live("makes nothing where nothing is", () =>

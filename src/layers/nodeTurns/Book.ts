@@ -12,8 +12,9 @@ import * as Time from "../now.ts"
 /** Milliseconds in which the same words are the same event where nothing else tells: OpenClaw's, and those of a reconnect. */
 export const SAME_CONNECTION_MS = 1_500
 export const OTHER_CONNECTION_MS = 30_000
-/** Milliseconds that an event is known again. */
+/** Milliseconds that an event is known again, and the events of a node that are. */
 const KEEP_MS = 7 * 24 * 60 * 60_000
+const KEEP_COUNT = 2_000
 
 const digest = (...parts: ReadonlyArray<string>): string =>
   createHash("sha256").update(JSON.stringify(parts)).digest("hex")
@@ -39,10 +40,13 @@ interface Row {
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
 
-  /** Forgets what is old. Returns the runs that nobody is told of any more. */
-  const prune = (now: number) =>
+  /** Forgets what is old, and of a node that asks much what is not new. Returns the runs that nobody is told of any more. */
+  const prune = (now: number, nodeId: string) =>
     Effect.map(
-      sql<{ readonly run_id: string }>`DELETE FROM node_turns WHERE heard_at < ${now - KEEP_MS} RETURNING run_id`,
+      sql<{ readonly run_id: string }>`
+        DELETE FROM node_turns WHERE heard_at < ${now - KEEP_MS} OR (node_id = ${nodeId} AND rowid <=
+          (SELECT rowid FROM node_turns WHERE node_id = ${nodeId} ORDER BY rowid DESC LIMIT 1 OFFSET ${KEEP_COUNT}))
+        RETURNING run_id`,
       (rows) => rows.map(({ run_id }) => run_id)
     )
 

@@ -110,7 +110,7 @@ export const layer: Layer.Layer<NodeTurns, never, Needs> = Layer.effect(
             open.set(owed, { runId: entered.runId, nodeId: from.nodeId, sessionKey })
           }
           yield* turns.submit(request, setting)
-          return { entered, forgotten: yield* book.prune(entered.receivedAt) }
+          return { entered, forgotten: yield* book.prune(entered.receivedAt, from.nodeId) }
         }).pipe(
           sql.withTransaction,
           Effect.onError(() => Effect.sync(() => owed !== undefined && open.delete(owed)))
