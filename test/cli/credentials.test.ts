@@ -167,6 +167,44 @@ const remote = (settings: object) =>
     return { home: folder, variables }
   })
 
+describe("an address that somebody named outright", () => {
+  it.live("is not dialled without a secret from there, whatever the configuration of a remote Gateway holds", () =>
+    Effect.gen(function* () {
+      const server = yield* listening
+      const url = `ws://127.0.0.1:${server.port}`
+      const { home: folder } = yield* remote({ sshTarget: "nobody@127.0.0.1:1", password: "remote-password-canary" })
+      const byFlag = yield* run({ home: folder, variables }, "health", "--url", url)
+      const byVariable = yield* run({ home: folder, variables: { OPENCLAW_GATEWAY_URL: url } }, "health")
+      const asJson = yield* run({ home: folder, variables: { OPENCLAW_GATEWAY_URL: url } }, "health", "--json")
+      assert.match(byFlag.stderr, /^--url .*explicit credentials[\s\S]*Fix: pass --token or --password/)
+      assert.match(
+        byVariable.stderr,
+        /^OPENCLAW_GATEWAY_URL .*explicit credentials[\s\S]*Fix: set OPENCLAW_GATEWAY_TOKEN/
+      )
+      assert.strictEqual(JSON.parse(asJson.stdout).error.name, "MissingExplicitCredentials")
+      assert.deepStrictEqual([byFlag.code, byVariable.code, asJson.code], [1, 1, 1])
+      assert.strictEqual(server.connections(), 0)
+      assert.notMatch(JSON.stringify([byFlag, byVariable, asJson]), /canary/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is shown the secrets of the environment when a variable named it, and no others", () =>
+    Effect.gen(function* () {
+      const server = yield* gateway({ health: () => ({ ok: true }) })
+      const { home: folder } = yield* remote({ sshTarget: "nobody@127.0.0.1:1" })
+      const ended = yield* run(
+        { home: folder, variables: { ...variables, OPENCLAW_GATEWAY_URL: server.url } },
+        "health"
+      )
+      assert.strictEqual(ended.code, 0)
+      assert.deepStrictEqual(server.connects[0]?.params["auth"], {
+        token: "env-token-canary",
+        password: "env-password-canary"
+      })
+    }).pipe(Effect.scoped)
+  )
+})
+
 describe("gateway.mode remote", () => {
   it.live("a tunnel opened by hand is used as it is, with the remote's own token", () =>
     Effect.gen(function* () {
