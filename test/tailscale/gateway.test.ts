@@ -71,7 +71,7 @@ const details = ({ answer }: { readonly answer: Rig.Frame }) =>
 describe("a Gateway behind Tailscale Serve", () => {
   it.live("lets the page in whose login Tailscale vouches for, without pairing, and shows who it is", () =>
     Effect.gen(function* () {
-      const { at, gateway, port } = yield* opened()
+      const { at, gateway, port, url } = yield* opened()
       assert.notStrictEqual(port, gateway.port)
       const { answer, raw } = yield* asked(at, fromPage({ "tailscale-user-login": "SOME@example.com" }), page)
       assert.isTrue(answer.ok, JSON.stringify(answer.error))
@@ -82,6 +82,12 @@ describe("a Gateway behind Tailscale Serve", () => {
       assert.deepStrictEqual(me.user, { id: LOGIN, email: LOGIN })
       assert.strictEqual(me.ip, PEER)
       const status = yield* raw.request("status")
+      const own = yield* asked(url, {}, { scopes: ["operator.admin"] }, "none")
+      const code = yield* own.raw.request("device.pair.setupCode", {})
+      assert.deepInclude(code.payload, {
+        gatewayUrl: `wss://${StandIn.NAME}`,
+        urlSource: "gateway.tailscale.mode=serve"
+      })
       assert.deepInclude(status.payload.tailscale, { mode: "serve", state: "active", url: `https://${StandIn.NAME}` })
     }).pipe(Effect.scoped)
   )

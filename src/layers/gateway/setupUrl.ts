@@ -8,6 +8,7 @@ import { isEncrypted, isLoopback, parse, type Endpoint } from "../../domain/Endp
 import { parse as parseFingerprint, type TlsFingerprint } from "../../domain/TlsFingerprint.ts"
 import { type GatewayError, invalidRequest } from "../../protocol/GatewayError.ts"
 import type { SetupAccess } from "../../protocol/methods/devices.ts"
+import type { StatusSummary } from "../../protocol/methods/system.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { isLoopbackAddress } from "./Addresses.ts"
 
@@ -60,11 +61,16 @@ const check = (text: string, source: string): Result.Result<SetupUrl, GatewayErr
     : Result.succeed({ url: parsed.success, source })
 }
 
-/** `listening`: the address and the port of this Gateway, and whether it speaks TLS there. */
+/** `listening`: the address and the port of this Gateway, whether it speaks TLS there, and where Tailscale opens it. */
 export const resolveSetupUrl = (
   asked: Asked,
   gateway: OpenClawConfig["gateway"],
-  listening: { readonly host: string; readonly port: number; readonly secure: boolean }
+  listening: {
+    readonly host: string
+    readonly port: number
+    readonly secure: boolean
+    readonly opened: StatusSummary["tailscale"]
+  }
 ): Effect.Effect<SetupUrl, GatewayError> =>
   Effect.suspend(() => {
     const from = (text: string, source: string) => Effect.fromResult(check(text, source))
@@ -73,7 +79,8 @@ export const resolveSetupUrl = (
     if (asked.preferRemoteUrl === true && remote !== "") return from(remote, "gateway.remote.url")
     const origin = gateway?.publicOrigin?.trim() ?? ""
     if (origin !== "") return from(origin, "gateway.publicOrigin")
-    const { host, port, secure } = listening
+    const { host, opened, port, secure } = listening
+    if (opened?.url !== undefined) return from(opened.url, `gateway.tailscale.mode=${opened.mode}`)
     if (isLoopbackAddress(host) || host === "localhost") return Effect.fail(invalidRequest(UNREACHABLE))
     const every = host === "0.0.0.0" || host === "::"
     const reachable = every ? lanAddress() : host
@@ -89,20 +96,18 @@ export const resolveSetupUrl = (
  * The certificate that a device has to expect at that address, where this Gateway knows it: its own where it is reached
  * directly, and the one that is configured for the remote address. A proxy's is not known here.
  */
-export const resolvePin = (
+export const resolvePin = Effect.fnUntraced(function* (
   { source, url }: SetupUrl,
   gateway: OpenClawConfig["gateway"],
   own: TlsFingerprint | undefined
-): Effect.Effect<TlsFingerprint | undefined, GatewayError> => {
-  if (!isEncrypted(url)) return Effect.succeed(undefined)
-  if (source.startsWith("gateway.bind=")) return Effect.succeed(own)
+): Effect.fn.Return<TlsFingerprint | undefined, GatewayError> {
+  if (!isEncrypted(url)) return undefined
+  if (source.startsWith("gateway.bind=")) return own
   const configured = source === "gateway.remote.url" ? (gateway?.remote?.tlsFingerprint?.trim() ?? "") : ""
-  if (configured === "") return Effect.succeed(undefined)
-  return Effect.mapError(
-    Effect.fromResult(parseFingerprint(configured, "gateway.remote.tlsFingerprint")),
-    ({ message }) => invalidRequest(message)
-  )
-}
+  if (configured === "") return undefined
+  const found = parseFingerprint(configured, "gateway.remote.tlsFingerprint")
+  return yield* Effect.mapError(Effect.fromResult(found), ({ message }) => invalidRequest(message))
+})
 
 /** A network observer could take a full token on its way: over a plain connection a device gets less. */
 export const accessOver = (url: Endpoint, access: SetupAccess): SetupAccess =>

@@ -5,6 +5,7 @@ import * as Cache from "effect/Cache"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
@@ -55,6 +56,7 @@ const make = Effect.fnUntraced(function* (options: TailscaleOptions) {
   const status = program.ask(["status", "--json", "--peers=false"], STATUS_MS).pipe(Effect.flatMap(readStatus))
   const routes = program.ask(["serve", "status", "--json"], STATUS_MS).pipe(Effect.flatMap(readRoutes))
 
+  const scope = yield* Effect.scope
   const few = yield* Semaphore.make(WHOIS_AT_ONCE)
   const known = yield* Cache.makeWith(
     (address: string) =>
@@ -72,7 +74,8 @@ const make = Effect.fnUntraced(function* (options: TailscaleOptions) {
     const ip = Ip.parse(address)
     // It becomes an argument of a program.
     if (ip === undefined) return yield* new TailscaleUnavailable({ reason: "unknown", detail: "that is no address" })
-    return yield* Cache.get(known, Ip.format(ip))
+    // Many wait for one answer, and the first of them may go: its question goes on.
+    return yield* Fiber.join(yield* Effect.forkIn(Cache.get(known, Ip.format(ip)), scope))
   })
 
   /** The route of a claim, once the daemon has it. */

@@ -16,6 +16,7 @@ import { Access } from "../Access.ts"
 import { type Connection, Connections, CurrentConnection } from "../Connections.ts"
 import type { GatewayOptions } from "../options.ts"
 import { accessOver, resolvePin, resolveSetupUrl } from "../setupUrl.ts"
+import { Exposed } from "../Exposed.ts"
 import { Snapshots } from "../Snapshots.ts"
 import { storageFailed, unknownRequest } from "./errors.ts"
 
@@ -44,6 +45,7 @@ export const layer = (options: GatewayOptions) =>
       const config = yield* Config
       const connections = yield* Connections
       const snapshots = yield* Snapshots
+      const exposed = yield* Exposed
 
       const list = Effect.gen(function* () {
         const caller = yield* CurrentConnection
@@ -192,7 +194,8 @@ export const layer = (options: GatewayOptions) =>
         const found = yield* resolveSetupUrl(params, gateway, {
           host: options.host,
           port,
-          secure: options.tls !== undefined
+          secure: options.tls !== undefined,
+          opened: exposed.summaryUnsafe()
         })
         const tlsFingerprint = yield* resolvePin(found, gateway, snapshots.tlsFingerprintUnsafe())
         const asked: SetupAccess = params.bootstrapProfile ?? "full"
