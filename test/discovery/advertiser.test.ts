@@ -135,7 +135,7 @@ const gatewayAt = (url: string) =>
     url,
     bootId: "b",
     startedAt: 0,
-    tlsFingerprint: Effect.succeed(undefined)
+    tlsFingerprint: Effect.succeed(fingerprint)
   })
 
 /** A Gateway with a configuration and networks that may change. */
@@ -143,7 +143,7 @@ const world = (config: OpenClawConfig) => {
   const lan = makeLan()
   const current = { config, networks: { current: [network("eth0", "10.0.0.1")] } }
   const logged: Array<string> = []
-  const gateway = gatewayAt("ws://127.0.0.1:7")
+  const gateway = gatewayAt("wss://127.0.0.1:7")
   const files = Layer.mock(Config)({ file: "openclaw.json", get: Effect.sync(() => current.config) })
   const layer = Advertiser.layer({ env: { OPENCLAW_MDNS_HOSTNAME: "den" } }).pipe(
     Layer.provide([gateway, files, SupervisorLayer.layer]),
@@ -228,16 +228,14 @@ describe("Advertiser", () => {
   )
 
   it.effect("an app that gives no Multicast tells nothing", () =>
-    Effect.gen(function* () {
-      yield* Layer.build(
-        Advertiser.layer().pipe(
-          Layer.provide([
-            gatewayAt("ws://127.0.0.1:7"),
-            Layer.mock(Config)({ file: "openclaw.json" }),
-            SupervisorLayer.layer
-          ])
-        )
+    Layer.build(
+      Advertiser.layer().pipe(
+        Layer.provide([
+          gatewayAt("wss://127.0.0.1:7"),
+          Layer.mock(Config)({ file: "openclaw.json" }),
+          SupervisorLayer.layer
+        ])
       )
-    })
+    )
   )
 })

@@ -26,25 +26,18 @@ export interface AdvertiserOptions {
 const keyOf = ({ address, more, name, prefix }: Network): string => JSON.stringify([name, address, prefix, more])
 
 /** What the Gateway wants to tell as things are now; a configuration that is broken right now changes nothing. */
-const wanted = Effect.fnUntraced(
-  function* (options: AdvertiserOptions) {
-    const gateway = yield* Gateway
-    const config = yield* Config
-    const tlsFingerprint = yield* gateway.tlsFingerprint
-    return Effect.map(config.get, (now) =>
-      offerOf(now, options.env ?? {}, {
-        platform: process.platform,
-        hostname: hostname(),
-        bind: gateway.host,
-        port: gateway.port,
-        tls: gateway.url.startsWith("wss:"),
-        tlsFingerprint
-      })
-    )
-  },
-  Effect.flatten,
-  Effect.option
-)
+const wanted = Effect.fnUntraced(function* (options: AdvertiserOptions) {
+  const gateway = yield* Gateway
+  const config = yield* Config
+  return offerOf(yield* config.get, options.env ?? {}, {
+    platform: process.platform,
+    hostname: hostname(),
+    bind: gateway.host,
+    port: gateway.port,
+    tls: gateway.url.startsWith("wss:"),
+    tlsFingerprint: yield* gateway.tlsFingerprint
+  })
+}, Effect.option)
 
 const run = Effect.fnUntraced(function* (options: AdvertiserOptions, multicast: Multicast["Service"]) {
   const { host } = yield* Gateway
