@@ -181,6 +181,24 @@ const LoggingSection = Schema.Struct({
   consoleStyle: oneOf("pretty", "compact", "json")
 })
 
+/** Findings of `openclaw security audit` that somebody accepted. The texts are looked for whatever their case. */
+const SecuritySection = Schema.Struct({
+  audit: Schema.optional(
+    Schema.Struct({
+      suppressions: Schema.optional(
+        Schema.Array(
+          Schema.Struct({
+            checkId: Schema.NonEmptyString,
+            titleIncludes: Schema.optional(Schema.NonEmptyString),
+            detailIncludes: Schema.optional(Schema.NonEmptyString),
+            reason: text
+          })
+        )
+      )
+    })
+  )
+})
+
 export const OpenClawConfig = Schema.Struct({
   gateway: Schema.optional(GatewaySection),
   discovery: Schema.optional(DiscoverySection),
@@ -196,6 +214,7 @@ export const OpenClawConfig = Schema.Struct({
   talk: Schema.optional(TalkSection),
   ui: Schema.optional(UiSection),
   logging: Schema.optional(LoggingSection),
+  security: Schema.optional(SecuritySection),
   /** Variables for `${NAME}` that the process itself does not have. */
   env: Schema.optional(Schema.Struct({ vars: record(Schema.String) }))
 })

@@ -3,7 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { audit } from "../../src/layers/security/audit.ts"
 import { dangerousFlagsIn } from "../../src/layers/security/dangerousFlags.ts"
 import { type Devices, devices } from "../../src/layers/security/devices.ts"
-import { facts, ids } from "./facts.ts"
+import { withoutSuppressed } from "../../src/layers/security/suppressions.ts"
+import { facts, folder, ids } from "./facts.ts"
 import { rightsOfOthers } from "./rights.ts"
 import { openings } from "./openings.ts"
 
@@ -26,6 +27,25 @@ describe("audit", () => {
         JSON.stringify(almost)
       )
     }
+  })
+
+  it("leaves out what was accepted, and says that it does", () => {
+    const found = audit(facts({ auth: { mode: "none" }, stateDir: folder(0o755) }))
+    const left = (
+      suppressions: ReadonlyArray<{ checkId: string; detailIncludes?: string; titleIncludes?: string }>
+    ) => {
+      const { active, suppressed } = withoutSuppressed({ security: { audit: { suppressions } } }, found)
+      return [active.map(({ checkId }) => checkId), suppressed.map(({ checkId }) => checkId)]
+    }
+    const both = ["gateway.loopback_no_auth", "fs.state_dir.perms_readable"]
+    const told = "security.audit.suppressions.active"
+    assert.deepStrictEqual(withoutSuppressed({}, found), { active: found, suppressed: [] })
+    assert.deepStrictEqual(left([]), [both, []])
+    assert.deepStrictEqual(left([{ checkId: "gateway.loopback_no_auth" }]), [[both[1], told], [both[0]]])
+    assert.deepStrictEqual(left([{ checkId: "gateway" }]), [[...both, told], []])
+    assert.deepStrictEqual(left([{ checkId: both[1]!, detailIncludes: "MODE 755" }]), [[both[0], told], [both[1]]])
+    assert.deepStrictEqual(left([{ checkId: both[1]!, titleIncludes: "else" }]), [[...both, told], []])
+    assert.deepStrictEqual(left([{ checkId: told }]), [[...both, told], []])
   })
 
   it("finds switches that are called dangerous, wherever they are", () => {

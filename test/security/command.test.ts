@@ -19,6 +19,7 @@ import { certificate } from "../tls/kit.ts"
 interface Report {
   readonly summary: { readonly critical: number; readonly warn: number; readonly info: number }
   readonly findings: ReadonlyArray<Finding>
+  readonly suppressedFindings?: ReadonlyArray<Finding>
   readonly deep?: { readonly gateway: { readonly ok: boolean; readonly url: string; readonly error: string | null } }
   readonly secretDiagnostics?: ReadonlyArray<string>
 }
@@ -166,6 +167,21 @@ describe("openclaw security audit", () => {
       const report = JSON.parse(ended.stdout) as Report
       assert.include(idsOf(report), "gateway.auth_unresolved")
       assert.include(report.secretDiagnostics?.join(), "gateway.auth.token")
+    })
+  )
+
+  it.live("shows what was accepted apart", () =>
+    Effect.gen(function* () {
+      const suppression = { checkId: "gateway.loopback_no_auth", reason: "nobody else is here" }
+      const { here } = yield* prepared({
+        gateway: { auth: { mode: "none" } },
+        security: { audit: { suppressions: [suppression] } }
+      })
+      const report = JSON.parse((yield* run({ home: here }, "security", "audit", "--json")).stdout) as Report
+      assert.deepStrictEqual(report.summary, { critical: 0, warn: 0, info: 1 })
+      assert.deepStrictEqual(idsOf(report), ["security.audit.suppressions.active"])
+      assert.lengthOf(report.suppressedFindings ?? [], 1)
+      assert.deepInclude(report.suppressedFindings?.[0], suppression)
     })
   )
 

@@ -210,6 +210,7 @@ export const NodeMethods = RpcGroup.make(
   method("node.invoke", { access: "operator.write", params: NodeInvokeParams, result: NodeInvokeAnswer }),
   method("node.invoke.result", { access: "node", params: NodeInvokeResultParams, result: Received }),
   method("node.invoke.progress", { access: "node", params: NodeInvokeProgressParams, result: Received }),
+  /** Events of nodes that speak for their user have payloads as in `NodeEvents.ts`; the others are facts about the node. */
   method("node.event", {
     access: "node",
     params: Schema.Struct({

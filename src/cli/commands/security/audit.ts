@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import { audit, type Finding, type Severity, sorted } from "../../../layers/security/audit.ts"
 import { fix, type Fixed } from "../../../layers/security/fix.ts"
 import { look } from "../../../layers/security/look.ts"
+import { withoutSuppressed } from "../../../layers/security/suppressions.ts"
 import { Environment } from "../../Environment.ts"
 import { owner } from "../../gateway.ts"
 import { count, plain, print } from "../../output.ts"
@@ -35,13 +36,15 @@ export const run = Effect.fn("cli.security.audit")(function* (flags: {
   const fixed = flags.fix ? yield* Effect.flatMap(seen, ({ facts }) => fix(facts)) : undefined
   const { facts, secretDiagnostics } = yield* seen
   const live = flags.deep ? yield* deep(flags.timeout) : undefined
-  const findings = sorted([...audit(facts), ...(live?.findings ?? [])])
+  const { active, suppressed } = withoutSuppressed(facts.config, [...audit(facts), ...(live?.findings ?? [])])
+  const findings = sorted(active)
   const total = (severity: Severity) => findings.filter((found) => found.severity === severity).length
   const summary = { critical: total("critical"), warn: total("warn"), info: total("info") }
   const report = {
     ts: yield* Clock.currentTimeMillis,
     summary,
     findings,
+    ...(suppressed.length === 0 ? undefined : { suppressedFindings: suppressed }),
     ...(live === undefined ? undefined : { deep: live.deep })
   }
   const answer =
