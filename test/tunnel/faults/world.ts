@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import { Random } from "effect/Random"
 import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { ReconnectingClient } from "../../../src/client/ReconnectingClient.ts"
@@ -57,22 +58,28 @@ const farSide = Effect.fnUntraced(function* ({ prefix }: Sshd.Place, port: numbe
   return { order, token }
 })
 
-/** Another process's listener at a local port, and what it is told. */
+interface Told {
+  readonly server: Net.Server
+  said: string
+}
+
+const listenAt = (port: number) =>
+  Effect.callback<Told, Error>((resume) => {
+    const told: Told = {
+      server: Net.createServer((socket) => {
+        socket.on("error", () => {})
+        socket.on("data", (data) => (told.said += String(data)))
+      }),
+      said: ""
+    }
+    told.server.once("error", (error) => resume(Effect.fail(error)))
+    told.server.listen(port, "127.0.0.1", () => resume(Effect.succeed(told)))
+  })
+
+/** Another process's listener at a local port, as soon as that is free, and what it is told. */
 export const thief = (port: number) =>
   Effect.acquireRelease(
-    Effect.callback<{ readonly server: Net.Server; said: string }>((resume) => {
-      const told = {
-        server: Net.createServer((socket) => {
-          socket.on("error", () => {})
-          socket.on("data", (data) => (told.said += String(data)))
-        }),
-        said: ""
-      }
-      const listen = () => told.server.listen(port, "127.0.0.1")
-      told.server.on("error", () => setTimeout(listen, 1))
-      told.server.on("listening", () => resume(Effect.succeed(told)))
-      listen()
-    }),
+    Effect.orDie(Effect.retry(listenAt(port), { schedule: Schedule.spaced("1 millis") })),
     ({ server }) => Effect.sync(() => server.close())
   )
 
