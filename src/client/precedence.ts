@@ -80,10 +80,13 @@ const at = (source: Source, kind: Kind, { config, env }: SecretSources): string 
   }
 }
 
-/** This machine's own Gateway says in `gateway.auth.mode` what it asks for; a remote one has a file of its own. */
+/**
+ * This machine's own Gateway says in `gateway.auth.mode` what it asks for; a remote one has a file of its own. One behind a
+ * proxy that knows its users asks programs of this machine for a password.
+ */
 const asked = (place: Place, kind: Kind, config: OpenClawConfig): boolean => {
   const mode = place === "local" || place === "node" ? config.gateway?.auth?.mode : undefined
-  return mode === undefined || mode === kind
+  return mode === undefined || mode === kind || (mode === "trusted-proxy" && kind === "password")
 }
 
 /** Which of a place's sources count more, whatever the kind: what is said of this Gateway, then what is nearest. */

@@ -25,7 +25,7 @@ export class ProxyAttributionRequired extends Schema.TaggedError<ProxyAttributio
 const proxyUser = {
   "untrusted-source": "the request did not come through one of gateway.trustedProxies",
   "loopback-source":
-    "a proxy on this machine is not believed (set gateway.auth.trustedProxy.allowLoopback, and list its address in gateway.trustedProxies)",
+    "a proxy on this machine is not believed (set gateway.auth.trustedProxy.allowLoopback, and list its address in gateway.trustedProxies); programs of this machine show the password of gateway.auth.password",
   "own-address": "the request came from this machine itself by one of its own addresses, not from a proxy",
   "user-missing": "the header of gateway.auth.trustedProxy.userHeader is missing, repeated or malformed",
   "user-not-allowed": "gateway.auth.trustedProxy.allowUsers does not name the user",

@@ -52,7 +52,12 @@ const shown = (place: Place, given: SecretSources) =>
   })
 
 const counted = (mode: Mode, place: Place, kind: "token" | "password") =>
-  place === "flag" || place === "environment" || place.startsWith("remote") || mode === undefined || mode === kind
+  place === "flag" ||
+  place === "environment" ||
+  place.startsWith("remote") ||
+  mode === undefined ||
+  mode === kind ||
+  (mode === "trusted-proxy" && kind === "password")
 
 /** References that have no value here, beside what else is given. */
 const without = (paths: ReadonlyArray<string>, more: Partial<SecretSources>): SecretSources => ({
