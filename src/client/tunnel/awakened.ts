@@ -9,10 +9,14 @@ const LOOK_EVERY_MS = 1000
 /** A look that comes this much too late was not merely delayed by a busy machine. */
 const GAP_MS = 5000
 
-/** The machine's addresses, as a text that differs when they do. */
+/**
+ * The machine's addresses, as a text that differs when they do. Not those that an interface gives itself: each container that
+ * starts brings one, and no way to another host leads over it.
+ */
 export const networkOf: Effect.Effect<string> = Effect.sync(() =>
   Object.entries(Os.networkInterfaces())
     .flatMap(([name, addresses]) => (addresses ?? []).map(({ address }) => `${name} ${address}`))
+    .filter((line) => !/ fe[89ab][0-9a-f]:/i.test(line))
     .sort()
     .join("\n")
 )

@@ -85,6 +85,8 @@ export interface Patience {
 }
 
 const OPEN_WITHIN_MS = 1500
+/** A busy machine may take this long for what took a moment before. */
+const BIND_AT_LEAST_MS = 3000
 
 /**
  * How long an ssh may be on its way. Where one came through before, `tookMs` from the open way to the bound port, the next ones
@@ -95,7 +97,7 @@ export const patience = (attempt: number, tookMs: number | undefined): Patience 
   if (tookMs === undefined) return { connectSeconds: attempt % 4 === 3 ? 20 : 4 }
   if (attempt % 32 === 31) return { connectSeconds: 20 }
   if (attempt % 8 === 7) return { connectSeconds: 4 }
-  return { connectSeconds: 20, stages: { openMs: OPEN_WITHIN_MS, bindMs: Math.max(OPEN_WITHIN_MS, 2 * tookMs) } }
+  return { connectSeconds: 20, stages: { openMs: OPEN_WITHIN_MS, bindMs: Math.max(BIND_AT_LEAST_MS, 2 * tookMs) } }
 }
 
 const live = Effect.fnUntraced(function* (

@@ -34,7 +34,12 @@ export interface Fault {
 export const skipped = ({ network }: Fault): string | undefined => (network === true ? Namespace.missing : undefined)
 
 const isDown = (state: Parameters<typeof isUp>[0]) => !isUp(state)
-const toldWhy = (state: Parameters<typeof isUp>[0]) => errorOf(state) !== undefined
+/** Whatever else this machine's networks do meanwhile is no answer. */
+const isNoise = (error: TunnelError) => error.message.includes("changed its network")
+const toldWhy = (state: Parameters<typeof isUp>[0]) => {
+  const error = errorOf(state)
+  return error !== undefined && !isNoise(error)
+}
 
 /** Breaks a tunnel that stands, waits until it is noticed and told why, mends it after a while, and waits until it is back. */
 const breaking = Effect.fnUntraced(function* (
