@@ -58,8 +58,8 @@ const listener = ({ certificateValidTo, config, now }: Facts): ReadonlyArray<Fin
 const tailscale = ({ auth, config }: Facts): ReadonlyArray<Finding> => {
   const gateway = config.gateway ?? {}
   const mode = gateway.tailscale?.mode
-  // As the Gateway has it where nothing is said: with `serve`, unless there is a password.
-  const believed = gateway.auth?.allowTailscale ?? (mode === "serve" && auth.mode !== "password")
+  // As the Gateway has it where nothing is said.
+  const believed = gateway.auth?.allowTailscale ?? (auth.mode !== "password" && auth.mode !== "trusted-proxy")
   return [
     ...when(
       mode === "funnel",
