@@ -267,7 +267,8 @@ export class TunnelManager extends Context.Service<
   {
     /**
      * Keeps a tunnel for as long as the scope is open, and returns at once; `ready` waits. Whoever asks for the same tunnel
-     * meanwhile shares it, and it ends with the last of them.
+     * meanwhile shares it, and it ends with the last of them. The layer may share tunnels with other processes too: then the
+     * near end is the one that `Up` names, and another takes over when the process that holds it ends.
      */
     readonly up: (spec: TunnelSpec) => Effect.Effect<Tunnel, never, Scope.Scope>
     /** The tunnels of this process. */

@@ -10,13 +10,14 @@ import * as Option from "effect/Option"
 import * as Files from "../../../client/tunnel/sharedFiles.ts"
 import { type Found, look } from "../../../client/tunnel/sharedLook.ts"
 import { StateDir } from "../../../services/StateDir.ts"
-import type { TunnelSpec } from "../../../services/TunnelManager.ts"
+import { TunnelHolderSilent, type TunnelSpec } from "../../../services/TunnelManager.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
 import { Password, Token } from "../../globals.ts"
 import { fields, print, shortId } from "../../output.ts"
 import { waiting } from "../../progress.ts"
 import * as State from "../../state.ts"
+import { HOLDER } from "./holder.ts"
 import { foundDocument } from "./show.ts"
 import { specOf, type Wanted } from "./spec.ts"
 
@@ -76,18 +77,26 @@ const reason = (found: Found | undefined): string => {
 }
 
 /** Waits until it is up, or its process ended for good. */
-const settled = Effect.fnUntraced(function* (key: string, child: ChildProcess, log: string, timeoutMs: number) {
+const settled = Effect.fnUntraced(function* (
+  key: string,
+  child: ChildProcess | undefined,
+  log: string,
+  timeoutMs: number
+) {
   const begun = yield* Clock.currentTimeMillis
   for (;;) {
-    const ended = child.pid === undefined || child.exitCode !== null || child.signalCode !== null
+    const isRunning = child?.pid !== undefined && child.exitCode === null && child.signalCode === null
     const found = yield* look(key)
     if (found?.how === "held" && found.status.state._tag === "Up") return found
-    if (found?.how === "stopped" && found.status.pid === child.pid && found.status.state._tag === "Stopped") {
+    if (found?.how === "stopped" && !isRunning && found.status.state._tag === "Stopped") {
       return yield* found.status.state.error
     }
-    if (ended && found?.how !== "held") {
+    if (found?.how === "silent") {
+      return yield* new TunnelHolderSilent({ target: found.status.target, pid: found.status.pid })
+    }
+    if (!isRunning && found?.how !== "held") {
       return yield* failed(
-        `the tunnel's process ended (${child.exitCode ?? child.signalCode ?? "not started"}).\n${yield* lastWords(log)}\nFix: start it without --background to see more.`
+        `the tunnel's process ended (${child?.exitCode ?? child?.signalCode ?? "not started"}).\n${yield* lastWords(log)}\nFix: start it without --background to see more.`
       )
     }
     if ((yield* Clock.currentTimeMillis) - begun >= timeoutMs) {
@@ -104,10 +113,10 @@ const report = (found: Found, already: boolean) => {
   const gateway = state._tag === "Up" ? state.gateway : undefined
   return print({ ok: true, already, ...foundDocument(found) }, () =>
     fields([
-      ["Tunnel", `${target}, ${already ? "was up already" : "up"}`],
+      ["Tunnel", `${target}, up${already ? ", as it was kept already" : ""}`],
       ["Near end", `127.0.0.1:${localPort}`],
       ["Gateway", gateway === undefined ? undefined : shortId(gateway)],
-      ["Kept by", `pid ${pid}${already ? ` (${program})` : ""}`],
+      ["Kept by", `pid ${pid} (${program})`],
       ["End it", "openclaw tunnel down"]
     ])
   )
@@ -124,16 +133,17 @@ export const background = Effect.fn("cli.tunnel.background")(
     const spec = yield* specOf(flags)
     const key = Files.keyOf(spec)
     const before = yield* look(key)
-    if (before?.how === "held" && before.status.state._tag === "Up") return yield* report(before, true)
+    // One that another program keeps for itself ends with that, so a process of its own stands by.
+    const isKept = before?.how === "held" && before.status.program === HOLDER
     const state = yield* StateDir
     const fs = yield* FileSystem.FileSystem
     yield* fs.makeDirectory(state.path(Files.FOLDER), { recursive: true, mode: 0o700 })
     const log = state.path(Files.logOf(key))
-    const child = yield* start(spec, log)
+    const child = isKept ? undefined : yield* start(spec, log)
     const found = yield* settled(key, child, log, flags.timeout ?? PATIENCE_MS).pipe(
       waiting(`Opening the tunnel to ${spec.target}`)
     )
-    yield* report(found, false)
+    yield* report(found, isKept)
   },
   Effect.scoped,
   Effect.provide(State.stateDir)

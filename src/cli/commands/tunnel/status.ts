@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { all, type Found } from "../../../client/tunnel/sharedLook.ts"
 import { NotWell } from "../../errors.ts"
-import { duration, print, shortId, table } from "../../output.ts"
+import { duration, lines, print, shortId, table } from "../../output.ts"
 import * as State from "../../state.ts"
 import { foundDocument } from "./show.ts"
 import { targetOf } from "./spec.ts"
@@ -52,7 +52,7 @@ export const run = Effect.fn("cli.tunnel.status")(function* (flags: { readonly t
             HEADER,
             found.map((one) => row(one, now))
           ),
-          ...found.flatMap(trouble)
+          ...found.flatMap(trouble).map(lines)
         ].join("\n")
   )
   if (!ok) return yield* new NotWell({})

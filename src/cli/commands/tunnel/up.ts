@@ -40,7 +40,8 @@ const live = (tunnel: Tunnel, pid: number, terminal: (text: string) => void) =>
 
 /** With `--json` each change of state, else those that a person wants to know of. */
 const changed = (tunnel: Tunnel, json: boolean) => {
-  const all = SubscriptionRef.changes(tunnel.state)
+  // That it stopped for good is the command's failure, and told as such.
+  const all = Stream.filter(SubscriptionRef.changes(tunnel.state), ({ _tag }) => _tag !== "Stopped")
   if (json) return Stream.changesWith(all, (before, after) => Files.kindOf(before) === Files.kindOf(after))
   return all.pipe(
     Stream.filter((state) => Files.newsOf(state) !== undefined),
