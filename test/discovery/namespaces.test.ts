@@ -30,9 +30,10 @@ const cable = (a: string, atA: string, b: string, atB: string, name: string) => 
   }
 }
 
-const run = (namespace: string, ...args: ReadonlyArray<string>) => {
-  const command = [process.execPath, join(import.meta.dirname, "machine.ts"), ...args]
-  const child = spawn("ip", ["netns", "exec", namespace, ...command], { stdio: ["ignore", "pipe", "inherit"] })
+/** A Node process in a namespace. */
+const start = (namespace: string, ...args: ReadonlyArray<string>) => {
+  const command = ["netns", "exec", namespace, process.execPath, ...args]
+  const child = spawn("ip", command, { stdio: ["ignore", "pipe", "inherit"] })
   children.add(child)
   let said = ""
   const ended = new Promise<string>((resolve) => child.once("close", () => resolve(said)))
@@ -49,6 +50,9 @@ const run = (namespace: string, ...args: ReadonlyArray<string>) => {
     })
   return { child, ended, until }
 }
+
+const run = (namespace: string, ...args: ReadonlyArray<string>) =>
+  start(namespace, join(import.meta.dirname, "machine.ts"), ...args)
 
 const seenFrom = async (namespace: string): Promise<{ seen: ReadonlyArray<string>; problems: ReadonlyArray<string> }> =>
   JSON.parse(await run(namespace, "browse").ended)
@@ -86,6 +90,20 @@ describe("multicast between machines", () => {
       assert.deepStrictEqual((await seenFrom(left)).seen, [])
     },
     60_000
+  )
+
+  it.skipIf(!possible)(
+    "MulticastUnavailable: another program has the port for itself",
+    async () => {
+      const hog = `const s = require("node:dgram").createSocket("udp4"); s.bind({ port: 5353, exclusive: true }, () => console.log("bound"))`
+      const first = start(left, "-e", hog)
+      await first.until("bound", 1)
+      const { problems, seen } = await seenFrom(left)
+      assert.deepStrictEqual([seen, problems], [[], [`multicast does not work on ${id}x1 (EADDRINUSE)`]])
+      first.child.kill("SIGTERM")
+      await first.ended
+    },
+    30_000
   )
 
   it.skipIf(!possible)(
