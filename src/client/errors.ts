@@ -20,7 +20,7 @@ const advice = {
   dns: "Check the host name.",
   timeout: "Check that it runs (`openclaw gateway status`) and that no firewall is in between.",
   network: "Check the network, then that it runs (`openclaw gateway status`).",
-  tls: "Check the certificate, or use the name that it was made for.",
+  tls: "Use the name that the certificate was made for; one that the Gateway made itself is named by its fingerprint (gateway.remote.tlsFingerprint or --tls-fingerprint).",
   insecure: "Use wss://, or reach the Gateway through an SSH tunnel or Tailscale.",
   "not-a-gateway": "Check host and port: another program answers there, or a proxy that does not pass WebSockets on."
 }
@@ -111,7 +111,7 @@ export class HandshakeRejected extends Schema.TaggedError<HandshakeRejected>()("
         : `\nTry again in ${Math.ceil(this.retryAfterMs / 1000)} s.`
     }
     if (this.detailCode === "DEVICE_IDENTITY_REQUIRED" || this.detailCode?.startsWith("AUTH_") === true) {
-      return "\nFix: pass the Gateway's own secret with --token or --password, or set OPENCLAW_GATEWAY_TOKEN."
+      return "\nFix: pass the Gateway's own secret with --token or --password, or set OPENCLAW_GATEWAY_TOKEN (for a remote Gateway also gateway.remote.token)."
     }
     if (this.detailCode?.startsWith("DEVICE_AUTH_SIGNATURE") === true) {
       return "\nFix: check both machines' clocks; they may differ by two minutes at most."
@@ -199,7 +199,7 @@ export class TunnelTimeout extends Schema.TaggedError<TunnelTimeout>()("TunnelTi
   last: Schema.optional(TunnelError)
 }) {
   override get message() {
-    const within = `The tunnel to ${this.target} did not stand within ${this.timeoutMs} ms; nothing was sent.`
+    const within = `The Gateway behind ${this.target} was not reached within ${this.timeoutMs} ms.`
     if (this.last === undefined) return `${within}\nFix: ${tunnelAdvice(this.last)}.`
     const [what = "", ...more] = this.last.message.replaceAll(" It is tried again.", "").split("\n")
     const fix = more.find((line) => line.startsWith("Fix: "))

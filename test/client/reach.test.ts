@@ -140,7 +140,7 @@ describe("reach", () => {
       assert(error._tag === "TunnelTimeout")
       assert.match(
         error.message,
-        /^The tunnel to me@gateway-host:2222 did not stand within 5000 ms; nothing was sent\./
+        /^The Gateway behind me@gateway-host:2222 was not reached within 5000 ms\./
       )
       assert.match(error.message, says)
       assert.notInclude(error.message, "tried again")

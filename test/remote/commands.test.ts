@@ -112,7 +112,7 @@ const WRONG: Readonly<Record<string, Wrong>> = {
   "an sshd that is not there": {
     happens: ({ sshd }) => sshd.crash,
     name: "TunnelTimeout",
-    says: /did not stand within 1500 ms; nothing was sent.*refused.*Fix: check that sshd runs there/s
+    says: /was not reached within 1500 ms.*refused.*Fix: check that sshd runs there/s
   },
   "no Gateway over there": {
     settings: () => ({ remotePort: 1 }),
