@@ -58,7 +58,8 @@ const breaking = Effect.fnUntraced(function* (
   const broken = yield* timed(Effect.andThen(parts.inject, when(tunnel, isDown)))
   const told = yield* when(tunnel, (state) => toldWhy(state) || (isUp(state) && state.generation > generation))
   yield* Effect.sleep(parts.away ?? 0)
-  const last = errorOf(yield* tunnelState(tunnel)) ?? errorOf(told)
+  const now = yield* tunnelState(tunnel)
+  const last = errorOf(toldWhy(now) ? now : told)
   const back = yield* timed(Effect.andThen(parts.mend ?? Effect.void, when(tunnel, isUp)))
   const { credentials } = yield* world.far.order("heard")
   return {
