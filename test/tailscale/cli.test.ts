@@ -8,6 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Cli from "../cli/kit.ts"
 import * as StandIn from "./standin.ts"
 
+const PATH = process.env["PATH"] ?? ""
+
 interface Run {
   readonly child: ChildProcess
   readonly said: { stdout: string; stderr: string; code: number | undefined }
@@ -24,7 +26,7 @@ const start = (folder: string, standIn: StandIn.StandIn, ...args: ReadonlyArray<
     Effect.sync((): Run => {
       const child = spawn(process.execPath, [join(import.meta.dirname, "../../src/main.ts"), ...args], {
         env: {
-          PATH: `${standIn.folder}:${process.env["PATH"] ?? ""}`,
+          PATH: `${standIn.folder}:${PATH}`,
           HOME: folder,
           OPENCLAW_STATE_DIR: folder,
           OPENCLAW_GATEWAY_PORT: "0",
