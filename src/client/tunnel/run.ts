@@ -86,7 +86,7 @@ export interface Patience {
 
 const OPEN_WITHIN_MS = 1500
 /** A busy machine may take this long for what took a moment before. */
-const BIND_AT_LEAST_MS = 3000
+const BIND_AT_LEAST_MS = 2000
 
 /**
  * How long an ssh may be on its way. Where one came through before, `tookMs` from the open way to the bound port, the next ones
