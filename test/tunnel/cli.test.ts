@@ -32,6 +32,9 @@ const decodeLine = Schema.decodeUnknownSync(
   Schema.fromJsonString(Schema.Struct({ state: Schema.String, pid: Schema.optional(Schema.Int) }))
 )
 
+/** A test starts up to a dozen programs. */
+const PATIENCE_MS = 60_000
+
 interface Ended {
   readonly code: number | null
   readonly stdout: string
@@ -102,129 +105,151 @@ const upLine = (stdout: string) =>
     .find(({ state }) => state === "up")
 
 describe.skipIf(Sshd.findSync() === undefined)("openclaw tunnel", () => {
-  it.live("keeps one in the background, tells of it, is used by other commands, and ends it", () =>
-    live(
-      Effect.gen(function* () {
-        const { localPort, run, running, stateDir, status, token } = yield* setup
-        assert.deepStrictEqual(yield* status, { code: 0, ok: true, tunnels: [] })
-        const none = yield* run("tunnel", "down")
-        assert.deepStrictEqual([none.code, none.stdout], [0, "No tunnel to box is kept here.\n"])
+  it.live(
+    "keeps one in the background, tells of it, is used by other commands, and ends it",
+    () =>
+      live(
+        Effect.gen(function* () {
+          const { localPort, run, running, stateDir, status, token } = yield* setup
+          assert.deepStrictEqual(yield* status, { code: 0, ok: true, tunnels: [] })
+          const none = yield* run("tunnel", "down")
+          assert.deepStrictEqual([none.code, none.stdout], [0, "No tunnel to box is kept here.\n"])
 
-        const up = yield* run("tunnel", "up", "--background")
-        assert.strictEqual(up.code, 0, up.stderr)
-        assert.include(up.stdout, `127.0.0.1:${localPort}`)
-        const [ssh] = running()
-        const { code, tunnels } = yield* status
-        assert.strictEqual(code, 0)
-        assert.lengthOf(tunnels, 1)
-        assert.deepInclude(tunnels[0], {
-          target: "box",
-          state: "up",
-          localPort,
-          reconnects: 0,
-          program: "openclaw tunnel up"
+          const up = yield* run("tunnel", "up", "--background")
+          assert.strictEqual(up.code, 0, up.stderr)
+          assert.include(up.stdout, `127.0.0.1:${localPort}`)
+          const [ssh] = running()
+          const { code, tunnels } = yield* status
+          assert.strictEqual(code, 0)
+          assert.lengthOf(tunnels, 1)
+          assert.deepInclude(tunnels[0], {
+            target: "box",
+            state: "up",
+            localPort,
+            reconnects: 0,
+            program: "openclaw tunnel up"
+          })
+          assert.match(tunnels[0]?.gateway ?? "", /^[0-9a-f]{64}$/)
+
+          const again = yield* run("tunnel", "up", "--background", "--json")
+          assert.include(JSON.parse(again.stdout), { ok: true, already: true, pid: tunnels[0]?.pid })
+          const health = yield* run("health", "--json")
+          assert.strictEqual(health.code, 0, health.stderr)
+          assert.deepStrictEqual(running(), [ssh])
+
+          for (const name of Fs.readdirSync(path.join(stateDir, "tunnels"))) {
+            const file = path.join(stateDir, "tunnels", name)
+            assert.strictEqual(Fs.statSync(file).mode & 0o777, 0o600, name)
+            if (!name.endsWith(".sock")) assert.notInclude(Fs.readFileSync(file, "utf8"), token)
+          }
+          assert.strictEqual(Fs.statSync(path.join(stateDir, "tunnels")).mode & 0o777, 0o700)
+          assert.notInclude(Fs.readFileSync(`/proc/${tunnels[0]?.pid}/cmdline`, "utf8"), token)
+
+          // Stopped, it does not answer, and nothing is begun in its place; it is ended all the same.
+          process.kill(tunnels[0]?.pid ?? 0, "SIGSTOP")
+          const silent = yield* status
+          assert.deepStrictEqual([silent.code, silent.tunnels[0]?.state], [1, "silent"])
+          const beside = yield* run("tunnel", "up", "--background", "--json")
+          assert.strictEqual(beside.code, 1)
+          assert.include(JSON.parse(beside.stdout).error, { name: "TunnelHolderSilent" })
+          const down = yield* run("tunnel", "down")
+          assert.strictEqual(down.code, 0, down.stderr)
+          assert.include(down.stdout, `pid ${tunnels[0]?.pid} ended`)
+          assert.deepStrictEqual(running(), [])
+          assert.deepStrictEqual((yield* status).tunnels, [])
+          const logs = yield* run("tunnel", "logs", "--lines", "20")
+          assert.match(
+            logs.stdout,
+            /box: held by openclaw tunnel up[\s\S]*box: up at 127\.0\.0\.1:\d+[\s\S]*box: let go/
+          )
         })
-        assert.match(tunnels[0]?.gateway ?? "", /^[0-9a-f]{64}$/)
-
-        const again = yield* run("tunnel", "up", "--background", "--json")
-        assert.include(JSON.parse(again.stdout), { ok: true, already: true, pid: tunnels[0]?.pid })
-        const health = yield* run("health", "--json")
-        assert.strictEqual(health.code, 0, health.stderr)
-        assert.deepStrictEqual(running(), [ssh])
-
-        for (const name of Fs.readdirSync(path.join(stateDir, "tunnels"))) {
-          const file = path.join(stateDir, "tunnels", name)
-          assert.strictEqual(Fs.statSync(file).mode & 0o777, 0o600, name)
-          if (!name.endsWith(".sock")) assert.notInclude(Fs.readFileSync(file, "utf8"), token)
-        }
-        assert.strictEqual(Fs.statSync(path.join(stateDir, "tunnels")).mode & 0o777, 0o700)
-        assert.notInclude(Fs.readFileSync(`/proc/${tunnels[0]?.pid}/cmdline`, "utf8"), token)
-
-        const down = yield* run("tunnel", "down")
-        assert.strictEqual(down.code, 0, down.stderr)
-        assert.include(down.stdout, `pid ${tunnels[0]?.pid} ended`)
-        assert.deepStrictEqual(running(), [])
-        assert.deepStrictEqual((yield* status).tunnels, [])
-        const logs = yield* run("tunnel", "logs", "--lines", "20")
-        assert.match(logs.stdout, /box: held by openclaw tunnel up[\s\S]*box: up at 127\.0\.0\.1:\d+[\s\S]*box: let go/)
-      })
-    )
+      ),
+    PATIENCE_MS
   )
 
-  it.live("is one ssh for two that begin at once, and stays when the one that holds it is told to stop", () =>
-    live(
-      Effect.gen(function* () {
-        const { running, start, status } = yield* setup
-        const both = [start("tunnel", "up", "--json"), start("tunnel", "up", "--json")]
-        yield* Effect.forEach(both, ({ until }) => until(upLine), { concurrency: 2 })
-        assert.lengthOf(running(), 1)
-        const holder = (yield* status).tunnels[0]?.pid
-        const [first, second] = both[0]?.child.pid === holder ? both : both.toReversed()
-        first?.child.kill("SIGTERM")
-        const ended = yield* first?.ended ?? Effect.never
-        assert.strictEqual(ended.code, 0, ended.stderr)
-        yield* Effect.repeat(status, { until: ({ ok, tunnels }) => ok && tunnels[0]?.pid === second?.child.pid })
-        assert.lengthOf(running(), 1)
-        second?.child.kill("SIGINT")
-        assert.strictEqual((yield* second?.ended ?? Effect.never).code, 0)
-        assert.deepStrictEqual(running(), [])
-      })
-    )
+  it.live(
+    "is one ssh for two that begin at once, and stays when the one that holds it is told to stop",
+    () =>
+      live(
+        Effect.gen(function* () {
+          const { running, start, status } = yield* setup
+          const both = [start("tunnel", "up", "--json"), start("tunnel", "up", "--json")]
+          yield* Effect.forEach(both, ({ until }) => until(upLine), { concurrency: 2 })
+          assert.lengthOf(running(), 1)
+          const holder = (yield* status).tunnels[0]?.pid
+          const [first, second] = both[0]?.child.pid === holder ? both : both.toReversed()
+          first?.child.kill("SIGTERM")
+          const ended = yield* first?.ended ?? Effect.never
+          assert.strictEqual(ended.code, 0, ended.stderr)
+          yield* Effect.repeat(status, { until: ({ ok, tunnels }) => ok && tunnels[0]?.pid === second?.child.pid })
+          assert.lengthOf(running(), 1)
+          second?.child.kill("SIGINT")
+          assert.strictEqual((yield* second?.ended ?? Effect.never).code, 0)
+          assert.deepStrictEqual(running(), [])
+        })
+      ),
+    PATIENCE_MS
   )
 
-  it.live("says why it cannot come up, in the foreground and from the background, until it is dismissed", () =>
-    live(
-      Effect.gen(function* () {
-        const { run, sshd, status } = yield* setup
-        yield* sshd.refuseKey
-        const up = yield* run("tunnel", "up", "--json")
-        assert.strictEqual(up.code, 1)
-        const last = JSON.parse(up.stdout.trim().split("\n").at(-1) ?? "")
-        assert.deepInclude(last, { ok: false })
-        assert.strictEqual(last.error.name, "SshAuthFailed")
+  it.live(
+    "says why it cannot come up, in the foreground and from the background, until it is dismissed",
+    () =>
+      live(
+        Effect.gen(function* () {
+          const { run, sshd, status } = yield* setup
+          yield* sshd.refuseKey
+          const up = yield* run("tunnel", "up", "--json")
+          assert.strictEqual(up.code, 1)
+          const last = JSON.parse(up.stdout.trim().split("\n").at(-1) ?? "")
+          assert.deepInclude(last, { ok: false })
+          assert.strictEqual(last.error.name, "SshAuthFailed")
 
-        const background = yield* run("tunnel", "up", "--background")
-        assert.strictEqual(background.code, 1)
-        assert.match(background.stderr, /Permission denied[\s\S]*\nFix: /)
-        const { code, tunnels } = yield* status
-        assert.strictEqual(code, 1)
-        assert.strictEqual(tunnels[0]?.state, "stopped")
-        assert.strictEqual(tunnels[0]?.error?.name, "SshAuthFailed")
-        assert.include((yield* run("tunnel", "down")).stdout, "had stopped by itself")
-        assert.deepStrictEqual((yield* status).tunnels, [])
-      })
-    )
+          const background = yield* run("tunnel", "up", "--background")
+          assert.strictEqual(background.code, 1)
+          assert.match(background.stderr, /Permission denied[\s\S]*\nFix: /)
+          const { code, tunnels } = yield* status
+          assert.strictEqual(code, 1)
+          assert.strictEqual(tunnels[0]?.state, "stopped")
+          assert.strictEqual(tunnels[0]?.error?.name, "SshAuthFailed")
+          assert.include((yield* run("tunnel", "down")).stdout, "had stopped by itself")
+          assert.deepStrictEqual((yield* status).tunnels, [])
+        })
+      ),
+    PATIENCE_MS
   )
 
-  it.live("leaves the tunnel of another program to it", () =>
-    live(
-      Effect.gen(function* () {
-        const { localPort, remotePort, run, running, sshd, stateDir, status } = yield* setup
-        const script = path.join(import.meta.dirname, "sharedHolder.ts")
-        const holder = yield* Effect.acquireRelease(
-          Effect.sync(() =>
-            spawn(process.execPath, [script, sshd.program, stateDir, String(localPort), String(remotePort), "true"], {
-              stdio: "ignore"
-            })
-          ),
-          (child) => Effect.sync(() => child.kill("SIGKILL"))
-        )
-        yield* Effect.repeat(status, { until: ({ ok, tunnels }) => ok && tunnels[0]?.pid === holder.pid })
-        const down = yield* run("tunnel", "down")
-        assert.strictEqual(down.code, 1)
-        assert.include(down.stderr, `pid ${holder.pid} (a test)`)
-        const all = yield* run("tunnel", "down", "--all")
-        assert.strictEqual(all.code, 0)
-        assert.include(all.stdout, "keeps it")
-        assert.lengthOf(running(), 1)
+  it.live(
+    "leaves the tunnel of another program to it",
+    () =>
+      live(
+        Effect.gen(function* () {
+          const { localPort, remotePort, run, running, sshd, stateDir, status } = yield* setup
+          const script = path.join(import.meta.dirname, "sharedHolder.ts")
+          const holder = yield* Effect.acquireRelease(
+            Effect.sync(() =>
+              spawn(process.execPath, [script, sshd.program, stateDir, String(localPort), String(remotePort), "true"], {
+                stdio: "ignore"
+              })
+            ),
+            (child) => Effect.sync(() => child.kill("SIGKILL"))
+          )
+          yield* Effect.repeat(status, { until: ({ ok, tunnels }) => ok && tunnels[0]?.pid === holder.pid })
+          const down = yield* run("tunnel", "down")
+          assert.strictEqual(down.code, 1)
+          assert.include(down.stderr, `pid ${holder.pid} (a test)`)
+          const all = yield* run("tunnel", "down", "--all")
+          assert.strictEqual(all.code, 0)
+          assert.include(all.stdout, "keeps it")
+          assert.lengthOf(running(), 1)
 
-        // Killed, it leaves a record and a socket that nobody believes.
-        holder.kill("SIGKILL")
-        yield* Effect.repeat(status, { until: ({ tunnels }) => tunnels.length === 0 })
-        const left = Fs.readdirSync(path.join(stateDir, "tunnels")).filter((name) => !/^known|\.log$/.test(name))
-        assert.deepStrictEqual(left, [])
-      })
-    )
+          // Killed, it leaves a record and a socket that nobody believes.
+          holder.kill("SIGKILL")
+          yield* Effect.repeat(status, { until: ({ tunnels }) => tunnels.length === 0 })
+          const left = Fs.readdirSync(path.join(stateDir, "tunnels")).filter((name) => !/^known|\.log$/.test(name))
+          assert.deepStrictEqual(left, [])
+        })
+      ),
+    PATIENCE_MS
   )
 
   it.live("is one line on a terminal, which is gone when it ends", () =>
@@ -264,28 +289,31 @@ describe.skipIf(Sshd.findSync() === undefined)("openclaw tunnel", () => {
     })
   )
 
-  it.live("gives up in time where that is asked for, and knows its flags", () =>
-    live(
-      Effect.gen(function* () {
-        const { run, sshd, remotePort } = yield* setup
-        yield* sshd.stop
-        const late = yield* run("tunnel", "up", "--timeout", "300")
-        assert.strictEqual(late.code, 1)
-        assert.match(late.stderr, /^the tunnel did not come up within 300 ms\. /)
-        const background = yield* run("tunnel", "up", "--background", "--timeout", "3000")
-        assert.strictEqual(background.code, 1)
-        assert.match(background.stderr, /goes on trying\. No way to box[\s\S]*openclaw tunnel down/)
-        assert.strictEqual((yield* run("tunnel", "down")).code, 0)
-        const argv = yield* run("tunnel", "up", "--background", "--token", "sesame")
-        assert.strictEqual(argv.code, 1)
-        assert.include(argv.stderr, "Fix: set gateway.remote.token")
-        assert.notInclude(argv.stderr, "sesame")
-        const bad = yield* run("tunnel", "up", "-oProxyCommand=x", "--remote-port", String(remotePort))
-        assert.strictEqual(bad.code, 1)
-        const worse = yield* run("tunnel", "up", "--", "-oProxyCommand=x")
-        assert.strictEqual(worse.code, 1)
-        assert.include(worse.stderr, "The SSH target from the command line")
-      })
-    )
+  it.live(
+    "gives up in time where that is asked for, and knows its flags",
+    () =>
+      live(
+        Effect.gen(function* () {
+          const { run, sshd, remotePort } = yield* setup
+          yield* sshd.stop
+          const late = yield* run("tunnel", "up", "--timeout", "300")
+          assert.strictEqual(late.code, 1)
+          assert.match(late.stderr, /^the tunnel did not come up within 300 ms\. /)
+          const background = yield* run("tunnel", "up", "--background", "--timeout", "3000")
+          assert.strictEqual(background.code, 1)
+          assert.match(background.stderr, /goes on trying\. No way to box[\s\S]*openclaw tunnel down/)
+          assert.strictEqual((yield* run("tunnel", "down")).code, 0)
+          const argv = yield* run("tunnel", "up", "--background", "--token", "sesame")
+          assert.strictEqual(argv.code, 1)
+          assert.include(argv.stderr, "Fix: set gateway.remote.token")
+          assert.notInclude(argv.stderr, "sesame")
+          const bad = yield* run("tunnel", "up", "-oProxyCommand=x", "--remote-port", String(remotePort))
+          assert.strictEqual(bad.code, 1)
+          const worse = yield* run("tunnel", "up", "--", "-oProxyCommand=x")
+          assert.strictEqual(worse.code, 1)
+          assert.include(worse.stderr, "The SSH target from the command line")
+        })
+      ),
+    PATIENCE_MS
   )
 })

@@ -91,9 +91,6 @@ const settled = Effect.fnUntraced(function* (
     if (found?.how === "stopped" && !isRunning && found.status.state._tag === "Stopped") {
       return yield* found.status.state.error
     }
-    if (found?.how === "silent") {
-      return yield* new TunnelHolderSilent({ target: found.status.target, pid: found.status.pid })
-    }
     if (!isRunning && found?.how !== "held") {
       return yield* failed(
         `the tunnel's process ended (${child?.exitCode ?? child?.signalCode ?? "not started"}).\n${yield* lastWords(log)}\nFix: start it without --background to see more.`
@@ -133,6 +130,9 @@ export const background = Effect.fn("cli.tunnel.background")(
     const spec = yield* specOf(flags)
     const key = Files.keyOf(spec)
     const before = yield* look(key)
+    if (before?.how === "silent") {
+      return yield* new TunnelHolderSilent({ target: spec.target, pid: before.status.pid })
+    }
     // One that another program keeps for itself ends with that, so a process of its own stands by.
     const isKept = before?.how === "held" && before.status.program === HOLDER
     const state = yield* StateDir
