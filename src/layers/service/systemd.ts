@@ -31,7 +31,7 @@ export interface SystemdOptions {
 }
 
 const FOREGROUND =
-  "run it without a service: `openclaw gateway run` under tmux, nohup, a container or another supervisor"
+  "run it without a service (`openclaw gateway run`, `openclaw node run`) under tmux, nohup, a container or another supervisor"
 
 const noSystemd = new ServiceManagerUnavailable({
   message: `this machine has no systemd: systemctl was not found.\nFix: ${FOREGROUND}.`
