@@ -186,7 +186,8 @@ const throughSsh = (
     const localPort = portOf(endpoint)
     const remotePort = remote.remotePort ?? (text(remote.url) === undefined ? DEFAULT_PORT : localPort)
     const hostKeyPolicy = remote.sshHostKeyPolicy ?? "strict"
-    const ssh: TunnelSpec = { target, localPort, remotePort, identityFile, hostKeyPolicy, credentials }
+    const tls = isEncrypted(endpoint) ? {} : undefined
+    const ssh: TunnelSpec = { target, localPort, remotePort, tls, identityFile, hostKeyPolicy, credentials }
     return { endpoint, ssh }
   })
 }
@@ -272,7 +273,12 @@ export const pinned = (
   }
   return parseFingerprint(given, flag === undefined ? FINGERPRINT : "--tls-fingerprint").pipe(
     Result.flatMap((fingerprint) => pin(target.endpoint, fingerprint)),
-    Result.map((tlsFingerprint) => ({ ...target, tlsFingerprint }))
+    Result.map((tlsFingerprint) => ({
+      ...target,
+      tlsFingerprint,
+      // A pin is for TLS only: the tunnel sees it too.
+      ssh: target.ssh === undefined ? undefined : { ...target.ssh, tls: { fingerprint: tlsFingerprint } }
+    }))
   )
 }
 

@@ -3,6 +3,7 @@
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { env } from "node:process"
 import * as Effect from "effect/Effect"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import * as Cli from "../cli/kit.ts"
@@ -10,18 +11,24 @@ import * as Sshd from "../tunnel/sshd.ts"
 
 export const hasSshd = Sshd.findSync() !== undefined
 
+/** Where commands of this process look for programs. */
+export const searched = (): string => env["PATH"] ?? ""
+const search = (path: string): void => {
+  env["PATH"] = path
+}
+
 /** Commands run whichever `ssh` they find, in this process as in any other. */
 const found = (program: string, home: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const before = process.env["PATH"] ?? ""
+      const before = searched()
       const bin = Path.join(home, "bin")
       Fs.mkdirSync(bin)
       Fs.writeFileSync(Path.join(bin, "ssh"), `#!/bin/sh\nPATH='${before}' exec '${program}' "$@"\n`, { mode: 0o700 })
-      process.env["PATH"] = `${bin}:${before}`
+      search(`${bin}:${before}`)
       return before
     }),
-    (before) => Effect.sync(() => void (process.env["PATH"] = before))
+    (before) => Effect.sync(() => search(before))
   )
 
 /** `settings` go into `gateway.remote`, over what leads to the Gateway of this test. */

@@ -7,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import * as ScriptedModel from "../../src/testing/ScriptedModel.ts"
 import * as Cli from "../cli/kit.ts"
-import { hasSshd, laptop } from "./kit.ts"
+import { hasSshd, laptop, searched } from "./kit.ts"
 
 interface Event {
   readonly event: string
@@ -34,7 +34,7 @@ const setup = Effect.fnUntraced(function* (settings: Record<string, unknown> = {
     JSON.stringify({ version: 1, defaults: { security: "full", ask: "off" } }),
     { mode: 0o600 }
   )
-  const setting = { ...kit.setting, variables: { PATH: process.env["PATH"] ?? "" } }
+  const setting = { ...kit.setting, variables: { PATH: searched() } }
   const node = yield* Cli.start(setting, "node", "run", "--display-name", "bench", "--json")
   /** Waits for the n-th notice of a kind. */
   const notice = (event: string, count = 1) =>
