@@ -176,6 +176,21 @@ describe("a Gateway that lets in whom its proxy let in", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("a node with a setup code is let in for it, by whomever it is brought", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Rig.start(behindProxy)
+      const own = yield* asked(url, {}, { auth: { password: "the local password" } })
+      const code = yield* own.raw.request("device.pair.setupCode", {
+        bootstrapProfile: "node",
+        publicUrl: "wss://gateway.example.com"
+      })
+      const { bootstrapToken } = JSON.parse(Buffer.from(code.payload.setupCode, "base64url").toString())
+      const node = { client: Rig.nodeClient, role: "node", scopes: [], auth: { bootstrapToken } }
+      const { answer } = yield* asked(url, person("a@example.com"), node, Rig.makeDevice())
+      assert.isTrue(answer.ok, JSON.stringify(answer.error))
+    }).pipe(Effect.scoped)
+  )
+
   it.live("B2 everything that is not the proxy's word is refused with the check that failed", () =>
     Effect.gen(function* () {
       const closed = {

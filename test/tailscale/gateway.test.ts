@@ -182,6 +182,18 @@ describe("a Gateway behind Tailscale Serve", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("a node that scanned a setup code is let in for it, through Tailscale too", () =>
+    Effect.gen(function* () {
+      const { at, url } = yield* opened()
+      const own = yield* asked(url, {}, { scopes: ["operator.admin"] }, "none")
+      const code = yield* own.raw.request("device.pair.setupCode", { bootstrapProfile: "node" })
+      const { bootstrapToken } = JSON.parse(Buffer.from(code.payload.setupCode, "base64url").toString())
+      const node = { client: Rig.nodeClient, role: "node", scopes: [], auth: { bootstrapToken } }
+      const { answer } = yield* asked(at, serve(), node)
+      assert.isTrue(answer.ok, JSON.stringify(answer.error))
+    }).pipe(Effect.scoped)
+  )
+
   it.live("without allowTailscale a login opens nothing", () =>
     Effect.gen(function* () {
       const { at } = yield* opened({ identity: { allowTailscale: false, scopes: {} } })

@@ -86,8 +86,13 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth, identities: Identit
     if (auth.mode === "none") return { _tag: "Shared" } as Credential
     const sent = attempt.params.auth
     const offered = offeredSecret(sent, sharedMethod)
+    const own = trimmed(sent?.deviceToken)
+    // Beside a device token that is wrong a code is not looked at.
+    const code = own === undefined && device !== undefined ? trimmed(sent?.bootstrapToken) : undefined
     const identified = yield* identify(attempt, offered)
-    if (identified !== undefined && Result.isSuccess(identified)) {
+    // For a node a code is worth more than who brings it: it is let in without anybody's approval.
+    const spends = code !== undefined && attempt.role === "node"
+    if (identified !== undefined && Result.isSuccess(identified) && !spends) {
       return { _tag: "Identity", identity: identified.success } as Credential
     }
     if ((!proxied || attempt.local) && matches(offered)) {
@@ -98,9 +103,6 @@ const make = Effect.fnUntraced(function* (auth: GatewayAuth, identities: Identit
       const found = yield* deviceTokenOf(attempt, device)
       if (found !== undefined) return { _tag: "Device", scopes: found.scopes } as Credential
     }
-    const own = trimmed(sent?.deviceToken)
-    // Beside a device token that is wrong a code is not looked at.
-    const code = own === undefined && device !== undefined ? trimmed(sent?.bootstrapToken) : undefined
     if (code !== undefined) return { _tag: "Setup", token: code } as Credential
     // What is a device's is nothing without the device: nothing was guessed.
     const guessed = offered !== undefined || (own !== undefined && device !== undefined)
