@@ -71,7 +71,14 @@ export const mayConnect = ({ credentials, storedTokens }: Target): boolean => cr
 
 /** The certificate, and the challenge with the proof in it; nothing is shown. */
 const unasked = Effect.fnUntraced(function* (endpoint: Endpoint, target: Target, timeoutMs: number) {
-  const served = isEncrypted(endpoint) ? yield* servedCertificate(endpoint) : undefined
+  const silent = () =>
+    new GatewayUnreachable({ endpoint, reason: "timeout", detail: `no TLS handshake within ${timeoutMs} ms` })
+  const served = isEncrypted(endpoint)
+    ? yield* Effect.timeoutOrElse(servedCertificate(endpoint), {
+        duration: timeoutMs,
+        orElse: () => Effect.fail(silent())
+      })
+    : undefined
   const expected = target.tlsFingerprint
   if (expected !== undefined && served !== undefined && served !== expected) {
     return yield* new TlsFingerprintMismatch({ endpoint, expected, actual: served })

@@ -1,5 +1,6 @@
 /** `openclaw gateway probe`, with real Gateways and a real sshd. */
 import * as Fs from "node:fs"
+import { type AddressInfo, createServer, type Server } from "node:net"
 import * as Path from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
@@ -140,6 +141,41 @@ describe("openclaw gateway probe", () => {
       assert.include(codes(read(ended.stdout)), "no_gateway_reachable")
       const wrong = yield* Cli.run(setting, "gateway", "probe", "--ssh=-oProxyCommand=x", "--json")
       assert.deepStrictEqual([wrong.code, JSON.parse(wrong.stdout).error.name], [1, "SshTargetInvalid"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("GatewayUnreachable: a listener that never answers in TLS holds it no longer than it may", () =>
+    Effect.gen(function* () {
+      const silent = yield* Effect.acquireRelease(
+        Effect.callback<Server>((resume) => {
+          const server = createServer(() => {}).listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      const url = `wss://127.0.0.1:${(silent.address() as AddressInfo).port}`
+      const asked = ["--url", url, "--token", "a-canary", "--timeout", "300", "--json"]
+      const ended = yield* Cli.run({ home: yield* Cli.home }, "gateway", "probe", ...asked)
+      const [explicit] = read(ended.stdout).targets
+      assert.deepStrictEqual(
+        [ended.code, explicit?.id, explicit?.connect.errorName],
+        [1, "explicit", "GatewayUnreachable"]
+      )
+      assert.include(explicit?.connect.error, "no TLS handshake within 300 ms")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("--port means this machine's Gateway, also where the configuration means a remote one", () =>
+    Effect.gen(function* () {
+      const home = yield* Cli.home
+      Fs.mkdirSync(Path.join(home, ".openclaw"), { mode: 0o700 })
+      const remote = { sshTarget: "nobody@127.0.0.1:1", token: "remote-canary" }
+      const config = JSON.stringify({ gateway: { mode: "remote", remote } })
+      Fs.writeFileSync(Path.join(home, ".openclaw", "openclaw.json"), config, { mode: 0o600 })
+      const ended = yield* Cli.run({ home }, "gateway", "probe", "--port", "1", "--json")
+      assert.deepStrictEqual(
+        read(ended.stdout).targets.map(({ active, id, url }) => [id, active, url]),
+        [["localLoopback", true, "ws://127.0.0.1:1"]]
+      )
     }).pipe(Effect.scoped)
   )
 

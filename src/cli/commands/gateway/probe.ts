@@ -50,14 +50,16 @@ const inputOf = Effect.fnUntraced(function* ({ port }: Flags) {
   const read = Effect.all({ config: Effect.flatMap(Config, ({ get }) => get), unresolved: unresolvedSecrets }).pipe(
     Effect.provide(State.config)
   )
-  const { config, unresolved } = yield* explicit
+  const { config, unresolved }: Pick<TargetInput, "config" | "unresolved"> = yield* explicit
     ? Effect.orElseSucceed(read, () => ({ config: {}, unresolved: [] }))
     : read
   const { defaultPort } = yield* State.plan
+  // A port is this machine's Gateway's, whichever one other commands mean.
+  const meant = port === undefined ? config : { ...config, gateway: { ...config.gateway, mode: "local" as const } }
   const input: TargetInput = {
     flags,
     env: port === undefined ? variables : { ...variables, OPENCLAW_GATEWAY_PORT: String(port) },
-    config,
+    config: meant,
     unresolved,
     home,
     defaultPort,
@@ -108,9 +110,8 @@ export const run = Effect.fn("cli.gateway.probe")(function* (flags: Flags) {
       (sshTarget === undefined
         ? undefined
         : { target: sshTarget, identityFile, remotePort: flags.port, discovered: true })
-    const here = known(input, ssh).filter(
-      ({ kind }) => flags.port === undefined || kind !== "configRemote" || input.flags.url !== undefined
-    )
+    const isConfigured = ({ kind }: Candidate) => kind === "configRemote" || (kind === "sshTunnel" && ssh === undefined)
+    const here = known(input, ssh).filter((candidate) => flags.port === undefined || !isConfigured(candidate))
     yield* redact(here)
     // What is meant fails as it does for every other command when the settings of it are wrong.
     yield* Effect.forEach(

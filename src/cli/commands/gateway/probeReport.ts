@@ -164,7 +164,7 @@ export const json = (report: Report) => {
   const { found, looked } = report
   const capabilities = looked.filter(isReachable).map(capability)
   const local = looked.find(({ candidate }) => candidate.kind === "localLoopback")
-  const port = local?.url === undefined ? "" : new URL(local.url).port
+  const url = local?.url === undefined ? undefined : new URL(local.url)
   return {
     ok: looked.some((one) => isOurs(one) && isReachable(one)),
     degraded: looked.some((one) => isOurs(one) && one.hello !== undefined && one.read !== "ok"),
@@ -174,7 +174,9 @@ export const json = (report: Report) => {
     network: {
       localLoopbackUrl: local?.url ?? null,
       localTailnetUrl:
-        report.tailnetIPv4 !== undefined && report.tailnetBind ? `ws://${report.tailnetIPv4}:${port}` : null,
+        url !== undefined && report.tailnetIPv4 !== undefined && report.tailnetBind
+          ? `${url.protocol}//${report.tailnetIPv4}:${url.port}`
+          : null,
       tailnetIPv4: report.tailnetIPv4 ?? null
     },
     discovery: {
