@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as EnvironmentFile from "../../src/layers/service/environmentFile.ts"
 import * as Unit from "../../src/layers/service/unit.ts"
+import { start } from "../cli/kit.ts"
 import { freePort } from "../tunnel/sshd.ts"
 import { lacking, userManager } from "./userManager.ts"
 
@@ -110,6 +111,13 @@ describe.skipIf(lacking !== undefined)("a Gateway as a service of systemd", () =
           status.json.service.configAudit.issues.map(({ code }: { readonly code: string }) => code)
 
         // A Gateway of somebody's terminal is not fought over.
+        const terminal = yield* start({ home }, "--profile", "work", "gateway", "run", "--json")
+        yield* terminal.until(({ stdout }) => (stdout === "" ? undefined : stdout))
+        const contested = yield* openclaw({}, "--profile", "work", "gateway", "install", "--json")
+        assert.strictEqual(JSON.parse(contested.stdout).error.name, "GatewayUnmanaged")
+        yield* terminal.stop
+        assert.isFalse(existsSync(join(home, ".config/systemd/user/openclaw-gateway-work.service")))
+
         const own = yield* openclaw({}, "--profile", "work", "gateway", "install", "--json")
         assert.strictEqual(own.code, 0, own.stdout + own.stderr)
         const before = readFileSync(unit, "utf8")
@@ -134,6 +142,9 @@ describe.skipIf(lacking !== undefined)("a Gateway as a service of systemd", () =
         writeFileSync(unit, "[Service]\nExecStart=/bin/sleep 1000\n")
         assert.deepStrictEqual(codes(yield* work({}, "status", "--no-probe")), ["not-ours"])
         assert.strictEqual((yield* work({}, "install")).json.error.name, "ServiceDiffers")
+        assert.strictEqual((yield* work({}, "uninstall")).json.error.name, "ServiceNotOurs")
+        assert.deepInclude((yield* work({}, "install", "--force")).json, { ok: true, result: "replaced" })
+        assert.include(readFileSync(`${unit}.bak`, "utf8"), "/bin/sleep")
       }).pipe(Effect.scoped),
     90_000
   )
@@ -209,6 +220,21 @@ describe.skipIf(lacking !== undefined)("a Gateway as a service of systemd", () =
             json: JSON.parse(stdout)
           }))
         assert.strictEqual((yield* work("install")).code, 0)
+
+        // The node of the same profile is a service of its own.
+        const node = (...args: ReadonlyArray<string>) =>
+          Effect.map(openclaw({}, "--profile", "work", "node", ...args, "--json"), ({ stdout }) => JSON.parse(stdout))
+        assert.include(yield* node("install", "--display-name", "a b"), { ok: true, result: "installed" })
+        const { service } = yield* node("status")
+        assert.strictEqual(service.id, "openclaw-node-work.service")
+        assert.strictEqual(service.runtime.status, "running")
+        assert.deepStrictEqual(service.command.programArguments.slice(2), ["node", "run", "--display-name", "a b"])
+        assert.deepStrictEqual(service.configAudit.issues, [])
+        assert.include(yield* node("restart"), { result: "restarted" })
+        assert.include(yield* node("stop"), { result: "stopped" })
+        assert.include(yield* node("start"), { result: "started" })
+        assert.include(yield* node("uninstall"), { result: "uninstalled" })
+
         writeFileSync(join(state, "openclaw.json"), '{"gateway":{"mode":"local","bind":"everywhere"}}')
         // What runs goes on: nobody restarts into that.
         const refused = yield* work("restart")

@@ -2,8 +2,10 @@
  * `openclaw gateway install` and `openclaw node install`.
  */
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as DefinitionFile from "../../layers/service/file.ts"
 import { type ServiceKind, ServiceManager } from "../../services/ServiceManager.ts"
 import * as State from "../state.ts"
 import { auditOf, definitionFor, nameOf, programOf, stateDirOf } from "./definition.ts"
@@ -63,6 +65,10 @@ export const install = Effect.fn("cli.service.install")(function* <E, R>(
   if (kind === "gateway") yield* checkFree(before.pid)
   yield* configure
   const variables = yield* keepVariables(kind, definition.environmentFile, more)
+  // What somebody else wrote is kept beside it.
+  if (Option.isSome(found) && !found.value.ours) {
+    yield* DefinitionFile.replace(yield* FileSystem.FileSystem, `${found.value.path}.bak`, found.value.text)
+  }
   const isNew = !isSame || force
   if (isNew || !before.enabled) yield* manager.install(definition)
   yield* isNew ? manager.restart(name) : manager.start(name)

@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import { type ServiceKind, ServiceManager } from "../../services/ServiceManager.ts"
 import { waiting } from "../progress.ts"
 import { filesOf, nameOf } from "./definition.ts"
-import { checkFree, installedHere, required, serving } from "./managed.ts"
+import { checkFree, installedHere, required, ServiceNotOurs, serving } from "./managed.ts"
 import { done } from "./report.ts"
 
 export const start = Effect.fn("cli.service.start")(function* (kind: ServiceKind, timeout: number) {
@@ -51,7 +51,9 @@ export const restart = Effect.fn("cli.service.restart")(function* (kind: Service
 export const uninstall = Effect.fn("cli.service.uninstall")(function* (kind: ServiceKind) {
   const manager = yield* ServiceManager
   const files = yield* filesOf(kind)
-  const was = Option.isSome(yield* installedHere(kind))
+  const found = yield* installedHere(kind)
+  if (Option.isSome(found) && !found.value.ours) return yield* new ServiceNotOurs({ path: found.value.path })
+  const was = Option.isSome(found)
   yield* manager.uninstall(files.name).pipe(waiting(`Waiting for ${manager.id(files.name)} to end`))
   yield* done(kind, {
     action: "uninstall",

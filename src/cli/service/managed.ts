@@ -33,6 +33,13 @@ export class ServiceNotInstalled extends Schema.TaggedError<ServiceNotInstalled>
   }
 }
 
+/** The service of this name is another program's. */
+export class ServiceNotOurs extends Schema.TaggedError<ServiceNotOurs>()("ServiceNotOurs", { path: Schema.String }) {
+  override get message() {
+    return `${this.path} was not written by this program, and it is not removed.\nFix: have the program that made it remove it, or delete the file yourself.`
+  }
+}
+
 /** A service was started and does not serve. */
 export class ServiceNotServing extends Schema.TaggedError<ServiceNotServing>()("ServiceNotServing", {
   id: Schema.String,
@@ -121,7 +128,9 @@ export const serving = Effect.fnUntraced(function* (kind: ServiceKind, timeoutMs
   const look = Effect.gen(function* () {
     const state = yield* manager.state(files.name)
     const code = state.exitCode === undefined ? "" : ` with exit code ${state.exitCode}`
-    if (state.status === "failed" || state.status === "stopped") return yield* give(`has ended${code}`)
+    // launchd starts one when it sees fit; systemd has it running, or not, when it answers.
+    const settled = manager.label === "systemd"
+    if (settled && (state.status === "failed" || state.status === "stopped")) return yield* give(`has ended${code}`)
     if (state.status === "restarting") return yield* give(`ended${code}, and is started again and again`)
     if (state.status !== "running" || state.pid === undefined) return undefined
     if (kind === "node") return { pid: state.pid, url: undefined }

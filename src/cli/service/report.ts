@@ -1,7 +1,6 @@
 /**
  * How the commands for services say what they did.
  */
-import { userInfo } from "node:os"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type { ServiceKind } from "../../services/ServiceManager.ts"
@@ -25,7 +24,7 @@ export interface Done {
 /** How a machine keeps the user's services running after the user logged out. */
 export const lingerHint = (lingering: boolean | undefined): string | undefined =>
   lingering === false
-    ? `it ends when you log out, and does not start with the machine.\nFix: \`sudo loginctl enable-linger ${userInfo().username}\`, once.`
+    ? `it ends when you log out, and does not start with the machine.\nFix: \`sudo loginctl enable-linger $USER\`, once.`
     : undefined
 
 /** The result on stdout; what is to be done about it on stderr. */
