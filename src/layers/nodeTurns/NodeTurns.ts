@@ -1,6 +1,7 @@
 /**
  * `NodeTurns` over the book of turns: an event and its turn are stored in one transaction.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
@@ -75,7 +76,7 @@ export const layer: Layer.Layer<NodeTurns, never, Needs> = Layer.effect(
     const sessions = yield* Sessions
     const turns = yield* Turns
     const voiceWake = yield* VoiceWake
-    const receipts = yield* FiberSet.make<void>()
+    const receipts = yield* FiberSet.make<void, unknown>()
     const open = new Map<string, OwedReply>()
     for (const reply of yield* Effect.orDie(book.owed)) open.set(reply.runId, reply)
 
@@ -151,7 +152,10 @@ export const layer: Layer.Layer<NodeTurns, never, Needs> = Layer.effect(
     const acknowledge = (runId: string, peer: Peer, text: string | null | undefined) =>
       channels.deliver({ peer, text: cleaned(text ?? "") || RECEIPT, idempotencyKey: `${runId}:receipt` }).pipe(
         Effect.asVoid,
-        Effect.catchCause((cause) => Effect.logWarning(`the receipt of run ${runId} was not sent`, cause)),
+        Effect.catchCauseIf(
+          (cause) => !Cause.hasInterrupts(cause),
+          (cause) => Effect.logWarning(`the receipt of run ${runId} was not sent`, cause)
+        ),
         FiberSet.run(receipts)
       )
 
@@ -172,7 +176,9 @@ export const layer: Layer.Layer<NodeTurns, never, Needs> = Layer.effect(
         text,
         to,
         told: toldOfRequest(from),
-        ...(typeof request.timeoutSeconds === "number" ? { timeoutMs: request.timeoutSeconds * 1_000 } : undefined)
+        ...(typeof request.timeoutSeconds === "number"
+          ? { timeoutMs: Math.min(request.timeoutSeconds * 1_000, Number.MAX_SAFE_INTEGER) }
+          : undefined)
       })
       if (taken.isNew && to !== undefined && request.receipt === true) {
         yield* acknowledge(taken.runId, to, request.receiptText)
