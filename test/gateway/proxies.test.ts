@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { parseRange } from "../../src/domain/IpAddress.ts"
+import { reloadKindOf } from "../../src/layers/config/reload.ts"
 import type { GatewayOptions } from "../../src/layers/gateway/options.ts"
 import { vouchers } from "../../src/layers/gateway/vouchers.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
@@ -256,6 +257,16 @@ describe("a Gateway that lets in whom its proxy let in", () => {
 })
 
 describe("what the configuration says of proxies", () => {
+  it.each([
+    "gateway.trustedProxies",
+    "gateway.trustedProxies.0",
+    "gateway.allowRealIpFallback",
+    "gateway.tailscale.mode",
+    "gateway.auth.allowTailscale",
+    "gateway.auth.trustedProxy.userHeader",
+    "gateway.auth.identityScopes"
+  ])("a change of %s is said to need a restart", (path) => assert.strictEqual(reloadKindOf(path), "restart"))
+
   const read = (
     gateway: OpenClawConfig["gateway"],
     mode: "token" | "password" | "trusted-proxy" = "token",
