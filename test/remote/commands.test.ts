@@ -64,10 +64,14 @@ describe.skipIf(!hasSshd)("a Gateway behind ssh", () => {
 
   it.live("runs on another machine: none starts here by accident", () =>
     Effect.gen(function* () {
-      const { run, started } = yield* laptop()
-      const ended = yield* run("gateway", "run", "--port", "0")
+      const { run, setting, started } = yield* laptop()
+      const wanted = ["gateway", "run", "--port", "0", "--token", "t".repeat(32)]
+      const ended = yield* run(...wanted)
       assert.strictEqual(ended.code, 78)
       assert.match(ended.stderr, /gateway\.mode "remote"[\s\S]*Fix: `openclaw config set gateway\.mode local`/)
+      const asked = yield* Cli.start(setting, ...wanted, "--allow-unconfigured", "--json")
+      yield* asked.until(({ stdout }) => (stdout.includes('"ready":true') ? true : undefined))
+      assert.strictEqual((yield* asked.stop).code, 0)
       assert.deepStrictEqual(started(), [])
     }).pipe(Effect.provide(GatewayTest.layer()))
   )

@@ -30,10 +30,11 @@ const makeConfigured = Effect.gen(function* () {
 
 export const checkConfigured = Effect.fnUntraced(function* (allowUnconfigured: boolean) {
   const { config, exists, path } = yield* configuration
-  if (config.gateway?.mode === "remote") {
+  // As OpenClaw has it: who asks for it outright does not start one by accident.
+  if (config.gateway?.mode === "remote" && !allowUnconfigured) {
     return yield* new CommandFailed({
       exitCode: 78,
-      message: `${path} says gateway.mode "remote": this machine uses a Gateway elsewhere.\nFix: \`openclaw config set gateway.mode local\` to run one here.`
+      message: `${path} says gateway.mode "remote": this machine uses a Gateway elsewhere.\nFix: \`openclaw config set gateway.mode local\` to run one here; or start one all the same with --allow-unconfigured.`
     })
   }
   if (exists || allowUnconfigured) return config
