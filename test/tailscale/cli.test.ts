@@ -8,7 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Cli from "../cli/kit.ts"
 import * as StandIn from "./standin.ts"
 
-const PATH = process.env["PATH"] ?? ""
+/** Where the stand-in finds what it needs. */
+const PATH = "/usr/bin:/bin"
 
 interface Run {
   readonly child: ChildProcess
