@@ -42,7 +42,7 @@ const tailscaleOf = (found: StatusSummary["tailscale"]): string | undefined =>
     ? undefined
     : found.state === "active"
       ? `${found.mode} at ${found.url ?? "an unknown address"}`
-      : `${found.mode} waits: ${found.reason ?? "no reason is known"} (fix: ${found.fix ?? "see \`openclaw doctor tailscale\`"})`
+      : `${found.mode} waits: ${found.reason ?? "no reason is known"} (fix: ${found.fix ?? "see `openclaw doctor tailscale`"})`
 
 const running = ({ answer: { channels, status }, hello, latencyMs }: Reached<Answer>) =>
   [
