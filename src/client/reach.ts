@@ -84,8 +84,8 @@ export interface ReachOptions {
 
 /**
  * Brings up the tunnel that the target goes through, or shares the one that is there, and keeps it until the scope closes; a
- * target without one may be dialled as it is. Until this returns no credential leaves the process, and whoever connects
- * passes the gate on: between two tunnels the near end is anybody's.
+ * target without one may be dialled as it is. Nothing is to be dialled before this returns, and whoever connects passes the gate
+ * on: between two tunnels the near end is anybody's.
  */
 export const reach: (
   target: Pick<Target, "endpoint" | "ssh">,
