@@ -130,7 +130,7 @@ describe("gateway run", () => {
       assert.strictEqual(JSON.parse((yield* cli("--json")).stdout).ok, false)
 
       yield* run({ home: folder }, "config", "set", "gateway.mode", "remote")
-      const remote = yield* cli("run", "--allow-unconfigured")
+      const remote = yield* cli("run")
       assert.strictEqual(remote.code, 78)
       assert.match(remote.stderr, /"remote"[\s\S]*Fix: /)
       yield* run({ home: folder }, "config", "set", "gateway.mode", "local")
