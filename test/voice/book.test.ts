@@ -52,6 +52,19 @@ describe("the book of node events", () => {
     )
   )
 
+  it.effect("knows the same words and the same name in another conversation as another event", () =>
+    withBook((book) =>
+      Effect.gen(function* () {
+        const elsewhere = SessionKey.make("agent:work:main")
+        for (const name of [undefined, "event:1"]) {
+          assert.isTrue((yield* book.enter(entry({ name }))).isNew)
+          assert.isTrue((yield* book.enter(entry({ name, sessionKey: elsewhere }))).isNew)
+          assert.isFalse((yield* book.enter(entry({ name, sessionKey: elsewhere }))).isNew)
+        }
+      })
+    )
+  )
+
   it.effect("knows an event by its name for a week, whatever the connection, and that its words are others", () =>
     withBook((book) =>
       Effect.gen(function* () {

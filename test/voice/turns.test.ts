@@ -124,6 +124,47 @@ describe("a voice transcript", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("is answered to the device that heard it, also where another of that name asks at the same time", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { kit } = yield* start(
+        [
+          { gate: Deferred.await(gate), toolCalls: [{ name: "clock", params: {} }] },
+          { text: "noon" },
+          { text: "rain" }
+        ],
+        { config: { messages: { queue: { mode: "steer" } } } }
+      )
+      const [kitchen, hall] = [yield* SpeakingNode.make(kit), yield* SpeakingNode.make(kit)]
+      yield* kitchen.say("what time is it")
+      yield* hall.say("what is the weather")
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepStrictEqual(yield* kitchen.reply, { state: "final", text: "noon" })
+      assert.deepStrictEqual(yield* hall.reply, { state: "final", text: "rain" })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("that was answered with another is not read out twice to a node that was away", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { kit } = yield* start(
+        [{ gate: Deferred.await(gate), toolCalls: [{ name: "clock", params: {} }] }, { text: "noon, and rain" }],
+        { config: { messages: { queue: { mode: "steer" } } } }
+      )
+      const scope = yield* Scope.make()
+      const before = yield* Scope.provide(SpeakingNode.make(kit), scope)
+      const operator = yield* kit.connect()
+      yield* before.say("what time is it")
+      yield* before.say("and the weather")
+      yield* Scope.close(scope, Exit.void)
+      yield* Deferred.succeed(gate, undefined)
+      yield* said(operator, 5)
+      const after = yield* SpeakingNode.make({ connect: kit.connect, device: before.device })
+      assert.deepStrictEqual(yield* after.reply, { state: "final", text: "noon, and rain" })
+      assert.deepStrictEqual(yield* after.reply, { state: "final", text: "" })
+    }).pipe(Effect.scoped)
+  )
+
   it.live("is only taken from a node that was approved, and answered with what is wrong with it", () =>
     Effect.gen(function* () {
       const { asked, kit } = yield* start([{ text: "yes" }], {

@@ -23,14 +23,17 @@ const frameOf = (event: "agent" | "chat", payload: unknown): Result.Result<strin
 const isEnd = ({ state }: ChatEvent): boolean => state === "final" || state === "aborted" || state === "error"
 
 /** The end of a turn that is over, as it was announced then. */
-const endOf = ({ runId, sessionKey, status, text }: TurnOutcome, timestamp: number): ChatEvent => {
+const endOf = ({ folded, runId, sessionKey, status, text }: TurnOutcome, timestamp: number): ChatEvent => {
   const agentId = agentIdOf(sessionKey)
   const run = { runId, sessionKey, seq: 1, ...(agentId === undefined ? undefined : { agentId }) }
   if (status === "error") return { ...run, state: "error", errorMessage: text }
+  const state = status === "ok" ? "final" : "aborted"
+  // The turn that took it in says the words.
+  if (folded !== undefined) return { ...run, state, stopReason: folded.how }
   const message = text === "" ? undefined : { role: "assistant" as const, content: [{ type: "text", text }], timestamp }
   return {
     ...run,
-    state: status === "ok" ? "final" : "aborted",
+    state,
     ...(message === undefined ? undefined : { message })
   }
 }

@@ -54,7 +54,8 @@ export const make = Effect.gen(function* () {
   const enter = Effect.fnUntraced(function* ({ from, kind, name, owed, sessionKey, text }: Entry) {
     const now = yield* Time.now
     const said = digest(text)
-    const event = digest(kind, name ?? `text:${text}`)
+    // The same words in another conversation are said to somebody else.
+    const event = digest(kind, sessionKey, name ?? `text:${text}`)
     if (name === undefined) {
       // The same words again, later: another event. A clock that was set back makes none of them the same for long.
       yield* sql`

@@ -46,11 +46,14 @@ export interface Row {
   readonly taken_step: string | null
 }
 
-/** Whether one reply can answer both: it goes to the same chat, and was asked of the same agent in the same way. */
+/**
+ * Whether one reply can answer both: it goes to the same chat, or without one to the same device or program, and was asked of
+ * the same agent in the same way.
+ */
 const belongTogether = (a: TurnRequest, b: TurnRequest): boolean => {
-  const where = ({ replyTo }: TurnRequest) =>
+  const where = ({ replyTo, sender }: TurnRequest) =>
     replyTo === undefined
-      ? []
+      ? [sender?.id ?? null]
       : [replyTo.peer.channel, replyTo.peer.accountId, replyTo.peer.chatId, replyTo.peer.threadId ?? null]
   const how = (request: TurnRequest) =>
     JSON.stringify([request.agentId, request.model ?? null, request.extraSystemPrompt ?? null, where(request)])
