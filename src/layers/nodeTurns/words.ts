@@ -12,11 +12,11 @@ export const cleaned = (text: string): string =>
     .replaceAll(unspoken, (mark) => (mark === "\n" || mark === "\t" ? mark : ""))
     .trim()
 
-/** Letters and digits are what is heard of a word. */
+/** Letters, with the marks that belong to them, and digits are what is heard of a word. */
 const heard = (text: string): string =>
   text
     .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N}]+/gu, " ")
+    .replaceAll(/[^\p{L}\p{M}\p{N}]+/gu, " ")
     .trim()
 
 /** What sets a call off from what follows it. */
@@ -26,7 +26,7 @@ const pause = /^\s*[,.:;!?…–—-]+\s*/u
 const lengthOf = (text: string, trigger: string): number => {
   const wanted = heard(trigger)
   if (wanted === "") return 0
-  const words = [...text.matchAll(/[\p{L}\p{N}]+/gu)]
+  const words = [...text.matchAll(/[\p{L}\p{M}\p{N}]+/gu)]
   let said = ""
   for (const word of words) {
     said = said === "" ? heard(word[0]) : `${said} ${heard(word[0])}`
