@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 import { cleaned, withoutTrigger } from "../../src/layers/nodeTurns/words.ts"
 import { eventName, MAX_SAID, VoiceTranscript } from "../../src/protocol/NodeEvents.ts"
 
-const triggers = ["openclaw", "claude", "computer", "hey robot", "हे रोबोट"]
+const triggers = ["openclaw", "claude", "computer", "hey robot", "रानी"]
 
 describe("the wake word", () => {
   it.each([
@@ -20,9 +20,9 @@ describe("the wake word", () => {
     ["what is a computer, really?", undefined, "what is a computer, really?"],
     ["claudette, come here", undefined, "claudette, come here"],
     // Vowels that are marks belong to the word.
-    ["हे रोबोट, नाचो", undefined, "नाचो"],
-    ["हे रोबोट नाचो", "हे रोबोट", "नाचो"],
-    ["हे रोबोटों, नाचो", undefined, "हे रोबोटों, नाचो"],
+    ["रानी, नाचो", undefined, "नाचो"],
+    ["रानी नाचो", "रानी", "नाचो"],
+    ["रानीजी, नाचो", undefined, "रानीजी, नाचो"],
     ["Claude", undefined, ""],
     ["Claude.", undefined, ""],
     // The device says another word than was said.
