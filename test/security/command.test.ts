@@ -213,6 +213,50 @@ describe("openclaw security audit", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live.skipIf(process.platform !== "linux")("looks at the Gateway as it was started", () =>
+    Effect.gen(function* () {
+      const { file, here, stateDir } = yield* prepared({})
+      const found = Effect.fnUntraced(function* (flags: ReadonlyArray<string>) {
+        const child = yield* Effect.acquireRelease(
+          Effect.sync(() => spawn(process.execPath, ["-e", "setInterval(() => {}, 1e6)", "--", ...flags])),
+          (started) => Effect.sync(() => void started.kill("SIGKILL"))
+        )
+        const { facts } = yield* look({ stateDir, env: {}, pid: child.pid }).pipe(
+          Effect.provide(ConfigLive.layer({ file, env: { HOME: here } }).pipe(Layer.provideMerge(NodeServices.layer)))
+        )
+        return audit(facts)
+      }, Effect.scoped)
+      const open = yield* found(["--bind", "lan", "--auth=none"])
+      assert.sameMembers(
+        open.map(({ checkId }) => checkId),
+        ["gateway.bind_no_auth", "gateway.bind_no_tls", "gateway.bind_exposed", "gateway.started_with_flags"]
+      )
+      assert.include(JSON.stringify(open), "--auth none and --bind lan")
+      const funnel = yield* found(["--tailscale=funnel", "--bind=nowhere"])
+      assert.deepStrictEqual(
+        funnel.map(({ checkId }) => checkId),
+        ["gateway.tailscale_funnel", "gateway.started_with_flags"]
+      )
+      assert.deepStrictEqual(yield* found(["--port", "0"]), [])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("judges a key by the file, not by the link that leads to it", () =>
+    Effect.gen(function* () {
+      const { file, here, stateDir } = yield* overTls
+      const config = JSON.parse(readFileSync(file, "utf8"))
+      config.gateway.tls.keyPath = "live.pem"
+      writeFileSync(file, JSON.stringify(config))
+      symlinkSync(join(stateDir, "key.pem"), join(stateDir, "live.pem"))
+      const keys = Effect.map(run({ home: here }, "security", "audit", "--json"), ({ stdout }) =>
+        (JSON.parse(stdout) as Report).findings.filter(({ checkId }) => checkId === "gateway.tls_key_perms")
+      )
+      assert.deepStrictEqual(yield* keys, [])
+      chmodSync(join(stateDir, "key.pem"), 0o644)
+      assert.include((yield* keys)[0]?.detail, "key.pem had mode 644")
+    })
+  )
+
   it.live("makes nothing where nothing is", () =>
     Effect.gen(function* () {
       const here = yield* home

@@ -61,6 +61,8 @@ export interface Facts {
   readonly dangerousFlags?: ReadonlyArray<string>
   /** The flags with secrets in the command line of the Gateway that runs. */
   readonly secretFlags?: ReadonlyArray<string>
+  /** What else that command line says, which goes before the configuration: `config` has it. */
+  readonly startedWith?: ReadonlyArray<string>
   /** Unix milliseconds. */
   readonly now: number
 }

@@ -18,6 +18,7 @@ import { substitute } from "../config/substitute.ts"
 import { certificateIn } from "../gateway/tls/certificate.ts"
 import { filesOf } from "../gateway/tls/settings.ts"
 import { inspect } from "../state-dir/privateFiles.ts"
+import { followed, secretFlagsIn, shown, toldIn, type Told } from "./commandLine.ts"
 import { dangerousFlagsIn } from "./dangerousFlags.ts"
 import type { AuthFacts, ExecRule, Facts, Rights } from "./Finding.ts"
 
@@ -53,6 +54,14 @@ const rights = Effect.fnUntraced(function* (path: string) {
   )
 })
 
+/** The same of what a link leads to: a link's own mode says nothing. */
+const rightsBehind = Effect.fnUntraced(function* (path: string) {
+  const fs = yield* FileSystem.FileSystem
+  const found = yield* rights(path)
+  if (found?.kind !== "link") return found
+  return yield* Effect.orElseSucceed(Effect.flatMap(fs.realPath(path), rights), () => undefined)
+})
+
 /** What lies in a folder, links not followed. What cannot be listed has no rights of others, or says so itself. */
 const within = Effect.fnUntraced(function* (root: string, besides: ReadonlySet<string>) {
   const fs = yield* FileSystem.FileSystem
@@ -74,11 +83,11 @@ const within = Effect.fnUntraced(function* (root: string, besides: ReadonlySet<s
 
 type Env = Readonly<Record<string, string | undefined>>
 
-const authOf = Effect.fnUntraced(function* (env: Env, missing: ReadonlyArray<string>) {
+const authOf = Effect.fnUntraced(function* (env: Env, missing: ReadonlyArray<string>, auth: Told["auth"]) {
   const config = yield* Config
   const current = yield* config.get
-  const found = resolveCredential({ flags: {}, env, config: current })
-  const mode = current.gateway?.auth?.mode ?? "token"
+  const found = resolveCredential({ flags: { auth }, env, config: current })
+  const mode = auth ?? current.gateway?.auth?.mode ?? "token"
   if (Result.isFailure(found)) {
     const { path, value } = found.failure
     if (value === LEFT_BEHIND) {
@@ -121,13 +130,11 @@ const execRulesOf = Effect.fnUntraced(function* (stateDir: string) {
   })
 })
 
-/** The flags with which a process was given secrets; where that cannot be seen, none. */
-const secretFlagsOf = Effect.fnUntraced(function* (pid: number | undefined) {
+/** The words that a process was started with; where they cannot be seen, none. */
+const commandLineOf = Effect.fnUntraced(function* (pid: number | undefined) {
   if (pid === undefined) return []
   const fs = yield* FileSystem.FileSystem
-  const line = yield* Effect.orElseSucceed(fs.readFileString(`/proc/${pid}/cmdline`), () => "")
-  const flags = line.split("\0").map((word) => /^--(?:token|password)(?==|$)/.exec(word)?.[0])
-  return [...new Set(flags.filter((flag) => flag !== undefined))]
+  return (yield* Effect.orElseSucceed(fs.readFileString(`/proc/${pid}/cmdline`), () => "")).split("\0")
 })
 
 export interface LookOptions {
@@ -145,7 +152,9 @@ export const look = Effect.fn("Security.look")(function* ({ env, pid, stateDir }
   // First, because reading the configuration takes the rights of others on it away.
   const configFile = yield* rights(config.file)
   const root = yield* rights(stateDir)
-  const current = yield* config.get
+  const words = yield* commandLineOf(pid)
+  const told = toldIn(words)
+  const current = followed(yield* config.get, told)
   const missing = substitute((yield* config.inspect).composed, env).missing.map(
     ({ path, reason }) => `${path}: ${reason}`
   )
@@ -154,15 +163,16 @@ export const look = Effect.fn("Security.look")(function* ({ env, pid, stateDir }
   const besides = new Set([config.file, ...(tls === undefined ? [] : [tls.keyPath, tls.certPath])])
   const facts: Facts = {
     config: current,
-    auth: yield* authOf(env, missing),
+    auth: yield* authOf(env, missing, told.auth),
     stateDir: root,
     configFile,
     stateFiles: root?.kind === "directory" ? yield* within(stateDir, besides) : [],
-    tlsKey: tls === undefined ? undefined : yield* rights(tls.keyPath),
+    tlsKey: tls === undefined ? undefined : yield* rightsBehind(tls.keyPath),
     certificateValidTo: Option.getOrUndefined(Option.map(certificateIn(pem), ({ validTo }) => validTo)),
     execRules: yield* execRulesOf(stateDir),
     dangerousFlags: dangerousFlagsIn(yield* config.raw),
-    secretFlags: yield* secretFlagsOf(pid),
+    secretFlags: secretFlagsIn(words),
+    startedWith: shown(told),
     now: yield* Clock.currentTimeMillis
   }
   return { facts, secretDiagnostics: missing }

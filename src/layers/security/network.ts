@@ -181,7 +181,21 @@ const remote = ({ config }: Facts): ReadonlyArray<Finding> => {
   ]
 }
 
+/** Otherwise nobody finds in the configuration what the others say of it. */
+const started = ({ startedWith = [] }: Facts): ReadonlyArray<Finding> =>
+  when(
+    startedWith.length > 0,
+    finding(
+      "gateway.started_with_flags",
+      "info",
+      "The Gateway that runs was told more than the configuration says",
+      `it was started with ${startedWith.join(" and ")}; that is what the other findings are about.`,
+      "write into the configuration what is to stay, and restart the Gateway without the flags"
+    )
+  )
+
 export const network = (facts: Facts): ReadonlyArray<Finding> => [
+  ...started(facts),
   ...listener(facts),
   ...tailscale(facts),
   ...pageOrigins(facts),
