@@ -23,7 +23,7 @@ import type { OperatorScope } from "../protocol/Role.ts"
 import { Config } from "../services/Config.ts"
 import { StateDir } from "../services/StateDir.ts"
 import { Environment } from "./Environment.ts"
-import { Password, TlsFingerprint, Token, Url } from "./globals.ts"
+import { connection } from "./globals.ts"
 import { plain } from "./output.ts"
 import { ownCertificate } from "./ownCertificate.ts"
 import { waiting } from "./progress.ts"
@@ -47,12 +47,7 @@ interface Asked {
 
 const find = Effect.fnUntraced(function* ({ node, running }: Asked) {
   const { home, variables } = yield* Environment
-  const flags = {
-    url: Option.getOrUndefined(yield* Url),
-    token: Option.getOrUndefined(yield* Token),
-    password: Option.getOrUndefined(yield* Password),
-    tlsFingerprint: Option.getOrUndefined(yield* TlsFingerprint)
-  }
+  const flags = yield* connection
   // An address given outright never looks at the file, so a broken file does not stand in its way.
   const given = flags.url ?? variables["OPENCLAW_GATEWAY_URL"]?.trim()
   const { config, unresolved } =

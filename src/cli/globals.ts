@@ -1,6 +1,8 @@
 /**
  * Flags that every command understands.
  */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 
@@ -45,3 +47,13 @@ export const TlsFingerprint = GlobalFlag.Setting("tls-fingerprint")({
 })
 
 export const all = [Json, Profile, Dev, Url, Token, Password, TlsFingerprint] as const
+
+/** What the command line says of the Gateway that is meant. */
+export const connection = Effect.gen(function* () {
+  return {
+    url: Option.getOrUndefined(yield* Url),
+    token: Option.getOrUndefined(yield* Token),
+    password: Option.getOrUndefined(yield* Password),
+    tlsFingerprint: Option.getOrUndefined(yield* TlsFingerprint)
+  }
+})

@@ -1,18 +1,18 @@
 /**
  * The file of a service's definition: read as it stands, replaced at once.
  */
-import { randomBytes } from "node:crypto"
 import * as NodePath from "node:path"
-import * as Process from "node:process"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
 import { ServiceFileUnusable } from "../../services/ServiceManager.ts"
+import type { StateDirUnusable } from "../../services/StateDir.ts"
+import { replacePrivateFile } from "../state-dir/privateFiles.ts"
 
 const isMissing = (error: PlatformError): boolean => error.reason._tag === "NotFound"
 
-const unusable = (path: string, problem: string) => (error: PlatformError) =>
+const unusable = (path: string, problem: string) => (error: PlatformError | StateDirUnusable) =>
   new ServiceFileUnusable({ path, problem: `${problem} (${error.message}).` })
 
 /** `None` when there is none. Whatever a link leads to is read; a device, a pipe or a folder is refused. */
@@ -32,23 +32,8 @@ export const read = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
 /** Whoever reads it finds the old text or the new one, also after a power cut. */
 export const replace = (fs: FileSystem.FileSystem, path: string, text: string) =>
   Effect.gen(function* () {
-    const folder = NodePath.dirname(path)
-    yield* fs.makeDirectory(folder, { recursive: true, mode: 0o700 })
-    const temporary = NodePath.join(
-      folder,
-      `.${NodePath.basename(path)}.${Process.pid}.${randomBytes(8).toString("hex")}.tmp`
-    )
-    const write = Effect.scoped(
-      Effect.gen(function* () {
-        const file = yield* fs.open(temporary, { flag: "wx", mode: 0o600 })
-        yield* file.writeAll(new TextEncoder().encode(text))
-        yield* file.sync
-      })
-    )
-    yield* Effect.ensuring(
-      Effect.andThen(write, fs.rename(temporary, path)),
-      Effect.ignore(fs.remove(temporary, { force: true }))
-    )
+    yield* fs.makeDirectory(NodePath.dirname(path), { recursive: true, mode: 0o700 })
+    yield* replacePrivateFile(fs, path, text)
   }).pipe(Effect.mapError(unusable(path, "cannot be written")))
 
 export const remove = (fs: FileSystem.FileSystem, path: string) =>

@@ -7,6 +7,7 @@ import * as Schedule from "effect/Schedule"
 import { GatewayAlreadyRunning, StateDir } from "../../../services/StateDir.ts"
 import { CommandFailed } from "../../errors.ts"
 import { waiting } from "../../progress.ts"
+import { signal } from "../../signal.ts"
 import * as State from "../../state.ts"
 
 /** A Gateway drains its turns before it ends; one that takes longer than this is stuck. */
@@ -14,22 +15,8 @@ const PATIENCE = "30 seconds"
 
 const isOwned = (error: unknown): error is GatewayAlreadyRunning => error instanceof GatewayAlreadyRunning
 
-const terminate = (pid: number) =>
-  Effect.try({
-    try: () => process.kill(pid, "SIGTERM"),
-    catch: (error) => (error instanceof Error && "code" in error ? String(error.code) : "unknown")
-  }).pipe(
-    Effect.catch((code) =>
-      // Gone by itself in the meantime.
-      code === "ESRCH"
-        ? Effect.void
-        : Effect.fail(
-            new CommandFailed({
-              message: `the Gateway with pid ${pid} could not be told to stop (${code}).\nFix: stop it as the user who started it, or use another --profile.`
-            })
-          )
-    )
-  )
+const refused = (pid: number) => (code: string) =>
+  `the Gateway with pid ${pid} could not be told to stop (${code}).\nFix: stop it as the user who started it, or use another --profile.`
 
 /** Does nothing when nobody owns the directory. Which process owns it is known by pid and start time, not by port. */
 export const endOwner = Effect.gen(function* () {
@@ -39,7 +26,7 @@ export const endOwner = Effect.gen(function* () {
     Effect.catchIf(isOwned, ({ pid }) =>
       Effect.gen(function* () {
         yield* Console.error(`Stopping the Gateway with pid ${pid}.`)
-        yield* terminate(pid)
+        yield* signal(pid, "SIGTERM", refused(pid))
         yield* free.pipe(
           Effect.retry({ while: isOwned, schedule: Schedule.spaced("100 millis") }),
           Effect.timeoutOrElse({

@@ -16,7 +16,7 @@ import { discovered } from "../../discovery.ts"
 import { Environment } from "../../Environment.ts"
 import { NotWell, tell } from "../../errors.ts"
 import { owner } from "../../gateway.ts"
-import { Password, TlsFingerprint, Token, Url } from "../../globals.ts"
+import { connection } from "../../globals.ts"
 import { print } from "../../output.ts"
 import { ownCertificate } from "../../ownCertificate.ts"
 import { probeTarget } from "../../probeTarget.ts"
@@ -40,12 +40,7 @@ const LOOK_FOR_SSH_MS = 2000
 /** What decides; a configuration that is broken does not stand in the way of an address that was given outright. */
 const inputOf = Effect.fnUntraced(function* ({ port }: Flags) {
   const { home, variables } = yield* Environment
-  const flags = {
-    url: Option.getOrUndefined(yield* Url),
-    token: Option.getOrUndefined(yield* Token),
-    password: Option.getOrUndefined(yield* Password),
-    tlsFingerprint: Option.getOrUndefined(yield* TlsFingerprint)
-  }
+  const flags = yield* connection
   const explicit = (flags.url ?? variables["OPENCLAW_GATEWAY_URL"] ?? "").trim() !== ""
   const read = Effect.all({ config: Effect.flatMap(Config, ({ get }) => get), unresolved: unresolvedSecrets }).pipe(
     Effect.provide(State.config)

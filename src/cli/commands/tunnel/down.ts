@@ -7,6 +7,7 @@ import { StateDir } from "../../../services/StateDir.ts"
 import { CommandFailed } from "../../errors.ts"
 import { plain, print } from "../../output.ts"
 import { waiting } from "../../progress.ts"
+import { signal } from "../../signal.ts"
 import * as State from "../../state.ts"
 import { HOLDER } from "./holder.ts"
 import { targetOf } from "./spec.ts"
@@ -16,31 +17,17 @@ const PATIENCE = "10 seconds"
 /** Within this a program that waits for its turn has taken over. */
 const TAKE_OVER = "300 millis"
 
-const signal = (pid: number, name: NodeJS.Signals) =>
-  Effect.try({
-    try: () => process.kill(pid, name),
-    catch: (error) => (error instanceof Error && "code" in error ? String(error.code) : "unknown")
-  }).pipe(
-    Effect.catch((code) =>
-      // Gone by itself in the meantime.
-      code === "ESRCH"
-        ? Effect.void
-        : Effect.fail(
-            new CommandFailed({
-              message: `pid ${pid}, which keeps the tunnel, could not be told to stop (${code}).\nFix: stop it as the user who started it.`
-            })
-          )
-    )
-  )
+const refused = (pid: number) => (code: string) =>
+  `pid ${pid}, which keeps the tunnel, could not be told to stop (${code}).\nFix: stop it as the user who started it.`
 
 /** Ends the process that holds the lock, which is the one that was started as such: a pid that is another's by now holds none. */
 const end = Effect.fnUntraced(function* ({ key, status: { pid } }: Found) {
   const state = yield* StateDir
   const isThere = Effect.map(state.holder(lockOf(key)), (holder) => holder === pid)
   if (!(yield* isThere)) return
-  yield* signal(pid, "SIGTERM")
+  yield* signal(pid, "SIGTERM", refused(pid))
   // A process that was stopped hears nothing before it goes on.
-  yield* signal(pid, "SIGCONT")
+  yield* signal(pid, "SIGCONT", refused(pid))
   yield* Effect.repeat(isThere, { while: (there) => there, schedule: Schedule.spaced("50 millis") }).pipe(
     Effect.timeoutOrElse({
       duration: PATIENCE,
