@@ -16,6 +16,7 @@ import {
   type ServiceName,
   type ServiceState
 } from "../../services/ServiceManager.ts"
+import type { Ran } from "../ranProgram.ts"
 import * as DefinitionFile from "./file.ts"
 import { labelOf, MARK } from "./names.ts"
 import * as Plist from "./plist.ts"
@@ -75,7 +76,7 @@ const make = Effect.fnUntraced(function* (options: LaunchdOptions) {
     const ran = yield* run("launchctl", args)
     return ran === "missing" ? yield* unavailable : { ...ran, command: ["launchctl", ...args].join(" ") }
   })
-  const refused = (ran: Program.Ran & { readonly command: string }) =>
+  const refused = (ran: Ran & { readonly command: string }) =>
     new ServiceCommandFailed({ command: ran.command, said: ran.stderr === "" ? `exit code ${ran.code}` : ran.stderr })
   const demand = (...args: ReadonlyArray<string>) =>
     Effect.flatMap(launchctl(...args), (ran) => (ran.code === 0 ? Effect.void : Effect.fail(refused(ran))))

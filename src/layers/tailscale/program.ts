@@ -10,13 +10,12 @@ import * as Stream from "effect/Stream"
 import * as ChildProcess from "effect/process/ChildProcess"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { TailscaleUnavailable } from "../../services/Tailscale.ts"
+import { ran } from "../ranProgram.ts"
 import { oneLine, refusal } from "./answers.ts"
 
 /** In PATH, and where the app of macOS has it. */
 export const PROGRAMS = ["tailscale", "/Applications/Tailscale.app/Contents/MacOS/Tailscale"]
 
-/** Of an answer; a large tailnet's status without its peers is far below it. */
-const MAX_CHARS = 400_000
 const KILL_GRACE = "500 millis"
 
 export interface Held {
@@ -61,15 +60,6 @@ const unstartable = (error: PlatformError) =>
         detail: `\`tailscale\` cannot be started (${oneLine(error.message)})`
       })
 
-const bounded = <E>(stream: Stream.Stream<Uint8Array, E>) =>
-  stream.pipe(
-    Stream.decodeText,
-    Stream.runFold(
-      () => "",
-      (all, chunk) => (all.length > MAX_CHARS ? all : all + chunk)
-    )
-  )
-
 /** Its texts are read in English. */
 const environment = { env: { LC_ALL: "C" }, extendEnv: true, forceKillAfter: KILL_GRACE } as const
 
@@ -79,16 +69,9 @@ export const make = Effect.fnUntraced(function* (programs: ReadonlyArray<string>
   const found = yield* Ref.make<string | undefined>(undefined)
 
   const once = (program: string, args: ReadonlyArray<string>) =>
-    Effect.gen(function* () {
-      const child = yield* spawner.spawn(
-        ChildProcess.make(program, args, { ...environment, stdin: "ignore", detached: false })
-      )
-      yield* Ref.set(found, program)
-      const [stdout, stderr, code] = yield* Effect.all([bounded(child.stdout), bounded(child.stderr), child.exitCode], {
-        concurrency: "unbounded"
-      })
-      return { stdout, stderr, code }
-    }).pipe(Effect.scoped)
+    ran(spawner, ChildProcess.make(program, args, { ...environment, stdin: "ignore", detached: false })).pipe(
+      Effect.tap(Ref.set(found, program))
+    )
 
   const attempt = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
     const known = yield* Ref.get(found)
