@@ -66,9 +66,23 @@ export const rightsOfOthers: ReadonlyArray<Row> = [
     ["warn channels.telegram.group.open", MANY],
     [
       telegram({ groupPolicy: "disabled", groups: { "-1": { allowFrom: ["*"] } } }),
+      telegram({ groups: { "-1": { allowFrom: ["*"], groupPolicy: "disabled" } } }),
       telegram({ groupPolicy: "allowlist" })
     ]
   ],
+  [
+    "an open group where groups are closed",
+    telegram({ groupPolicy: "disabled", groups: { "-1": { groupPolicy: "open" } } }),
+    ["warn channels.telegram.group.open", MANY],
+    []
+  ],
+  [
+    "a group that all groups' list holds for",
+    telegram({ groups: { "*": { allowFrom: [1] }, "-1": { groupPolicy: "open" } } }),
+    [MANY],
+    []
+  ],
+  ["one person, written twice", telegram({ allowFrom: [1, "tg:1", " 1 "] }), [], []],
   ["a group", telegram({ allowFrom: [1], groups: { "-1": {} } }), [MANY], []],
   [
     "people by name",

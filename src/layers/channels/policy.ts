@@ -16,12 +16,19 @@ export type Decision =
   /** Not answered. `reason` is for the log and says nothing of the text. */
   | { readonly kind: "drop"; readonly reason: string }
 
+/** What of a message decides. */
+export type Asking = Pick<InboundMessage, "addressed"> & {
+  readonly peer: Pick<InboundMessage["peer"], "chatType" | "chatId">
+  readonly sender: Pick<InboundMessage["sender"], "id">
+}
+
 type Ids = Policy["allowFrom"]
 
 const admit: Decision = { kind: "admit" }
 const drop = (reason: string): Decision => ({ kind: "drop", reason })
 
-const normalize = (entry: string | number): string =>
+/** An entry of a list without the channel's name before it. */
+export const normalize = (entry: string | number): string =>
   String(entry)
     .trim()
     .replace(/^(?:telegram|tg):/i, "")
@@ -61,7 +68,7 @@ const decideDirect = (policy: Policy, senderId: string, paired: ReadonlyArray<st
   }
 }
 
-const decideGroup = (policy: Policy, message: InboundMessage): Decision => {
+const decideGroup = (policy: Policy, message: Asking): Decision => {
   const { groups } = policy
   const { chatId } = message.peer
   const entry = { ...groups?.["*"], ...groups?.[chatId] }
@@ -85,7 +92,7 @@ const decideGroup = (policy: Policy, message: InboundMessage): Decision => {
 }
 
 /** Decides about one message. `paired` are the ids that were let in by pairing. */
-export const decide = (policy: Policy, message: InboundMessage, paired: ReadonlyArray<string>): Decision => {
+export const decide = (policy: Policy, message: Asking, paired: ReadonlyArray<string>): Decision => {
   switch (message.peer.chatType) {
     case "direct":
       return decideDirect(policy, message.sender.id, paired)

@@ -25,17 +25,7 @@ export const make = Effect.gen(function* () {
   const isAdmitted = Effect.fnUntraced(function* (peer: Peer, senderId: string) {
     const policy = policyOf(yield* config.get, peer.channel, peer.accountId)
     const paired = peer.chatType === "direct" ? yield* access.allowed(peer.channel, peer.accountId) : []
-    const message = {
-      updateId: "route",
-      source: "route",
-      messageId: "route",
-      peer,
-      sender: { id: senderId },
-      text: "",
-      addressed: true,
-      sentAt: 0
-    }
-    return decide(policy, message, paired).kind === "admit"
+    return decide(policy, { peer, sender: { id: senderId }, addressed: true }, paired).kind === "admit"
   })
 
   /** As the channel that is there now reads it. */

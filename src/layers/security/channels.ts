@@ -2,7 +2,8 @@
  * Who may write to the agent from outside, and what they share.
  */
 import type { OpenClawConfig, TelegramAccountConfig } from "../../services/ConfigSchema.ts"
-import { policyOf } from "../channels/policy.ts"
+import type { Peer } from "../../services/Channel.ts"
+import { decide, normalize, policyOf } from "../channels/policy.ts"
 import { type Facts, type Finding, finding, when } from "./Finding.ts"
 
 interface Account {
@@ -10,8 +11,8 @@ interface Account {
   readonly policy: TelegramAccountConfig
 }
 
-const isAll = (entry: string | number): boolean => /^(?:(?:telegram|tg):)?\*$/i.test(String(entry).trim())
-const isNumeric = (entry: string | number): boolean => /^(?:(?:telegram|tg):)?-?\d+$/i.test(String(entry).trim())
+const isAll = (entry: string | number): boolean => normalize(entry) === "*"
+const isNumeric = (entry: string | number): boolean => /^-?\d+$/.test(normalize(entry))
 
 /** The accounts that receive, each with what holds for it. */
 const accountsOf = (config: OpenClawConfig): ReadonlyArray<Account> => {
@@ -23,25 +24,17 @@ const accountsOf = (config: OpenClawConfig): ReadonlyArray<Account> => {
     : named.map(([id]) => ({ path: `channels.telegram.accounts.${id}`, policy: policyOf(config, "telegram", id) }))
 }
 
-const opensDirect = ({ policy }: Account): boolean => {
-  const { allowFrom = [], dmPolicy = "pairing" } = policy
-  if (dmPolicy === "disabled") return false
-  return allowFrom.some(isAll) || (dmPolicy === "open" && allowFrom.length === 0)
-}
+/** Nobody's id: whom no list names. */
+const STRANGER = "\0"
+
+/** Whether the channel would answer a stranger who addresses the bot there: its own rules say. */
+const admits = ({ policy }: Account, chatType: Peer["chatType"], chatId: string): boolean =>
+  decide(policy, { peer: { chatType, chatId }, sender: { id: STRANGER }, addressed: true }, []).kind === "admit"
+
+const opensDirect = (each: Account): boolean => admits(each, "direct", STRANGER)
 /** A group that is listed, or any, where everybody may speak. */
-const opensGroups = ({ policy }: Account): boolean => {
-  if (policy.groupPolicy === "disabled") return false
-  const senders = policy.groupAllowFrom ?? policy.allowFrom ?? []
-  const groups = Object.values(policy.groups ?? {}).filter(({ enabled }) => enabled !== false)
-  return (
-    (policy.groupPolicy === "open" && policy.groups === undefined) ||
-    groups.some(({ allowFrom, groupPolicy }) =>
-      allowFrom === undefined
-        ? (groupPolicy ?? policy.groupPolicy) === "open" || senders.some(isAll)
-        : allowFrom.some(isAll)
-    )
-  )
-}
+const opensGroups = (each: Account): boolean =>
+  [STRANGER, ...Object.keys(each.policy.groups ?? {})].some((chatId) => admits(each, "group", chatId))
 
 const account = (each: Account): ReadonlyArray<Finding> => {
   const { path, policy } = each
@@ -76,7 +69,7 @@ const account = (each: Account): ReadonlyArray<Finding> => {
           ? "Every group that adds the bot may talk to it"
           : "Everybody in a group of the bot may talk to it",
         policy.groupPolicy === "open" ? `${path}.groupPolicy is "open".` : `${path} lets every sender of a group in.`,
-        `set ${path}.groupPolicy to "allowlist" and list who may write in groupAllowFrom; \`openclaw security audit --fix\` does the first`
+        `set groupPolicy to "allowlist" and list who may write in groupAllowFrom${policy.groupPolicy === "open" ? "; `openclaw security audit --fix` does the first" : ""}`
       )
     ),
     ...when(
@@ -95,7 +88,7 @@ const account = (each: Account): ReadonlyArray<Finding> => {
 /** Several people in one conversation see what the others said. */
 const shared = (config: OpenClawConfig, accounts: ReadonlyArray<Account>): ReadonlyArray<Finding> => {
   if ((config.session?.dmScope ?? "main") !== "main") return []
-  const people = new Set(accounts.flatMap(({ policy }) => (policy.allowFrom ?? []).map(String)))
+  const people = new Set(accounts.flatMap(({ policy }) => (policy.allowFrom ?? []).map(normalize)))
   const open = accounts.some(opensDirect)
   return when(
     open || people.size > 1,
@@ -127,15 +120,17 @@ export const isOpen = (config: OpenClawConfig): boolean =>
 
 export const channels = ({ config }: Facts): ReadonlyArray<Finding> => {
   const accounts = accountsOf(config)
-  const groups = accounts.filter(
-    ({ policy }) => policy.groupPolicy !== "disabled" && Object.keys(policy.groups ?? {}).length > 0
+  const hasGroups = accounts.some(({ policy }) =>
+    Object.values(policy.groups ?? {}).some(
+      ({ enabled, groupPolicy }) => enabled !== false && (groupPolicy ?? policy.groupPolicy) !== "disabled"
+    )
   )
   return [
     ...accounts.flatMap(account),
     ...shared(config, accounts),
     ...owners(config),
     ...when(
-      isOpen(config) || groups.length > 0,
+      isOpen(config) || hasGroups,
       finding(
         "security.trust_model.multi_user_heuristic",
         "warn",
