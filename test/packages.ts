@@ -19,9 +19,9 @@ const systemd = Effect.sync(() => ["/lib/systemd/systemd"].find((file) => exists
 
 const needs = [
   { name: "chromium", program: Browser.find, tests: "test/http/browser.test.ts" },
-  { name: "openssh-server", program: Sshd.find, tests: "test/tunnel" },
+  { name: "openssh-server", program: Sshd.find, tests: "test/tunnel, test/remote and test/discovery/probe.test.ts" },
   { name: "systemd", program: systemd, tests: "test/service/systemd.test.ts" },
-  { name: "iproute2", program: ip, tests: "test/tunnel/faults/faults.test.ts" }
+  { name: "iproute2", program: ip, tests: "test/discovery/namespaces.test.ts and test/tunnel/faults/faults.test.ts" }
 ]
 
 const apt = (...args: ReadonlyArray<string>) =>

@@ -114,10 +114,14 @@ export const known = (input: TargetInput, ssh: SshAsked | undefined): ReadonlyAr
   ]
 }
 
+/** Means nothing without the interface that it was heard on. */
+const isLinkLocal = (address: string): boolean => /^fe[89ab]/i.test(address)
+
 /** Where a beacon leads: its own address on the network, never this machine's loopback or a public address. */
 const endpointOf = ({ addresses, port, txt }: Beacon) => {
   const scheme = txt.gatewayTls === undefined ? "ws" : "wss"
   for (const address of addresses) {
+    if (isLinkLocal(address)) continue
     const host = address.includes(":") ? `[${address}]` : address
     const plain = parse(`ws://${host}:${port}`, "the network")
     if (Result.isSuccess(plain) && !isLoopback(plain.success))
@@ -140,8 +144,13 @@ export const discovered = (beacons: ReadonlyArray<Beacon>): ReadonlyArray<Candid
     return [{ id: `discovered${index + 1}`, kind: "discovered", active: false, target, beacon } as const]
   })
 
-/** The host to log in to, as the service record has it; a port that somebody told of is not believed. */
+/**
+ * The host to log in to, as the service record has it; a port that somebody told of is not believed. Names of the network
+ * itself only: any other might be one of `~/.ssh/config`, or of a machine far away.
+ */
 export const sshTargetOf = (host: string): SshTarget | undefined => {
   const found = parseSsh(host, "the network")
-  return Result.isSuccess(found) && parts(found.success).host === host ? found.success : undefined
+  return /\.local$/i.test(host) && Result.isSuccess(found) && parts(found.success).host === host
+    ? found.success
+    : undefined
 }

@@ -21,17 +21,24 @@ const start = Effect.fnUntraced(function* (lan: Lan, address: string, port: numb
   )
 })
 
-/** Who is there, as somebody else on the network sees it. */
-const look = Effect.fnUntraced(function* (lan: Lan) {
+/** What somebody else on the network finds. */
+const found = Effect.fnUntraced(function* (lan: Lan) {
   const machine = lan.machine({ current: [network("eth0", "10.0.0.99")] })
   const looking = yield* browse("2 seconds").pipe(
     Effect.provideService(Multicast, machine),
     Effect.forkChild({ startImmediately: true })
   )
   yield* TestClock.adjust("2 seconds")
-  const { beacons } = yield* Fiber.join(looking)
-  return beacons.map(({ instanceName, port }) => `${instanceName} ${port}`).sort()
+  return (yield* Fiber.join(looking)).beacons
 })
+
+const look = (lan: Lan) =>
+  Effect.map(found(lan), (beacons) => beacons.map(({ instanceName, port }) => `${instanceName} ${port}`).sort())
+
+const hosts = (lan: Lan) =>
+  Effect.map(found(lan), (beacons) =>
+    beacons.map(({ addresses, host, instanceName }) => `${instanceName} ${host} ${addresses.join()}`).sort()
+  )
 
 const goodbyes = (lan: Lan) =>
   lan.sent.flatMap(({ answers = [] }) =>
@@ -64,6 +71,50 @@ describe("advertise", () => {
         yield* TestClock.adjust("10 seconds")
       }
       assert.deepStrictEqual(yield* look(lan), ["den (OpenClaw) (2) 2", "den (OpenClaw) (3) 3", "den (OpenClaw) 1"])
+    })
+  )
+
+  it.effect("two machines of one name have hosts of two names, each with its own address", () =>
+    Effect.gen(function* () {
+      const lan = makeLan()
+      yield* start(lan, "10.0.0.1", 18_789)
+      yield* TestClock.adjust("10 seconds")
+      yield* start(lan, "10.0.0.2", 18_789)
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* hosts(lan), [
+        "den (OpenClaw) (2) den-2.local 10.0.0.2",
+        "den (OpenClaw) den.local 10.0.0.1"
+      ])
+    })
+  )
+
+  it.effect("also when both start at once", () =>
+    Effect.gen(function* () {
+      const lan = makeLan()
+      yield* start(lan, "10.0.0.1", 18_789)
+      yield* start(lan, "10.0.0.2", 18_789)
+      yield* TestClock.adjust("20 seconds")
+      assert.deepStrictEqual(yield* hosts(lan), [
+        "den (OpenClaw) (2) den-2.local 10.0.0.1",
+        "den (OpenClaw) den.local 10.0.0.2"
+      ])
+    })
+  )
+
+  it.effect("one who takes the name again and again does not make it busy", () =>
+    Effect.gen(function* () {
+      const lan = makeLan()
+      yield* start(lan, "10.0.0.1", 1)
+      const data = { port: 9, target: "x.local" }
+      const srv = { name: nameOf("den (OpenClaw)", 1), type: "SRV", ttl: 120, data } as const
+      const said = () => lan.sent.filter(({ from }) => from.address === "10.0.0.1").length
+      for (let tenth = 0, before = 0; tenth < 6000; tenth++) {
+        yield* TestClock.adjust("100 millis")
+        const after = said()
+        if (after > before) lan.say("eth0", { address: "10.0.0.50", port: 5353 }, { type: "response", answers: [srv] })
+        before = after
+      }
+      assert.isAtMost(said(), 200)
     })
   )
 

@@ -100,6 +100,11 @@ describe("beacons", () => {
     assert.strictEqual(found?.wsUrl, "ws://den.local:18789")
   })
 
+  it("a host that OpenClaw's Gateway renamed", () => {
+    const [found] = beacons(told(ptr(name), srv("den-(3).local", 18_789)))
+    assert.strictEqual(found?.wsUrl, "ws://den-(3).local:18789")
+  })
+
   it("is left out with a host that is none, without a port, and once it said goodbye", () => {
     for (const target of ["-oProxyCommand=x", "a b", "", "a..b", "x".repeat(300), "den.local/path", "[::1]"]) {
       assert.deepStrictEqual(beacons(told(ptr(name), srv(target))), [], target)

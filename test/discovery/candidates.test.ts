@@ -137,7 +137,7 @@ describe("discovered", () => {
       lanHost: "evil.local"
     }
     assert.deepStrictEqual(endpoints({ txt }), ["wss://192.168.1.5:18789"])
-    assert.deepStrictEqual(endpoints({ addresses: ["fd00::5"] }), ["ws://[fd00::5]:18789"])
+    assert.deepStrictEqual(endpoints({ addresses: ["fe80::5", "fd00::5"] }), ["ws://[fd00::5]:18789"])
   })
 
   it("never this machine, a public address, or one that listens for its own machine only", () => {
@@ -150,7 +150,16 @@ describe("discovered", () => {
 
   it("a host to log in to is a host and nothing else", () => {
     assert.strictEqual(sshTargetOf("den.local"), "den.local")
-    for (const host of ["-oProxyCommand=x", "root@den.local", "den.local:2222", "a b", ""]) {
+    for (const host of [
+      "-oProxyCommand=x.local",
+      "root@den.local",
+      "den-(2).local",
+      "den.local:2222",
+      "a b.local",
+      "",
+      "vps",
+      "vps.example.com"
+    ]) {
       assert.isUndefined(sshTargetOf(host), host)
     }
   })

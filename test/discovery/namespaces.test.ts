@@ -1,7 +1,7 @@
 /**
  * Real multicast between machines: network namespaces that are joined by pairs of interfaces. `den` is on two networks, and
  * has no default route, so that whatever is sent has to choose its interface. Needs root and iproute2; where they are missing
- * each test says so and is skipped.
+ * the tests are skipped, and their heading says why.
  */
 import { spawn, spawnSync } from "node:child_process"
 import { join } from "node:path"
@@ -69,7 +69,9 @@ afterAll(() => {
   if (possible) for (const namespace of namespaces) ip("netns", "del", namespace)
 })
 
-describe("multicast between machines", () => {
+const heading = possible ? "" : " (skipped: namespaces need root and iproute2)"
+
+describe(`multicast between machines${heading}`, () => {
   it.skipIf(!possible)(
     "is found on both networks, each by the address there; a second Gateway has another name",
     async () => {

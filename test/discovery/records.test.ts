@@ -9,7 +9,8 @@ import {
   nameOf,
   type Offer,
   recordsOf,
-  reply
+  reply,
+  withHost
 } from "../../src/layers/discovery/records.ts"
 import { SERVICE_NAME } from "../../src/services/Beacon.ts"
 import { network, packet } from "./lan.ts"
@@ -108,19 +109,26 @@ describe("reply", () => {
 describe("contests", () => {
   const srv = (port: number, target: string) =>
     ({ name: name.toUpperCase(), type: "SRV", ttl: 120, data: { port, target } }) as const
+  const a = (data: string) => ({ name: "DEN.local", type: "A", ttl: 120, data }) as const
   const isOwn = (address: string) => address === "10.0.0.2"
   const from = (address: string) => ({ address, port: MDNS_PORT })
-  const said = (port: number, target: string, address: string) =>
-    contests(packet({ type: "response", answers: [srv(port, target)], from: from(address) }), records, isOwn)
+  const said = (address: string, ...answers: ReadonlyArray<ReturnType<typeof a> | ReturnType<typeof srv>>) =>
+    contests(packet({ type: "response", answers, from: from(address) }), records, isOwn)
 
-  it("who has the name: another place, or the same one on another machine", () => {
-    assert.strictEqual(said(18_790, "den.local", "10.0.0.2"), "taken")
-    assert.strictEqual(said(18_789, "attic.local", "10.0.0.9"), "taken")
-    assert.strictEqual(said(18_789, "den.local", "10.0.0.9"), "taken")
+  it("who has the name: another place", () => {
+    assert.strictEqual(said("10.0.0.2", srv(18_790, "den.local")), "name")
+    assert.strictEqual(said("10.0.0.9", srv(18_789, "attic.local")), "name")
   })
 
-  it("hearing oneself is no contest, nor is a goodbye or another name", () => {
-    assert.isUndefined(said(18_789, "DEN.local", "10.0.0.2"))
+  it("who has the host's name: another machine, whatever else it says", () => {
+    assert.strictEqual(said("10.0.0.9", a("10.0.0.9")), "host")
+    assert.strictEqual(said("10.0.0.9", srv(1, "x.local"), a("10.0.0.9")), "host")
+    assert.isUndefined(said("10.0.0.2", a("172.17.0.1")))
+  })
+
+  it("hearing oneself, also through a repeater, is no contest, nor is a goodbye or another name", () => {
+    assert.isUndefined(said("10.0.0.2", srv(18_789, "DEN.local"), a("10.0.0.2")))
+    assert.isUndefined(said("10.0.0.1", srv(18_789, "DEN.local"), a("10.0.0.2")))
     const gone = packet({ type: "response", answers: [{ ...srv(1, "x.local"), ttl: 0 }] })
     assert.isUndefined(contests(gone, records, isOwn))
     const other = packet({ type: "response", answers: [{ ...srv(1, "x.local"), name: `x.${SERVICE_NAME}` }] })
@@ -128,10 +136,23 @@ describe("contests", () => {
   })
 
   it("of two who want it at once exactly one gives way", () => {
-    const wants = (port: number) =>
-      contests(packet({ type: "query", authorities: [srv(port, "den.local")] }), records, isOwn)
-    assert.strictEqual(wants(18_790), "wanted")
-    assert.isUndefined(wants(18_788))
-    assert.isUndefined(wants(18_789))
+    const wants = (record: ReturnType<typeof a> | ReturnType<typeof srv>) =>
+      contests(packet({ type: "query", authorities: [record] }), records, isOwn)
+    assert.strictEqual(wants(srv(18_790, "den.local")), "wanted")
+    assert.isUndefined(wants(srv(18_788, "den.local")))
+    assert.isUndefined(wants(srv(18_789, "den.local")))
+    assert.strictEqual(wants(a("10.0.0.10")), "wanted")
+    assert.isUndefined(wants(a("10.0.0.1")))
+  })
+})
+
+describe("withHost", () => {
+  const offer = { instance: "den", host: "d".repeat(63), port: 1, txt: { lanHost: "x", displayName: "den" } }
+
+  it("another name for the host is a label still, and is what is told", () => {
+    assert.strictEqual(withHost(offer, 1), offer)
+    const { host, txt } = withHost(offer, 12)
+    assert.strictEqual(host, `${"d".repeat(60)}-12`)
+    assert.deepStrictEqual(txt, { lanHost: `${host}.local`, displayName: "den" })
   })
 })

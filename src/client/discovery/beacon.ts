@@ -28,7 +28,9 @@ const MAX_RECORDS = 512
 const MAX_BEACONS = 64
 const MAX_ENTRIES = 32
 
-const HOST = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/i
+/** With parentheses, because OpenClaw's Gateway makes `den-(2).local` of a host whose name another one has. */
+const HOST =
+  /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_()-]{0,61}[a-z0-9_)])?(?:\.[a-z0-9_](?:[a-z0-9_()-]{0,61}[a-z0-9_)])?)*$/i
 
 const port = Schema.String.pipe(
   Schema.check(

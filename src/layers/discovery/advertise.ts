@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import type { DnsRecord, MulticastUnavailable, Network, Received, Socket } from "../../services/Multicast.ts"
-import { contests, goodbye, nameOf, type Offer, recordsOf, reply } from "./records.ts"
+import { type Contest, contests, goodbye, nameOf, type Offer, recordsOf, reply, withHost } from "./records.ts"
 
 /** Milliseconds, as RFC 6762 has them. */
 const PROBE_EVERY_MS = 250
@@ -28,44 +28,46 @@ interface Place {
   readonly own: (address: string) => boolean
 }
 
-/** Listens for so long; `None` when nobody contested the name. */
+/** Listens for so long; `None` when nobody contested a name. */
 const heard = (
   { own, socket }: Place,
   records: ReadonlyArray<DnsRecord>,
   millis: number
-): Effect.Effect<Option.Option<"taken" | "wanted">, MulticastUnavailable> =>
+): Effect.Effect<Option.Option<Contest>, MulticastUnavailable> =>
   Queue.take(socket.received).pipe(
     Effect.map((packet) => contests(packet, records, own)),
-    Effect.repeat({ until: (found) => found !== undefined }),
-    Effect.map((found) => found ?? "taken"),
+    Effect.repeat({ until: (found): found is Contest => found !== undefined }),
     Effect.timeoutOption(millis)
   )
 
-/** Asks three times whether somebody has the name. */
-const isFree = Effect.fnUntraced(function* (place: Place, records: ReadonlyArray<DnsRecord>) {
-  const authorities = records.filter(({ type }) => type === "SRV")
-  const questions = authorities.map(({ name }) => ({ name, type: "SRV" }) as const)
+/** Asks three times whether somebody has the names, and says which one is not free. */
+const contested = Effect.fnUntraced(function* (place: Place, records: ReadonlyArray<DnsRecord>) {
+  const authorities = records.filter(({ type }) => type === "SRV" || type === "A")
+  const questions = authorities.map(({ name, type }) => ({ name, type }))
   yield* Effect.sleep(yield* Random.nextBetween(0, PROBE_EVERY_MS))
   for (let asked = 0; asked < PROBES; asked++) {
     yield* place.socket.send({ type: "query", questions, authorities })
     const found = yield* heard(place, records, PROBE_EVERY_MS)
     if (Option.isNone(found)) continue
-    if (found.value === "taken") return false
+    if (found.value !== "wanted") return found.value
     // Who wants it too and goes first has it in a second, or has gone.
     yield* Effect.sleep(ANNOUNCE_EVERY_MS)
     asked = -1
   }
-  return true
+  return undefined
 })
 
-/** The first name of this Gateway that nobody else has. */
-const claim = Effect.fnUntraced(function* (place: Place) {
-  for (let n = 1; ; n++) {
-    const name = nameOf(place.offer.instance, n)
-    const records = recordsOf(place.offer, name, place.network)
-    if (yield* isFree(place, records)) return records
-    yield* Effect.logDebug(`mDNS: "${name}" is taken on ${place.network.name}`)
-    if (n >= PATIENCE) yield* Effect.sleep(AFTER_PATIENCE_MS)
+/** The first names of this Gateway and its host that nobody else has. `lost`: names that were had, and taken away. */
+const claim = Effect.fnUntraced(function* (place: Place, lost: number) {
+  const tried = { name: 1, host: 1 }
+  while (true) {
+    if (tried.name + tried.host - 2 + lost >= PATIENCE) yield* Effect.sleep(AFTER_PATIENCE_MS)
+    const name = nameOf(place.offer.instance, tried.name)
+    const records = recordsOf(withHost(place.offer, tried.host), name, place.network)
+    const found = yield* contested(place, records)
+    if (found === undefined) return records
+    tried[found]++
+    yield* Effect.logDebug(`mDNS: the ${found} of "${name}" is taken on ${place.network.name}`)
   }
 })
 
@@ -90,8 +92,8 @@ const announce = ({ socket }: Place, records: ReadonlyArray<DnsRecord>) =>
 const serve = (place: Place, records: ReadonlyArray<DnsRecord>) =>
   Queue.take(place.socket.received).pipe(
     Effect.flatMap((packet) =>
-      contests(packet, records, place.own) === "taken"
-        ? Effect.succeed(true)
+      packet.type === "response"
+        ? Effect.succeed(contests(packet, records, place.own) !== undefined)
         : Effect.as(answer(place, records, packet), false)
     ),
     Effect.repeat({ until: (contested) => contested })
@@ -100,8 +102,8 @@ const serve = (place: Place, records: ReadonlyArray<DnsRecord>) =>
 /** Never ends by itself; fails when the network cannot be spoken to any more. The scope's end is the Gateway's on this network. */
 export const advertise: (place: Place) => Effect.Effect<never, MulticastUnavailable> = Effect.fnUntraced(
   function* (place) {
-    while (true) {
-      const records = yield* claim(place)
+    for (let lost = 0; ; lost++) {
+      const records = yield* claim(place, lost)
       yield* Effect.logInfo(`mDNS: found on ${place.network.name} as "${records[0]?.data}"`)
       yield* Effect.raceFirst(Effect.andThen(announce(place, records), Effect.never), serve(place, records)).pipe(
         // Not where somebody else has the name: the end would be taken for theirs.

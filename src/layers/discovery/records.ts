@@ -37,6 +37,14 @@ export const label = (text: string, suffix = ""): string => {
 export const nameOf = (instance: string, n: number): string =>
   `${label(instance, n === 1 ? "" : ` (${n})`)}.${SERVICE_NAME}`
 
+/** The same Gateway under the n-th name for its host, from 1 on. */
+export const withHost = (offer: Offer, n: number): Offer => {
+  if (n === 1) return offer
+  const suffix = `-${n}`
+  const host = `${offer.host.slice(0, MAX_LABEL_BYTES - suffix.length)}${suffix}`
+  return { ...offer, host, txt: { ...offer.txt, lanHost: `${host}.local` } }
+}
+
 /** Strings in TXT have a length of one byte. */
 const txtOf = (txt: Txt): ReadonlyArray<Uint8Array> =>
   TXT_KEYS.flatMap((key) => {
@@ -109,26 +117,41 @@ export const goodbye = (records: ReadonlyArray<DnsRecord>): Outgoing => ({
 })
 
 type Srv = Extract<DnsRecord, { type: "SRV" }>
+type Address = Extract<DnsRecord, { type: "A" | "AAAA" }>
+const isSrv = (record: DnsRecord): record is Srv => record.type === "SRV"
+const isA = (record: DnsRecord): record is Address => record.type === "A"
 
-const srvIn = (records: ReadonlyArray<DnsRecord>, name: string): ReadonlyArray<Srv> =>
-  records.filter((record): record is Srv => record.type === "SRV" && record.ttl > 0 && sameName(record.name, name))
+const about = (name: string) => (record: DnsRecord) => record.ttl > 0 && sameName(record.name, name)
 
-const order = ({ data }: Srv): string => `${String(data.port).padStart(5, "0")} ${data.target.toLowerCase()}`
+/** Of two who want a name, the greater one has the better right, as RFC 6762 has it. */
+const srvOrder = ({ data }: Srv): string => `${String(data.port).padStart(5, "0")} ${data.target.toLowerCase()}`
+const addressOrder = ({ data }: Address): string => data.replace(/\d+/g, (digits) => digits.padStart(3, "0"))
+
+/** What of ours somebody else has: the service's name, or the host's; or wants, with the better right to it. */
+export type Contest = "name" | "host" | "wanted"
 
 /**
- * Whether a packet shows that somebody else has our name, or wants it at this moment with the better right. `own`: the
- * sender is this machine, which hears itself.
+ * Whether a packet shows that somebody else has a name of ours, or wants it at this moment with the better right. Whoever
+ * says the same of it as we do is ourselves, heard again. `own`: the address is this machine's.
  */
 export const contests = (
   packet: Received,
   records: ReadonlyArray<DnsRecord>,
   own: (address: string) => boolean
-): "taken" | "wanted" | undefined => {
-  const [ours] = records.filter((record): record is Srv => record.type === "SRV")
-  if (ours === undefined) return undefined
-  const isOther = (theirs: Srv) => order(theirs) !== order(ours) || !own(packet.from.address)
+): Contest | undefined => {
+  const service = records.find(isSrv)
+  const host = records.find(isA)
+  if (service === undefined || host === undefined) return undefined
+  const said = packet.type === "response" ? [...packet.answers, ...packet.additionals] : packet.authorities
+  const [place, address] = [srvOrder(service), addressOrder(host)]
+  const places = said.filter(isSrv).filter(about(service.name)).map(srvOrder)
+  // Another responder of this machine tells of the same host, maybe by an address that is not looked at here.
+  const others = own(packet.from.address) ? [] : said.filter(isA).filter(({ data }) => !own(data))
+  const addresses = others.filter(about(host.name)).map(addressOrder)
   if (packet.type === "response") {
-    return srvIn([...packet.answers, ...packet.additionals], ours.name).some(isOther) ? "taken" : undefined
+    if (addresses.length > 0) return "host"
+    return places.some((theirs) => theirs !== place) ? "name" : undefined
   }
-  return srvIn(packet.authorities, ours.name).some((theirs) => order(theirs) > order(ours)) ? "wanted" : undefined
+  const isBehind = places.some((theirs) => theirs > place) || addresses.some((theirs) => theirs > address)
+  return isBehind ? "wanted" : undefined
 }
