@@ -140,6 +140,31 @@ describe("openclaw security audit", () => {
     })
   )
 
+  it.live("--fix leaves a home and what is no Gateway's as it is, and says why", () =>
+    Effect.gen(function* () {
+      const here = yield* home
+      const page = join(here, "page.html")
+      writeFileSync(page, "")
+      chmodSync(page, 0o644)
+      const fixed = (stateDir: string) =>
+        run({ home: here, variables: { OPENCLAW_STATE_DIR: stateDir } }, "security", "audit", "--fix", "--json")
+      const elsewhere = join(here, "srv")
+      mkdirSync(elsewhere)
+      chmodSync(elsewhere, 0o755)
+      writeFileSync(join(here, "openclaw.json"), "{}", { mode: 0o600 })
+      for (const [dir, why] of [
+        [here, "it is a home directory"],
+        [elsewhere, "nothing of a Gateway is in it"]
+      ] as const) {
+        const { fix } = JSON.parse((yield* fixed(dir)).stdout) as Answer
+        assert.isFalse(fix.ok)
+        assert.include(fix.errors.join(), `${dir} is left as it is: ${why}`)
+        assert.deepStrictEqual(fix.actions, [])
+      }
+      assert.deepStrictEqual([modeOf(page), modeOf(elsewhere)], [0o644, 0o755])
+    })
+  )
+
   it.live("--fix says what stands in an included file", () =>
     Effect.gen(function* () {
       const { file, here, stateDir } = yield* prepared({ channels: { $include: "channels.json" } })

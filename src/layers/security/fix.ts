@@ -3,6 +3,7 @@
  *
  * No secret is changed, nothing that listens, nothing that somebody would be locked out by, besides strangers in groups.
  */
+import { dirname, join, relative } from "node:path"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
@@ -10,7 +11,9 @@ import { Config } from "../../services/Config.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { formatPath, getAt, type Path, setAt } from "../config/path.ts"
 import { replacePrivateFile } from "../state-dir/privateFiles.ts"
+import { DATABASE } from "../storage/Storage.ts"
 import type { Facts, Rights } from "./Finding.ts"
+import { rights } from "./look.ts"
 
 /** What was done to one file. `mode`: the permission bits that it has now. */
 export interface Action {
@@ -55,22 +58,38 @@ const changesFor = ({ channels, discovery }: OpenClawConfig): ReadonlyArray<Chan
 }
 
 /** Links lead elsewhere, and what another user owns cannot be changed: both are left to people. */
-const closable = (rights: Rights | undefined): rights is Rights =>
-  rights !== undefined &&
-  (rights.kind === "file" || rights.kind === "directory") &&
-  rights.foreign !== true &&
-  (rights.mode & OTHERS) !== 0
+const isOwn = ({ foreign, kind }: Rights): boolean => (kind === "file" || kind === "directory") && foreign !== true
+const closable = (found: Rights | undefined): found is Rights =>
+  found !== undefined && isOwn(found) && (found.mode & OTHERS) !== 0
 
-const close = Effect.fnUntraced(function* ({ mode, path }: Rights) {
+/** The folders above come first: once they are closed, nobody else puts something in its place. */
+const close = Effect.fnUntraced(function* ({ path }: Rights) {
   const fs = yield* FileSystem.FileSystem
-  const closed = mode & ~OTHERS
-  return yield* fs.chmod(path, closed).pipe(
+  const now = yield* Effect.orElseSucceed(rights(path), () => undefined)
+  const mode = (now?.mode ?? 0) & ~OTHERS
+  const action = { kind: "chmod", path, mode } as const
+  if (now === undefined || !isOwn(now)) return { ...action, ok: false, error: "it is something else by now" }
+  // Reading the configuration closed it.
+  if (now.mode === mode) return { ...action, ok: true }
+  return yield* fs.chmod(path, mode).pipe(
     Effect.match({
-      onSuccess: (): Action => ({ kind: "chmod", path, mode: closed, ok: true }),
-      onFailure: ({ message }): Action => ({ kind: "chmod", path, mode: closed, ok: false, error: message })
+      onSuccess: (): Action => ({ ...action, ok: true }),
+      onFailure: ({ message }): Action => ({ ...action, ok: false, error: message })
     })
   )
 })
+
+/**
+ * Why the files of the state directory are left as they are: others may need what is in a home, or in what is no Gateway's.
+ */
+const notOurs = (root: string, home: string, facts: Facts): string | undefined => {
+  const toHome = relative(root, home)
+  if (!toHome.startsWith("..")) return "it is a home directory, or has one in it"
+  const isKept =
+    (facts.configFile !== undefined && dirname(facts.configFile.path) === root) ||
+    (facts.stateFiles ?? []).some(({ path }) => path === join(root, ...DATABASE))
+  return isKept ? undefined : "nothing of a Gateway is in it"
+}
 
 /** Narrows the settings in one write. What an included file says is for whoever wrote it. */
 const narrow = Effect.fnUntraced(function* (wanted: ReadonlyArray<Change>, backup: string) {
@@ -97,7 +116,8 @@ const narrow = Effect.fnUntraced(function* (wanted: ReadonlyArray<Change>, backu
   return { done, copied }
 })
 
-export const fix = Effect.fn("Security.fix")(function* (facts: Facts) {
+/** `home`: the user's own directory, absolute. */
+export const fix = Effect.fn("Security.fix")(function* (facts: Facts, home: string) {
   const config = yield* Config
   const backup = `${config.file}.bak`
   const wanted = facts.configFile?.kind === "link" ? [] : changesFor(facts.config)
@@ -105,8 +125,9 @@ export const fix = Effect.fn("Security.fix")(function* (facts: Facts) {
     wanted.length === 0 ? Effect.succeed({ done: [], copied: false }) : narrow(wanted, backup)
   )
   const { copied, done } = Result.isSuccess(written) ? written.success : { copied: false, done: [] }
-  // The configuration's own rights were taken when it was read; what was found then is still said.
-  const files = [facts.stateDir, facts.configFile, ...(facts.stateFiles ?? [])].filter(closable)
+  const state = [facts.stateDir, ...(facts.stateFiles ?? [])].filter(closable)
+  const why = facts.stateDir === undefined ? undefined : notOurs(facts.stateDir.path, home, facts)
+  const files = [...(why === undefined ? state : []), ...[facts.configFile].filter(closable)]
   const actions = yield* Effect.forEach(files, close)
   const left = wanted.filter((change) => !done.includes(change))
   const errors = [
@@ -114,6 +135,9 @@ export const fix = Effect.fn("Security.fix")(function* (facts: Facts) {
     ...(Result.isSuccess(written) && left.length > 0
       ? left.map(({ path }) => `${formatPath(path)} stands in a file that the configuration includes; change it there`)
       : []),
+    ...(why === undefined || state.length === 0
+      ? []
+      : [`${facts.stateDir?.path} is left as it is: ${why}; set OPENCLAW_STATE_DIR to a folder of its own`]),
     ...actions.flatMap(({ error, path }) => (error === undefined ? [] : [`${path}: ${error}`]))
   ]
   return {

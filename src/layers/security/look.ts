@@ -38,7 +38,8 @@ const kinds: Readonly<Record<string, Rights["kind"]>> = {
   SymbolicLink: "link"
 }
 
-const rights = Effect.fnUntraced(function* (path: string) {
+/** What stands at a path now, links not followed; `undefined`: nothing. */
+export const rights = Effect.fnUntraced(function* (path: string) {
   const found = yield* inspect(yield* FileSystem.FileSystem, path)
   return Option.getOrUndefined(
     Option.map(found, ({ mode, type, uid }): Rights => {

@@ -29,11 +29,11 @@ export const run = Effect.fn("cli.security.audit")(function* (flags: {
   readonly deep: boolean
   readonly timeout: number
 }) {
-  const { variables } = yield* Environment
+  const { home, variables } = yield* Environment
   const { root } = yield* State.plan
   const pid = Option.getOrUndefined(Option.map(yield* owner, (found) => found.pid))
   const seen = look({ stateDir: root, env: variables, pid })
-  const fixed = flags.fix ? yield* Effect.flatMap(seen, ({ facts }) => fix(facts)) : undefined
+  const fixed = flags.fix ? yield* Effect.flatMap(seen, ({ facts }) => fix(facts, home)) : undefined
   const { facts, secretDiagnostics } = yield* seen
   const live = flags.deep ? yield* deep(flags.timeout) : undefined
   const { active, suppressed } = withoutSuppressed(facts.config, [...audit(facts), ...(live?.findings ?? [])])
