@@ -22,7 +22,7 @@ import * as Option from "effect/Option"
 import * as Launchd from "../../src/layers/service/launchd.ts"
 import * as Systemd from "../../src/layers/service/systemd.ts"
 import { type ServiceDefinition, ServiceManager } from "../../src/services/ServiceManager.ts"
-import { home as temporaryHome, run } from "../cli/kit.ts"
+import { home as temporaryHome, run, start } from "../cli/kit.ts"
 
 /** A program of this name that notes its arguments and does what the script says. */
 const standIn = (home: string, name: string, script: string) => {
@@ -231,6 +231,40 @@ describe("the commands without a service manager", () => {
       const node = yield* run(given, "node", "restart", "--json")
       assert.strictEqual(JSON.parse(node.stdout).error.name, "ServiceNotInstalled")
       assert.include((yield* run(given, "node", "status")).stdout, "not installed")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("status tells what it can where the configuration is wrong, and what is wrong with it", () =>
+    Effect.gen(function* () {
+      const given = yield* setting
+      const write = (text: string) =>
+        writeFileSync(join(given.home, ".openclaw", "openclaw.json"), text, { mode: 0o600 })
+      mkdirSync(join(given.home, ".openclaw"), { mode: 0o700 })
+      write('{"gateway":{"mode":"local"}}')
+      const gateway = yield* start(given, "gateway", "run", "--port", "0", "--json")
+      const { port } = yield* gateway.until(({ stdout }) => (stdout === "" ? undefined : JSON.parse(stdout)))
+
+      write('{"gateway":{"bind":"everywhere"}}')
+      const wrong = yield* run(given, "gateway", "status")
+      assert.strictEqual(wrong.code, 0)
+      assert.match(
+        wrong.stdout,
+        new RegExp(`Service: +not installed[^]*not valid[^]*Port: +${port}: pid ${process.pid}`)
+      )
+      assert.notInclude(wrong.stdout, "bind=")
+      assert.strictEqual(wrong.stderr.split("gateway.bind").length, 2)
+      const told = JSON.parse((yield* run(given, "gateway", "status", "--json")).stdout)
+      assert.deepInclude(told.port, { port, status: "busy" })
+      assert.strictEqual(told.rpc.error.name, "ConfigInvalid")
+      assert.strictEqual((yield* run(given, "gateway", "status", "--require-rpc")).code, 1)
+
+      yield* gateway.stop
+      write('{"gateway":{"mode":"remote","remote":{"url":"wss://box.example","token":"${NOT_SET_ANYWHERE}"}}}')
+      const unset = yield* run(given, "gateway", "status", "--no-probe")
+      assert.deepInclude([unset.code], 0)
+      assert.include(unset.stderr, "NOT_SET_ANYWHERE")
+      // What was asked for by flag is not a finding.
+      assert.strictEqual((yield* run(given, "--url", "ws://127.0.0.1:1", "gateway", "status")).code, 1)
     }).pipe(Effect.scoped)
   )
 

@@ -4,13 +4,12 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import * as EnvironmentFile from "../../src/layers/service/environmentFile.ts"
 import * as Unit from "../../src/layers/service/unit.ts"
 import { start } from "../cli/kit.ts"
 import { freePort } from "../tunnel/sshd.ts"
 import { lacking, userManager } from "./userManager.ts"
-
-if (lacking !== undefined) process.stderr.write(`skipped: test/service/systemd.test.ts: ${lacking}\n`)
 
 const TOKEN = 'a token of $HOME, %h and "quotes" \\\\'
 
@@ -21,7 +20,9 @@ const configure = (home: string, profile: string, port: number) => {
   return folder
 }
 
-describe.skipIf(lacking !== undefined)("a Gateway as a service of systemd", () => {
+const reason = lacking === undefined ? "" : ` (skipped: ${lacking})`
+
+describe.skipIf(lacking !== undefined)(`a Gateway as a service of systemd${reason}`, () => {
   it.live(
     "is installed, restarted when killed, and stopped; its state stays",
     () =>
@@ -70,10 +71,12 @@ describe.skipIf(lacking !== undefined)("a Gateway as a service of systemd", () =
 
         // Killed, it is there again.
         yield* systemctl("kill", "--signal=KILL", "openclaw-gateway-work")
-        let again = json((yield* work("status")).stdout)
-        while (again.rpc?.ok !== true || again.service.runtime.pid === first.pid) {
-          again = json((yield* work("status")).stdout)
-        }
+        const again = yield* Effect.map(work("status"), ({ stdout }) => json(stdout)).pipe(
+          Effect.repeat({
+            until: ({ rpc, service }) => rpc?.ok === true && service.runtime.pid !== first.pid,
+            schedule: Schedule.spaced("250 millis")
+          })
+        )
         assert.strictEqual(again.service.runtime.restarts, 1)
 
         const restarted = json((yield* work("restart")).stdout)
@@ -92,7 +95,7 @@ describe.skipIf(lacking !== undefined)("a Gateway as a service of systemd", () =
         assert.include(json((yield* work("uninstall")).stdout), { result: "not-installed" })
         assert.include(json((yield* work("status")).stdout).service, { installed: false, loaded: false })
       }).pipe(Effect.scoped),
-    90_000
+    180_000
   )
 
   it.live(
@@ -146,7 +149,7 @@ describe.skipIf(lacking !== undefined)("a Gateway as a service of systemd", () =
         assert.deepInclude((yield* work({}, "install", "--force")).json, { ok: true, result: "replaced" })
         assert.include(readFileSync(`${unit}.bak`, "utf8"), "/bin/sleep")
       }).pipe(Effect.scoped),
-    90_000
+    180_000
   )
 
   it.live(
@@ -205,7 +208,7 @@ describe.skipIf(lacking !== undefined)("a Gateway as a service of systemd", () =
         assert.deepStrictEqual(seen.argv, words)
         assert.deepInclude(seen.env, { ...values, ...secrets })
       }).pipe(Effect.scoped),
-    30_000
+    60_000
   )
 
   it.live(
@@ -241,6 +244,9 @@ describe.skipIf(lacking !== undefined)("a Gateway as a service of systemd", () =
         assert.deepInclude([refused.code, refused.json.error.name], "ConfigInvalid")
         const unit = "openclaw-gateway-work"
         assert.strictEqual((yield* systemctl("is-active", unit)).stdout.trim(), "active")
+        const running = yield* work("status")
+        assert.deepInclude([running.code, running.json.service.runtime.status], "running")
+        assert.deepInclude(running.json.port.listeners[0], { pid: running.json.service.runtime.pid, service: true })
         // Somebody else does.
         yield* systemctl("restart", unit)
         const failed = yield* work("start")
@@ -248,7 +254,12 @@ describe.skipIf(lacking !== undefined)("a Gateway as a service of systemd", () =
         assert.include(failed.json.error.message, "exit code 78")
         const shown = yield* systemctl("show", unit, "--property=NRestarts,ActiveState")
         assert.strictEqual(shown.stdout.trim(), "NRestarts=0\nActiveState=failed")
+        const { code, json } = yield* work("status")
+        assert.strictEqual(code, 0)
+        assert.deepInclude(json.service, { installed: true, id: `${unit}.service` })
+        assert.include(json.service.runtime, { status: "failed", lastExitStatus: 78 })
+        assert.include(json.config.problem, "gateway.bind")
       }).pipe(Effect.scoped),
-    90_000
+    180_000
   )
 })

@@ -1,13 +1,15 @@
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import * as Result from "effect/Result"
 import { RUNNING, type Target } from "../../../client/credentials.ts"
-import { portOf } from "../../../domain/Endpoint.ts"
+import { parse, portOf } from "../../../domain/Endpoint.ts"
 import { VERSION } from "../../../domain/Version.ts"
 import { LOG_FILE } from "../../../layers/Logging.ts"
 import { configuration } from "../../configuration.ts"
 import { Environment } from "../../Environment.ts"
-import { NotWell, tell } from "../../errors.ts"
-import { runningTarget } from "../../gateway.ts"
+import { describe, NotWell, tell } from "../../errors.ts"
+import { owner, runningTarget } from "../../gateway.ts"
 import { fields, plain, print, tilde } from "../../output.ts"
 import { capabilityInWords, capabilityOf, probe } from "../../probe.ts"
 import { holdersOf } from "../../service/holders.ts"
@@ -20,9 +22,28 @@ const PROBE_SCOPES = ["operator.read"] as const
 /** What names this machine's own Gateway. */
 const OWN: ReadonlySet<string> = new Set(["OPENCLAW_GATEWAY_PORT", "gateway.port", RUNNING])
 
+type Place = Pick<Target, "endpoint" | "source">
+
+/** The Gateway that runs, where the configuration does not say which one is meant. */
+const placeOfOwner = Effect.map(owner, (found): Place | undefined => {
+  const url = Option.getOrUndefined(found)?.url
+  const endpoint = url === undefined ? undefined : Result.getOrUndefined(parse(url, RUNNING))
+  return endpoint === undefined ? undefined : { endpoint, source: RUNNING }
+})
+
+/** The Gateway that is meant. That the configuration or the environment does not say it is a finding; a wrong flag is an error. */
+const findPlace = runningTarget.pipe(
+  Effect.map(({ endpoint, source }) => ({ place: { endpoint, source }, problem: undefined })),
+  Effect.catchTag(
+    ["ConfigInvalid", "ConfigUnreadable", "SecretUnresolved", "SettingInvalid", "SshTargetInvalid"],
+    (error) => Effect.map(placeOfOwner, (place) => ({ place, problem: describe(error) }))
+  )
+)
+
 /** Who has the port; nothing of a Gateway elsewhere. */
-const portReport = Effect.fnUntraced(function* ({ endpoint, source }: Target, service: ServiceStatus) {
-  if (!OWN.has(source)) return undefined
+const portReport = Effect.fnUntraced(function* (place: Place | undefined, service: ServiceStatus) {
+  if (place === undefined || !OWN.has(place.source)) return undefined
+  const { endpoint } = place
   const { installed } = service
   const pid = pidOf(service)
   const port = portOf(endpoint)
@@ -57,7 +78,7 @@ const versionNote = (running: string | undefined): string | undefined =>
     ? undefined
     : `The Gateway that runs has version ${plain(running)}; this program has ${VERSION}.\nFix: \`openclaw gateway restart\` starts the installed one.`
 
-/** Exit code 0 also when nothing answers, unless `--require-rpc` asks for an answer. */
+/** Exit code 0 also when nothing answers or the configuration is wrong, unless `--require-rpc` asks for an answer. */
 export const run = Effect.fn("cli.gateway.status")(function* (flags: {
   readonly noProbe: boolean
   readonly requireRpc: boolean
@@ -67,16 +88,17 @@ export const run = Effect.fn("cli.gateway.status")(function* (flags: {
   const path = yield* Path.Path
   const { root } = yield* State.plan
   const file = yield* configuration
-  const target = yield* runningTarget
-  const { endpoint, source } = target
-  const bind = file.config.gateway?.bind ?? "loopback"
+  const { place, problem } = yield* findPlace
+  const bind = file.valid ? (file.config.gateway?.bind ?? "loopback") : undefined
   const service = yield* serviceStatus("gateway")
   const found = flags.noProbe
     ? undefined
-    : yield* probe({ scopes: PROBE_SCOPES, timeoutMs: flags.timeout, running: true }, (client) =>
-        client.call.status({})
-      )
-  const port = yield* portReport(target, service)
+    : problem !== undefined
+      ? { ok: false as const, error: problem }
+      : yield* probe({ scopes: PROBE_SCOPES, timeoutMs: flags.timeout, running: true }, (client) =>
+          client.call.status({})
+        )
+  const port = yield* portReport(place, service)
   const reached = found?.ok === true ? found : undefined
   const rpc =
     found === undefined
@@ -84,15 +106,15 @@ export const run = Effect.fn("cli.gateway.status")(function* (flags: {
       : found.ok
         ? {
             ok: true,
-            url: endpoint,
+            url: place?.endpoint,
             latencyMs: found.latencyMs,
             capability: capabilityOf(found.hello),
             auth: { role: found.hello.auth.role, scopes: found.hello.auth.scopes },
             server: found.hello.server
           }
-        : { ok: false, url: endpoint, error: found.error }
+        : { ok: false, url: place?.endpoint, error: found.error }
   const running = reached?.hello.server.version
-  const drift = OWN.has(source) ? versionNote(running) : undefined
+  const drift = place !== undefined && OWN.has(place.source) ? versionNote(running) : undefined
   const logFile = path.join(root, ...LOG_FILE)
   yield* print(
     {
@@ -103,8 +125,8 @@ export const run = Effect.fn("cli.gateway.status")(function* (flags: {
       gateway: {
         bindMode: bind,
         port: port?.port,
-        probeUrl: endpoint,
-        urlSource: source,
+        probeUrl: place?.endpoint,
+        urlSource: place?.source,
         version: running,
         versionDrift: drift !== undefined
       },
@@ -116,12 +138,15 @@ export const run = Effect.fn("cli.gateway.status")(function* (flags: {
         ...serviceRows(service),
         ["Config", `${tilde(file.path, home)} (${file.exists ? (file.valid ? "valid" : "not valid") : "missing"})`],
         ["Log", tilde(logFile, home)],
-        ["Gateway", `bind=${bind}`],
-        ["Probe target", `${endpoint} (${source})`],
+        ["Gateway", bind === undefined ? undefined : `bind=${bind}`],
+        ["Probe target", place === undefined ? "unknown" : `${place.endpoint} (${place.source})`],
         ["Port", holderInWords(port)],
         ["Gateway version", running],
         ["Process", reached?.answer.pid === undefined ? undefined : `pid ${reached.answer.pid}`],
-        ["Connectivity probe", found === undefined ? "not asked" : found.ok ? `ok (${found.latencyMs}ms)` : "failed"],
+        [
+          "Connectivity probe",
+          found === undefined || problem !== undefined ? "not asked" : found.ok ? `ok (${found.latencyMs}ms)` : "failed"
+        ],
         ["Capability", reached === undefined ? undefined : capabilityInWords(reached.hello, PROBE_SCOPES, "cli")]
       ])
   )
@@ -129,6 +154,7 @@ export const run = Effect.fn("cli.gateway.status")(function* (flags: {
   for (const note of [...serviceNotes(service), ...(port?.hints ?? []), ...(drift === undefined ? [] : [drift])]) {
     yield* tell(note)
   }
-  if (found?.ok === false) yield* tell(found.error.message)
+  const failure = problem ?? (found?.ok === false ? found.error : undefined)
+  if (failure?.message !== file.problem) yield* tell(failure?.message)
   if (flags.requireRpc && reached === undefined) return yield* new NotWell({})
 })
