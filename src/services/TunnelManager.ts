@@ -72,9 +72,14 @@ export class SshUnusable extends Schema.TaggedError<SshUnusable>()("SshUnusable"
 /** Another process has the local port, or this user may not take it (`forbidden`). */
 export class PortTaken extends Schema.TaggedError<PortTaken>()("PortTaken", {
   port: Schema.Int,
-  forbidden: Schema.Boolean
+  forbidden: Schema.Boolean,
+  /** It is not the tunnel's: ssh's own configuration asks for it. */
+  configured: Schema.Boolean
 }) {
   override get message() {
+    if (this.configured) {
+      return `ssh cannot listen on port ${this.port} of this machine, which a LocalForward or DynamicForward of its own configuration asks for. It is tried again without.`
+    }
     return this.forbidden
       ? `This user may not listen on port ${this.port}.\nFix: choose a local port above 1023.`
       : `Port ${this.port} of this machine is taken by another process; nothing was sent to it.\nFix: end that process (\`ss -ltnp\` or \`lsof -i :${this.port}\` shows it), or choose another local port.`
@@ -179,7 +184,7 @@ export type TunnelError = typeof TunnelError.Type
 export const isTerminal = (error: TunnelError): boolean => {
   switch (error._tag) {
     case "PortTaken":
-      return error.forbidden
+      return error.forbidden && !error.configured
     case "SshUnreachable":
     case "GatewayNotAnswering":
     case "TunnelHolderSilent":

@@ -50,7 +50,7 @@ describe("what ssh's last words mean", () => {
     ["No ED25519 host key is known for [box]:2222 and you have requested strict checking.", "SshHostKeyRejected"],
     ["me@box: Permission denied (publickey,password).", "SshAuthFailed"],
     ["Received disconnect from 192.0.2.1 port 22:2: Too many authentication failures", "SshAuthFailed"],
-    ["bind [127.0.0.1]:80: Permission denied\nCould not request local forwarding.", "PortTaken"],
+    ["bind [127.0.0.1]:18789: Permission denied\nCould not request local forwarding.", "PortTaken"],
     ["hostname contains invalid characters", "SshTargetInvalid"],
     ["command-line: line 0: Bad configuration option: foo", "SshUnusable"],
     ["Bad owner or permissions on /home/me/.ssh/config", "SshUnusable"]
@@ -75,6 +75,31 @@ describe("what ssh's last words mean", () => {
     assert.strictEqual(error._tag, tag)
     assert.isFalse(isTerminal(error))
     if (error._tag === "SshUnreachable") assert.strictEqual(error.reason, reason)
+  })
+
+  it.each([
+    ["bind [127.0.0.1]:18789: Address already in use\nCould not request local forwarding.", 18_789, false],
+    [
+      "bind [127.0.0.1]:5432: Address already in use\nchannel_setup_fwd_listener_tcpip: cannot listen to port: 5432\nCould not request local forwarding.",
+      5432,
+      true
+    ],
+    ["bind [127.0.0.1]:80: Permission denied\nCould not request local forwarding.", 80, true],
+    [
+      "debug1: Local forwarding listening on 127.0.0.1 port 18789.\nbind [127.0.0.1]:18789: Address already in use\nCould not request local forwarding.",
+      18_789,
+      false
+    ],
+    [
+      "debug1: Local forwarding listening on 127.0.0.1 port 18789.\r\ndebug1: channel 0: new port-listener [port listener] (inactive timeout: 0)\r\ndebug1: Local forwarding listening on 127.0.0.1 port 18789.\r\nbind [127.0.0.1]:18789: Address already in use\nCould not request local forwarding.",
+      18_789,
+      true
+    ]
+  ])("%j names the port, and whether ssh's own configuration asks for it", (stderr, port, configured) => {
+    const error = diagnose(spec, stderr)
+    assert.deepInclude(error, { _tag: "PortTaken", port, configured })
+    assert.strictEqual(error.message.includes("LocalForward"), configured)
+    assert.strictEqual(error.message.includes("Fix: "), !configured)
   })
 
   it("keeps the end of what was written and shows it as one harmless line", () => {

@@ -145,6 +145,9 @@ export const makeIn = Effect.fnUntraced(function* ({ address, prefix }: Place) {
     forgetHost: Effect.sync(() => Fs.writeFileSync(file("known"), "")),
     otherHostKey: Effect.sync(() => void keygen(file("host"))),
     refuseKey: Effect.sync(() => Fs.writeFileSync(file("authorized"), "")),
+    /** Settings of the client, from its next start on. */
+    configureClient: (lines: ReadonlyArray<string>) =>
+      Effect.sync(() => Fs.appendFileSync(file("ssh_config"), `\n${lines.join("\n")}`)),
     /** Settings of the server that go before its usual ones, from its next start on. */
     configure: (lines: ReadonlyArray<string>) =>
       Effect.sync(() => {

@@ -16,15 +16,29 @@ export const BOUND_MARK = "openclaw-forward-bound"
  */
 const LOCAL_COMMAND = `exec /bin/sh -c 'exec 3<&0; (read -r _ <&3; kill $PPID) >/dev/null 2>&1 & echo ${BOUND_MARK}'`
 
+/** What an earlier ssh ended over. */
+export interface Learned {
+  /** Other forwards that the user's own configuration asks for cannot be had: they end nothing. */
+  readonly tolerant?: boolean
+  /** This ssh is older than 8.7 and cannot be told, nor tell itself, to go into the background at login. */
+  readonly old?: boolean
+}
+
 /**
  * An argument vector without the program. No shell reads it here, the host stands behind `--`, and whatever the user's own
  * configuration says of prompts, sharing or backgrounding is overruled. `connectSeconds` bounds the way to the host.
  */
-export const sshArgs = (spec: TunnelSpec, connectSeconds: number): ReadonlyArray<string> => {
+export const sshArgs = (
+  spec: TunnelSpec,
+  connectSeconds: number,
+  { old = false, tolerant = false }: Learned = {}
+): ReadonlyArray<string> => {
   const { host, port, user } = SshTarget.parts(spec.target)
   const options = [
     "BatchMode=yes",
-    "ExitOnForwardFailure=yes",
+    `ExitOnForwardFailure=${tolerant ? "no" : "yes"}`,
+    // One that goes there is nobody's child, and keeps the port for ever.
+    ...(old ? [] : ["ForkAfterAuthentication=no"]),
     `ServerAliveInterval=${ALIVE_SECONDS}`,
     "ServerAliveCountMax=3",
     "TCPKeepAlive=yes",

@@ -25,10 +25,28 @@ export const tail = (before: string, chunk: string): string => (before + chunk).
 /** ssh reached the host, or left that to another program: what takes long from here on is not the way. */
 export const isOpened = (said: string): boolean => /^debug1: (?:Connection established|Executing proxy)/m.test(said)
 
+/** ssh listens on the tunnel's port, by its own word: it says so before it tries, and names the channel when it does. */
+export const isListening = ({ localPort }: TunnelSpec, said: string): boolean =>
+  new RegExp(
+    `^debug1: Local forwarding listening on 127\\.0\\.0\\.1 port ${localPort}\\.\r?\ndebug1: channel \\d+: new `,
+    "m"
+  ).test(said)
+
+/** ssh goes on, and could not listen there. */
+export const isRefused = (spec: TunnelSpec, said: string): boolean =>
+  !isListening(spec, said) && said.includes(`bind [127.0.0.1]:${spec.localPort}: `)
+
+/** It is older than an option that it was given, and the tunnel can do without. */
+export const isOld = (said: string): boolean => /Bad configuration option: forkafterauthentication/i.test(said)
+
+/** It ended over a forward that the user's own configuration asks for, which the tunnel can do without. */
+export const isOverAnother = (error: TunnelError, said: string): boolean =>
+  (error._tag === "PortTaken" && error.configured) || /^Error: remote port forwarding failed/m.test(said)
+
 /** What it says of itself where all is well. */
 const isChatter = (line: string) => /^(?:debug\d: |Authenticated to |Transferred: |Bytes per second: )/.test(line)
 
-type Diagnose = (spec: TunnelSpec, line: string) => TunnelError
+type Diagnose = (spec: TunnelSpec, line: string, stderr: string) => TunnelError
 
 const unreachable =
   (reason: SshUnreachable["reason"]): Diagnose =>
@@ -38,10 +56,15 @@ const hostKey =
   (changed: boolean): Diagnose =>
   ({ target }) =>
     new SshHostKeyRejected({ target, changed })
+/** After the tunnel's port ssh binds what its own configuration asks for, and ends where it cannot. */
 const port =
   (forbidden: boolean): Diagnose =>
-  ({ localPort }) =>
-    new PortTaken({ port: localPort, forbidden })
+  (spec, _, stderr) => {
+    const { localPort } = spec
+    const failed = Number(/^(?:bind \[.*\]:|.*cannot listen to port: )(\d+)/m.exec(stderr)?.[1] ?? localPort)
+    const configured = failed !== localPort || isListening(spec, stderr)
+    return new PortTaken({ port: failed, forbidden, configured })
+  }
 
 /** The first that fits decides, so what is certain stands before what is vague. */
 const known: ReadonlyArray<readonly [RegExp, Diagnose]> = [
@@ -73,7 +96,7 @@ export const diagnose = (spec: TunnelSpec, stderr: string): TunnelError => {
   const said = lines.join("\n")
   for (const [pattern, error] of known) {
     if (!pattern.test(said)) continue
-    return error(spec, printable(lines.findLast((line) => pattern.test(line)) ?? lines.at(-1) ?? ""))
+    return error(spec, printable(lines.findLast((line) => pattern.test(line)) ?? lines.at(-1) ?? ""), stderr)
   }
-  return unreachable("closed")(spec, printable(lines.at(-1) ?? ""))
+  return unreachable("closed")(spec, printable(lines.at(-1) ?? ""), stderr)
 }

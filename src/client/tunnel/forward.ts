@@ -9,10 +9,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ChildProcess from "effect/process/ChildProcess"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import { SshUnusable, type TunnelError, type TunnelSpec } from "../../services/TunnelManager.ts"
+import { SshUnreachable, SshUnusable, type TunnelError, type TunnelSpec } from "../../services/TunnelManager.ts"
 import { printable } from "../errors.ts"
 import { BOUND_MARK, sshArgs } from "./args.ts"
-import { diagnose, isOpened, tail } from "./diagnosis.ts"
+import { diagnose, isListening, isOld, isOpened, isOverAnother, isRefused, tail } from "./diagnosis.ts"
 import * as IdentityFile from "./identityFile.ts"
 
 export interface Forward {
@@ -39,10 +39,25 @@ export interface ForwardParts {
 }
 
 /** Starts the program. The scope's end ends it and what it started. */
-export const make = ({ fs, program = "ssh", spawner }: ForwardParts): OpenForward =>
-  Effect.fnUntraced(function* (spec, connectSeconds) {
+export const make = ({ fs, program = "ssh", spawner }: ForwardParts): OpenForward => {
+  let old = false
+  const tolerated = new Set<TunnelSpec["target"]>()
+
+  /** Why ssh ended. What the next one can do without is remembered. */
+  const reason = (spec: TunnelSpec, said: string): TunnelError => {
+    if (!old && isOld(said)) {
+      old = true
+      return new SshUnreachable({ target: spec.target, reason: "closed", detail: "ssh is older than 8.7" })
+    }
+    const error = diagnose(spec, said)
+    if (isOverAnother(error, said)) tolerated.add(spec.target)
+    return error
+  }
+
+  return Effect.fnUntraced(function* (spec, connectSeconds) {
+    const tolerant = tolerated.has(spec.target)
     if (spec.identityFile !== undefined) yield* IdentityFile.check(fs, spec.identityFile)
-    const command = ChildProcess.make(program, sshArgs(spec, connectSeconds), {
+    const command = ChildProcess.make(program, sshArgs(spec, connectSeconds, { old, tolerant }), {
       // Never written to. It ends when this process does, however that happens: see the local command.
       stdin: { stream: "pipe", endOnDone: false },
       // Its answers are read by their English text, and nobody is there whom a window could ask.
@@ -57,14 +72,19 @@ export const make = ({ fs, program = "ssh", spawner }: ForwardParts): OpenForwar
       (error) => new SshUnusable({ detail: printable(error.message) })
     )
     const opened = yield* Deferred.make<void>()
+    const listening = yield* Deferred.make<void>()
     const bound = yield* Deferred.make<void>()
     const ended = yield* Deferred.make<never, TunnelError>()
+    // One that goes on without a forward has to say itself that it has the one that counts.
+    if (!tolerant) yield* Deferred.succeed(listening, undefined)
     let said = ""
     let printed = ""
     const drained = yield* child.stderr.pipe(
       Stream.decodeText,
       Stream.runForEach((chunk) => {
         said = tail(said, chunk)
+        if (tolerant && isListening(spec, said)) Deferred.doneUnsafe(listening, Effect.void)
+        else if (tolerant && isRefused(spec, said)) Deferred.doneUnsafe(ended, Effect.fail(diagnose(spec, said)))
         return isOpened(said) ? Deferred.succeed(opened, undefined) : Effect.void
       }),
       Effect.ignore,
@@ -83,8 +103,13 @@ export const make = ({ fs, program = "ssh", spawner }: ForwardParts): OpenForwar
     )
     yield* Effect.exit(child.exitCode).pipe(
       Effect.andThen(Effect.timeoutOption(Fiber.await(drained), DRAIN_GRACE)),
-      Effect.andThen(Effect.suspend(() => Deferred.fail(ended, diagnose(spec, said)))),
+      Effect.andThen(Effect.suspend(() => Deferred.fail(ended, reason(spec, said)))),
       Effect.forkScoped({ startImmediately: true })
     )
-    return { opened: Deferred.await(opened), bound: Deferred.await(bound), ended: Deferred.await(ended) }
+    return {
+      opened: Deferred.await(opened),
+      bound: Effect.andThen(Deferred.await(bound), Deferred.await(listening)),
+      ended: Deferred.await(ended)
+    }
   })
+}

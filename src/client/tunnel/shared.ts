@@ -60,13 +60,12 @@ const freePort = Effect.callback<number>((resume) => {
   })
 })
 
+/** The near end is another program's. Where ssh's own configuration asks for a port, another near end would not help. */
+const isTaken = (now: TunnelState) => now._tag === "Waiting" && now.error._tag === "PortTaken" && !now.error.configured
+
 /** An ssh that no other process hears of, at a port that nobody had a moment ago. */
 const alone = ({ generations, parts, spec, state }: Own): Effect.Effect<never, TunnelError> => {
-  const taken = SubscriptionRef.changes(state).pipe(
-    Stream.filter((now) => now._tag === "Waiting" && now.error._tag === "PortTaken"),
-    Stream.take(1),
-    Stream.runDrain
-  )
+  const taken = SubscriptionRef.changes(state).pipe(Stream.filter(isTaken), Stream.take(1), Stream.runDrain)
   return Effect.forever(
     Effect.flatMap(freePort, (localPort) =>
       Effect.raceFirst(run({ ...spec, localPort }, parts, state, generations), taken)
@@ -197,9 +196,7 @@ const follow = Effect.fnUntraced(function* (pid: number, patient: boolean, key: 
     // Its end is not the end of this one, which is then on its own.
     yield* set(next._tag === "Stopped" ? { ...next, _tag: "Connecting" } : next)
     // The port that its holder wants is no need of this process.
-    if (!patient && next._tag === "Waiting" && next.error._tag === "PortTaken") {
-      yield* Deferred.succeed(givenUp, "silent")
-    }
+    if (!patient && isTaken(next)) yield* Deferred.succeed(givenUp, "silent")
     const answer = heard.asked === undefined ? undefined : answers.get(heard.asked)
     if (answer !== undefined) yield* Deferred.succeed(answer, undefined)
   })
