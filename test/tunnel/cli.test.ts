@@ -7,6 +7,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { portOf } from "../../src/domain/Profile.ts"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import * as Cli from "../cli/kit.ts"
 import * as Sshd from "./sshd.ts"
@@ -267,6 +268,19 @@ describe.skipIf(Sshd.findSync() === undefined)("openclaw tunnel", () => {
       const line = JSON.parse(logs.stdout)
       assert.strictEqual(line.target, "me@127.0.0.1:1")
       assert.match(line.message, /^let go by openclaw tunnel up/)
+    })
+  )
+
+  it.live("ends at a port of the profile's own", () =>
+    Effect.gen(function* () {
+      const home = yield* Cli.home
+      const up = yield* Cli.start({ home }, "tunnel", "up", "me@127.0.0.1:1", "--profile", "work")
+      const status = Effect.map(Cli.run({ home }, "tunnel", "status", "--json", "--profile", "work"), ({ stdout }) =>
+        decodeStatus(stdout)
+      )
+      const { tunnels } = yield* Effect.repeat(status, { until: ({ tunnels: some }) => some.length > 0 })
+      yield* up.stop
+      assert.deepInclude(tunnels[0], { localPort: portOf("work") })
     })
   )
 

@@ -13,7 +13,7 @@ import { StateDir } from "../../../services/StateDir.ts"
 import { TunnelHolderSilent, type TunnelSpec } from "../../../services/TunnelManager.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
-import { Password, Token } from "../../globals.ts"
+import { Password, TlsFingerprint, Token } from "../../globals.ts"
 import { fields, print, shortId } from "../../output.ts"
 import { waiting } from "../../progress.ts"
 import * as State from "../../state.ts"
@@ -31,6 +31,7 @@ const start = Effect.fnUntraced(function* (spec: TunnelSpec, log: string) {
   const { entry, execPath, variables } = yield* Environment
   const { configFile, root } = yield* State.plan
   const identity = spec.identityFile === undefined ? [] : ["--identity", spec.identityFile]
+  const pin = Option.match(yield* TlsFingerprint, { onNone: () => [], onSome: (text) => ["--tls-fingerprint", text] })
   const ports = ["--local-port", String(spec.localPort), "--remote-port", String(spec.remotePort)]
   return yield* Effect.acquireRelease(
     Effect.try({
@@ -38,7 +39,7 @@ const start = Effect.fnUntraced(function* (spec: TunnelSpec, log: string) {
         const output = Fs.openSync(log, "a", 0o600)
         const child = spawn(
           execPath,
-          [entry, "tunnel", "up", spec.target, ...ports, "--host-key-policy", spec.hostKeyPolicy, ...identity],
+          [entry, "tunnel", "up", spec.target, ...ports, "--host-key-policy", spec.hostKeyPolicy, ...identity, ...pin],
           {
             detached: true,
             stdio: ["ignore", "ignore", output],

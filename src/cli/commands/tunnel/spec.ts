@@ -6,14 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { resolveTarget } from "../../../client/credentials.ts"
-import { isLoopback, parse as parseEndpoint } from "../../../domain/Endpoint.ts"
+import { DEFAULT_PORT, isLoopback, loopback, parse as parseEndpoint } from "../../../domain/Endpoint.ts"
 import { parse } from "../../../domain/SshTarget.ts"
 import { Redactor } from "../../../layers/logging/Redactor.ts"
 import { Config } from "../../../services/Config.ts"
 import type { TunnelSpec } from "../../../services/TunnelManager.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
-import { Password, Token } from "../../globals.ts"
+import { Password, TlsFingerprint, Token } from "../../globals.ts"
 import * as State from "../../state.ts"
 import { unresolvedSecrets } from "../../unresolved.ts"
 
@@ -58,17 +58,23 @@ export const specOf = Effect.fn("cli.tunnel.spec")(function* (wanted: Wanted) {
     config: Effect.flatMap(Config, ({ get }) => get),
     unresolved: unresolvedSecrets
   }).pipe(Effect.provide(State.config))
+  const { defaultPort } = yield* State.plan
   const remote = config.gateway?.remote ?? {}
   const isConfigured = remote.sshTarget?.trim() === target
   const identity = wanted.identity?.trim()
   const flags = {
     token: Option.getOrUndefined(yield* Token),
-    password: Option.getOrUndefined(yield* Password)
+    password: Option.getOrUndefined(yield* Password),
+    tlsFingerprint: Option.getOrUndefined(yield* TlsFingerprint)
   }
+  // A pin says that TLS is spoken there.
+  const encrypted =
+    flags.tlsFingerprint === undefined ? undefined : { url: loopback(defaultPort, "wss"), remotePort: DEFAULT_PORT }
   const { ssh } = yield* Effect.fromResult(
     resolveTarget({
       flags,
       home,
+      defaultPort,
       env: isConfigured ? { ...variables, OPENCLAW_GATEWAY_URL: undefined } : {},
       unresolved: isConfigured ? unresolved : [],
       config: {
@@ -76,7 +82,7 @@ export const specOf = Effect.fn("cli.tunnel.spec")(function* (wanted: Wanted) {
           ...(isConfigured ? config.gateway : undefined),
           mode: "remote",
           remote: {
-            ...(isConfigured ? { ...remote, url: near(remote.url) } : undefined),
+            ...(isConfigured ? { ...remote, url: near(remote.url) } : encrypted),
             transport: "ssh",
             sshTarget: target,
             ...(wanted.hostKeyPolicy === undefined ? undefined : { sshHostKeyPolicy: wanted.hostKeyPolicy }),
