@@ -218,6 +218,37 @@ describe("a voice transcript", () => {
   )
 })
 
+describe("a conversation that is not that of a node's user", () => {
+  it.live("is neither spoken in by it nor told to it, and its person may be named as an owner", () =>
+    Effect.gen(function* () {
+      const { bot, config, kit } = yield* start([{ text: "hello Ada" }, { text: "it is noon" }], {
+        telegram: true,
+        config: { session: { dmScope: "per-channel-peer" } }
+      })
+      yield* bot.sendText({ from: ada, text: "hi" })
+      const first = yield* bot.awaitReply({ chatId: ada.id })
+      const node = yield* SpeakingNode.make(kit)
+      const other = yield* SpeakingNode.make(kit)
+      const sessionKey = `agent:main:telegram:direct:${ada.id}`
+      for (const key of [sessionKey, "agent:main:telegram:group:-1", "direct:5", `node-${other.device.id}`]) {
+        for (const call of [
+          node.say("hi", { sessionKey: key }),
+          node.ask("hi", { sessionKey: key }),
+          node.follow(key)
+        ]) {
+          assert.include((yield* refused(call)).message, "not that of the node's user")
+        }
+      }
+      assert.deepInclude(yield* node.follow(`node-${node.device.id}`), { reason: "subscribed" })
+      yield* config.set("commands.ownerAllowFrom", [`telegram:${ada.id}`])
+      assert.deepInclude(yield* node.say("what time is it", { sessionKey }), { reason: "started" })
+      assert.strictEqual((yield* bot.awaitReply({ after: first.messageId })).text, "it is noon")
+      yield* config.set("commands.ownerAllowFrom", ["*"])
+      assert.include((yield* refused(node.say("and now", { sessionKey }))).message, "not that of the node's user")
+    }).pipe(Effect.scoped)
+  )
+})
+
 describe("a session that a node follows", () => {
   it.live("is told to it as long as it follows", () =>
     Effect.gen(function* () {

@@ -13,12 +13,19 @@ const idFor = (channel: string, entry: string | number): string | undefined => {
   return named === channel && /^\d+$/.test(id) ? id : undefined
 }
 
+const idsFor = (channel: string, entries: ReadonlyArray<string | number>): ReadonlyArray<string> => [
+  ...new Set(entries.flatMap((entry) => idFor(channel, entry) ?? []))
+]
+
+/** The people of a channel to whom the Gateway belongs: `commands.ownerAllowFrom`. `*` is nobody. */
+export const ownersOf = (config: OpenClawConfig, channel: string): ReadonlyArray<string> =>
+  idsFor(channel, config.commands?.ownerAllowFrom ?? [])
+
 /** Nobody where nobody is named: who may write to the bot may not decide for its owner. */
 export const approversOf = (config: OpenClawConfig, channel: string, accountId: string): ReadonlyArray<string> => {
   const section = channel === "telegram" ? config.channels?.telegram : undefined
   const named = section?.accounts?.[accountId]?.execApprovals?.approvers ?? section?.execApprovals?.approvers
-  const entries = named ?? config.commands?.ownerAllowFrom ?? []
-  return [...new Set(entries.flatMap((entry) => idFor(channel, entry) ?? []))]
+  return named === undefined ? ownersOf(config, channel) : idsFor(channel, named)
 }
 
 /** Whether they are told in their chats. They may decide there either way. */

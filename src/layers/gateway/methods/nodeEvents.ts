@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { NodeId } from "../../../domain/Ids.ts"
+import type { SessionKey } from "../../../domain/SessionKey.ts"
 import { invalidRequest } from "../../../protocol/GatewayError.ts"
 import { ChatFollowing, NodeAgentRequest, VoiceTranscript } from "../../../protocol/NodeEvents.ts"
 import {
@@ -13,6 +14,8 @@ import {
   NodeTurns,
   type NothingSaid
 } from "../../../services/NodeTurns.ts"
+import { Sessions } from "../../../services/Sessions.ts"
+import * as Conversations from "../../nodeTurns/conversations.ts"
 import * as Agents from "../Agents.ts"
 import { CurrentConnection } from "../Connections.ts"
 import { lenient } from "../decode.ts"
@@ -39,8 +42,11 @@ type Handled = { readonly handled: boolean; readonly reason: string } | undefine
 
 const taken = ({ isNew }: NodeTurn): Handled => ({ handled: true, reason: isNew ? "started" : "duplicate" })
 
+const nodeIdOf = (deviceId: string | undefined, connId: string): NodeId => NodeId.make(deviceId ?? connId)
+
 export const make = Effect.gen(function* () {
   const nodeTurns = yield* NodeTurns
+  const sessions = yield* Sessions
   const limit = WriteLimit.make()
 
   /** The device that calls; its own name for itself is what people see. */
@@ -48,12 +54,27 @@ export const make = Effect.gen(function* () {
     const { client, connId, deviceId } = yield* CurrentConnection
     // Of this node, wherever it calls from.
     yield* limit("node.event", { deviceId, address: "" })
-    return { connId, nodeId: NodeId.make(deviceId ?? connId), displayName: client.displayName }
+    return { connId, nodeId: nodeIdOf(deviceId, connId), displayName: client.displayName }
   })
 
-  const conversation = Effect.fnUntraced(function* (sessionKey: string | null | undefined, otherwise: string) {
+  const mayName = Effect.fnUntraced(function* (event: string, nodeId: NodeId, key: SessionKey) {
+    const route = yield* Effect.mapError(sessions.route(key), storageFailed)
+    if (Conversations.mayName(yield* SessionRows.settings, nodeId, key, route)) return
+    return yield* invalidRequest(
+      "this conversation is not that of the node's user: leave sessionKey out, or list its person in commands.ownerAllowFrom",
+      { details: { event, reason: "ConversationOfOthers" } }
+    )
+  })
+
+  const conversation = Effect.fnUntraced(function* (
+    event: string,
+    nodeId: NodeId,
+    sessionKey: string | null | undefined,
+    otherwise: string
+  ) {
     const wanted = sessionKey?.trim() ?? ""
     const { agentId, key } = yield* Agents.liveSessionKey(wanted === "" ? otherwise : wanted)
+    yield* mayName(event, nodeId, key)
     yield* SessionRows.notArchived(key)
     return { key, agentId }
   })
@@ -61,7 +82,7 @@ export const make = Effect.gen(function* () {
   const voice = Effect.fnUntraced(function* (event: string, payload: unknown) {
     const said = yield* Effect.mapError(Effect.fromResult(decodeVoice(payload)), invalid(event))
     const from = yield* speaker
-    const to = yield* conversation(said.sessionKey, "main")
+    const to = yield* conversation(event, from.nodeId, said.sessionKey, "main")
     return taken(yield* Effect.mapError(nodeTurns.heard(from, said, to), refused(event)))
   })
 
@@ -71,18 +92,20 @@ export const make = Effect.gen(function* () {
       return yield* invalidRequest("this Gateway takes no attachments; send text", { details: { event } })
     }
     const from = yield* speaker
-    const to = yield* conversation(asked.sessionKey, `node-${from.nodeId}`)
+    const to = yield* conversation(event, from.nodeId, asked.sessionKey, Conversations.ownName(from.nodeId))
     return taken(yield* Effect.mapError(nodeTurns.asked(from, asked, to), refused(event)))
   })
 
   const follow = Effect.fnUntraced(function* (event: string, payload: unknown, follows: boolean) {
     const { sessionKey } = yield* Effect.mapError(Effect.fromResult(decodeFollowing(payload)), invalid(event))
     const { key } = yield* Agents.sessionKey(sessionKey)
-    const { chats } = (yield* CurrentConnection).subscriptions
+    const { connId, deviceId, subscriptions } = yield* CurrentConnection
+    const { chats } = subscriptions
     if (!follows) return { handled: true, reason: chats.delete(key) ? "unsubscribed" : "not subscribed" }
     if (!chats.has(key) && chats.size >= MAX_FOLLOWED) {
       return yield* invalidRequest(`a node follows at most ${MAX_FOLLOWED} sessions`, { details: { event } })
     }
+    yield* mayName(event, nodeIdOf(deviceId, connId), key)
     chats.add(key)
     return { handled: true, reason: "subscribed" }
   })
