@@ -93,7 +93,7 @@ export const rightsOfOthers: ReadonlyArray<Row> = [
   [
     "an owner who is everybody",
     { config: { commands: { ownerAllowFrom: ["*"] } } },
-    ["critical commands.owner_wildcard"],
+    ["warn commands.owner_wildcard"],
     [{ config: { commands: { ownerAllowFrom: ["telegram:1"] } } }]
   ],
   [

@@ -107,9 +107,9 @@ const owners = (config: OpenClawConfig): ReadonlyArray<Finding> =>
     (config.commands?.ownerAllowFrom ?? []).some(isAll),
     finding(
       "commands.owner_wildcard",
-      "critical",
-      "Everybody who may write is an owner, and may approve commands",
-      'commands.ownerAllowFrom has "*".',
+      "warn",
+      "Everybody is written down as an owner, which is nobody here",
+      'commands.ownerAllowFrom has "*". This Gateway passes it over; for OpenClaw everybody who may write would be an owner.',
       "list the owners by their numeric ids, as telegram:<id>"
     )
   )
