@@ -24,7 +24,7 @@ import { awakened } from "./tunnel/awakened.ts"
 import * as Forward from "./tunnel/forward.ts"
 import * as KnownGateways from "./tunnel/knownGateways.ts"
 import { probe } from "./tunnel/probe.ts"
-import { type Parts, run } from "./tunnel/run.ts"
+import { broken, type Parts, run } from "./tunnel/run.ts"
 import { type Own, shared, type Sharing } from "./tunnel/shared.ts"
 
 export interface TunnelOptions {
@@ -54,7 +54,10 @@ export const make = Effect.fnUntraced(function* (parts: Parts, sharing?: Sharing
     const state = yield* SubscriptionRef.make<TunnelState>({ _tag: "Connecting", generation: 0, error: undefined })
     const name = `tunnels/${spec.target}/${spec.localPort}`
     const own: Own = { spec, parts, state, generations: { last: 0 }, confirm: Effect.void }
-    const life = sharing === undefined ? run(spec, parts, state, own.generations) : shared(own, sharing)
+    const life =
+      sharing === undefined
+        ? run(spec, parts, state, own.generations)
+        : Effect.catchDefect(shared(own, sharing), broken(spec, state, own.generations))
     yield* Option.match(supervisor, {
       onSome: ({ supervise }) => supervise(name, life, { restart: "on-failure", terminal: isTerminal }),
       onNone: () =>

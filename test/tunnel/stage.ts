@@ -8,7 +8,8 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as TunnelManager from "../../src/client/TunnelManager.ts"
 import type { Standing } from "../../src/client/gatewayProof.ts"
 import type { Heard, ProbeFailed, ProbeRefused } from "../../src/client/tunnel/probe.ts"
-import type { Known } from "../../src/client/tunnel/run.ts"
+import type { Known, Parts } from "../../src/client/tunnel/run.ts"
+import type { Sharing } from "../../src/client/tunnel/shared.ts"
 import { token } from "../../src/domain/Credential.ts"
 import * as SshTarget from "../../src/domain/SshTarget.ts"
 import type { Tunnel, TunnelError, TunnelSpec, TunnelState } from "../../src/services/TunnelManager.ts"
@@ -33,7 +34,8 @@ interface Ssh {
   readonly over: () => boolean
 }
 
-export const stage = Effect.gen(function* () {
+/** `sharing`: with other programs too. */
+export const stageWith = Effect.fnUntraced(function* (sharing?: Sharing) {
   const started = yield* Queue.unbounded<Ssh>()
   const waking = yield* Queue.unbounded<void>()
   const known = new Map<string, Known>()
@@ -44,7 +46,7 @@ export const stage = Effect.gen(function* () {
     shown: 0,
     seconds: [] as Array<number>
   }
-  const manager = yield* TunnelManager.make({
+  const parts: Parts = {
     open: Effect.fnUntraced(function* (_, seconds) {
       world.seconds.push(seconds)
       const opened = yield* Deferred.make<void>()
@@ -69,9 +71,12 @@ export const stage = Effect.gen(function* () {
       get: () => Effect.sync(() => known.get(target)),
       put: (_, gateway) => Effect.sync(() => void known.set(target, gateway))
     }
-  })
+  }
+  const manager = yield* TunnelManager.make(parts, sharing)
   return { manager, started, waking, known, world }
 })
+
+export const stage = stageWith()
 
 /** The next state of this kind, of a generation later than `after`. */
 export const until = <Tag extends TunnelState["_tag"]>(tunnel: Tunnel, tag: Tag, after = 0) =>

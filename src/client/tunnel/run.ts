@@ -269,6 +269,17 @@ const live = Effect.fnUntraced(function* (
   }
 })
 
+/** What a fault of this program comes to: whoever waits for the tunnel would wait for ever. */
+export const broken =
+  (spec: TunnelSpec, state: SubscriptionRef.SubscriptionRef<TunnelState>, generations: { last: number }) =>
+  (defect: unknown): Effect.Effect<never, TunnelError> =>
+    Effect.gen(function* () {
+      yield* Effect.logError(`the tunnel to ${spec.target} broke`, defect)
+      const error = new TunnelBroken({ target: spec.target })
+      yield* SubscriptionRef.set(state, { _tag: "Stopped", generation: generations.last, error })
+      return yield* error
+    })
+
 /** Runs for ever; fails with what waiting cannot heal. `generations` outlives a restart of this effect. */
 export const run = (
   spec: TunnelSpec,
@@ -276,14 +287,4 @@ export const run = (
   state: SubscriptionRef.SubscriptionRef<TunnelState>,
   generations: { last: number }
 ): Effect.Effect<never, TunnelError> =>
-  live(spec, parts, state, generations).pipe(
-    // Whoever waits for the tunnel would wait for ever.
-    Effect.catchDefect((defect) =>
-      Effect.gen(function* () {
-        yield* Effect.logError(`the tunnel to ${spec.target} broke`, defect)
-        const error = new TunnelBroken({ target: spec.target })
-        yield* SubscriptionRef.set(state, { _tag: "Stopped", generation: generations.last, error })
-        return yield* error
-      })
-    )
-  )
+  Effect.catchDefect(live(spec, parts, state, generations), broken(spec, state, generations))

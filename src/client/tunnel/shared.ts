@@ -53,12 +53,16 @@ const ASK_EVERY_MS = 5000
 /** Between two looks for a holder that begins or ends. */
 const LOOK_EVERY_MS = 50
 
-const freePort = Effect.callback<number>((resume) => {
-  const server = Net.createServer().listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
+/** A port that nobody has at this moment; the one that is asked for where the system gives none. */
+const freePort = (asked: number) =>
+  Effect.callback<number>((resume) => {
+    const server = Net.createServer()
+    server.once("error", () => resume(Effect.succeed(asked)))
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : asked)))
+    })
   })
-})
 
 /** The near end is another program's. Where ssh's own configuration asks for a port, another near end would not help. */
 const isTaken = (now: TunnelState) => now._tag === "Waiting" && now.error._tag === "PortTaken" && !now.error.configured
@@ -67,7 +71,7 @@ const isTaken = (now: TunnelState) => now._tag === "Waiting" && now.error._tag =
 const alone = ({ generations, parts, spec, state }: Own): Effect.Effect<never, TunnelError> => {
   const taken = SubscriptionRef.changes(state).pipe(Stream.filter(isTaken), Stream.take(1), Stream.runDrain)
   return Effect.forever(
-    Effect.flatMap(freePort, (localPort) =>
+    Effect.flatMap(freePort(spec.localPort), (localPort) =>
       Effect.raceFirst(run({ ...spec, localPort }, parts, state, generations), taken)
     )
   )
