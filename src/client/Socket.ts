@@ -11,9 +11,10 @@ import { type RawData, WebSocket } from "ws"
 import type { Endpoint } from "../domain/Endpoint.ts"
 import { pin, type TlsFingerprint, type TlsPinWithoutTls } from "../domain/TlsFingerprint.ts"
 import { MAX_BUFFERED_BYTES, MAX_PAYLOAD } from "../protocol/Frame.ts"
-import { ConnectionClosed, GatewayUnreachable, printable, TlsFingerprintMismatch } from "./errors.ts"
-import { HostLookup, InsecureAddress, judged } from "./finalHop.ts"
+import { ConnectionClosed, type GatewayUnreachable, printable, TlsFingerprintMismatch } from "./errors.ts"
+import { HostLookup, judged } from "./finalHop.ts"
 import { pinnedSocket } from "./pinnedSocket.ts"
+import { unreachable } from "./unreachable.ts"
 
 export interface Connection {
   /** Hands one text frame to the socket; fails when the connection is closed or its buffer is full. */
@@ -35,30 +36,6 @@ const CLOSE_TIMEOUT_MS = 1000
 
 const textOf = (data: RawData): string =>
   (Array.isArray(data) ? Buffer.concat(data) : Buffer.isBuffer(data) ? data : Buffer.from(data)).toString("utf8")
-
-const reasons: ReadonlyArray<readonly [RegExp, GatewayUnreachable["reason"], string]> = [
-  [/ECONNREFUSED/, "refused", "connection refused"],
-  [/ENOTFOUND|EAI_/, "dns", "the host name has no address"],
-  [/ETIMEDOUT/, "timeout", "timed out"],
-  [/CERT|TLS|SSL|EPROTO|UNABLE_TO/, "tls", "the TLS certificate or handshake failed"],
-  [/Unexpected server response|Invalid|Parse Error/i, "not-a-gateway", "not a WebSocket"]
-]
-
-const unreachable = (endpoint: Endpoint, error: Error): GatewayUnreachable => {
-  if (error instanceof InsecureAddress) {
-    return new GatewayUnreachable({ endpoint, reason: "insecure", detail: printable(error.message) })
-  }
-  const code = "code" in error && typeof error.code === "string" ? error.code : ""
-  const known = reasons.find(([pattern]) => pattern.test(`${code} ${error.message}`))
-  const status = /Unexpected server response: (\d+)/.exec(error.message)?.[1]
-  return new GatewayUnreachable({
-    endpoint,
-    reason: known?.[1] ?? "network",
-    detail: [known?.[2] ?? printable(error.message), status === undefined ? code : `HTTP ${status}`]
-      .filter((part) => part !== "")
-      .join(", ")
-  })
-}
 
 /** How a connection ends by a frame that is not read: its close code, and why. */
 const unreadable = (error: Error): readonly [code: number | undefined, reason: string] => {

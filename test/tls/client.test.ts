@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { ReconnectingClient } from "../../src/client/index.ts"
 import { connect } from "../../src/client/Connect.ts"
+import { servedCertificate } from "../../src/client/pinnedSocket.ts"
 import { open } from "../../src/client/Socket.ts"
 import { display } from "../../src/domain/TlsFingerprint.ts"
 import { token } from "../../src/domain/Credential.ts"
@@ -142,6 +143,24 @@ describe("F6 a pinned connection", () => {
       })
       assert.strictEqual((yield* Effect.flip(client.ready))._tag, "TlsFingerprintMismatch")
       assert.strictEqual(server.received(), "")
+    })
+  )
+})
+
+describe("servedCertificate", () => {
+  it.live("is the fingerprint, and nothing was said", () =>
+    Effect.gen(function* () {
+      const server = yield* recorder(own, NOT_FOUND)
+      assert.strictEqual(yield* servedCertificate(endpoint(`wss://127.0.0.1:${server.port}`)), own.fingerprint)
+      yield* server.closed
+      assert.strictEqual(server.received(), "")
+    })
+  )
+
+  it.live("a port where nobody listens is refused, which says nothing of certificates", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(servedCertificate(endpoint("wss://127.0.0.1:1")))
+      assert.strictEqual(error.reason, "refused")
     })
   )
 })
