@@ -29,7 +29,7 @@ const person = (user: string, more: Record<string, string> = {}) =>
 /** The answer to one `connect` with these headers on the upgrade. */
 const asked = Effect.fnUntraced(function* (
   url: string,
-  headers: Record<string, string>,
+  headers: Record<string, string | ReadonlyArray<string>>,
   extra: Record<string, unknown> = {},
   device?: Rig.Device
 ) {
@@ -94,6 +94,15 @@ describe("a Gateway with a token behind a proxy", () => {
       // This machine's own programs are not locked out with it.
       const own = yield* asked(url, {})
       assert.deepStrictEqual(own.answer.payload.auth.scopes, ["operator.admin"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("A9 a thousand headers before them do not hide what a proxy says", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Rig.start()
+      const many = Array.from({ length: 1100 }, () => "1")
+      const far = yield* asked(url, { a: many, ...from("198.51.100.7") })
+      assert.deepStrictEqual(far.answer.payload.auth.scopes, [])
     }).pipe(Effect.scoped)
   )
 

@@ -229,6 +229,8 @@ export const listen = Effect.fn("HttpListener.listen")(function* (
     const servers = Servers.make(serverOptions, shown, tlsTimeoutMs, serveAt(door))
     const { destroyUnfinished, server } = servers
     server.maxConnections = limits.maxConnections + limits.maxPreauth
+    // Node's own limit leaves headers out unsaid, and one that says for whom a proxy speaks may be among them. Bytes are limited.
+    server.maxHeadersCount = 0
     server.on("connection", admit)
     server.on("upgrade", upgradeAt(door, servers))
     const bound = Effect.acquireRelease(bind(server, at), () =>
