@@ -91,7 +91,7 @@ describe("openclaw security audit", () => {
       ])
       assert.strictEqual(modeOf(file), 0o600)
       assert.strictEqual(modeOf(stateDir), 0o700)
-      assert.isFalse(existsSync(`${file}.bak`))
+      assert.isFalse(existsSync(`${file}.before-fix`))
       assert.deepStrictEqual(report.summary, { critical: 0, warn: 2, info: 1 })
     })
   )
@@ -112,6 +112,9 @@ describe("openclaw security audit", () => {
       chmodSync(join(here, "elsewhere"), 0o644)
       symlinkSync(join(here, "elsewhere"), join(stateDir, "device-token.key"))
       execFileSync("mkfifo", [join(stateDir, "gateway-id")])
+      // As a program writes it: what somebody wrote by hand is in `.bak` already.
+      writeFileSync(file, `${JSON.stringify(config, null, 2)}\n`)
+      writeFileSync(`${file}.bak`, "// by hand", { mode: 0o600 })
       const before = readFileSync(file, "utf8")
       const first = yield* run({ home: here }, "security", "audit", "--fix", "--json")
       const { fix, report } = JSON.parse(first.stdout) as Answer
@@ -121,9 +124,10 @@ describe("openclaw security audit", () => {
         "discovery.mdns.mode=full -> minimal"
       ])
       assert.deepStrictEqual(fix.errors, [])
-      assert.strictEqual(fix.backup, `${file}.bak`)
-      assert.strictEqual(readFileSync(`${file}.bak`, "utf8"), before)
-      assert.strictEqual(modeOf(`${file}.bak`), 0o600)
+      assert.strictEqual(fix.backup, `${file}.before-fix`)
+      assert.strictEqual(readFileSync(`${file}.before-fix`, "utf8"), before)
+      assert.strictEqual(modeOf(`${file}.before-fix`), 0o600)
+      assert.strictEqual(readFileSync(`${file}.bak`, "utf8"), "// by hand")
       const after = JSON.parse(readFileSync(file, "utf8"))
       assert.deepStrictEqual(after.gateway, config.gateway)
       assert.deepStrictEqual(after.somebody, config.somebody)
@@ -136,7 +140,7 @@ describe("openclaw security audit", () => {
       assert.sameMembers(idsOf(report), ["gateway.loopback_no_auth", "fs.state_file.symlink", "fs.state_file.kind"])
       const second = yield* run({ home: here }, "security", "audit", "--fix", "--json")
       assert.deepInclude((JSON.parse(second.stdout) as Answer).fix, { changes: [], actions: [], configWritten: false })
-      assert.strictEqual(readFileSync(`${file}.bak`, "utf8"), before)
+      assert.strictEqual(readFileSync(`${file}.before-fix`, "utf8"), before)
     })
   )
 
@@ -179,7 +183,7 @@ describe("openclaw security audit", () => {
         "channels.telegram.groupPolicy stands in a file that the configuration includes"
       )
       assert.strictEqual(readFileSync(file, "utf8"), before)
-      assert.isFalse(existsSync(`${file}.bak`))
+      assert.isFalse(existsSync(`${file}.before-fix`))
     })
   )
 

@@ -119,7 +119,8 @@ const narrow = Effect.fnUntraced(function* (wanted: ReadonlyArray<Change>, backu
 /** `home`: the user's own directory, absolute. */
 export const fix = Effect.fn("Security.fix")(function* (facts: Facts, home: string) {
   const config = yield* Config
-  const backup = `${config.file}.bak`
+  // Beside `.bak`, which may be the only copy with its author's comments.
+  const backup = `${config.file}.before-fix`
   const wanted = facts.configFile?.kind === "link" ? [] : changesFor(facts.config)
   const written = yield* Effect.result(
     wanted.length === 0 ? Effect.succeed({ done: [], copied: false }) : narrow(wanted, backup)
