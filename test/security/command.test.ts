@@ -175,6 +175,9 @@ describe("openclaw security audit", () => {
       writeFileSync(join(stateDir, "channels.json"), JSON.stringify({ telegram: { groupPolicy: "open" } }), {
         mode: 0o600
       })
+      chmodSync(join(stateDir, "channels.json"), 0o644)
+      const open = JSON.parse((yield* run({ home: here }, "security", "audit", "--json")).stdout) as Report
+      assert.include(idsOf(open), "fs.state_file.perms_readable")
       const before = readFileSync(file, "utf8")
       const { fix } = JSON.parse((yield* run({ home: here }, "security", "audit", "--fix", "--json")).stdout) as Answer
       assert.isFalse(fix.ok)

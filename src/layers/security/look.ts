@@ -64,7 +64,7 @@ const rightsBehind = Effect.fnUntraced(function* (path: string) {
 })
 
 /** What lies in a folder, links not followed. What cannot be listed has no rights of others, or says so itself. */
-const within = Effect.fnUntraced(function* (root: string, besides: ReadonlySet<string>) {
+const within = Effect.fnUntraced(function* (root: string) {
   const fs = yield* FileSystem.FileSystem
   const found: Array<Rights> = []
   const folders: Array<{ readonly path: string; readonly depth: number }> = [{ path: root, depth: 0 }]
@@ -72,7 +72,7 @@ const within = Effect.fnUntraced(function* (root: string, besides: ReadonlySet<s
     const names = yield* Effect.orElseSucceed(fs.readDirectory(folder.path), () => [])
     for (const name of names.toSorted()) {
       const path = join(folder.path, name)
-      if (besides.has(path) || foreignGround.test(name) || found.length >= MOST_FILES) continue
+      if (foreignGround.test(name) || found.length >= MOST_FILES) continue
       const each = yield* Effect.orElseSucceed(rights(path), () => undefined)
       if (each === undefined) continue
       found.push(each)
@@ -150,9 +150,10 @@ export interface LookOptions {
 export const look = Effect.fn("Security.look")(function* ({ env, pid, stateDir }: LookOptions) {
   const fs = yield* FileSystem.FileSystem
   const config = yield* Config
-  // First, because reading the configuration takes the rights of others on it away.
+  // First, because reading the configuration takes the rights of others on it, and on what it includes, away.
   const configFile = yield* rights(config.file)
   const root = yield* rights(stateDir)
+  const lying = root?.kind === "directory" ? yield* within(stateDir) : []
   const words = yield* commandLineOf(pid)
   const told = toldIn(words)
   const current = followed(yield* config.get, told)
@@ -167,7 +168,7 @@ export const look = Effect.fn("Security.look")(function* ({ env, pid, stateDir }
     auth: yield* authOf(env, missing, told.auth),
     stateDir: root,
     configFile,
-    stateFiles: root?.kind === "directory" ? yield* within(stateDir, besides) : [],
+    stateFiles: lying.filter(({ path }) => !besides.has(path)),
     tlsKey: tls === undefined ? undefined : yield* rightsBehind(tls.keyPath),
     certificateValidTo: Option.getOrUndefined(Option.map(certificateIn(pem), ({ validTo }) => validTo)),
     execRules: yield* execRulesOf(stateDir),
