@@ -9,6 +9,7 @@ import { backup } from "./commands/backup.ts"
 import { channels } from "./commands/channels.ts"
 import { completion } from "./commands/completion.ts"
 import { config } from "./commands/config.ts"
+import { dashboard } from "./commands/dashboard.ts"
 import { demo } from "./commands/demo.ts"
 import { devices } from "./commands/devices.ts"
 import { doctor } from "./commands/doctor.ts"
@@ -36,6 +37,7 @@ export const root = Command.make("openclaw").pipe(
     gateway,
     status,
     health,
+    dashboard,
     agent,
     agents,
     message,
