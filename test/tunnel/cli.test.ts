@@ -242,6 +242,17 @@ describe.skipIf(Sshd.findSync() === undefined)("openclaw tunnel", () => {
           assert.include(all.stdout, "keeps it")
           assert.lengthOf(running(), 1)
 
+          // One that stands by for it is enough, and is ended by name.
+          for (const already of [false, true]) {
+            const beside = yield* run("tunnel", "up", "--background", "--json")
+            assert.include(JSON.parse(beside.stdout), { ok: true, already, pid: holder.pid })
+          }
+          const ended = JSON.parse((yield* run("tunnel", "down", "--json")).stdout).ended
+          assert.deepInclude(ended[0], { target: "box", keptBy: { pid: holder.pid, program: "a test" } })
+          assert.lengthOf(ended[0].pids, 1)
+          assert.strictEqual((yield* run("tunnel", "down")).code, 1)
+          assert.lengthOf(running(), 1)
+
           // Killed, it leaves a record and a socket that nobody believes.
           holder.kill("SIGKILL")
           yield* Effect.repeat(status, { until: ({ tunnels }) => tunnels.length === 0 })

@@ -27,6 +27,8 @@ const NAMED = /^([0-9a-f]{32})\.(?:json|lock)$/
 const LOG = /^[0-9a-f]{32}\.log(?:\.1)?$/
 
 export const lockOf = (key: string) => `${FOLDER}/${key}.lock`
+/** Of the `openclaw tunnel up` that keeps the tunnel, also while another program holds it. */
+export const keeperOf = (key: string) => `${FOLDER}/${key}.keeper.lock`
 export const recordOf = (key: string) => `${FOLDER}/${key}.json`
 export const logOf = (key: string) => `${FOLDER}/${key}.log`
 

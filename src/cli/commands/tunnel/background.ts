@@ -77,6 +77,10 @@ const reason = (found: Found | undefined): string => {
     : state.error.message
 }
 
+/** The `openclaw tunnel up` that keeps the tunnel, whoever holds it. */
+const keeperPid = (key: string) =>
+  Effect.flatMap(StateDir, (state) => state.holder(Files.keeperOf(key))).pipe(Effect.orElseSucceed(() => undefined))
+
 /** Waits until it is up, or its process ended for good. */
 const settled = Effect.fnUntraced(function* (
   key: string,
@@ -88,7 +92,9 @@ const settled = Effect.fnUntraced(function* (
   for (;;) {
     const isRunning = child?.pid !== undefined && child.exitCode === null && child.signalCode === null
     const found = yield* look(key)
-    if (found?.how === "held" && found.status.state._tag === "Up") return found
+    // One that stands by is there when `down` finds it.
+    const isKept = child === undefined || found?.status.pid === child.pid || (yield* keeperPid(key)) !== undefined
+    if (found?.how === "held" && found.status.state._tag === "Up" && isKept) return found
     if (found?.how === "stopped" && !isRunning && found.status.state._tag === "Stopped") {
       return yield* found.status.state.error
     }
@@ -134,9 +140,9 @@ export const background = Effect.fn("cli.tunnel.background")(
     if (before?.how === "silent") {
       return yield* new TunnelHolderSilent({ target: spec.target, pid: before.status.pid })
     }
-    // One that another program keeps for itself ends with that, so a process of its own stands by.
-    const isKept = before?.how === "held" && before.status.program === HOLDER
     const state = yield* StateDir
+    // One that another program keeps for itself ends with that, so a process of its own stands by.
+    const isKept = (yield* keeperPid(key)) !== undefined || (before?.how === "held" && before.status.program === HOLDER)
     const fs = yield* FileSystem.FileSystem
     yield* fs.makeDirectory(state.path(Files.FOLDER), { recursive: true, mode: 0o700 })
     const log = state.path(Files.logOf(key))

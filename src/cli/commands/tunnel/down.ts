@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import { all, dismiss, type Found, look } from "../../../client/tunnel/sharedLook.ts"
-import { lockOf } from "../../../client/tunnel/sharedFiles.ts"
+import * as Files from "../../../client/tunnel/sharedFiles.ts"
 import { StateDir } from "../../../services/StateDir.ts"
 import { CommandFailed } from "../../errors.ts"
 import { plain, print } from "../../output.ts"
@@ -20,10 +20,25 @@ const TAKE_OVER = "300 millis"
 const refused = (pid: number) => (code: string) =>
   `pid ${pid}, which keeps the tunnel, could not be told to stop (${code}).\nFix: stop it as the user who started it.`
 
+interface Keeper {
+  readonly lock: string
+  readonly pid: number
+}
+
+/** The `openclaw tunnel up` to end next: the one that holds the tunnel, else one that stands by. */
+const keeperOf = Effect.fnUntraced(function* (key: string, found: Found | undefined) {
+  if (found !== undefined && found.how !== "stopped" && found.status.program === HOLDER) {
+    return { lock: Files.lockOf(key), pid: found.status.pid } satisfies Keeper
+  }
+  const lock = Files.keeperOf(key)
+  const pid = yield* Effect.flatMap(StateDir, (state) => state.holder(lock))
+  return pid === undefined ? undefined : ({ lock, pid } satisfies Keeper)
+})
+
 /** Ends the process that holds the lock, which is the one that was started as such: a pid that is another's by now holds none. */
-const end = Effect.fnUntraced(function* ({ key, status: { pid } }: Found) {
+const end = Effect.fnUntraced(function* ({ lock, pid }: Keeper) {
   const state = yield* StateDir
-  const isThere = Effect.map(state.holder(lockOf(key)), (holder) => holder === pid)
+  const isThere = Effect.map(state.holder(lock), (holder) => holder === pid)
   if (!(yield* isThere)) return
   yield* signal(pid, "SIGTERM", refused(pid))
   // A process that was stopped hears nothing before it goes on.
@@ -49,16 +64,30 @@ interface Ended {
   readonly keptBy?: { readonly pid: number; readonly program: string }
 }
 
+/** Who has it now: one that is only taking over is waited for. */
+const next = Effect.fnUntraced(function* (key: string) {
+  yield* Effect.sleep(TAKE_OVER)
+  const state = yield* StateDir
+  const isHeld = Effect.map(state.holder(Files.lockOf(key)), (holder) => holder !== undefined)
+  return yield* Effect.repeat(look(key), {
+    while: (found) => (found === undefined ? isHeld : Effect.succeed(false)),
+    schedule: Schedule.spaced("50 millis"),
+    times: 60
+  })
+})
+
 /** Ends the holder, and those that wait to take over, until nobody does or one that is not for this command to end. */
 const endAll = Effect.fnUntraced(function* (first: Found) {
+  const { key } = first
   const { target } = first.status
   const pids: Array<number> = []
   let found: Found | undefined = first
-  while (found !== undefined && found.how !== "stopped" && found.status.program === HOLDER) {
-    yield* end(found)
-    pids.push(found.status.pid)
-    yield* Effect.sleep(TAKE_OVER)
-    found = yield* look(found.key)
+  for (;;) {
+    const keeper: Keeper | undefined = yield* keeperOf(key, found)
+    if (keeper === undefined) break
+    yield* end(keeper)
+    pids.push(keeper.pid)
+    found = yield* next(key)
   }
   if (found?.how === "stopped") yield* dismiss(found)
   if (found === undefined || found.how === "stopped") return { target, pids } satisfies Ended
@@ -67,7 +96,11 @@ const endAll = Effect.fnUntraced(function* (first: Found) {
 
 const inWords = ({ keptBy, pids, target }: Ended): string =>
   [
-    ...pids.map((pid) => `The tunnel to ${target} is down (pid ${pid} ended).`),
+    ...pids.map((pid) =>
+      keptBy === undefined
+        ? `The tunnel to ${target} is down (pid ${pid} ended).`
+        : `pid ${pid}, which kept a tunnel to ${target}, ended.`
+    ),
     ...(keptBy === undefined
       ? []
       : [`pid ${keptBy.pid} (${plain(keptBy.program)}) needs a tunnel to ${target}, and keeps it.`]),

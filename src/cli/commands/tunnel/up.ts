@@ -9,6 +9,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as TunnelManagerLive from "../../../client/TunnelManager.ts"
 import * as Files from "../../../client/tunnel/sharedFiles.ts"
 import { look } from "../../../client/tunnel/sharedLook.ts"
+import { StateDir } from "../../../services/StateDir.ts"
 import { type Tunnel, TunnelManager, type TunnelState } from "../../../services/TunnelManager.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
@@ -90,6 +91,8 @@ const foreground = Effect.fnUntraced(
     const json = yield* Json
     const manager = yield* TunnelManager
     yield* endsByStopping
+    // Who looks for it finds it also where another program holds the tunnel. The first of several is enough.
+    yield* Effect.ignore((yield* StateDir).hold(Files.keeperOf(Files.keyOf(spec))))
     const tunnel = yield* manager.up(spec)
     const showing =
       terminal === undefined || json
