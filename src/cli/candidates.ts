@@ -27,8 +27,6 @@ export interface Candidate {
 export interface SshAsked {
   /** `--ssh`, or the host that was found. */
   readonly target: SshTarget
-  /** `--ssh-identity`: absolute. */
-  readonly identityFile: string | undefined
   /** `--port`: the Gateway's over there. */
   readonly remotePort?: number | undefined
   /** It comes from the network, so that nothing given by flags is meant for it. */
@@ -51,8 +49,8 @@ const bare = (input: TargetInput): TargetInput => ({
 
 const throughSsh = (input: TargetInput, asked: SshAsked, configured: Target | undefined): Candidate["target"] => {
   if (configured?.ssh !== undefined && configured.ssh.target === asked.target) {
-    const { identityFile = configured.ssh.identityFile, remotePort = configured.ssh.remotePort } = asked
-    return Result.succeed({ ...configured, ssh: { ...configured.ssh, identityFile, remotePort } })
+    const { remotePort = configured.ssh.remotePort } = asked
+    return Result.succeed({ ...configured, ssh: { ...configured.ssh, remotePort } })
   }
   const localPort = input.config.gateway?.port ?? input.defaultPort ?? DEFAULT_PORT
   const given = asked.discovered || text(input.flags.url) ? Result.succeed([]) : secretsFor("flag", input)
@@ -65,12 +63,22 @@ const throughSsh = (input: TargetInput, asked: SshAsked, configured: Target | un
       target: asked.target,
       localPort,
       remotePort: asked.remotePort ?? input.config.gateway?.remote?.remotePort ?? DEFAULT_PORT,
-      identityFile: asked.identityFile,
+      identityFile: undefined,
       hostKeyPolicy: input.config.gateway?.remote?.sshHostKeyPolicy ?? "strict",
       credentials
     }
   }))
 }
+
+/** With another key to log in with, where one is given. */
+export const withIdentity = (candidate: Candidate, identityFile: string | undefined): Candidate => ({
+  ...candidate,
+  target: Result.map(candidate.target, (target) =>
+    target.ssh === undefined || identityFile === undefined
+      ? target
+      : { ...target, ssh: { ...target.ssh, identityFile } }
+  )
+})
 
 /** Those that are known without looking around. */
 export const known = (input: TargetInput, ssh: SshAsked | undefined): ReadonlyArray<Candidate> => {

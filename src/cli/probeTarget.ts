@@ -53,7 +53,10 @@ export const PROBE_SCOPES = ["operator.read"] as const
 
 const nothing = (candidate: Candidate): Looked => ({
   candidate,
-  url: Result.isSuccess(candidate.target) ? candidate.target.success.endpoint : undefined,
+  // A tunnel's near end is known once it stands.
+  url: Result.getOrUndefined(
+    Result.map(candidate.target, ({ endpoint, ssh }) => (ssh === undefined ? endpoint : undefined))
+  ),
   tunnel: undefined,
   tlsFingerprint: undefined,
   identity: undefined,

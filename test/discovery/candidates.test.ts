@@ -24,7 +24,6 @@ const overSsh: TargetInput["config"] = {
 }
 const asked = (target: SshAsked["target"], discovered = false): SshAsked => ({
   target,
-  identityFile: undefined,
   discovered
 })
 

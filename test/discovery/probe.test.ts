@@ -14,7 +14,7 @@ import { hasSshd, laptop } from "../remote/kit.ts"
 interface Target {
   readonly id: string
   readonly active: boolean
-  readonly url: string
+  readonly url: string | null
   readonly tunnel: { readonly target: string } | null
   readonly connect: { readonly ok: boolean; readonly error: string | null; readonly errorName: string | null }
   readonly auth: { readonly capability: string }
@@ -74,6 +74,16 @@ describe.skipIf(!hasSshd)("openclaw gateway probe", () => {
       assert.notInclude(codes(answer), "multiple_gateways")
       assert.notInclude(JSON.stringify(ended), gateway.token)
       assert.deepStrictEqual(running(), [])
+    }).pipe(Effect.provide(GatewayTest.layer()))
+  )
+
+  it.live("--ssh-identity is the key for the configured host too", () =>
+    Effect.gen(function* () {
+      const { configure, gateway, run } = yield* laptop()
+      yield* configure({}, own(gateway.port, gateway.token))
+      const [tunnel] = read((yield* run("gateway", "probe", "--ssh-identity", "no-such-key", "--json")).stdout).targets
+      assert.deepStrictEqual([tunnel?.id, tunnel?.url, tunnel?.connect.ok], ["sshTunnel", null, false])
+      assert.include(tunnel?.connect.error, "no-such-key")
     }).pipe(Effect.provide(GatewayTest.layer()))
   )
 
@@ -141,6 +151,8 @@ describe("openclaw gateway probe", () => {
       assert.include(codes(read(ended.stdout)), "no_gateway_reachable")
       const wrong = yield* Cli.run(setting, "gateway", "probe", "--ssh=-oProxyCommand=x", "--json")
       assert.deepStrictEqual([wrong.code, JSON.parse(wrong.stdout).error.name], [1, "SshTargetInvalid"])
+      const nobody = yield* Cli.run(setting, "gateway", "probe", "--ssh-identity", "key")
+      assert.deepStrictEqual([nobody.code, /Fix: name a host with --ssh/.test(nobody.stderr)], [1, true])
     }).pipe(Effect.scoped)
   )
 

@@ -11,10 +11,17 @@ import { parse as parseSsh } from "../../../domain/SshTarget.ts"
 import { tailnetAddress } from "../../../layers/gateway/bind.ts"
 import { Redactor } from "../../../layers/logging/Redactor.ts"
 import { Config } from "../../../services/Config.ts"
-import { type Candidate, discovered as candidatesIn, known, type SshAsked, sshTargetOf } from "../../candidates.ts"
+import {
+  type Candidate,
+  discovered as candidatesIn,
+  known,
+  type SshAsked,
+  sshTargetOf,
+  withIdentity
+} from "../../candidates.ts"
 import { discovered } from "../../discovery.ts"
 import { Environment } from "../../Environment.ts"
-import { NotWell, tell } from "../../errors.ts"
+import { CommandFailed, NotWell, tell } from "../../errors.ts"
 import { owner } from "../../gateway.ts"
 import { connection } from "../../globals.ts"
 import { print } from "../../output.ts"
@@ -90,7 +97,6 @@ export const run = Effect.fn("cli.gateway.probe")(function* (flags: Flags) {
       ? undefined
       : {
           target: yield* Effect.fromResult(parseSsh(flags.ssh, "--ssh")),
-          identityFile,
           remotePort: flags.port,
           discovered: false
         }
@@ -101,12 +107,17 @@ export const run = Effect.fn("cli.gateway.probe")(function* (flags: Flags) {
     const around = Fiber.join(looking)
     const sshTarget = auto ? (yield* around).beacons.flatMap(({ host }) => sshTargetOf(host) ?? [])[0] : undefined
     const ssh =
-      named ??
-      (sshTarget === undefined
-        ? undefined
-        : { target: sshTarget, identityFile, remotePort: flags.port, discovered: true })
+      named ?? (sshTarget === undefined ? undefined : { target: sshTarget, remotePort: flags.port, discovered: true })
     const isConfigured = ({ kind }: Candidate) => kind === "configRemote" || (kind === "sshTunnel" && ssh === undefined)
-    const here = known(input, ssh).filter((candidate) => flags.port === undefined || !isConfigured(candidate))
+    const here = known(input, ssh)
+      .filter((candidate) => flags.port === undefined || !isConfigured(candidate))
+      .map((candidate) => withIdentity(candidate, identityFile))
+    if (identityFile !== undefined && !auto && here.every(({ kind }) => kind !== "sshTunnel")) {
+      return yield* new CommandFailed({
+        message:
+          "--ssh-identity is given, but there is nobody to log in to.\nFix: name a host with --ssh, or use --ssh-auto."
+      })
+    }
     yield* redact(here)
     // What is meant fails as it does for every other command when the settings of it are wrong.
     yield* Effect.forEach(

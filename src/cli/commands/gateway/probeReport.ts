@@ -200,6 +200,9 @@ const NAMES = {
 const nameOf = ({ candidate: { active, beacon, kind } }: Looked): string =>
   `${NAMES[kind]}${kind === "configRemote" && !active ? " (inactive)" : ""}${beacon === undefined ? "" : ` ${plain(beacon.displayName)}`}`
 
+const placeOf = ({ candidate: { target }, url }: Looked): string =>
+  url ?? (Result.isSuccess(target) ? target.success.ssh?.target : undefined) ?? ""
+
 const connectInWords = (one: Looked): string => {
   if (one.hello !== undefined) return `yes (${one.latencyMs}ms)`
   if (isReachable(one)) return "yes; there is nothing that it may be shown"
@@ -208,7 +211,7 @@ const connectInWords = (one: Looked): string => {
 
 const shown = (one: Looked): string =>
   [
-    `${nameOf(one)}  ${plain(one.url ?? "")}`,
+    `${nameOf(one)}  ${plain(placeOf(one))}`,
     ...fields([
       ["Reachable", connectInWords(one)],
       ["Problem", one.candidate.active ? undefined : one.error?.message.split("\n")[0]],
@@ -232,7 +235,8 @@ const shown = (one: Looked): string =>
 const sameInWords = (gateways: ReadonlyArray<OneGateway>): string =>
   gateways
     .map(
-      ({ deviceId, targetIds }) => `${targetIds.join(" = ")}${deviceId === undefined ? "" : ` (${shortId(deviceId)})`}`
+      ({ deviceId, proven, targetIds }) =>
+        `${targetIds.join(" = ")}${deviceId === undefined ? "" : ` (${shortId(deviceId)}${proven ? "" : ", as it says"})`}`
     )
     .join("; ")
 
