@@ -3,9 +3,10 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Queue from "effect/Queue"
 import { StateDir } from "../../src/services/StateDir.ts"
 import { temporaryStateDir } from "../client/stateDir.ts"
-import { spec, stageWith } from "./stage.ts"
+import { spec, stageWith, target } from "./stage.ts"
 
 const sharing = Effect.gen(function* () {
   return { fs: yield* FileSystem.FileSystem, state: yield* StateDir, program: "a test", hold: true }
@@ -19,6 +20,23 @@ describe("sharing a tunnel", () => {
       const { manager } = yield* stageWith({ ...whole, state })
       const error = yield* Effect.flip((yield* manager.up(spec)).ready)
       assert.strictEqual(error._tag, "TunnelBroken")
+    }).pipe(Effect.provide([temporaryStateDir, NodeServices.layer]))
+  )
+
+  it.live("is not enough for who can ask the Gateway's name where its holder could not", () =>
+    Effect.gen(function* () {
+      const whole = yield* sharing
+      const holder = yield* stageWith(whole)
+      const held = yield* holder.manager.up({ ...spec, credentials: [] })
+      yield* (yield* Queue.take(holder.started)).bind
+      assert.isUndefined((yield* held.ready).gateway)
+
+      const one = yield* stageWith({ ...whole, hold: false })
+      one.known.set(target, { deviceId: "gateway-b", proves: false })
+      const tunnel = yield* one.manager.up(spec)
+      yield* (yield* Queue.take(one.started)).bind
+      const error = yield* Effect.flip(tunnel.ready)
+      assert.deepInclude(error, { _tag: "WrongGateway", expected: "gateway-b", found: "gateway-a" })
     }).pipe(Effect.provide([temporaryStateDir, NodeServices.layer]))
   )
 })

@@ -67,6 +67,10 @@ const freePort = (asked: number) =>
 /** The near end is another program's. Where ssh's own configuration asks for a port, another near end would not help. */
 const isTaken = (now: TunnelState) => now._tag === "Waiting" && now.error._tag === "PortTaken" && !now.error.configured
 
+/** Its holder had nothing to ask the Gateway with, which proves nothing by itself: this process can find out who it is. */
+const isUnasked = (now: TunnelState, { credentials = [] }: TunnelSpec) =>
+  now._tag === "Up" && now.gateway === undefined && credentials.length > 0
+
 /** An ssh that no other process hears of, at a port that nobody had a moment ago. */
 const alone = ({ generations, parts, spec, state }: Own): Effect.Effect<never, TunnelError> => {
   const taken = SubscriptionRef.changes(state).pipe(Stream.filter(isTaken), Stream.take(1), Stream.runDrain)
@@ -197,6 +201,7 @@ const follow = Effect.fnUntraced(function* (pid: number, patient: boolean, key: 
       generations.last += 1
     }
     const next = { ...status.state, generation: generations.last }
+    if (!patient && isUnasked(next, spec)) return yield* Deferred.succeed(givenUp, "silent")
     // Its end is not the end of this one, which is then on its own.
     yield* set(next._tag === "Stopped" ? { ...next, _tag: "Connecting" } : next)
     // The port that its holder wants is no need of this process.
