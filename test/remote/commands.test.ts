@@ -76,6 +76,36 @@ describe.skipIf(!hasSshd)("a Gateway behind ssh", () => {
     }).pipe(Effect.provide(GatewayTest.layer()))
   )
 
+  it.live("is another machine than the one whose files commands work on: they say so, also with --json", () =>
+    Effect.gen(function* () {
+      const { configure, run, setting, started } = yield* laptop()
+      const local = [
+        "pairing list",
+        "pairing approve telegram ABCD2345",
+        "security audit",
+        "backup create",
+        "doctor tailscale"
+      ]
+      for (const given of local) {
+        const ended = yield* run(...given.split(" "))
+        assert.match(ended.stderr, /^Note: .* on this machine; the Gateway that gateway\.remote names/, given)
+      }
+      const told = yield* run("pairing", "list", "--json")
+      assert.include(told.stderr, "Note: ")
+      assert.deepStrictEqual(JSON.parse(told.stdout).requests, [])
+      yield* configure({}, { mode: "local" })
+      assert.strictEqual((yield* run("pairing", "list")).stderr, "")
+      const named = yield* run("pairing", "list", "--url", "ws://127.0.0.1:1", "--token", "t")
+      assert.include(named.stderr, "that --url names")
+      const variables = { OPENCLAW_GATEWAY_URL: "ws://127.0.0.1:1" }
+      assert.include(
+        (yield* Cli.run({ ...setting, variables }, "pairing", "list")).stderr,
+        "that OPENCLAW_GATEWAY_URL names"
+      )
+      assert.deepStrictEqual(started(), [])
+    }).pipe(Effect.provide(GatewayTest.layer()))
+  )
+
   it.live("may be reached over a tunnel opened by hand", () =>
     Effect.gen(function* () {
       const { configure, gateway, run, started } = yield* laptop()

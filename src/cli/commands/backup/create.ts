@@ -6,6 +6,7 @@ import * as Create from "../../../layers/backup/create.ts"
 import { isWithin, realPath } from "../../../layers/backup/look.ts"
 import { verify } from "../../../layers/backup/verify.ts"
 import { Environment } from "../../Environment.ts"
+import { saysHere } from "../../here.ts"
 import { count, plain, print } from "../../output.ts"
 import { waiting } from "../../progress.ts"
 import * as State from "../../state.ts"
@@ -31,6 +32,7 @@ export const run = Effect.fn("cli.backup.create")(function* (flags: {
   readonly output: string | undefined
   readonly verify: boolean
 }) {
+  yield* saysHere("the state", "openclaw backup create")
   const { configFile, root } = yield* State.plan
   const archive = yield* place(flags.output, root)
   const { bytes, includes, manifest } = yield* Create.create({ archive, configFile }).pipe(

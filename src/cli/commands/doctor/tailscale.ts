@@ -9,6 +9,7 @@ import { Config } from "../../../services/Config.ts"
 import { Tailscale, type TailscaleUnavailable } from "../../../services/Tailscale.ts"
 import { Environment } from "../../Environment.ts"
 import { NotWell } from "../../errors.ts"
+import { saysHere } from "../../here.ts"
 import { count, plain, print } from "../../output.ts"
 import * as State from "../../state.ts"
 
@@ -26,6 +27,7 @@ const shown = ({ detail, fix, id, status }: Check): string =>
 /** Exits with 1 when something that the configuration wants is not so. */
 export const run = Effect.fn("cli.doctor.tailscale")(
   function* () {
+    yield* saysHere("Tailscale", "openclaw doctor tailscale")
     const { variables } = yield* Environment
     const { defaultPort } = yield* State.plan
     const tailscale = yield* Tailscale
@@ -46,7 +48,10 @@ export const run = Effect.fn("cli.doctor.tailscale")(
     })
     const errors = checks.filter((check) => check.status === "error").length
     yield* print({ ok: errors === 0, checks }, () =>
-      [...checks.map(shown), errors === 0 ? "Nothing is missing that the configuration asks for." : `${count(errors, "thing")} to mend.`].join("\n")
+      [
+        ...checks.map(shown),
+        errors === 0 ? "Nothing is missing that the configuration asks for." : `${count(errors, "thing")} to mend.`
+      ].join("\n")
     )
     if (errors > 0) return yield* new NotWell({})
   },

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import { ChannelAccess } from "../../../services/ChannelRouter.ts"
+import { saysHere } from "../../here.ts"
 import { plain, print } from "../../output.ts"
 import { access, checkChannel } from "./shared.ts"
 
@@ -8,8 +9,9 @@ export const run = Effect.fn("cli.pairing.approve")(function* (flags: {
   readonly channel: string
   readonly code: string
 }) {
-  const store = yield* ChannelAccess
   const channel = flags.channel.trim().toLowerCase()
+  yield* saysHere("who waits", `openclaw pairing approve ${channel} <code>`)
+  const store = yield* ChannelAccess
   yield* checkChannel(store, channel)
   const approved = yield* store.approve(channel, flags.code.trim().toUpperCase())
   yield* print(

@@ -1,10 +1,12 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { ChannelAccess } from "../../../services/ChannelRouter.ts"
+import { saysHere } from "../../here.ts"
 import { ago, duration, plain, print, shortName, table } from "../../output.ts"
 import { access, checkChannel } from "./shared.ts"
 
 export const run = Effect.fn("cli.pairing.list")(function* (flags: { readonly channel: string | undefined }) {
+  yield* saysHere("who waits", "openclaw pairing list")
   const store = yield* ChannelAccess
   const channel = flags.channel?.trim().toLowerCase()
   if (channel !== undefined) yield* checkChannel(store, channel)

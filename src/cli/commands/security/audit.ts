@@ -7,6 +7,7 @@ import { look } from "../../../layers/security/look.ts"
 import { withoutSuppressed } from "../../../layers/security/suppressions.ts"
 import { Environment } from "../../Environment.ts"
 import { owner } from "../../gateway.ts"
+import { saysHere } from "../../here.ts"
 import { count, plain, print } from "../../output.ts"
 import * as State from "../../state.ts"
 import { deep } from "./deep.ts"
@@ -29,6 +30,7 @@ export const run = Effect.fn("cli.security.audit")(function* (flags: {
   readonly deep: boolean
   readonly timeout: number
 }) {
+  yield* saysHere("the files and the configuration", "openclaw security audit")
   const { home, variables } = yield* Environment
   const { root } = yield* State.plan
   const pid = Option.getOrUndefined(Option.map(yield* owner, (found) => found.pid))
