@@ -161,7 +161,10 @@ export interface NodeWire {
 
 /** Whether an operator approved a connected node's surface, and the request that waits for one. */
 export interface NodeApproval {
+  /** Also of a node that offers nothing to approve. */
   readonly approved: boolean
+  /** An operator approved it: it may speak for its user. */
+  readonly speaks: boolean
   readonly requestId?: string
 }
 

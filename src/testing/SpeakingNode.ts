@@ -26,6 +26,8 @@ export interface SpeakingNodeOptions {
   readonly device?: DeviceIdentity.DeviceIdentity
   /** `false`: nobody approves it. */
   readonly approved?: boolean
+  /** It offers nothing, so that there is nothing to approve. */
+  readonly bare?: boolean
 }
 
 const textOf = (content: TranscriptMessage["content"]): string =>
@@ -46,8 +48,8 @@ export const make = Effect.fn("SpeakingNode.make")(function* (options: SpeakingN
     },
     role: "node",
     scopes: [],
-    caps: ["voiceWake"],
-    commands: COMMANDS,
+    caps: options.bare === true ? [] : ["voiceWake"],
+    commands: options.bare === true ? [] : COMMANDS,
     device
   })
   const heard = yield* Queue.unbounded<ChatEvent>()

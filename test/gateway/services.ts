@@ -233,7 +233,7 @@ const nodes = (log: NodeLog) =>
           return result.id === "i1"
         }),
       event: () => Effect.succeed(true),
-      approval: () => Effect.succeed({ approved: true }),
+      approval: () => Effect.succeed({ approved: true, speaks: true }),
       list: Effect.sync(() => Array.from(live.keys(), (nodeId) => ({ nodeId, connected: true, paired: true }))),
       describe: (nodeId) =>
         live.has(nodeId) ? Effect.succeed({ nodeId }) : Effect.fail(new NodeNotConnected({ nodeId, known: false })),

@@ -172,6 +172,11 @@ describe("a voice transcript", () => {
       })
       const stranger = yield* SpeakingNode.make({ connect: kit.connect, approved: false })
       assert.deepInclude(yield* refused(stranger.say("open the door")), { code: "UNAVAILABLE" })
+      // Nor from one that asks for no approval because it offers nothing, also where it did before.
+      const bare = yield* SpeakingNode.make({ connect: kit.connect, device: stranger.device, bare: true })
+      for (const call of [bare.say("open the door"), bare.ask("open the door"), bare.follow("main")]) {
+        assert.include((yield* refused(call)).message, "approved by an operator")
+      }
       const node = yield* SpeakingNode.make(kit)
       for (const [call, text] of [
         [node.say("Claude!"), "nothing was said"],

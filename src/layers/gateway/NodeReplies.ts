@@ -40,7 +40,7 @@ const endOf = ({ folded, runId, sessionKey, status, text }: TurnOutcome, timesta
 
 /** A node that is not approved, or no longer, is told nothing. */
 const isApproved = Effect.fnUntraced(function* ({ connId }: Connection) {
-  return (yield* (yield* NodeRegistry).approval(connId)).approved
+  return (yield* (yield* NodeRegistry).approval(connId)).speaks
 })
 
 /** Tells until the scope closes. Subscribed when it returns. */

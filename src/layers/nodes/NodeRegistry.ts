@@ -93,6 +93,7 @@ export const layer: Layer.Layer<
         subject: { platform: platformOf(node.platform, node.deviceFamily) },
         declared: { caps: clean(node.caps), commands: clean(node.commands) },
         approved: undefined,
+        speaks: false,
         requestId: undefined,
         hostStats: undefined,
         ...nothingPublished,
@@ -143,6 +144,7 @@ export const layer: Layer.Layer<
         subject: { platform: "unknown", own: new Set(names) },
         declared: surface,
         approved: surface,
+        speaks: false,
         requestId: undefined,
         hostStats: undefined,
         ...nothingPublished,
@@ -210,8 +212,8 @@ export const layer: Layer.Layer<
       approval: (connId) =>
         Effect.sync(() => {
           const connection = connections.by(connId)
-          const approved = connection?.approved !== undefined
-          return connection?.requestId === undefined ? { approved } : { approved, requestId: connection.requestId }
+          const found = { approved: connection?.approved !== undefined, speaks: connection?.speaks === true }
+          return connection?.requestId === undefined ? found : { ...found, requestId: connection.requestId }
         }),
       list,
       describe: Effect.fn("NodeRegistry.describe")(function* (nodeId) {

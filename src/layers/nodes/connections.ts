@@ -35,6 +35,8 @@ export interface Connection {
   readonly declared: Surface
   /** What an operator approved for the node, empty when there is nothing to approve; a later approval replaces it. */
   approved: Surface | undefined
+  /** An operator approved something of the node. */
+  speaks: boolean
   /** The request that waits for an operator. */
   requestId: string | undefined
   hostStats: NodeHostStats | undefined

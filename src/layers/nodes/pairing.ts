@@ -55,6 +55,7 @@ export const make = Effect.fnUntraced(function* (store: Store, connections: Conn
     else if (waiting !== undefined) yield* store.removeRequest(waiting.requestId)
     yield* store.connected(nodeId, identity, now)
     connection.approved = approved?.surface ?? (verdict === "covered" || trusted ? declared : undefined)
+    connection.speaks = approved !== undefined || trusted
     connection.requestId = asks?.requestId ?? (verdict === "waiting" ? waiting?.requestId : undefined)
     connection.hostStats = approved?.hostStats ?? undefined
     yield* register
@@ -84,6 +85,7 @@ export const make = Effect.fnUntraced(function* (store: Store, connections: Conn
     const connection = connections.of(request.nodeId)
     if (connection !== undefined) {
       connection.approved = request.surface
+      connection.speaks = true
       connection.requestId = undefined
       yield* store.connected(request.nodeId, identityOf(connection.node), connection.connectedAt)
     }
@@ -109,6 +111,7 @@ export const make = Effect.fnUntraced(function* (store: Store, connections: Conn
     const connection = connections.of(nodeId)
     if (connection !== undefined && connection.subject.own === undefined) {
       connection.approved = undefined
+      connection.speaks = false
       connection.requestId = undefined
     }
     yield* Effect.logInfo("node removed").pipe(Effect.annotateLogs({ nodeId }))

@@ -6,6 +6,7 @@ import { NodeId } from "../../../domain/Ids.ts"
 import type { SessionKey } from "../../../domain/SessionKey.ts"
 import { invalidRequest } from "../../../protocol/GatewayError.ts"
 import { ChatFollowing, NodeAgentRequest, VoiceTranscript } from "../../../protocol/NodeEvents.ts"
+import type { NodeApproval } from "../../../services/NodeRegistry.ts"
 import {
   type DestinationNotAllowed,
   type NodeEventReused,
@@ -36,6 +37,22 @@ const refused =
     error._tag === "NodeTurnNotAccepted"
       ? storageFailed(error)
       : invalidRequest(error.message, { details: { event, reason: error._tag } })
+
+const OF_USERS: ReadonlySet<string> = new Set([
+  "voice.transcript",
+  "agent.request",
+  "chat.subscribe",
+  "chat.unsubscribe"
+])
+
+/** One that offers nothing is here without an approval; its words would be the user's without anybody having said so. */
+const notApproved = (event: string) =>
+  Effect.fail(
+    invalidRequest(
+      "a node speaks for its user once it was approved by an operator; let it offer something, so that it is asked for",
+      { details: { event, reason: "NodeNotApproved" } }
+    )
+  )
 
 /** What became of an event; `undefined` for one that is not of these. */
 type Handled = { readonly handled: boolean; readonly reason: string } | undefined
@@ -110,8 +127,7 @@ export const make = Effect.gen(function* () {
     return { handled: true, reason: "subscribed" }
   })
 
-  /** Takes one event of an approved node. */
-  return (event: string, payload: unknown) => {
+  const take = (event: string, payload: unknown) => {
     switch (event) {
       case "voice.transcript":
         return voice(event, payload)
@@ -125,4 +141,8 @@ export const make = Effect.gen(function* () {
         return Effect.undefined
     }
   }
+
+  /** Takes one event of a node, if it is one of these. */
+  return (event: string, payload: unknown, { speaks }: NodeApproval) =>
+    speaks || !OF_USERS.has(event) ? take(event, payload) : notApproved(event)
 })

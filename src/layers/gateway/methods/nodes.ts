@@ -102,7 +102,7 @@ export const layer = NodeMethods.middleware(Access).toLayer(
       yield* checkPayload("node.event", params.payloadJSON)
       const json = typeof params.payloadJSON === "string" ? readJson(params.payloadJSON) : Option.some(params.payload)
       if (Option.isNone(json)) return yield* invalidRequest("invalid node.event params: at /payloadJSON: must be JSON")
-      const taken = yield* ofUser(params.event, json.value)
+      const taken = yield* ofUser(params.event, json.value, approval)
       if (taken !== undefined) return { ok: true, event: params.event, ...taken }
       const handled = yield* nodes.event(connId, params.event, json.value)
       return { ok: true, event: params.event, handled, reason: handled ? "updated" : "unsupported_event" }
