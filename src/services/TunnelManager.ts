@@ -106,7 +106,7 @@ export class GatewayNotAnswering extends Schema.TaggedError<GatewayNotAnswering>
   detail: Schema.String
 }) {
   override get message() {
-    return `The tunnel to ${this.target} stands, but no Gateway answers at its port ${this.remotePort} (${this.detail}). It is tried again.\nFix: start it there with \`openclaw gateway\`, or set gateway.remote.remotePort.`
+    return `The tunnel to ${this.target} stands, but no Gateway answers at its port ${this.remotePort} (${this.detail}). It is tried again.\nFix: start it there with \`openclaw gateway start\` or \`openclaw gateway run\`, or set gateway.remote.remotePort; one that speaks TLS needs a gateway.remote.url with wss:// and its gateway.remote.tlsFingerprint.`
   }
 }
 
