@@ -17,7 +17,9 @@ const managed = Effect.fnUntraced(function* (holder: string | undefined) {
   const given = yield* Effect.serviceOption(TunnelManager)
   if (Option.isSome(given)) return given.value
   const { layer } = yield* Effect.promise(() => import("../client/TunnelManager.ts"))
-  const built = yield* Layer.build(layer({ hold: holder !== undefined, holder }).pipe(Layer.provide(State.stateDir)))
+  const built = yield* Layer.build(
+    layer({ hold: holder !== undefined, holder, elsewhere: true }).pipe(Layer.provide(State.stateDir))
+  )
   return yield* Effect.provide(TunnelManager, built)
 })
 

@@ -35,6 +35,8 @@ export interface TunnelOptions {
    * soon ends: it uses the tunnels that others keep, and none of its own is used by others.
    */
   readonly hold?: boolean | undefined
+  /** Any other near end will do where another program has the spec's: who asks goes by `Up`. Always so without `hold`. */
+  readonly elsewhere?: boolean | undefined
   /** What this process is, for whoever asks who holds a tunnel. */
   readonly holder?: string | undefined
 }
@@ -116,7 +118,8 @@ export const layer = (
           fs,
           state: yield* StateDir,
           program: options.holder ?? "another program",
-          hold: options.hold ?? true
+          hold: options.hold ?? true,
+          elsewhere: options.elsewhere
         }
       )
     })

@@ -4,7 +4,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Queue from "effect/Queue"
+import { keyOf } from "../../src/client/tunnel/sharedFiles.ts"
+import { look } from "../../src/client/tunnel/sharedLook.ts"
 import { StateDir } from "../../src/services/StateDir.ts"
+import { PortTaken } from "../../src/services/TunnelManager.ts"
 import { temporaryStateDir } from "../client/stateDir.ts"
 import { spec, stageWith, target } from "./stage.ts"
 
@@ -37,6 +40,24 @@ describe("sharing a tunnel", () => {
       yield* (yield* Queue.take(one.started)).bind
       const error = yield* Effect.flip(tunnel.ready)
       assert.deepInclude(error, { _tag: "WrongGateway", expected: "gateway-b", found: "gateway-a" })
+    }).pipe(Effect.provide([temporaryStateDir, NodeServices.layer]))
+  )
+
+  it.live("ends elsewhere where another program has its port, for a holder that goes by what is told", () =>
+    Effect.gen(function* () {
+      const whole = yield* sharing
+      const holder = yield* stageWith({ ...whole, elsewhere: true })
+      const held = yield* holder.manager.up(spec)
+      const taken = new PortTaken({ port: spec.localPort, forbidden: false, configured: false })
+      yield* (yield* Queue.take(holder.started)).end(taken)
+      yield* (yield* Queue.take(holder.started)).bind
+      const { localPort } = yield* held.ready
+      assert.notStrictEqual(localPort, spec.localPort)
+
+      const one = yield* stageWith({ ...whole, hold: false })
+      assert.strictEqual((yield* (yield* one.manager.up(spec)).ready).localPort, localPort)
+      const found = yield* look(keyOf(spec)).pipe(Effect.provideService(StateDir, whole.state))
+      assert.strictEqual(found?.status.localPort, localPort)
     }).pipe(Effect.provide([temporaryStateDir, NodeServices.layer]))
   )
 })

@@ -35,6 +35,8 @@ export interface Sharing {
   /** What this process is, for whoever asks who holds the tunnel. */
   readonly program: string
   readonly hold: boolean
+  /** A near end that another program has is replaced by any other: whoever asks goes by `Up`. Always so without `hold`. */
+  readonly elsewhere?: boolean | undefined
 }
 
 /** One tunnel of this process. */
@@ -71,19 +73,26 @@ const isTaken = (now: TunnelState) => now._tag === "Waiting" && now.error._tag =
 const isUnasked = (now: TunnelState, { credentials = [] }: TunnelSpec) =>
   now._tag === "Up" && now.gateway === undefined && credentials.length > 0
 
-/** An ssh that no other process hears of, at a port that nobody had a moment ago. */
-const alone = ({ generations, parts, spec, state }: Own): Effect.Effect<never, TunnelError> => {
+/** An ssh at a port of this process's choice, and at another one where somebody else has that. */
+const anywhere = ({ generations, parts, spec, state }: Own, first: Effect.Effect<number>) => {
   const taken = SubscriptionRef.changes(state).pipe(Stream.filter(isTaken), Stream.take(1), Stream.runDrain)
-  return Effect.forever(
-    Effect.flatMap(freePort(spec.localPort), (localPort) =>
-      Effect.raceFirst(run({ ...spec, localPort }, parts, state, generations), taken)
-    )
-  )
+  const at = (localPort: number) => Effect.raceFirst(run({ ...spec, localPort }, parts, state, generations), taken)
+  return Effect.andThen(Effect.flatMap(first, at), Effect.forever(Effect.flatMap(freePort(spec.localPort), at)))
 }
 
+/** An ssh that no other process hears of, at a port that nobody had a moment ago. */
+const alone = (own: Own) => anywhere(own, freePort(own.spec.localPort))
+
+/** An ssh at the port that is asked for, where that has to be. */
+const asked = (own: Own, { elsewhere }: Sharing) =>
+  elsewhere === true
+    ? anywhere(own, Effect.succeed(own.spec.localPort))
+    : run(own.spec, own.parts, own.state, own.generations)
+
 /** Holds the tunnel, whose lock is this process's until the scope closes. */
-const hold = Effect.fnUntraced(function* (key: string, own: Own, { fs, program, state: dir }: Sharing) {
-  const { generations, parts, spec, state } = own
+const hold = Effect.fnUntraced(function* (key: string, own: Own, sharing: Sharing) {
+  const { fs, program, state: dir } = sharing
+  const { spec, state } = own
   const { hostKeyPolicy, identityFile, localPort, remotePort, target } = spec
   const heldSince = yield* Clock.currentTimeMillis
   let reconnects = 0
@@ -91,21 +100,25 @@ const hold = Effect.fnUntraced(function* (key: string, own: Own, { fs, program, 
   let lastError: TunnelStatus["lastError"]
   let recorded = ""
   let written = ""
-  const status = () =>
-    Files.encodeStatus({
+  let near = localPort
+  const status = () => {
+    const now = SubscriptionRef.getUnsafe(state)
+    if (now._tag === "Up") near = now.localPort
+    return Files.encodeStatus({
       version: 1,
       target,
       remotePort,
-      localPort,
+      localPort: near,
       identityFile,
       hostKeyPolicy,
       pid: Process.pid,
       program,
       heldSince,
-      state: SubscriptionRef.getUnsafe(state),
+      state: now,
       reconnects,
       lastError
     })
+  }
   const { publish } = yield* Socket.serve(Files.placeOf(fs, dir, key), status)
   const log = (line: Pick<Files.LogLine, "level" | "message">) =>
     Effect.flatMap(Clock.currentTimeMillis, (at) =>
@@ -149,7 +162,7 @@ const hold = Effect.fnUntraced(function* (key: string, own: Own, { fs, program, 
   const each = (use: (now: TunnelState) => Effect.Effect<void>) =>
     Effect.andThen(Stream.runForEach(SubscriptionRef.changes(state), use), Effect.never)
   // Those who follow hear of a change at once, and not after a disk did.
-  return yield* Effect.raceAllFirst([run(spec, parts, state, generations), each(tell), each(keep)]).pipe(
+  return yield* Effect.raceAllFirst([asked(own, sharing), each(tell), each(keep)]).pipe(
     Effect.onExit(() => {
       const last = SubscriptionRef.getUnsafe(state)
       return isStopped() ? Effect.andThen(tell(last), keep(last)) : Effect.void
@@ -262,7 +275,7 @@ export const shared = Effect.fnUntraced(function* (own: Own, sharing: Sharing): 
   const unshared = (reason: string) =>
     Effect.andThen(
       Effect.logWarning(`the tunnel to ${own.spec.target} is not shared with other programs: ${reason}`),
-      run(own.spec, own.parts, own.state, own.generations)
+      asked(own, sharing)
     )
   for (;;) {
     yield* Effect.scoped(once)
