@@ -54,7 +54,7 @@ export const NodeAgentRequest = Schema.Struct({
 })
 export type NodeAgentRequest = typeof NodeAgentRequest.Type
 
-/** `chat.subscribe` and `chat.unsubscribe`. */
+/** `chat.subscribe` and `chat.unsubscribe`. A node names its own session or one of its user's, as in the others. */
 export const ChatFollowing = Schema.Struct({ sessionKey: SessionKeyText })
 
 export type EventIdentity = Pick<VoiceTranscript, keyof typeof identity>

@@ -47,7 +47,7 @@ export interface SpeakingNode {
   readonly displayName?: string | undefined
 }
 
-/** The conversation that is meant. Its agent is there. */
+/** The conversation that is meant. Its agent is there, and it is one of the node's user. */
 export interface Conversation {
   readonly key: SessionKey
   readonly agentId: string
@@ -71,9 +71,9 @@ export class NodeTurns extends Context.Service<
   NodeTurns,
   {
     /**
-     * Makes what a person said to a device a turn. When it returns the turn is on the disk. The same event again is the same
-     * turn: by its own id for a week; by its words alone within 1.5 seconds, or within 30 when it comes over another connection,
-     * as after a cut.
+     * Makes what a person said to a device a turn. When it returns the turn is on the disk. The same event again in the same
+     * conversation is the same turn: by its own id for a week and 2,000 events of its node; by its words alone within 1.5
+     * seconds, or within 30 when it comes over another connection, as after a cut.
      */
     readonly heard: (
       from: SpeakingNode,
