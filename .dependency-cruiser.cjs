@@ -23,6 +23,7 @@ module.exports = {
     room("node-host-uses-the-client", "Floor 3: the device side talks to the Gateway by the client only.", "^src/node-host/", "^src/(domain|protocol|services|client|node-host)/"),
     room("testing-above-layers", "Floor 4: the test kit may use everything but the CLI.", "^src/testing/", "^src/(domain|protocol|services|layers|client|node-host|testing)/"),
     room("cli-above-all", "Floor 4: the CLI may use everything but main.", "^src/cli/", "^src/(domain|protocol|services|layers|client|node-host|testing|cli)/"),
+    { name: "rare-libraries-are-loaded-when-needed", comment: "A Gateway without TLS and Bonjour has neither in its memory.", severity: "error", from: { path: "^src/" }, to: { path: "node_modules/(selfsigned|multicast-dns)/", dynamic: false, dependencyTypesNot: ["type-only"] } },
     { name: "dev-dependencies-stay-out", severity: "error", from: { path: "^src/" }, to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"] } }
   ],
   options: {

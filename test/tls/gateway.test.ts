@@ -106,7 +106,7 @@ describe("a Gateway with TLS", () => {
   it.live("D4: 200 peers that never end their TLS handshake are cut, and meanwhile it serves others", () =>
     Effect.gen(function* () {
       const tls = filesIn(yield* folder)
-      const { gateway } = yield* Rig.start({ tls, limits: { handshakeTimeoutMs: 1000 } })
+      const { gateway } = yield* Rig.start({ tls, limits: { handshakeTimeoutMs: 3000 } })
       // A record that announces a ClientHello of 512 bytes and stops, and peers that say nothing at all.
       const begun = Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc])
       let open = 0
