@@ -30,13 +30,15 @@ export const run = Effect.fn("cli.security.audit")(function* (flags: {
   readonly deep: boolean
   readonly timeout: number
 }) {
-  yield* saysHere("the files and the configuration", "openclaw security audit")
   const { home, variables } = yield* Environment
   const { root } = yield* State.plan
   const pid = Option.getOrUndefined(Option.map(yield* owner, (found) => found.pid))
   const seen = look({ stateDir: root, env: variables, pid })
-  const fixed = flags.fix ? yield* Effect.flatMap(seen, ({ facts }) => fix(facts, home)) : undefined
-  const { facts, secretDiagnostics } = yield* seen
+  const first = yield* seen
+  // After the look: it reads the configuration, which takes the rights of others on it away.
+  yield* saysHere("the files and the configuration", "openclaw security audit")
+  const fixed = flags.fix ? yield* fix(first.facts, home) : undefined
+  const { facts, secretDiagnostics } = fixed === undefined ? first : yield* seen
   const live = flags.deep ? yield* deep(flags.timeout) : undefined
   const { active, suppressed } = withoutSuppressed(facts.config, [...audit(facts), ...(live?.findings ?? [])])
   const findings = sorted(active)
