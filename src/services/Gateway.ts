@@ -19,6 +19,7 @@ export class BindRefused extends Schema.TaggedError<BindRefused>()("BindRefused"
     "any-page",
     "any-page-vouched",
     "tailscale-bind",
+    "tailscale-no-auth",
     "funnel-password"
   ])
 }) {
@@ -28,6 +29,9 @@ export class BindRefused extends Schema.TaggedError<BindRefused>()("BindRefused"
     }
     if (this.reason === "tailscale-bind") {
       return `refusing to let Tailscale open a Gateway that listens on ${this.host}: it would be open by two ways, and only one of them is Tailscale's.\nFix: set gateway.bind to "loopback" (or pass --bind loopback), or set gateway.tailscale.mode to "off".`
+    }
+    if (this.reason === "tailscale-no-auth") {
+      return `refusing to let Tailscale open a Gateway without authentication: whoever reaches this machine in the tailnet could connect.\nFix: set gateway.auth.mode to "token" (or pass --auth token), or set gateway.tailscale.mode to "off".`
     }
     if (this.reason === "funnel-password") {
       return `refusing to open the Gateway to the whole internet (gateway.tailscale.mode "funnel") without a password.\nFix: set gateway.auth.mode to "password" and OPENCLAW_GATEWAY_PASSWORD or gateway.auth.password, or set gateway.tailscale.mode to "serve".`

@@ -71,6 +71,7 @@ describe("doctor tailscale", () => {
     ["another holds the port", { routes: route("http://127.0.0.1:3000"), gateway: serve }, "routes", "error"],
     ["its own warnings", { status: { health: ["key expires soon"] } }, "health", "warn"],
     ["serve on more than loopback", { gateway: { ...serve, bind: "lan" } }, "config", "error"],
+    ["serve without anything", { gateway: serve, auth: "none" }, "config", "error"],
     ["funnel without a password", { gateway: funnel }, "config", "error"],
     ["allowTailscale without serve", { gateway: { auth: { allowTailscale: true } } }, "config", "warn"]
   ] as ReadonlyArray<readonly [string, Change, Check["id"], Check["status"]]>)("%s", (_, change, id, status) => {

@@ -269,10 +269,11 @@ describe("a Gateway behind Tailscale Funnel", () => {
 describe("BindRefused: what Tailscale may not open", () => {
   const refused = (options: Partial<GatewayOptions>) =>
     Effect.map(Effect.exit(Rig.start(options)), (exit) => JSON.stringify(exit))
-  it.live("funnel without a password, more than loopback, any page", () =>
+  it.live("funnel without a password, serve without anything, more than loopback, any page", () =>
     Effect.gen(function* () {
       assert.include(yield* refused({ tailscale: "funnel" }), "funnel-password")
       assert.include(yield* refused({ tailscale: "funnel", auth: { mode: "none" } }), "funnel-password")
+      assert.include(yield* refused({ tailscale: "serve", auth: { mode: "none" } }), "tailscale-no-auth")
       assert.include(yield* refused({ tailscale: "serve", host: "0.0.0.0" }), "tailscale-bind")
       assert.include(yield* refused({ tailscale: "serve", allowedOrigins: ["*"] }), "any-page-vouched")
       assert.include(yield* refused({ auth: { mode: "trusted-proxy" }, allowedOrigins: ["*"] }), "any-page-vouched")

@@ -26,6 +26,7 @@ export const checkBind = (
   const opened = options.tailscale
   if (opened !== undefined && !local) return refuse("tailscale-bind")
   if (opened === "funnel" && auth.mode !== "password") return refuse("funnel-password")
+  if (opened !== undefined && auth.mode === "none") return refuse("tailscale-no-auth")
   const anyOrigin = options.allowedOrigins?.includes("*") === true
   if (auth.mode === "none" && !local) return refuse("no-auth")
   if (auth.mode === "none" && anyOrigin) return refuse("any-page")

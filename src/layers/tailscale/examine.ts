@@ -172,6 +172,13 @@ const configured = ({ auth, config: { gateway } }: Facts, { funnel, opened, mode
       "set gateway.auth.mode to password, and OPENCLAW_GATEWAY_PASSWORD"
     )
   }
+  if (opened && !funnel && auth === "none") {
+    say(
+      "error",
+      'gateway.tailscale.mode is "serve", and gateway.auth.mode is "none"',
+      "set gateway.auth.mode to token, or gateway.tailscale.mode to off"
+    )
+  }
   if (gateway?.auth?.allowTailscale === true && mode !== "serve") {
     say(
       "warn",
