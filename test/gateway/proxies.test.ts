@@ -247,6 +247,10 @@ describe("a Gateway that lets in whom its proxy let in", () => {
       assert.strictEqual(yield* status({}), 401)
       assert.strictEqual(yield* status(from("198.51.100.7", { authorization: "Bearer the local password" })), 401)
       assert.notInclude([401, 403], yield* status({ authorization: "Bearer the local password" }))
+      const bare = from("198.51.100.7", { "x-forwarded-user": "a" })
+      const refused = yield* http(gateway.port, "/tools/invoke", { body: { tool: "nothing" }, headers: bare })
+      assert.strictEqual(refused.status, 401)
+      assert.match(refused.json.error.message, /requiredHeaders is missing or repeated: x-proof/)
     }).pipe(Effect.scoped)
   )
 

@@ -58,6 +58,9 @@ export const authorize = Effect.fnUntraced(function* (
             case "ProxyAttributionRequired":
               failed(exchange, 403, "proxy_attribution_required", error.message)
               break
+            case "ProxyIdentityRefused":
+              failed(exchange, 401, "unauthorized", error.message, { "www-authenticate": "Bearer" })
+              break
             default:
               failed(exchange, 401, "unauthorized", "Unauthorized", { "www-authenticate": "Bearer" })
           }
