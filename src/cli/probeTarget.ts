@@ -1,6 +1,7 @@
 /**
  * What can be found out about one Gateway: first without showing it anything, then with what it may be shown.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as SubscriptionRef from "effect/SubscriptionRef"
@@ -72,13 +73,26 @@ const nothing = (candidate: Candidate): Looked => ({
 /** What may be shown nothing is asked for nothing more than its challenge. */
 export const mayConnect = ({ credentials, storedTokens }: Target): boolean => credentials.length > 0 || storedTokens
 
+/** All that is asked of one Gateway has this long together, once a tunnel stands where one is needed. */
+interface Deadline {
+  readonly timeoutMs: number
+  /** Milliseconds, at least one. */
+  readonly left: Effect.Effect<number>
+}
+
+const deadlineIn = Effect.fnUntraced(function* (timeoutMs: number) {
+  const end = (yield* Clock.currentTimeMillis) + timeoutMs
+  const found: Deadline = { timeoutMs, left: Effect.map(Clock.currentTimeMillis, (now) => Math.max(1, end - now)) }
+  return found
+})
+
 /** The certificate, and the challenge with the proof in it; nothing is shown. */
-const unasked = Effect.fnUntraced(function* (endpoint: Endpoint, target: Target, timeoutMs: number) {
+const unasked = Effect.fnUntraced(function* (endpoint: Endpoint, target: Target, { left, timeoutMs }: Deadline) {
   const silent = () =>
     new GatewayUnreachable({ endpoint, reason: "timeout", detail: `no TLS handshake within ${timeoutMs} ms` })
   const served = isEncrypted(endpoint)
     ? yield* Effect.timeoutOrElse(servedCertificate(endpoint), {
-        duration: timeoutMs,
+        duration: yield* left,
         orElse: () => Effect.fail(silent())
       })
     : undefined
@@ -88,7 +102,7 @@ const unasked = Effect.fnUntraced(function* (endpoint: Endpoint, target: Target,
   }
   const failed = (reason: GatewayUnreachable["reason"]) => (detail: string) =>
     new GatewayUnreachable({ endpoint, reason, detail })
-  const { roundTripMs, standing } = yield* Effect.scoped(look.challenge(endpoint, timeoutMs, served)).pipe(
+  const { roundTripMs, standing } = yield* Effect.scoped(look.challenge(endpoint, yield* left, served)).pipe(
     Effect.mapError(({ detail }) => failed(/refused/.test(detail) ? "refused" : "network")(detail))
   )
   if (standing._tag === "Forged") {
@@ -127,6 +141,7 @@ export const probeTarget = Effect.fn("cli.probeTarget")(function* (candidate: Ca
   const look = Effect.gen(function* () {
     const target = yield* Effect.fromResult(candidate.target)
     const { gate, up } = yield* throughTunnel(target, timeoutMs)
+    const deadline = yield* deadlineIn(timeoutMs)
     const { ssh } = target
     if (up !== undefined && ssh !== undefined) {
       found = {
@@ -138,7 +153,7 @@ export const probeTarget = Effect.fn("cli.probeTarget")(function* (candidate: Ca
         identity: up.gateway === undefined ? undefined : { deviceId: up.gateway, proven: up.proven === true }
       }
     } else {
-      const { served, standing, roundTripMs } = yield* unasked(target.endpoint, target, timeoutMs)
+      const { served, standing, roundTripMs } = yield* unasked(target.endpoint, target, deadline)
       found = {
         ...found,
         heard: true,
@@ -148,7 +163,7 @@ export const probeTarget = Effect.fn("cli.probeTarget")(function* (candidate: Ca
       }
     }
     if (!mayConnect(target)) return
-    const { deviceId, ...answered } = yield* asked(target, gate, timeoutMs)
+    const { deviceId, ...answered } = yield* asked(target, gate, yield* deadline.left)
     found = { ...found, ...answered }
     if (found.identity === undefined && deviceId !== undefined)
       found = { ...found, identity: { deviceId, proven: false } }

@@ -126,8 +126,11 @@ export const run = Effect.fn("cli.gateway.probe")(function* (flags: Flags) {
     )
     const probing = (candidates: ReadonlyArray<Candidate>) =>
       Effect.forEach(candidates, (candidate) => probeTarget(candidate, flags.timeout), { concurrency: "unbounded" })
-    const [ours, found] = yield* Effect.all([probing(here), around], { concurrency: 2 })
-    const theirs = yield* probing(candidatesIn(found.beacons))
+    const neighbours = Effect.gen(function* () {
+      const found = yield* around
+      return { found, theirs: yield* probing(candidatesIn(found.beacons)) }
+    })
+    const [ours, { found, theirs }] = yield* Effect.all([probing(here), neighbours], { concurrency: 2 })
     const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
     const { config } = input
     const result: Report.Report = {
