@@ -71,7 +71,7 @@ const announce = Effect.fnUntraced(function* ({ host, port, tlsFingerprint, url 
           pid: process.pid,
           version: VERSION
         })
-      : `OpenClaw Gateway ${VERSION} listens on ${host}:${port} (pid ${process.pid}). Clients connect to ${url}.${fingerprint === undefined ? "" : ` Its certificate: SHA-256 ${display(fingerprint)}.`}`
+      : `OpenClaw Gateway ${VERSION} listens on ${host.includes(":") ? `[${host}]` : host}:${port} (pid ${process.pid}). Clients connect to ${url}.${fingerprint === undefined ? "" : ` Its certificate: SHA-256 ${display(fingerprint)}.`}`
   )
 })
 
