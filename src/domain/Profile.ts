@@ -16,6 +16,10 @@ const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/i
 /** 1 to 64 letters, digits, `-` and `_`: a name that is safe in a path and in the name of a service. */
 export const isName = (text: string): boolean => NAME.test(text)
 
+/** How the program is called for a profile. */
+export const programOf = (profile: string | undefined): string =>
+  profile === undefined ? "openclaw" : `openclaw --profile ${profile}`
+
 /** The 32 bits of FNV-1a. */
 const hash = (text: string): number => {
   let found = 0x811c9dc5

@@ -15,7 +15,7 @@ export class GatewayAlreadyRunning extends Schema.TaggedError<GatewayAlreadyRunn
   stateDir: Schema.String
 }) {
   override get message() {
-    return `A Gateway (pid ${this.pid}) already owns ${this.stateDir}. Stop it with \`kill ${this.pid}\`, or start this one with --profile <name> or OPENCLAW_STATE_DIR to give it a directory of its own.`
+    return `A Gateway (pid ${this.pid}) already owns ${this.stateDir}. Stop it with \`openclaw gateway stop\`, or start this one with --profile <name> or OPENCLAW_STATE_DIR to give it a directory of its own.`
   }
 }
 

@@ -27,7 +27,7 @@ describe.skipIf(lacking !== undefined)(`a Gateway as a service of systemd${reaso
     "is installed, restarted when killed, and stopped; its state stays",
     () =>
       Effect.gen(function* () {
-        const { home, openclaw, program, systemctl } = yield* userManager
+        const { home, openclaw, program, systemctl, variables } = yield* userManager
         const port = yield* freePort
         const state = configure(home, "work", port)
         const work = (...args: ReadonlyArray<string>) =>
@@ -88,6 +88,16 @@ describe.skipIf(lacking !== undefined)(`a Gateway as a service of systemd${reaso
         assert.include(json((yield* work("stop")).stdout), { result: "not-running" })
         assert.include(json((yield* work("start")).stdout), { result: "started" })
         assert.include(json((yield* work("start")).stdout), { result: "already-running" })
+
+        // Whoever starts one by hand is told, and --force leaves the service stopped: it does not fight for its place.
+        const setting = { home, variables }
+        const byHand = ["--profile", "work", "gateway", "run", "--json"]
+        const second = yield* openclaw({}, ...byHand)
+        assert.include(json(second.stdout).error.message, "openclaw gateway stop")
+        const forced = yield* start(setting, ...byHand, "--force")
+        yield* forced.until(({ stdout }) => (stdout === "" ? undefined : stdout))
+        assert.deepInclude(json((yield* work("status", "--no-probe")).stdout).service.runtime, { status: "stopped" })
+        yield* forced.stop
 
         assert.include(json((yield* work("uninstall")).stdout), { result: "uninstalled" })
         assert.isFalse(existsSync(unit))

@@ -84,6 +84,7 @@ export const userManager = Effect.gen(function* () {
   )
   return {
     home,
+    variables,
     program,
     systemctl,
     /** The CLI of this checkout. */

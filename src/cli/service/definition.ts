@@ -3,6 +3,7 @@
  */
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
+import { programOf } from "../../domain/Profile.ts"
 import { VERSION } from "../../domain/Version.ts"
 import {
   type InstalledService,
@@ -18,10 +19,6 @@ import { installedProgram, servicePath } from "./program.ts"
 const environmentFileName = (kind: ServiceKind): string => `${kind}-service.env`
 
 const titles: Readonly<Record<ServiceKind, string>> = { gateway: "OpenClaw Gateway", node: "OpenClaw node" }
-
-/** How the program is called for a profile. */
-export const programOf = (profile: string | undefined): string =>
-  profile === undefined ? "openclaw" : `openclaw --profile ${profile}`
 
 /** Which service a command means. */
 export const nameOf = (kind: ServiceKind) => Effect.map(State.plan, ({ profile }) => ({ kind, profile }))

@@ -4,9 +4,11 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type ServiceKind, ServiceManager } from "../../services/ServiceManager.ts"
+import { owner } from "../gateway.ts"
 import { waiting } from "../progress.ts"
 import { filesOf, nameOf } from "./definition.ts"
 import { checkFree, installedHere, required, ServiceNotOurs, serving } from "./managed.ts"
+import { serviceManager } from "./manager.ts"
 import { done } from "./report.ts"
 
 export const start = Effect.fn("cli.service.start")(function* (kind: ServiceKind, timeout: number) {
@@ -27,7 +29,7 @@ export const start = Effect.fn("cli.service.start")(function* (kind: ServiceKind
   })
 })
 
-/** Whether a service was there to be stopped. */
+/** Whether a service was there to be stopped. One that failed does nothing any more, and is told not to begin again. */
 export const stopService = Effect.fn("cli.service.stop")(function* (kind: ServiceKind) {
   const manager = yield* ServiceManager
   if (Option.isNone(yield* installedHere(kind))) return false
@@ -35,8 +37,23 @@ export const stopService = Effect.fn("cli.service.stop")(function* (kind: Servic
   const { status } = yield* manager.state(name)
   if (status === "stopped") return false
   yield* manager.stop(name).pipe(waiting(`Waiting for ${manager.id(name)} to end`))
-  return true
+  return status !== "failed"
 })
+
+/** Stops the service whose Gateway owns the state directory: for one that was killed, its manager starts another. */
+export const stopOwner = Effect.fn("cli.service.stopOwner")(
+  function* () {
+    const found = Option.getOrUndefined(yield* owner)
+    if (found === undefined) return
+    const manager = yield* ServiceManager
+    const name = yield* nameOf("gateway")
+    const { pid } = yield* manager.state(name)
+    if (pid === found.pid) yield* manager.stop(name).pipe(waiting(`Waiting for ${manager.id(name)} to end`))
+  },
+  Effect.provide(serviceManager),
+  // Whoever owns it is nobody's service.
+  Effect.catchTag("ServiceManagerUnavailable", () => Effect.void)
+)
 
 export const restart = Effect.fn("cli.service.restart")(function* (kind: ServiceKind, timeout: number) {
   const manager = yield* ServiceManager

@@ -4,11 +4,12 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { programOf } from "../../domain/Profile.ts"
 import { type InstalledService, type ServiceKind, ServiceManager } from "../../services/ServiceManager.ts"
 import { owner } from "../gateway.ts"
 import { waiting } from "../progress.ts"
 import * as State from "../state.ts"
-import { filesOf, nameOf, programOf, stateDirOf } from "./definition.ts"
+import { filesOf, nameOf, stateDirOf } from "./definition.ts"
 
 /** The service of this profile was installed for another state directory. */
 export class ServiceElsewhere extends Schema.TaggedError<ServiceElsewhere>()("ServiceElsewhere", {

@@ -6,6 +6,7 @@ import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
 import { Dev, Password, Token } from "../../globals.ts"
 import * as State from "../../state.ts"
+import { programOf } from "../../../domain/Profile.ts"
 import { Config } from "../../../services/Config.ts"
 import { endOwner } from "./endOwner.ts"
 import { serve } from "./run.ts"
@@ -30,19 +31,26 @@ const makeConfigured = Effect.gen(function* () {
 
 export const checkConfigured = Effect.fnUntraced(function* (allowUnconfigured: boolean) {
   const { config, exists, path } = yield* configuration
+  const program = programOf((yield* State.plan).profile)
   // As OpenClaw has it: who asks for it outright does not start one by accident.
   if (config.gateway?.mode === "remote" && !allowUnconfigured) {
     return yield* new CommandFailed({
       exitCode: 78,
-      message: `${path} says gateway.mode "remote": this machine uses a Gateway elsewhere.\nFix: \`openclaw config set gateway.mode local\` to run one here; or start one all the same with --allow-unconfigured.`
+      message: `${path} says gateway.mode "remote": this machine uses a Gateway elsewhere.\nFix: \`${program} config set gateway.mode local\` to run one here; or start one all the same with --allow-unconfigured.`
     })
   }
   if (exists || allowUnconfigured) return config
   return yield* new CommandFailed({
     exitCode: 78,
-    message: `there is no configuration yet: ${path} is missing.\nFix: \`openclaw config set gateway.mode local\` makes one; or start without it with --allow-unconfigured.`
+    message: `there is no configuration yet: ${path} is missing.\nFix: \`${program} config set gateway.mode local\` makes one; or start without it with --allow-unconfigured.`
   })
 })
+
+/** Whoever owns the state directory ends. What manages services is loaded where it is asked for only. */
+const endRunning = Effect.promise(() => import("../../service/lifecycle.ts")).pipe(
+  Effect.flatMap(({ stopOwner }) => stopOwner()),
+  Effect.andThen(endOwner)
+)
 
 /** Checks what can be checked, then runs the Gateway until it is stopped. */
 export const run = Effect.fn("cli.gateway.run")(function* (flags: RunFlags) {
@@ -50,7 +58,7 @@ export const run = Effect.fn("cli.gateway.run")(function* (flags: RunFlags) {
   const { configFile, defaultPort, root } = yield* State.plan
   if (yield* Dev) yield* makeConfigured
   const config = yield* checkConfigured(flags.allowUnconfigured)
-  if (flags.force) yield* endOwner
+  if (flags.force) yield* endRunning
   return yield* serve({
     verbose: flags.verbose,
     config,
