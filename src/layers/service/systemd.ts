@@ -80,25 +80,25 @@ const PROPERTIES = [
 ]
 
 const stateOf = (shown: string): ServiceState => {
-  const found = Object.fromEntries(
+  const found = new Map(
     shown.split("\n").flatMap((line) => {
       const at = line.indexOf("=")
-      return at === -1 ? [] : [[line.slice(0, at), line.slice(at + 1).trim()]]
+      return at === -1 ? [] : [[line.slice(0, at), line.slice(at + 1).trim()] as const]
     })
-  ) as Readonly<Record<string, string | undefined>>
+  )
   const number = (name: string) => {
-    const value = Number(found[name])
+    const value = Number(found.get(name))
     return Number.isSafeInteger(value) ? value : undefined
   }
-  const sub = found["SubState"] ?? ""
+  const sub = found.get("SubState") ?? ""
   const pid = number("MainPID")
   const ended = (number("ExecMainExitTimestampMonotonic") ?? 0) > 0
-  const overrides = (found["DropInPaths"] ?? "").split(" ").filter((path) => path !== "")
-  const masked = found["LoadState"] === "masked"
+  const overrides = (found.get("DropInPaths") ?? "").split(" ").filter((path) => path !== "")
+  const masked = found.get("LoadState") === "masked"
   return {
-    enabled: found["UnitFileState"] === "enabled",
-    status: sub.startsWith("auto-restart") ? "restarting" : (STATUS[found["ActiveState"] ?? ""] ?? "unknown"),
-    detail: masked ? "masked" : `${found["ActiveState"] ?? "unknown"} (${sub})`,
+    enabled: found.get("UnitFileState") === "enabled",
+    status: sub.startsWith("auto-restart") ? "restarting" : (STATUS[found.get("ActiveState") ?? ""] ?? "unknown"),
+    detail: masked ? "masked" : `${found.get("ActiveState") ?? "unknown"} (${sub})`,
     ...(pid === undefined || pid === 0 ? undefined : { pid }),
     ...(ended ? { exitCode: number("ExecMainStatus") } : undefined),
     restarts: number("NRestarts"),

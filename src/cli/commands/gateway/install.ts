@@ -1,6 +1,5 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import { Config } from "../../../services/Config.ts"
 import { Password, Token } from "../../globals.ts"
 import * as State from "../../state.ts"
@@ -14,12 +13,11 @@ import { checkConfigured } from "./start.ts"
  */
 const configure = Effect.fnUntraced(function* (port: number | undefined) {
   const config = yield* Config
-  const secret = (given: Option.Option<string>) => Option.getOrUndefined(Option.map(given, Redacted.make))
-  const token = secret(yield* Token)
-  const password = secret(yield* Password)
+  const token = Option.getOrUndefined(yield* Token)
+  const password = Option.getOrUndefined(yield* Password)
   if (port !== undefined) yield* config.set("gateway.port", port)
-  if (token !== undefined) yield* config.set("gateway.auth.token", Redacted.value(token))
-  if (password !== undefined) yield* config.set("gateway.auth.password", Redacted.value(password))
+  if (token !== undefined) yield* config.set("gateway.auth.token", token)
+  if (password !== undefined) yield* config.set("gateway.auth.password", password)
 }, Effect.provide(State.config))
 
 /** Has the Gateway run from now on, also after the machine starts. */
