@@ -171,6 +171,16 @@ describe("the user whom a proxy names", () => {
   }
   const user = (name: string) => ["X-Forwarded-User", name] as const
 
+  it("whoever names one in the configured header speaks for somebody: never local, and who listed it says for whom", () => {
+    const policy = { ...local, users: { ...users, userHeader: "remote-user", allowLoopback: true } }
+    const remote = ["Remote-User", "a"] as const
+    assert.strictEqual(at("127.0.0.1", policy, remote), "missing 127.0.0.1")
+    assert.strictEqual(at("127.0.0.1", policy, ["Remote-User", ""]), "missing 127.0.0.1")
+    assert.strictEqual(at("127.0.0.1", { ...policy, trusted: [] }, remote), "Direct 127.0.0.1")
+    assert.strictEqual(at("127.0.0.1", policy), "Direct 127.0.0.1 local")
+    assert.strictEqual(at("127.0.0.1", local, remote), "Direct 127.0.0.1 local")
+  })
+
   it.each([
     ["a trusted proxy", "10.0.0.1", {}, [user("a@example.com")], "a@example.com"],
     ["B2 a local process", "127.0.0.1", {}, [user("a@example.com")], "loopback-source"],

@@ -132,9 +132,11 @@ export const attribute = (
   own: () => ReadonlyArray<string> | undefined
 ): Origin => {
   const { address, ip } = peerOf(asking)
-  const forwarded = isForwarded(asking.headers)
+  const { users } = policy
+  // Who names a user speaks for somebody, whatever else it says.
+  const forwarded = isForwarded(asking.headers) || (users !== undefined && linesOf(asking, users.userHeader).length > 0)
   const trusts = (candidate: Ip.IpAddress) => policy.trusted.some((range) => Ip.contains(range, candidate))
-  const named = policy.users === undefined ? undefined : proxyUser(asking, { ...policy, users: policy.users }, own)
+  const named = users === undefined ? undefined : proxyUser(asking, { ...policy, users }, own)
   const user = named === undefined ? undefined : { proxyUser: named }
   if (ip === undefined || !trusts(ip) || (Ip.isLoopback(ip) && !forwarded)) {
     return { address, local: isLoopbackAddress(address) && !forwarded, ingress: { _tag: "Direct" }, ...user }
