@@ -138,10 +138,7 @@ describe("reach", () => {
       yield* TestClock.adjust("5 seconds")
       const error = yield* Fiber.join(failed)
       assert(error._tag === "TunnelTimeout")
-      assert.match(
-        error.message,
-        /^The Gateway behind me@gateway-host:2222 was not reached within 5000 ms\./
-      )
+      assert.match(error.message, /^The Gateway behind me@gateway-host:2222 was not reached within 5000 ms\./)
       assert.match(error.message, says)
       assert.notInclude(error.message, "tried again")
       assert.strictEqual(released(), 1)
