@@ -231,6 +231,9 @@ describe("the commands without a service manager", () => {
       const node = yield* run(given, "node", "restart", "--json")
       assert.strictEqual(JSON.parse(node.stdout).error.name, "ServiceNotInstalled")
       assert.include((yield* run(given, "node", "status")).stdout, "not installed")
+      // What cannot be looked at may be one.
+      mkdirSync(join(given.home, ".config/systemd/user/openclaw-node.service"), { recursive: true })
+      assert.match((yield* run(given, "node", "status")).stdout, /Service: +unknown \(.*is not a file/)
     }).pipe(Effect.scoped)
   )
 

@@ -87,11 +87,15 @@ export const serviceRows = (
   const { id, installed, label, loaded, runtime } = status
   const pid = pidOf(status)
   const isAsked = !("inspectionReason" in runtime)
+  // Where nothing manages services none is installed; what could not be looked at may be there.
+  const isKnown = isAsked || runtime.inspectionReason === "ServiceManagerUnavailable"
   const starts = isAsked ? `, ${loaded ? "starts by itself" : "does not start by itself"}` : ""
   return [
     [
       "Service",
-      installed ? `${id ?? ""} (${label}${starts})` : `not installed (${isAsked ? label : first(runtime.detail)})`
+      installed
+        ? `${id ?? ""} (${label}${starts})`
+        : `${isKnown ? "not installed" : "unknown"} (${isAsked ? label : first(runtime.detail)})`
     ],
     ["Service runtime", installed ? `${first(runtime.detail)}${pid === undefined ? "" : `, pid ${pid}`}` : undefined]
   ]
