@@ -87,6 +87,11 @@ export const targetOfNode = Effect.suspend(() => find({ node: true }))
  */
 export const runningTarget = Effect.flatMap(owner, (found) => find({ running: Option.getOrUndefined(found)?.url }))
 
+const OWN: ReadonlySet<string> = new Set(["OPENCLAW_GATEWAY_PORT", "gateway.port", RUNNING])
+
+/** Whether what named the address means this machine's own Gateway. */
+export const isOwn = ({ source }: Pick<Target, "source">): boolean => OWN.has(source)
+
 /** Who runs the Gateway of a target, where that is this machine's own and runs. */
 export const ownerOf = ({ source }: Target) =>
   source === "gateway.port" || source === RUNNING ? owner : Effect.succeedNone

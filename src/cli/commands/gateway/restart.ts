@@ -6,11 +6,10 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { amountOf, DURATIONS } from "../../../layers/sessions/amount.ts"
 import { ConnectionClosed, GatewayUnreachable, HandshakeRejected } from "../../../client/errors.ts"
-import { RUNNING } from "../../../client/credentials.ts"
 import { GatewayError } from "../../../protocol/GatewayError.ts"
 import { RestartRefused } from "../../../services/Gateway.ts"
 import { CommandFailed, describe } from "../../errors.ts"
-import { ask, open, ownerOf, runningTarget } from "../../gateway.ts"
+import { ask, isOwn, open, ownerOf, runningTarget } from "../../gateway.ts"
 import { fields, print } from "../../output.ts"
 import { waiting } from "../../progress.ts"
 import { restart as restartService } from "../../service/lifecycle.ts"
@@ -18,9 +17,6 @@ import { managed } from "../../service/managed.ts"
 import { serviceManager } from "../../service/manager.ts"
 
 const SCOPES = ["operator.admin"] as const
-
-/** What names this machine's own Gateway. */
-const OWN: ReadonlySet<string> = new Set(["OPENCLAW_GATEWAY_PORT", "gateway.port", RUNNING])
 
 /**
  * Milliseconds for one try to reach the next Gateway. Another program may have its port for a moment, and one that takes a
@@ -82,8 +78,7 @@ interface RestartFlags {
 const isManaged = Effect.fnUntraced(
   function* ({ wait }: RestartFlags) {
     if (wait !== undefined) return false
-    const { source } = yield* runningTarget
-    if (!OWN.has(source)) return false
+    if (!isOwn(yield* runningTarget)) return false
     return yield* managed("gateway").pipe(Effect.provide(serviceManager))
   },
   Effect.catchTag("ServiceManagerUnavailable", () => Effect.succeed(false))

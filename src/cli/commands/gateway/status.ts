@@ -9,7 +9,7 @@ import { LOG_FILE } from "../../../layers/Logging.ts"
 import { configuration } from "../../configuration.ts"
 import { Environment } from "../../Environment.ts"
 import { describe, NotWell, tell } from "../../errors.ts"
-import { owner, runningTarget } from "../../gateway.ts"
+import { isOwn, owner, runningTarget } from "../../gateway.ts"
 import { fields, plain, print, tilde } from "../../output.ts"
 import { capabilityInWords, capabilityOf, probe } from "../../probe.ts"
 import { holdersOf } from "../../service/holders.ts"
@@ -18,9 +18,6 @@ import * as State from "../../state.ts"
 
 /** What `status` itself needs. */
 const PROBE_SCOPES = ["operator.read"] as const
-
-/** What names this machine's own Gateway. */
-const OWN: ReadonlySet<string> = new Set(["OPENCLAW_GATEWAY_PORT", "gateway.port", RUNNING])
 
 type Place = Pick<Target, "endpoint" | "source">
 
@@ -42,7 +39,7 @@ const findPlace = runningTarget.pipe(
 
 /** Who has the port; nothing of a Gateway elsewhere. */
 const portReport = Effect.fnUntraced(function* (place: Place | undefined, service: ServiceStatus) {
-  if (place === undefined || !OWN.has(place.source)) return undefined
+  if (place === undefined || !isOwn(place)) return undefined
   const { endpoint } = place
   const { installed } = service
   const pid = pidOf(service)
@@ -114,7 +111,7 @@ export const run = Effect.fn("cli.gateway.status")(function* (flags: {
           }
         : { ok: false, url: place?.endpoint, error: found.error }
   const running = reached?.hello.server.version
-  const drift = place !== undefined && OWN.has(place.source) ? versionNote(running) : undefined
+  const drift = place !== undefined && isOwn(place) ? versionNote(running) : undefined
   const logFile = path.join(root, ...LOG_FILE)
   yield* print(
     {
