@@ -3,7 +3,8 @@
  *
  *   --package <dir>   a folder whose `node_modules` has the version of OpenClaw that is asked for; else it is installed
  *   --only <text>     only steps whose `<client>: <name>` contains it
- *   --part <name>     only this part (may be given more than once): cli, node, terminal, page, record, reverse
+ *   --part <name>     only this part (may be given more than once): cli, node, terminal, page, record,
+ *                     reverse, tls
  *   --baseline        node, terminal and page with their own Gateway too, to judge the steps themselves
  *   --chromium <file> a Chromium; else the one that is on the PATH
  *   --record <dir>    keeps in this folder what both Gateways said to the same scripted client
@@ -28,6 +29,7 @@ import * as Results from "./Results.ts"
 import * as Reverse from "./reverse.ts"
 import { start } from "./Side.ts"
 import * as Terminal from "./terminal.ts"
+import * as Tls from "./tls.ts"
 
 const { values: flags } = parseArgs({
   options: {
@@ -50,6 +52,7 @@ const interop = Effect.gen(function* () {
   yield* Effect.scoped(
     Effect.gen(function* () {
       const ground = yield* prepare(dir, flags.package)
+      if (wants("tls")) yield* Tls.run(ground, results)
       const [ours, theirs] = yield* Effect.all([start(ground, ground.ours), start(ground, ground.theirs)], {
         concurrency: 2
       })
