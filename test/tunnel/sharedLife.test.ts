@@ -23,7 +23,7 @@ describe("sharing a tunnel", () => {
       const { manager } = yield* stageWith({ ...whole, state })
       const error = yield* Effect.flip((yield* manager.up(spec)).ready)
       assert.strictEqual(error._tag, "TunnelBroken")
-    }).pipe(Effect.provide([temporaryStateDir, NodeServices.layer]))
+    }).pipe(Effect.scoped, Effect.provide([temporaryStateDir, NodeServices.layer]))
   )
 
   it.live("is not enough for who can ask the Gateway's name where its holder could not", () =>
@@ -40,7 +40,7 @@ describe("sharing a tunnel", () => {
       yield* (yield* Queue.take(one.started)).bind
       const error = yield* Effect.flip(tunnel.ready)
       assert.deepInclude(error, { _tag: "WrongGateway", expected: "gateway-b", found: "gateway-a" })
-    }).pipe(Effect.provide([temporaryStateDir, NodeServices.layer]))
+    }).pipe(Effect.scoped, Effect.provide([temporaryStateDir, NodeServices.layer]))
   )
 
   it.live("ends elsewhere where another program has its port, for a holder that goes by what is told", () =>
@@ -58,6 +58,6 @@ describe("sharing a tunnel", () => {
       assert.strictEqual((yield* (yield* one.manager.up(spec)).ready).localPort, localPort)
       const found = yield* look(keyOf(spec)).pipe(Effect.provideService(StateDir, whole.state))
       assert.strictEqual(found?.status.localPort, localPort)
-    }).pipe(Effect.provide([temporaryStateDir, NodeServices.layer]))
+    }).pipe(Effect.scoped, Effect.provide([temporaryStateDir, NodeServices.layer]))
   )
 })
