@@ -144,6 +144,7 @@ describe("--dev", () => {
       assert.include(both.stderr, "Fix:")
       const unmade = yield* run({ home }, "--profile", "work", "gateway", "run", "--json")
       assert.strictEqual(unmade.code, 78)
+      assert.include(JSON.parse(unmade.stdout).error.message, "`openclaw --profile work config set gateway.mode local`")
       assert.isFalse(existsSync(join(home, ".openclaw-work", "openclaw.json")))
     }).pipe(Effect.scoped)
   )
