@@ -279,10 +279,11 @@ describe("the commands without a service manager", () => {
       )
       const { installedProgram } = yield* Effect.promise(() => import("../../src/cli/service/program.ts"))
       const { Environment } = yield* Effect.promise(() => import("../../src/cli/Environment.ts"))
-      const from = Effect.fnUntraced(function* (path: string, execPath = process.execPath) {
+      const from = Effect.fnUntraced(function* (path: string, execPath = process.execPath, linked?: string) {
         const entry = join(folder, path)
         mkdirSync(join(entry, ".."), { recursive: true })
-        writeFileSync(entry, "")
+        if (linked === undefined) writeFileSync(entry, "")
+        else symlinkSync(join(folder, linked), entry)
         return yield* installedProgram.pipe(
           Effect.provideService(Environment, {
             variables: {},
@@ -309,6 +310,12 @@ describe("the commands without a service manager", () => {
       }
       const found = yield* from("lib/node_modules/openclaw/bin/openclaw.js")
       assert.strictEqual(found.program, join(folder, "lib/node_modules/openclaw/bin/openclaw.js"))
+      const checkout = yield* from(
+        ".npm/_npx/0f3c/node_modules/.bin/openclaw",
+        process.execPath,
+        "lib/node_modules/openclaw/bin/openclaw.js"
+      )
+      assert.strictEqual(checkout.program, found.program)
       // A folder of one version goes away with the next.
       const link = join(folder, "opt/node@24/bin/node")
       mkdirSync(join(link, ".."), { recursive: true })

@@ -46,7 +46,8 @@ export const installedProgram = Effect.gen(function* () {
   const given = isAbsolute(entry) ? entry : resolve(cwd, entry)
   // A link in a `bin` folder may be one of several; what it leads to is the program.
   const program = yield* Effect.mapError(fs.realPath(given), () => new ProgramMissing({ path: given }))
-  const ephemeral = [program, given, execPath].find(isEphemeral)
+  // `npx` in a checkout runs a link of its cache to the checkout, which stays.
+  const ephemeral = [program, execPath].find(isEphemeral)
   if (ephemeral !== undefined) return yield* new EphemeralProgram({ path: ephemeral })
   return { node: yield* stableNode(execPath), program }
 })
