@@ -10,7 +10,7 @@ import type { Reached } from "../client/reach.ts"
 import { GatewayUnreachable, TlsFingerprintMismatch } from "../client/errors.ts"
 import { servedCertificate } from "../client/pinnedSocket.ts"
 import { probe as look } from "../client/tunnel/probe.ts"
-import { type Endpoint, isEncrypted } from "../domain/Endpoint.ts"
+import { type Endpoint, isEncrypted, loopback } from "../domain/Endpoint.ts"
 import type { TlsFingerprint } from "../domain/TlsFingerprint.ts"
 import type { HelloOk } from "../protocol/Connect.ts"
 import type { Tunnel } from "../services/TunnelManager.ts"
@@ -124,12 +124,12 @@ const asked = Effect.fnUntraced(function* (target: Target, gate: Reached["gate"]
 }, Effect.scoped)
 
 const throughTunnel = Effect.fnUntraced(function* (target: Target, timeoutMs: number) {
-  let tunnel: Tunnel | undefined
+  const seen: { tunnel?: Tunnel } = {}
   const { gate } = yield* reached(target, {
     timeout: timeoutMs,
-    onTunnel: (found) => Effect.sync(() => void (tunnel = found))
+    onTunnel: (found) => Effect.sync(() => void (seen.tunnel = found))
   })
-  const state = tunnel === undefined ? undefined : yield* SubscriptionRef.get((tunnel as Tunnel).state)
+  const state = seen.tunnel === undefined ? undefined : yield* SubscriptionRef.get(seen.tunnel.state)
   return { gate, up: state?._tag === "Up" ? state : undefined }
 })
 
@@ -146,7 +146,7 @@ export const probeTarget = Effect.fn("cli.probeTarget")(function* (candidate: Ca
     if (up !== undefined && ssh !== undefined) {
       found = {
         ...found,
-        url: `ws://127.0.0.1:${up.localPort}`,
+        url: loopback(up.localPort, ssh.tls === undefined ? "ws" : "wss"),
         tunnel: { target: ssh.target, localPort: up.localPort, remotePort: ssh.remotePort },
         heard: true,
         roundTripMs: up.roundTripMs,
