@@ -4,7 +4,9 @@ import * as Net from "node:net"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import type { Tunnel, TunnelError } from "../../../src/services/TunnelManager.ts"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { TunnelError } from "../../../src/services/TunnelManager.ts"
 import * as Namespace from "./namespace.ts"
 import { errorOf, isUp, thief, timed, when, type World } from "./world.ts"
 
@@ -57,9 +59,12 @@ const breaking = Effect.fnUntraced(function* (
   yield* world.far.order("forget")
   const broken = yield* timed(Effect.andThen(parts.inject, when(tunnel, isDown)))
   const told = yield* when(tunnel, (state) => toldWhy(state) || (isUp(state) && state.generation > generation))
-  yield* Effect.sleep(parts.away ?? 0)
-  const now = yield* tunnelState(tunnel)
-  const last = errorOf(toldWhy(now) ? now : told)
+  let last = errorOf(told)
+  // What is told last while it is away; other networks of this machine may change at any moment.
+  const listening = Stream.runForEach(SubscriptionRef.changes(tunnel.state), (now) =>
+    Effect.sync(() => void (toldWhy(now) && (last = errorOf(now))))
+  )
+  yield* Effect.raceFirst(Effect.sleep(parts.away ?? 0), listening)
   const back = yield* timed(Effect.andThen(parts.mend ?? Effect.void, when(tunnel, isUp)))
   const { credentials } = yield* world.far.order("heard")
   return {
@@ -69,8 +74,6 @@ const breaking = Effect.fnUntraced(function* (
     credentials
   } satisfies Outcome
 })
-
-const tunnelState = (tunnel: Tunnel) => when(tunnel, () => true)
 
 /** A tunnel that never comes to stand, and why. */
 const refused = Effect.fnUntraced(function* (world: World, prepare: Effect.Effect<unknown>) {
