@@ -113,3 +113,8 @@ export const isLoopback = ({ family, value }: IpAddress): boolean =>
 
 /** `0.0.0.0` and `::` stand for every address or none, and are nobody's. */
 export const isUnspecified = ({ value }: IpAddress): boolean => value === 0n
+
+const TAILNET = ["100.64.0.0/10", "fd7a:115c:a1e0::/48"].flatMap((range) => parseRange(range) ?? [])
+
+/** Tailscale gives a machine an address of these. */
+export const isTailnet = (address: IpAddress): boolean => TAILNET.some((range) => contains(range, address))

@@ -19,6 +19,16 @@ import { silent, spec, stage, target, until } from "./stage.ts"
 
 const closed = new SshUnreachable({ target, reason: "closed", detail: "" })
 
+/** One that stands, and its ssh. */
+const stood = Effect.gen(function* () {
+  const { manager, started, world } = yield* stage
+  const tunnel = yield* manager.up(spec)
+  const ssh = yield* Queue.take(started)
+  yield* ssh.bind
+  yield* tunnel.ready
+  return { ssh, tunnel, world }
+})
+
 describe("a tunnel", () => {
   it.effect("asks nobody before ssh holds the port, and is up when the Gateway told who it is", () =>
     Effect.gen(function* () {
@@ -65,11 +75,7 @@ describe("a tunnel", () => {
 
   it.effect("ends a generation whose path is dead, although its ssh says nothing", () =>
     Effect.gen(function* () {
-      const { manager, started, world } = yield* stage
-      const tunnel = yield* manager.up(spec)
-      const ssh = yield* Queue.take(started)
-      yield* ssh.bind
-      yield* tunnel.ready
+      const { ssh, tunnel, world } = yield* stood
       world.challenge = Effect.fail(new ProbeFailed({ silent: true, detail: "nothing came" }))
       yield* TestClock.adjust(PING_EVERY_MS)
       const waiting = yield* until(tunnel, "Waiting")
@@ -80,11 +86,7 @@ describe("a tunnel", () => {
 
   it.effect("keeps ssh while only the Gateway is gone, and recognises anew who answers then", () =>
     Effect.gen(function* () {
-      const { manager, started, world } = yield* stage
-      const tunnel = yield* manager.up(spec)
-      const ssh = yield* Queue.take(started)
-      yield* ssh.bind
-      yield* tunnel.ready
+      const { ssh, tunnel, world } = yield* stood
       world.challenge = Effect.fail(new ProbeFailed({ silent: false, detail: "socket hang up" }))
       yield* TestClock.adjust(PING_EVERY_MS)
       const waiting = yield* until(tunnel, "Waiting")

@@ -5,7 +5,7 @@ import { lookup } from "node:dns/promises"
 import { isIP } from "node:net"
 import { networkInterfaces } from "node:os"
 import * as Effect from "effect/Effect"
-import { format, parse } from "../../domain/IpAddress.ts"
+import * as Ip from "../../domain/IpAddress.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { BindAddressMissing } from "../../services/Gateway.ts"
 import { isLoopbackBind } from "./Addresses.ts"
@@ -14,11 +14,9 @@ export type Bind = "auto" | "lan" | "loopback" | "custom" | "tailnet"
 
 const LOOPBACK = "127.0.0.1"
 
-/** Tailscale's addresses are in 100.64.0.0/10 and in fd7a:115c:a1e0::/48. */
-const isTailnet = (address: string): boolean => {
-  if (address.includes(":")) return address.toLowerCase().startsWith("fd7a:115c:a1e0:")
-  const [a, b] = address.split(".").map(Number)
-  return a === 100 && b !== undefined && b >= 64 && b <= 127
+const isTailnet = (text: string): boolean => {
+  const address = Ip.parse(text)
+  return address !== undefined && Ip.isTailnet(address)
 }
 
 /** An address of this machine, as its interfaces have them. */
@@ -53,8 +51,8 @@ const NAME_WITHIN = 5_000
  * listened on are the same.
  */
 const customAddress = Effect.fnUntraced(function* (given: string) {
-  const address = parse(given)
-  if (address !== undefined) return format(address)
+  const address = Ip.parse(given)
+  if (address !== undefined) return Ip.format(address)
   // With a zone.
   if (isIP(given) !== 0) return given
   if (/^localhost\.?$/i.test(given)) return LOOPBACK

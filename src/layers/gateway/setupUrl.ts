@@ -5,6 +5,7 @@ import { networkInterfaces } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { isEncrypted, isLoopback, parse, type Endpoint } from "../../domain/Endpoint.ts"
+import * as Ip from "../../domain/IpAddress.ts"
 import { parse as parseFingerprint, type TlsFingerprint } from "../../domain/TlsFingerprint.ts"
 import { type GatewayError, invalidRequest } from "../../protocol/GatewayError.ts"
 import type { SetupAccess } from "../../protocol/methods/devices.ts"
@@ -28,10 +29,10 @@ const UNREACHABLE =
 const INSECURE =
   "Pairing over Tailscale or a public address needs a secure gateway URL (wss://). ws:// is only for localhost, private LAN addresses and .local hosts."
 
-/** 100.64.0.0/10: apps refuse plain connections to a tailnet's addresses and names. */
-const isTailnet = (url: URL): boolean => {
-  const [a, b] = url.hostname.split(".").map(Number)
-  return url.hostname.endsWith(".ts.net") || (a === 100 && b !== undefined && b >= 64 && b <= 127)
+/** Apps refuse plain connections to a tailnet's IPv4 addresses and names. */
+const isTailnet = ({ hostname }: URL): boolean => {
+  const address = Ip.parse(hostname)
+  return hostname.endsWith(".ts.net") || (address !== undefined && Ip.isTailnet(address))
 }
 
 const lanAddress = (): string | undefined =>

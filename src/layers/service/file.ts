@@ -8,9 +8,7 @@ import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
 import { ServiceFileUnusable } from "../../services/ServiceManager.ts"
 import type { StateDirUnusable } from "../../services/StateDir.ts"
-import { replacePrivateFile } from "../state-dir/privateFiles.ts"
-
-const isMissing = (error: PlatformError): boolean => error.reason._tag === "NotFound"
+import { isMissing, replacePrivateFile } from "../state-dir/privateFiles.ts"
 
 const unusable = (path: string, problem: string) => (error: PlatformError | StateDirUnusable) =>
   new ServiceFileUnusable({ path, problem: `${problem} (${error.message}).` })

@@ -48,7 +48,8 @@ const errno = (error: PlatformError): unknown => {
   return typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
 }
 
-const isMissing = (error: PlatformError): boolean => error.reason._tag === "NotFound"
+/** Nothing stands at the path. */
+export const isMissing = (error: PlatformError): boolean => error.reason._tag === "NotFound"
 
 const refuse = (path: string, message: string) =>
   Effect.fail(new StateDirUnusable({ path, message: `${path} ${message}` }))
