@@ -18,8 +18,11 @@ const BAR = 34
 const COLORS = ["#6b7280", "#f87171", "#86efac", "#fcd34d", "#93c5fd", "#d8b4fe", "#67e8f9", "#e5e7eb"]
 const PLAIN = { fill: "#d1d5db", bold: false, dim: false }
 
+// Spaces that do not break are not collapsed either.
 const xml = (text) =>
-  text.replace(/[&<>"]/g, (char) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[char] ?? char)
+  text
+    .replaceAll(" ", "\u00a0")
+    .replace(/[&<>"]/g, (char) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[char] ?? char)
 
 const styled = (style, codes) =>
   codes.reduce((now, code) => {
@@ -63,13 +66,13 @@ const height = BAR + rows.length * HEIGHT + MARGIN
 writeFileSync(
   flags.out,
   [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${xml(flags.title)}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${xml(flags.title).replaceAll("\u00a0", " ")}">`,
     `<rect width="${width}" height="${height}" rx="10" fill="#111827"/>`,
     ...["#f87171", "#fcd34d", "#86efac"].map(
       (fill, index) => `<circle cx="${20 + index * 18}" cy="18" r="5.5" fill="${fill}"/>`
     ),
     `<text x="${width / 2}" y="22" text-anchor="middle" font-family="ui-sans-serif, system-ui, sans-serif" font-size="12" fill="#9ca3af">${xml(flags.title)}</text>`,
-    `<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, monospace" font-size="${FONT}" xml:space="preserve">`,
+    `<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, monospace" font-size="${FONT}">`,
     ...rows.map((pieces, index) => {
       const length = pieces.reduce((sum, { text }) => sum + [...text].length, 0)
       return length === 0
