@@ -7,6 +7,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Ip from "./IpAddress.ts"
 
 /** The text is no Gateway address. The input itself is not repeated: it may hold a secret. */
 export class InvalidEndpoint extends Schema.TaggedError<InvalidEndpoint>()("InvalidEndpoint", {
@@ -31,43 +32,17 @@ export class InsecureEndpoint extends Schema.TaggedError<InsecureEndpoint>()("In
   }
 }
 
-const ipv4 = (host: string): ReadonlyArray<number> | undefined => {
-  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(host)
-  return parts === null ? undefined : parts.slice(1).map(Number)
-}
-
-/** The IPv4 address inside `::ffff:a.b.c.d`, which the URL parser writes as `::ffff:aabb:ccdd`. */
-const mappedIpv4 = (host: string): ReadonlyArray<number> | undefined => {
-  const groups = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host)
-  if (groups === null) return undefined
-  const [high, low] = groups.slice(1).map((group) => Number.parseInt(group, 16)) as [number, number]
-  return [high >> 8, high & 255, low >> 8, low & 255]
-}
-
-const isPrivateIpv4 = ([a = 0, b = 0]: ReadonlyArray<number>): boolean =>
-  a === 127 ||
-  a === 10 ||
-  (a === 172 && b >= 16 && b <= 31) ||
-  (a === 192 && b === 168) ||
-  (a === 169 && b === 254) ||
-  (a === 100 && b >= 64 && b <= 127)
-
 const bare = (url: URL): string => url.hostname.replace(/^\[|\]$/g, "").replace(/\.$/, "")
 
 const isLoopbackHost = (host: string): boolean => {
-  const address = ipv4(host) ?? mappedIpv4(host)
-  return address === undefined
-    ? host === "localhost" || host.endsWith(".localhost") || host === "::1"
-    : address[0] === 127
+  const address = Ip.parse(host)
+  return address === undefined ? host === "localhost" || host.endsWith(".localhost") : Ip.isLoopback(address)
 }
 
 const mayBePlain = (host: string): boolean => {
-  if (isLoopbackHost(host)) return true
-  const address = ipv4(host) ?? mappedIpv4(host)
-  if (address !== undefined) return isPrivateIpv4(address)
-  // Unique local (fc00::/7) and link-local (fe80::/10) addresses.
-  if (host.includes(":")) return /^(f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]):/.test(host)
-  return host.endsWith(".local") || host.endsWith(".ts.net")
+  const address = Ip.parse(host)
+  if (address !== undefined) return Ip.isPrivate(address)
+  return isLoopbackHost(host) || host.endsWith(".local") || host.endsWith(".ts.net")
 }
 
 const isEndpoint = (text: string): boolean => {
@@ -144,6 +119,6 @@ const normal = (address: string): string | undefined => {
  */
 export const mayLeadTo = (endpoint: Endpoint, address: string): boolean => {
   const host = normal(address)
-  if (host === undefined || (ipv4(host) === undefined && !host.includes(":"))) return false
+  if (host === undefined || Ip.parse(host) === undefined) return false
   return isLoopback(endpoint) ? isLoopbackHost(host) : mayBePlain(host)
 }

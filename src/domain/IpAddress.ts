@@ -114,7 +114,19 @@ export const isLoopback = ({ family, value }: IpAddress): boolean =>
 /** `0.0.0.0` and `::` stand for every address or none, and are nobody's. */
 export const isUnspecified = ({ value }: IpAddress): boolean => value === 0n
 
-const TAILNET = ["100.64.0.0/10", "fd7a:115c:a1e0::/48"].flatMap((range) => parseRange(range) ?? [])
+const ranges = (...texts: ReadonlyArray<string>): ReadonlyArray<IpRange> =>
+  texts.flatMap((range) => parseRange(range) ?? [])
+const within = (of: ReadonlyArray<IpRange>) => (address: IpAddress) => of.some((range) => contains(range, address))
 
 /** Tailscale gives a machine an address of these. */
-export const isTailnet = (address: IpAddress): boolean => TAILNET.some((range) => contains(range, address))
+export const isTailnet: (address: IpAddress) => boolean = within(ranges("100.64.0.0/10", "fd7a:115c:a1e0::/48"))
+
+const LAN = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
+
+/** What a router gives the machines behind it (RFC 1918). */
+export const isLan: (address: IpAddress) => boolean = within(ranges(...LAN))
+
+/** Nobody on the internet answers there: this machine, its networks, link-local, carrier-grade NAT, unique local. */
+export const isPrivate: (address: IpAddress) => boolean = within(
+  ranges(...LAN, "127.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10", "::1", "fc00::/7", "fe80::/10")
+)

@@ -1,7 +1,6 @@
 /**
  * Under which address a device that is set up now will reach this Gateway.
  */
-import { networkInterfaces } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { isEncrypted, isLoopback, parse, type Endpoint } from "../../domain/Endpoint.ts"
@@ -12,6 +11,7 @@ import type { SetupAccess } from "../../protocol/methods/devices.ts"
 import type { StatusSummary } from "../../protocol/methods/system.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import { isLoopbackAddress } from "./Addresses.ts"
+import { lanAddress } from "./lan.ts"
 
 export interface SetupUrl {
   readonly url: Endpoint
@@ -34,14 +34,6 @@ const isTailnet = ({ hostname }: URL): boolean => {
   const address = Ip.parse(hostname)
   return hostname.endsWith(".ts.net") || (address !== undefined && Ip.isTailnet(address))
 }
-
-const lanAddress = (): string | undefined =>
-  Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .find(
-      ({ address, family, internal }) =>
-        family === "IPv4" && !internal && /^(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.)/.test(address)
-    )?.address
 
 const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host)
 
@@ -84,7 +76,7 @@ export const resolveSetupUrl = (
     if (opened?.url !== undefined) return from(opened.url, `gateway.tailscale.mode=${opened.mode}`)
     if (isLoopbackAddress(host) || host === "localhost") return Effect.fail(invalidRequest(UNREACHABLE))
     const every = host === "0.0.0.0" || host === "::"
-    const reachable = every ? lanAddress() : host
+    const reachable = every ? lanAddress(Ip.isLan) : host
     return reachable === undefined
       ? Effect.fail(invalidRequest("No private LAN address found. Set gateway.publicOrigin, or give a publicUrl."))
       : from(
