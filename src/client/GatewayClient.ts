@@ -13,11 +13,13 @@ import type * as Stream from "effect/Stream"
 import type { EventName, EventPayload } from "../protocol/EventTable.ts"
 import type { HelloOk } from "../protocol/Connect.ts"
 import type { GatewayError } from "../protocol/GatewayError.ts"
+import type { Gateway } from "../services/Gateway.ts"
 import { type CallOptions, type Calls, deadline, expired, make } from "./Calls.ts"
-import { connect, type ConnectOptions } from "./Connect.ts"
+import { connect, type Connected, type ConnectOptions } from "./Connect.ts"
 import { type CallError, ConnectionClosed, type ConnectError, type EventsOverflowed } from "./errors.ts"
 import { type EventHub, type GatewayEvent, makeHub, payloadsOf } from "./Events.ts"
 import { randomId } from "./ids.ts"
+import * as InProcess from "./inProcess.ts"
 import * as Link from "./Link.ts"
 import * as RpcFrames from "./RpcFrames.ts"
 
@@ -62,16 +64,45 @@ export class GatewayClient extends Context.Service<
   /** Connects, authenticates and stays connected until the scope closes. */
   static readonly make: (options: ClientOptions) => Effect.Effect<GatewayClient["Service"], ConnectError, Scope.Scope> =
     Effect.fnUntraced(function* (options) {
-      const hub = makeHub()
-      const { client } = yield* over(options, hub, () => Effect.void)
-      yield* Effect.forkScoped(Effect.andThen(client.closed, Effect.sync(hub.end)))
-      yield* Effect.addFinalizer(() => Effect.sync(hub.end))
-      return client
+      return yield* alone(yield* connect(options), options.callTimeout)
     })
 
   static readonly layer = (options: ClientOptions): Layer.Layer<GatewayClient, ConnectError> =>
     Layer.effect(GatewayClient, GatewayClient.make(options))
+
+  /**
+   * The same client of a Gateway that runs in this process: no socket, no credential, otherwise no difference.
+   *
+   * When to use: an app that embeds the Gateway and wants its methods and events. What the services of the Gateway give
+   * directly (`Turns`, `NodeRegistry`, …) needs no client.
+   */
+  static readonly inProcess: (
+    options?: InProcessClientOptions
+  ) => Effect.Effect<GatewayClient["Service"], InProcess.InProcessError, Gateway | Scope.Scope> = Effect.fnUntraced(
+    function* (options = {}) {
+      return yield* alone(yield* InProcess.connect(options), options.callTimeout)
+    }
+  )
+
+  static readonly layerInProcess = (
+    options?: InProcessClientOptions
+  ): Layer.Layer<GatewayClient, InProcess.InProcessError, Gateway> =>
+    Layer.effect(GatewayClient, GatewayClient.inProcess(options))
 }
+
+export interface InProcessClientOptions extends InProcess.InProcessOptions {
+  /** Deadline of a call that says nothing else; 30 seconds when left out. */
+  readonly callTimeout?: Duration.Input | undefined
+}
+
+/** A client whose events end with its one connection. */
+const alone = Effect.fnUntraced(function* (connected: Connected, callTimeout: Duration.Input | undefined) {
+  const hub = makeHub()
+  const { client } = yield* on(connected, callTimeout, hub, () => Effect.void)
+  yield* Effect.forkScoped(Effect.andThen(client.closed, Effect.sync(hub.end)))
+  yield* Effect.addFinalizer(() => Effect.sync(hub.end))
+  return client
+})
 
 interface OneConnection {
   readonly client: GatewayClient["Service"]
@@ -84,8 +115,16 @@ export const over = Effect.fnUntraced(function* (
   hub: EventHub,
   onGap: (gap: Link.SeqGap) => Effect.Effect<void>
 ): Effect.fn.Return<OneConnection, ConnectError, Scope.Scope> {
-  const callTimeout = options.callTimeout ?? "30 seconds"
-  const { connection, hello } = yield* connect(options)
+  return yield* on(yield* connect(options), options.callTimeout, hub, onGap)
+})
+
+/** The calls and events of a connection that stands. */
+const on = Effect.fnUntraced(function* (
+  { connection, hello }: Connected,
+  callTimeout: Duration.Input = "30 seconds",
+  hub: EventHub,
+  onGap: (gap: Link.SeqGap) => Effect.Effect<void>
+): Effect.fn.Return<OneConnection, never, Scope.Scope> {
   const link = yield* Link.make({ connection, hello, hub, onGap })
 
   const request = Effect.fn("GatewayClient.request")(function* (

@@ -145,6 +145,32 @@ const checkProof = (challenge: Challenge, { clientNonce, deviceId, endpoint }: E
   return found === deviceId ? Effect.void : new GatewayUnproven({ endpoint, expected: deviceId, found })
 }
 
+const nextFrame = (connection: Connection) =>
+  Effect.flatMap(connection.receive, (text) =>
+    Effect.mapError(decodeFrame(text), () => violation("a message before hello-ok is no Gateway frame"))
+  )
+
+/** Waits for the answer to a `connect` that was sent as `id`. Frames after it are left for the next reader. */
+export const helloOf = Effect.fnUntraced(function* (
+  connection: Connection,
+  id: string,
+  lowest: number
+): Effect.fn.Return<HelloOk, HandshakeRejected | ConnectionClosed | ProtocolViolation> {
+  for (;;) {
+    const frame = yield* nextFrame(connection)
+    if (frame.type !== "res" || frame.id !== id) continue
+    if (frame.ok) {
+      const hello = yield* Effect.mapError(decodeHello(frame.payload), (error) =>
+        violation(`hello-ok: ${error.message}`)
+      )
+      return hello.protocol < lowest || hello.protocol > PROTOCOL_VERSION
+        ? yield* otherProtocol(hello.protocol, lowest)
+        : hello
+    }
+    return yield* frame.error === undefined ? violation("connect was refused without an error") : rejection(frame.error)
+  }
+})
+
 /** Runs the handshake on a fresh connection. Frames after `hello-ok` are left for the next reader. */
 export const handshake: (
   connection: Connection,
@@ -152,10 +178,7 @@ export const handshake: (
   expected?: Expected
 ) => Effect.Effect<HelloOk, GatewayUnproven | HandshakeRejected | ConnectionClosed | ProtocolViolation> =
   Effect.fnUntraced(function* (connection, who, expected) {
-    const next = Effect.flatMap(connection.receive, (text) =>
-      Effect.mapError(decodeFrame(text), () => violation("a message before hello-ok is no Gateway frame"))
-    )
-    const first = yield* next
+    const first = yield* nextFrame(connection)
     if (first.type !== "event" || first.event !== "connect.challenge") {
       return yield* violation("the first frame is not connect.challenge")
     }
@@ -167,20 +190,5 @@ export const handshake: (
     const id = randomId()
     const params = connectParams(who, challenge)
     yield* connection.send(JSON.stringify({ type: "req", id, method: "connect", params }))
-    for (;;) {
-      const frame = yield* next
-      if (frame.type !== "res" || frame.id !== id) continue
-      if (frame.ok) {
-        const hello = yield* Effect.mapError(decodeHello(frame.payload), (error) =>
-          violation(`hello-ok: ${error.message}`)
-        )
-        const lowest = params.minProtocol
-        return hello.protocol < lowest || hello.protocol > PROTOCOL_VERSION
-          ? yield* otherProtocol(hello.protocol, lowest)
-          : hello
-      }
-      return yield* frame.error === undefined
-        ? violation("connect was refused without an error")
-        : rejection(frame.error)
-    }
+    return yield* helloOf(connection, id, params.minProtocol)
   })

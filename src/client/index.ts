@@ -24,9 +24,11 @@ export {
   type ClientApi,
   type ClientOptions,
   GatewayClient,
+  type InProcessClientOptions,
   type Request,
   type RequestOptions
 } from "./GatewayClient.ts"
+export type { InProcessError, InProcessOptions } from "./inProcess.ts"
 export type { SeqGap } from "./Link.ts"
 export { type ConnectionState, ReconnectingClient, type ReconnectOptions } from "./ReconnectingClient.ts"
 export { layer as tunnelsLayer, type TunnelOptions } from "./TunnelManager.ts"

@@ -7,7 +7,9 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type { TlsFingerprint } from "../domain/TlsFingerprint.ts"
+import type { ClientInfo } from "../protocol/Connect.ts"
 import type { PresenceEntry } from "../protocol/Presence.ts"
 
 /** Other machines, or any web page, could come in and nothing would protect the Gateway. Nothing was opened. */
@@ -113,6 +115,33 @@ export type Restart = (request: RestartRequest) => Effect.Effect<void, RestartRe
 /** Why a Gateway did not start. */
 export type GatewayStartError = BindRefused | PortInUse | ListenFailed | TlsUnusable
 
+/** A connection inside this process ended, with a WebSocket's close code and reason. */
+export class InProcessClosed extends Schema.TaggedError<InProcessClosed>()("InProcessClosed", {
+  code: Schema.Int,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the connection to the Gateway of this process ended (${this.code}${this.reason === "" ? "" : ` ${this.reason}`})`
+  }
+}
+
+/** Who connects from inside this process. Code that can ask needs no credential. */
+export interface InProcessClient {
+  readonly client: ClientInfo
+  /** The operator scopes that its calls have; every call is checked against them, as on a socket. */
+  readonly scopes: ReadonlyArray<string>
+  readonly caps?: ReadonlyArray<string> | undefined
+}
+
+/** The frames of a connection inside this process, each a JSON text as on a WebSocket. */
+export interface InProcessSocket {
+  /** Waits while the Gateway is behind. */
+  readonly send: (text: string) => Effect.Effect<void, InProcessClosed>
+  /** The next frame, in order. `hello-ok` is the first, the answer to a request that needs no asking. */
+  readonly receive: Effect.Effect<string, InProcessClosed>
+  readonly close: (code: number, reason: string) => Effect.Effect<void>
+}
+
 export class Gateway extends Context.Service<
   Gateway,
   {
@@ -132,6 +161,11 @@ export class Gateway extends Context.Service<
     readonly connections: Effect.Effect<number>
     /** Who is here, the Gateway itself first. */
     readonly presence: Effect.Effect<ReadonlyArray<PresenceEntry>>
+    /**
+     * Connects code of this process, without a socket, until the scope closes. Dispatch, scopes, decoding, events and limits
+     * are those of every connection. `openclaw/client`'s `GatewayClient.inProcess` makes the typed client of it.
+     */
+    readonly connect: (client: InProcessClient) => Effect.Effect<InProcessSocket, never, Scope.Scope>
     /**
      * Begins the end: says so to everyone, takes no more requests and connections, and lets running turns come to a place
      * where all that they have done is stored, within the time that the limits give (`drainMs`, or these milliseconds). Once;

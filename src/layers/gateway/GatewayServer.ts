@@ -9,6 +9,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as RpcServer from "effect/rpc/RpcServer"
+import type * as Scope from "effect/Scope"
 import { display } from "../../domain/TlsFingerprint.ts"
 import { MethodTable } from "../../protocol/MethodTable.ts"
 import { type ChannelAccess, ChannelRouter, type Channels } from "../../services/ChannelRouter.ts"
@@ -36,11 +37,18 @@ import * as Connections from "./Connections.ts"
 import * as Exposed from "./Exposed.ts"
 import * as FrameProtocol from "./FrameProtocol.ts"
 import * as HttpListener from "./HttpListener.ts"
+import * as InProcess from "./inProcess.ts"
 import * as Routes from "./http/routes.ts"
 import * as Methods from "./methods/index.ts"
 import * as IdentityKey from "./identityKey.ts"
 import { type GatewayOptions, limitsOf } from "./options.ts"
-import { CREDENTIALS_CHANGED, DEVICE_REMOVED, serve, type ServeRequirements } from "./serveConnection.ts"
+import {
+  CREDENTIALS_CHANGED,
+  DEVICE_REMOVED,
+  serve,
+  serveInProcess,
+  type ServeRequirements
+} from "./serveConnection.ts"
 import * as NodeReplies from "./NodeReplies.ts"
 import * as SessionEvents from "./SessionEvents.ts"
 import * as Snapshots from "./Snapshots.ts"
@@ -162,22 +170,23 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   yield* watchTokens
   const fibers = yield* FiberSet.make()
   const run = yield* FiberSet.runtime(fibers)<ServeRequirements>()
+  /** A connection of its own scope; how it ends is its own business, but no end goes unheard. */
+  const runServed = (served: Effect.Effect<void, never, Scope.Scope | ServeRequirements>) =>
+    run(
+      Effect.scoped(served).pipe(
+        Effect.tapCause((cause) =>
+          Cause.hasInterruptsOnly(cause)
+            ? Effect.logDebug("a connection was cut")
+            : Effect.logError("a connection ended unexpectedly", cause)
+        )
+      )
+    )
   const answers = yield* FiberSet.make()
   const answer = yield* FiberSet.runtime(answers)<Routes.HttpRequirements>()
   const listener = yield* HttpListener.listen(
     options,
     { version: options.version, uptimeMs: () => clock.currentTimeMillisUnsafe() - snapshots.startedAt },
-    (accepted) => {
-      run(
-        Effect.scoped(serve(options, accepted)).pipe(
-          Effect.tapCause((cause) =>
-            Cause.hasInterruptsOnly(cause)
-              ? Effect.logDebug("a connection was cut")
-              : Effect.logError("a connection ended unexpectedly", cause)
-          )
-        )
-      )
-    },
+    (accepted) => void runServed(serve(options, accepted)),
     (exchange) => void answer(Routes.handle(options, exchange)),
     snapshots.certificateChanged
   )
@@ -199,6 +208,16 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     startedAt: snapshots.startedAt,
     connections: Effect.sync(() => connections.size()),
     presence: snapshots.presence,
+    connect: Effect.fn("Gateway.connect")(function* (client) {
+      const { peer, socket } = yield* InProcess.make(limitsOf(options))
+      return yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          runServed(serveInProcess(options, socket, client))
+          return peer
+        }),
+        ({ close }) => close(1000, "closed by this client")
+      )
+    }),
     drain: draining.drain
   })
 })

@@ -13,6 +13,7 @@ import { MAX_PAYLOAD, PROTOCOL_VERSION } from "../../protocol/Frame.ts"
 import { methodNames } from "../../protocol/MethodTable.ts"
 import type { Authenticator } from "../../services/Authenticator.ts"
 import { DeviceRegistry } from "../../services/DeviceRegistry.ts"
+import type { InProcessClient } from "../../services/Gateway.ts"
 import { type NodeIdentity, NodeNotConnected, NodeRegistry } from "../../services/NodeRegistry.ts"
 import type { NodeTurns } from "../../services/NodeTurns.ts"
 import type { Turns } from "../../services/Turns.ts"
@@ -214,25 +215,13 @@ const checkToken = Effect.fnUntraced(function* (connection: Connection, { grant 
   if (found === undefined) retireUnsafe(connection, CREDENTIALS_CHANGED)
 })
 
-/** Serves one accepted socket until it is closed. */
-export const serve = Effect.fnUntraced(function* (
+/** Serves a connection that was let in until it is closed. */
+const attend = Effect.fnUntraced(function* (
   options: GatewayOptions,
-  { clientNonce, handshakeDone, peer, socket: raw }: Accepted
-): Effect.fn.Return<void, never, Scope.Scope | ServeRequirements> {
-  const limits = limitsOf(options)
-  const socket = yield* WireSocket.make(raw, limits)
-  yield* (yield* Connections).keep(socket)
-  if ((yield* Dispatcher).isStopping()) socket.closeUnsafe(1012, "service restart")
-  const handshake = yield* Handshake.run(socket, peer, clientNonce).pipe(
-    Effect.timeoutOrElse({
-      duration: limits.handshakeTimeoutMs,
-      orElse: () => Effect.fail(silent(1000, ""))
-    }),
-    Effect.result
-  )
-  handshakeDone()
-  if (Result.isFailure(handshake)) return yield* turnAway(socket, handshake.failure)
-  const admitted = handshake.success
+  socket: WireSocket.WireSocket,
+  peer: Handshake.SocketPeer,
+  admitted: Handshake.Admitted
+) {
   const connection = yield* makeConnection(socket, peer, admitted)
   yield* Effect.annotateLogsScoped({ connId: connection.connId })
   const payload = yield* hello(options, connection, admitted)
@@ -252,4 +241,59 @@ export const serve = Effect.fnUntraced(function* (
   }
   yield* (yield* Snapshots).presenceChanged(connection)
   yield* messages(connection)
+})
+
+/** Enters a socket where the Gateway's end finds it. */
+const keep = Effect.fnUntraced(function* (socket: WireSocket.WireSocket) {
+  yield* (yield* Connections).keep(socket)
+  if ((yield* Dispatcher).isStopping()) socket.closeUnsafe(1012, "service restart")
+})
+
+/** Serves one accepted socket until it is closed. */
+export const serve = Effect.fnUntraced(function* (
+  options: GatewayOptions,
+  { clientNonce, handshakeDone, peer, socket: raw }: Accepted
+): Effect.fn.Return<void, never, Scope.Scope | ServeRequirements> {
+  const limits = limitsOf(options)
+  const socket = yield* WireSocket.make(raw, limits)
+  yield* keep(socket)
+  const handshake = yield* Handshake.run(socket, peer, clientNonce).pipe(
+    Effect.timeoutOrElse({
+      duration: limits.handshakeTimeoutMs,
+      orElse: () => Effect.fail(silent(1000, ""))
+    }),
+    Effect.result
+  )
+  handshakeDone()
+  if (Result.isFailure(handshake)) return yield* turnAway(socket, handshake.failure)
+  yield* attend(options, socket, peer, handshake.success)
+})
+
+const here: Handshake.SocketPeer = {
+  address: "127.0.0.1",
+  local: true,
+  ingress: { _tag: "Direct" },
+  browser: false
+}
+
+/** Serves a connection inside this process until it is closed: who is in this process has been let in already. */
+export const serveInProcess = Effect.fnUntraced(function* (
+  options: GatewayOptions,
+  socket: WireSocket.WireSocket,
+  { caps, client, scopes }: InProcessClient
+): Effect.fn.Return<void, never, Scope.Scope | ServeRequirements> {
+  yield* Effect.addFinalizer(() => Effect.sync(socket.terminateUnsafe))
+  yield* keep(socket)
+  yield* attend(options, socket, here, {
+    id: "connect",
+    params: {
+      minProtocol: PROTOCOL_VERSION,
+      maxProtocol: PROTOCOL_VERSION,
+      client,
+      role: "operator",
+      scopes,
+      ...(caps === undefined ? undefined : { caps })
+    },
+    grant: { method: "none", role: "operator", scopes }
+  })
 })
