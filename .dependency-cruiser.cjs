@@ -24,7 +24,17 @@ module.exports = {
     room("testing-above-layers", "Floor 4: the test kit may use everything but the CLI.", "^src/testing/", "^src/(domain|protocol|services|layers|client|node-host|testing)/"),
     room("cli-above-all", "Floor 4: the CLI may use everything but main.", "^src/cli/", "^src/(domain|protocol|services|layers|client|node-host|testing|cli)/"),
     { name: "rare-libraries-are-loaded-when-needed", comment: "A Gateway without TLS and Bonjour has neither in its memory.", severity: "error", from: { path: "^src/" }, to: { path: "node_modules/(selfsigned|multicast-dns)/", dynamic: false, dependencyTypesNot: ["type-only"] } },
-    { name: "dev-dependencies-stay-out", severity: "error", from: { path: "^src/" }, to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"] } }
+    {
+      name: "dev-dependencies-stay-out",
+      comment: "What runs is the peers and what the build bundles (tools/build/library.mjs); nothing else is there once installed.",
+      severity: "error",
+      from: { path: "^src/" },
+      to: {
+        dependencyTypes: ["npm-dev"],
+        dependencyTypesNot: ["type-only"],
+        pathNot: "node_modules/(effect|@effect/platform-node|@ai-sdk/[a-z-]+|json5|multicast-dns|selfsigned|ws)/"
+      }
+    }
   ],
   options: {
     doNotFollow: { path: "node_modules" },

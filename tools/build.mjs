@@ -1,37 +1,46 @@
 /**
  * Builds two things from one source: `dist/cli`, one bundled and tree-shaken program, and `dist/lib`, the library with
- * types, which keeps `effect` as it is imported. `--cli` builds the program only, `--if-stale` only when a source is newer,
- * `--out <folder>` puts `dist` into that folder instead of this one.
+ * types, which leaves `effect` and `@effect/platform-node` to the app (build/library.mjs). `--cli` builds the program only,
+ * `--lib` the library only, `--if-stale` only when a source is newer, `--out <folder>` puts `dist` into that folder instead of
+ * this one.
  */
-import { spawnSync } from "node:child_process"
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import http from "node:http"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { rolldown } from "rolldown"
+import { buildLibrary } from "./build/library.mjs"
+import { writeNotices } from "./build/notices.mjs"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const { values: flags } = parseArgs({
-  options: { cli: { type: "boolean" }, "if-stale": { type: "boolean" }, out: { type: "string", default: root } }
+  options: {
+    cli: { type: "boolean" },
+    lib: { type: "boolean" },
+    "if-stale": { type: "boolean" },
+    out: { type: "string", default: root }
+  }
 })
 const cli = join(flags.out, "dist", "cli")
 const stamp = join(cli, ".built")
+const libraryStamp = join(flags.out, "dist", "lib", ".built")
 
 const newest = (folder) =>
   readdirSync(folder, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile())
     .reduce((latest, entry) => Math.max(latest, statSync(join(entry.parentPath, entry.name)).mtimeMs), 0)
 
-const isStale = () => {
-  const built = statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0
+const isStale = (mark) => {
+  const built = statSync(mark, { throwIfNoEntry: false })?.mtimeMs ?? 0
   return (
     [join(root, "src"), join(root, "tools")].some((folder) => newest(folder) > built) ||
     statSync(join(root, "package-lock.json")).mtimeMs > built
   )
 }
 
-if (flags["if-stale"] && !isStale()) process.exit(0)
+const wanted = [...(flags.lib ? [] : [stamp]), ...(flags.cli ? [] : [libraryStamp])]
+if (flags["if-stale"] && !wanted.some(isStale)) process.exit(0)
 
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 
@@ -54,32 +63,33 @@ const httpWithoutFetch = {
       : undefined
 }
 
-rmSync(cli, { recursive: true, force: true })
-const bundle = await rolldown({
-  input: { main: join(root, "src", "main.ts") },
-  platform: "node",
-  external: [/^node:(?!http$)/, "bufferutil", "utf-8-validate"],
-  treeshake: true,
-  plugins: [httpWithoutFetch],
-  transform: { define: { "process.env.OPENCLAW_BUILD_VERSION": JSON.stringify(version) } },
-  onwarn: () => {}
-})
-await bundle.write({
-  dir: cli,
-  format: "esm",
-  minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
-  entryFileNames: "[name].js",
-  chunkFileNames: "[name]-[hash].js"
-})
-await bundle.close()
-writeFileSync(stamp, "")
-
-if (!flags.cli) {
-  rmSync(join(root, "dist", "lib"), { recursive: true, force: true })
-  const tsc = spawnSync(
-    process.execPath,
-    [join(root, "node_modules", "@typescript", "native", "bin", "tsc"), "-p", join(root, "tsconfig.lib.json")],
-    { stdio: "inherit" }
-  )
-  if (tsc.status !== 0) process.exit(tsc.status ?? 1)
+/** Gives the ids of the modules that are in it, as `buildLibrary` does. */
+const buildProgram = async () => {
+  rmSync(cli, { recursive: true, force: true })
+  const bundle = await rolldown({
+    input: { main: join(root, "src", "main.ts") },
+    platform: "node",
+    external: [/^node:(?!http$)/, "bufferutil", "utf-8-validate"],
+    treeshake: true,
+    plugins: [httpWithoutFetch],
+    transform: { define: { "process.env.OPENCLAW_BUILD_VERSION": JSON.stringify(version) } },
+    onwarn: () => {}
+  })
+  const { output } = await bundle.write({
+    dir: cli,
+    format: "esm",
+    minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
+    entryFileNames: "[name].js",
+    chunkFileNames: "[name]-[hash].js"
+  })
+  await bundle.close()
+  writeFileSync(stamp, "")
+  return output.flatMap((chunk) => chunk.moduleIds ?? [])
 }
+
+const bundled = new Set(flags.lib ? [] : await buildProgram())
+if (!flags.cli) {
+  for (const id of await buildLibrary({ root, out: flags.out, version })) bundled.add(id)
+  writeFileSync(libraryStamp, "")
+}
+if (!flags.lib) writeNotices(bundled, flags.out)
