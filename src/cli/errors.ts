@@ -1,11 +1,9 @@
 /**
- * One shape for every failure: what went wrong, the fix when there is one, and an exit code.
+ * One shape for every failure: what happened and why, what to do, and an exit code (`exitCodes.ts`).
  *
- * Exit codes: 0 done, 1 failed, 78 the configuration is wrong (EX_CONFIG), 130 interrupted.
- *
- * People read it on stderr. With `--json` it is one object on stdout, `{ ok: false, error: { type, name, message, … } }`, as
- * OpenClaw prints it; `name` is this program's own name for the error. A command that runs until it is stopped prints it
- * on one line, like all its output.
+ * People read it on stderr, the last line being `Fix: …`. With `--json` it is one object on stdout, `{ ok: false, error: { type,
+ * message, … } }` as OpenClaw prints it, and with this program's own `name` for the error, `fix` and `exitCode`. A command that
+ * runs until it is stopped prints it on one line, like all its output.
  */
 import * as CliError from "effect/cli/CliError"
 import * as Console from "effect/Console"
@@ -16,7 +14,8 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { Redactor } from "../layers/logging/Redactor.ts"
 import { GatewayError } from "../protocol/GatewayError.ts"
-import { ConfigInvalid } from "../services/Config.ts"
+import { EXIT, exitCodeOfError } from "./exitCodes.ts"
+import { fixOf } from "./fixes.ts"
 import { Json } from "./globals.ts"
 import { Lifetime } from "./lifetime.ts"
 import { document, lines } from "./output.ts"
@@ -37,79 +36,46 @@ export class Reported extends Schema.TaggedError<Reported>()("Reported", { exitC
   override readonly [Runtime.errorReported] = false
 }
 
-const CONFIG_ERRORS = new Set([
-  "ConfigInvalid",
-  "ConfigUnreadable",
-  "RestartRefused",
-  "SecretUnresolved",
-  "SettingInvalid"
-])
-
 const tagOf = (error: unknown): string | undefined =>
   Predicate.hasProperty(error, "_tag") && Predicate.isString(error._tag) ? error._tag : undefined
 
-export const exitCodeOf = (error: unknown): number => {
-  if (error instanceof CommandFailed) return error.exitCode ?? 1
-  return CONFIG_ERRORS.has(tagOf(error) ?? "") ? 78 : 1
-}
-
-/** What to do about errors whose own message only says what happened. */
-const fixOf = (error: unknown): string | undefined => {
-  if (error instanceof ConfigInvalid) return fixOfConfig(error)
-  switch (tagOf(error)) {
-    case "AccessCodeNotFound":
-      return "take the current code from `openclaw pairing list`."
-    case "ConnectionClosed":
-      return "look whether the Gateway still runs (`openclaw gateway status`), then try again."
-    case "RequestTimeout":
-      return "look how the Gateway does (`openclaw health`), or wait longer with --timeout."
-    default:
-      return error instanceof GatewayError ? fixOfRequest(error) : undefined
-  }
-}
-
-const fixOfConfig = ({ file, problems }: ConfigInvalid): string => {
-  const whole = problems.find(({ path }) => path === "")
-  if (whole === undefined) return "correct the file, or set each value with `openclaw config set <path> <value>`."
-  const place = /at (line \d+, column \d+)/.exec(whole.expected)?.[1]
-  return `edit ${file}${place === undefined ? "" : ` at ${place}`}; \`openclaw config validate\` says whether it is right then.`
-}
-
-const fixOfRequest = (error: GatewayError): string | undefined => {
-  if (error.code === "FORBIDDEN") {
-    return "connect with the Gateway's own --token or --password, or approve more scopes for this device (`openclaw devices list`)."
-  }
-  const { details } = error
-  const isDelivery = Predicate.hasProperty(details, "code") && details.code === "OUTBOUND_DELIVERY_FAILED"
-  // Telegram answers a token that it does not know with 401, and a malformed one with 404.
-  if (isDelivery && /: 40[14] /.test(error.message)) {
-    return "the bot token is wrong or was revoked; set the one that @BotFather shows with `openclaw config set channels.telegram.botToken <token>`, then check it with `openclaw channels status --probe`."
-  }
-  return error.retryable === true ? "try again in a moment." : undefined
-}
+export const exitCodeOf = (error: unknown): number =>
+  error instanceof CommandFailed ? (error.exitCode ?? EXIT.failed) : exitCodeOfError(tagOf(error) ?? "")
 
 interface Described {
   readonly type: "cli_error" | "gateway_request_error"
   readonly name: string
+  /** What happened and why, and at its end the fix, as people read it. */
   readonly message: string
+  /** What to do about it. */
+  readonly fix: string
+  /** What the process ends with. */
+  readonly exitCode: number
   readonly code?: string
   readonly details?: unknown
   readonly retryable?: boolean
 }
 
-/** Text and data of a failure. The message ends with the fix where one is known. */
+const FIX = "\nFix: "
+
+/** The message with a fix at its end, and the fix alone. One that the message names itself goes before the general one. */
+export const withFix = (text: string, otherwise: string) => {
+  const at = text.lastIndexOf(FIX)
+  return at === -1
+    ? { message: `${text}${FIX}${otherwise}`, fix: otherwise }
+    : { message: text, fix: text.slice(at + FIX.length) }
+}
+
+/** Text and data of a failure. */
 export const describe = (error: unknown): Described => {
   const own = Predicate.hasProperty(error, "message") && Predicate.isString(error.message) ? error.message : ""
   const name = tagOf(error) ?? "Error"
-  const text = own === "" ? name : own
-  const fix = text.includes("\nFix: ") ? undefined : fixOf(error)
-  const message = fix === undefined ? text : `${text}\nFix: ${fix}`
-  if (!(error instanceof GatewayError)) return { type: "cli_error", name, message }
+  const said = { name, ...withFix(own === "" ? name : own, fixOf(error, name)), exitCode: exitCodeOf(error) }
+  if (!(error instanceof GatewayError)) return { type: "cli_error", ...said }
   return {
     type: "gateway_request_error",
-    name,
+    ...said,
     code: error.code,
-    message,
     retryable: error.retryable ?? false,
     ...(error.details === undefined ? undefined : { details: error.details })
   }
@@ -133,9 +99,11 @@ export const report = (json: boolean) =>
   Effect.fnUntraced(function* (error: unknown) {
     if (CliError.isCliError(error) && error._tag === "ShowHelp") {
       // `openclaw` alone asks for help; a command that needs a subcommand and got none does not.
-      return yield* new Reported({ exitCode: error.errors.length === 0 && error.commandPath.length < 2 ? 0 : 1 })
+      return yield* new Reported({
+        exitCode: error.errors.length === 0 && error.commandPath.length < 2 ? EXIT.done : EXIT.failed
+      })
     }
-    if (error instanceof NotWell) return yield* new Reported({ exitCode: error.exitCode ?? 1 })
+    if (error instanceof NotWell) return yield* new Reported({ exitCode: error.exitCode ?? EXIT.failed })
     yield* say(json, describe(error))
     return yield* new Reported({ exitCode: exitCodeOf(error) })
   })
@@ -146,8 +114,11 @@ export const reportDefect = (json: boolean) =>
     yield* say(json, {
       type: "cli_error",
       name: "InternalError",
-      message:
-        "openclaw stopped because of a bug in it.\nFix: run the command again with --log-level debug to see the cause, and report it."
+      ...withFix(
+        "openclaw stopped because of a bug in it.",
+        "run the command again with --log-level debug to see the cause, and report it."
+      ),
+      exitCode: EXIT.failed
     })
-    return yield* new Reported({ exitCode: 1 })
+    return yield* new Reported({ exitCode: EXIT.failed })
   })

@@ -5,6 +5,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
+import { EXIT } from "./exitCodes.ts"
 
 export class Lifetime extends Context.Service<
   Lifetime,
@@ -30,6 +31,6 @@ export const teardown =
   (lifetime: Lifetime["Service"]): Runtime.Teardown =>
   (exit, onExit) =>
     Runtime.defaultTeardown(exit, (code) => {
-      if (code === 130 && (lifetime.endsByStopping || lifetime.unread)) return onExit(0)
-      onExit(code === 0 && lifetime.unwritten && !lifetime.endsByStopping ? 1 : code)
+      if (code === EXIT.interrupted && (lifetime.endsByStopping || lifetime.unread)) return onExit(EXIT.done)
+      onExit(code === EXIT.done && lifetime.unwritten && !lifetime.endsByStopping ? EXIT.failed : code)
     })

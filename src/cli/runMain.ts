@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
+import { EXIT } from "./exitCodes.ts"
 import { type Lifetime, teardown } from "./lifetime.ts"
 
 export interface Signals {
@@ -44,9 +45,9 @@ export const runMain = <A, E>(
       if (told && process.now() - toldAt >= againAfterMs) return process.exit(code)
       if (!told) onSignal()
     }
-    process.on("SIGINT", onStop(130))
-    process.on("SIGTERM", onStop(143))
-    process.on("SIGHUP", process.survivesHangup ? () => {} : onStop(129))
+    process.on("SIGINT", onStop(EXIT.interrupted))
+    process.on("SIGTERM", onStop(EXIT.terminated))
+    process.on("SIGHUP", process.survivesHangup ? () => {} : onStop(EXIT.hungUp))
     for (const output of process.outputs) {
       // Without a listener the process would end on the spot, its finalizers not run.
       output.on("error", (error) => {
@@ -58,7 +59,7 @@ export const runMain = <A, E>(
     }
     fiber.addObserver((exit) => {
       teardown(exit, (code) => {
-        if (told || code !== 0) process.exit(code)
+        if (told || code !== EXIT.done) process.exit(code)
       })
     })
   })

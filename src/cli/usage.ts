@@ -4,6 +4,7 @@
  */
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Console from "effect/Console"
+import { EXIT } from "./exitCodes.ts"
 import { document, lines } from "./output.ts"
 
 export const layer = (json: boolean) =>
@@ -17,10 +18,15 @@ export const layer = (json: boolean) =>
       const message = refused
         ? errors.map((error) => error.message).join("\n")
         : `\`${command}\` needs one of its commands.`
-      const fix = `Fix: \`${command} --help\` shows what is understood.`
+      const fix = `\`${command} --help\` shows what is understood.`
       const name = errors[0]?._tag ?? "MissingSubcommand"
       return json
-        ? Console.log(document({ ok: false, error: { type: "cli_error", name, message: `${message}\n${fix}` } }))
-        : Console.error(`${lines(message)}\n${fix}`)
+        ? Console.log(
+            document({
+              ok: false,
+              error: { type: "cli_error", name, message: `${message}\nFix: ${fix}`, fix, exitCode: EXIT.failed }
+            })
+          )
+        : Console.error(`${lines(message)}\nFix: ${fix}`)
     }
   })

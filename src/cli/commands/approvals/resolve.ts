@@ -41,8 +41,8 @@ export const run = Effect.fn("cli.approvals.resolve")(function* (flags: {
   if (!applied && approval.decision !== decision) {
     return yield* failed(
       approval.status === "expired"
-        ? `${plain(id)} expired before anybody answered.`
-        : `${plain(id)} is already resolved: ${approval.decision ?? approval.status}.`
+        ? `${plain(id)} expired before anybody answered.\nFix: let the agent ask again.`
+        : `${plain(id)} is already resolved: ${approval.decision ?? approval.status}.\nFix: none is needed; \`openclaw approvals pending\` shows what still waits.`
     )
   }
   const note = flags.reason === undefined ? "" : ` (${plain(flags.reason)})`

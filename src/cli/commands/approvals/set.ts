@@ -17,12 +17,14 @@ const content = Effect.fnUntraced(function* (file: string | undefined, stdin: bo
   if (file === undefined) {
     const stdio = yield* Stdio.Stdio
     return yield* Stream.mkString(Stream.decodeText(stdio.stdin)).pipe(
-      Effect.mapError((error) => failed(`standard input cannot be read: ${error.message}`))
+      Effect.mapError((error) =>
+        failed(`standard input cannot be read: ${error.message}\nFix: pass --file with a path.`)
+      )
     )
   }
   const fs = yield* FileSystem.FileSystem
   return yield* Effect.mapError(fs.readFileString(file), (error) =>
-    failed(`${plain(file)} cannot be read: ${error.message}`)
+    failed(`${plain(file)} cannot be read: ${error.message}\nFix: give --file the path of a file that you may read.`)
   )
 })
 
@@ -32,7 +34,10 @@ export const run = Effect.fn("cli.approvals.set")(function* (
 ) {
   const text = yield* content(flags.file, flags.stdin)
   const parsed = Result.try(() => JSON5.parse(text) as unknown)
-  if (Result.isFailure(parsed)) return yield* failed("the new list is no JSON and no JSON5.")
+  if (Result.isFailure(parsed))
+    return yield* failed(
+      'the new list is no JSON and no JSON5.\nFix: start from what `openclaw approvals get --json` prints under "file".'
+    )
   const file = yield* fileFrom(parsed.success)
   const shown = yield* visit(flags, () => Effect.succeed(file))
   yield* print(shown.answer, () => listed(shown))

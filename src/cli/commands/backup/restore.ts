@@ -39,7 +39,10 @@ export const run = Effect.fn("cli.backup.restore")(function* (flags: {
 }) {
   const { configFile, root } = yield* State.plan
   const archive = yield* absolute(flags.archive)
-  if (!(yield* agreed(root, flags.yes))) return yield* new CommandFailed({ message: "nothing was restored." })
+  if (!(yield* agreed(root, flags.yes)))
+    return yield* new CommandFailed({
+      message: "nothing was restored.\nFix: answer the question with y, or pass --yes, to replace what is there."
+    })
   const restored = yield* Restore.restore({ archive, configFile, resume: flags.resume }).pipe(
     Effect.provide(State.stateDir),
     waiting("Restoring the backup")

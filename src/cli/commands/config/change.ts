@@ -10,6 +10,7 @@ import { suggestPath } from "../../../layers/config/unused.ts"
 import { type Config, ConfigInvalid, type ConfigUnreadable } from "../../../services/Config.ts"
 import { OpenClawConfig } from "../../../services/ConfigSchema.ts"
 import { CommandFailed } from "../../errors.ts"
+import { EXIT } from "../../exitCodes.ts"
 import { Json } from "../../globals.ts"
 import { count, plain, print } from "../../output.ts"
 
@@ -28,7 +29,7 @@ export const refused =
     if (!(error instanceof ConfigInvalid) || error.problems.some(({ path }) => path === "")) return error
     const found = error.problems.map(({ expected, path, value }) => `  ${path}: got ${value}, expected ${expected}`)
     return new CommandFailed({
-      exitCode: 78,
+      exitCode: EXIT.misconfigured,
       message: `nothing was written to ${config.file}:\n${found.join("\n")}\nFix: give what is expected there; \`openclaw config get\` shows what is set.`
     })
   }

@@ -11,7 +11,13 @@ import type { BotApiServer, Person } from "../../../testing/BotApi.ts"
 import { CommandFailed } from "../../errors.ts"
 import type { Hops } from "./hops.ts"
 
-const gaveUp = () => Effect.fail(new CommandFailed({ message: "no whole reply arrived within three minutes" }))
+const gaveUp = () =>
+  Effect.fail(
+    new CommandFailed({
+      message:
+        "no whole reply arrived within three minutes.\nFix: look at what the model does (`openclaw models list`), or begin anew with /new."
+    })
+  )
 
 /**
  * Sends one message and prints all that the bot answers. A long answer takes several messages: it is whole once the turn has

@@ -70,7 +70,11 @@ const pairNode = Effect.fnUntraced(function* (
   const node = yield* NodeProcess.start({ port, token: secret, displayName: NODE_NAME, folder })
   const { approved, output } = yield* narrate.node(node.lines, hops)
   const ended = Effect.flatMap(node.exitCode, (code) =>
-    Effect.fail(new CommandFailed({ message: `the node ended with exit code ${code}:\n${output().join("\n")}` }))
+    Effect.fail(
+      new CommandFailed({
+        message: `the node ended with exit code ${code}:\n${output().join("\n")}\nFix: start the demo again; \`openclaw node run\` alone shows more.`
+      })
+    )
   )
   const approve = Effect.gen(function* () {
     yield* Fiber.join(requests)
@@ -86,7 +90,11 @@ const pairNode = Effect.fnUntraced(function* (
     Effect.timeoutOrElse({
       duration: "30 seconds",
       orElse: () =>
-        Effect.fail(new CommandFailed({ message: `the node did not connect in 30 s:\n${output().join("\n")}` }))
+        Effect.fail(
+          new CommandFailed({
+            message: `the node did not connect in 30 s:\n${output().join("\n")}\nFix: start the demo again when the machine is less busy.`
+          })
+        )
     })
   )
 })

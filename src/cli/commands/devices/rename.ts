@@ -13,7 +13,9 @@ export const run = Effect.fn("cli.devices.rename")(function* (flags: {
 }) {
   const label = flags.name.trim()
   if (label === "" || label.length > LONGEST) {
-    return yield* new CommandFailed({ message: `--name takes 1 to ${LONGEST} characters.` })
+    return yield* new CommandFailed({
+      message: `the name is empty or too long.\nFix: give --name 1 to ${LONGEST} characters.`
+    })
   }
   const answer = yield* ask({ scopes: ["operator.pairing", "operator.admin"], timeoutMs: flags.timeout }, (client) =>
     client.call["device.pair.rename"]({ deviceId: flags.device, label })

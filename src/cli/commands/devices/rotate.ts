@@ -13,7 +13,7 @@ export const run = Effect.fn("cli.devices.rotate")(function* (flags: {
   readonly timeout: number
 }) {
   if (flags.noScopes && flags.scope.length > 0) {
-    return yield* new CommandFailed({ message: "Use either --scope or --no-scopes, not both." })
+    return yield* new CommandFailed({ message: "--scope and --no-scopes exclude each other.\nFix: give one of them." })
   }
   const scopes = flags.noScopes || flags.scope.length > 0 ? { scopes: flags.scope } : undefined
   const answer = yield* ask({ scopes: ["operator.pairing", "operator.admin"], timeoutMs: flags.timeout }, (client) =>

@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import { configuration } from "../../configuration.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
+import { EXIT } from "../../exitCodes.ts"
 import { Dev, Password, Token } from "../../globals.ts"
 import * as State from "../../state.ts"
 import { programOf } from "../../../domain/Profile.ts"
@@ -35,13 +36,13 @@ export const checkConfigured = Effect.fnUntraced(function* (allowUnconfigured: b
   // As OpenClaw has it: who asks for it outright does not start one by accident.
   if (config.gateway?.mode === "remote" && !allowUnconfigured) {
     return yield* new CommandFailed({
-      exitCode: 78,
+      exitCode: EXIT.misconfigured,
       message: `${path} says gateway.mode "remote": this machine uses a Gateway elsewhere.\nFix: \`${program} config set gateway.mode local\` to run one here; or start one all the same with --allow-unconfigured.`
     })
   }
   if (exists || allowUnconfigured) return config
   return yield* new CommandFailed({
-    exitCode: 78,
+    exitCode: EXIT.misconfigured,
     message: `there is no configuration yet: ${path} is missing.\nFix: \`${program} config set gateway.mode local\` makes one; or start without it with --allow-unconfigured.`
   })
 })

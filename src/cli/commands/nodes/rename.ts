@@ -10,7 +10,8 @@ export const run = Effect.fn("cli.nodes.rename")(function* (flags: {
   readonly timeout: number
 }) {
   const displayName = flags.name.trim()
-  if (displayName === "") return yield* new CommandFailed({ message: "--name must not be empty." })
+  if (displayName === "")
+    return yield* new CommandFailed({ message: "the name is empty.\nFix: give --name at least one character." })
   const answer = yield* ask({ scopes: ["operator.read", "operator.pairing"], timeoutMs: flags.timeout }, (client) =>
     Effect.flatMap(resolveNode(client, flags.node), ({ nodeId }) => client.call["node.rename"]({ nodeId, displayName }))
   )

@@ -12,7 +12,7 @@ import { type Found, look } from "../../../client/tunnel/sharedLook.ts"
 import { StateDir } from "../../../services/StateDir.ts"
 import { TunnelHolderSilent, type TunnelSpec } from "../../../services/TunnelManager.ts"
 import { Environment } from "../../Environment.ts"
-import { CommandFailed } from "../../errors.ts"
+import { CommandFailed, withFix } from "../../errors.ts"
 import { Password, TlsFingerprint, Token } from "../../globals.ts"
 import { fields, print, shortId } from "../../output.ts"
 import { waiting } from "../../progress.ts"
@@ -57,7 +57,9 @@ const start = Effect.fnUntraced(function* (spec: TunnelSpec, log: string) {
         return child
       },
       catch: (error) =>
-        failed(`the tunnel's process could not be started: ${error instanceof Error ? error.message : ""}`)
+        failed(
+          `the tunnel's process could not be started: ${error instanceof Error ? error.message : ""}\nFix: start it without --background.`
+        )
     }),
     (child) => Effect.sync(() => child.unref())
   )
@@ -105,7 +107,10 @@ const settled = Effect.fnUntraced(function* (
     }
     if ((yield* Clock.currentTimeMillis) - begun >= timeoutMs) {
       return yield* failed(
-        `the tunnel is not up after ${timeoutMs} ms, and goes on trying. ${reason(found)}\nIt is ended by \`openclaw tunnel down\`.`
+        withFix(
+          `the tunnel is not up after ${timeoutMs} ms, and goes on trying until \`openclaw tunnel down\`. ${reason(found)}`,
+          "`openclaw tunnel status` shows how it stands."
+        ).message
       )
     }
     yield* Effect.sleep(LOOK_EVERY)

@@ -12,7 +12,7 @@ import { look } from "../../../client/tunnel/sharedLook.ts"
 import { StateDir } from "../../../services/StateDir.ts"
 import { type Tunnel, TunnelManager, type TunnelState } from "../../../services/TunnelManager.ts"
 import { Environment } from "../../Environment.ts"
-import { CommandFailed } from "../../errors.ts"
+import { CommandFailed, withFix } from "../../errors.ts"
 import { Json } from "../../globals.ts"
 import { endsByStopping } from "../../lifetime.ts"
 import { document } from "../../output.ts"
@@ -80,7 +80,14 @@ const inTime = (tunnel: Tunnel, timeoutMs: number) =>
       Effect.flatMap(SubscriptionRef.get(tunnel.state), (state) => {
         const error = state._tag === "Up" ? undefined : state.error
         const why = error === undefined ? "ssh was not ready" : error.message
-        return Effect.fail(new CommandFailed({ message: `the tunnel did not come up within ${timeoutMs} ms. ${why}` }))
+        return Effect.fail(
+          new CommandFailed({
+            message: withFix(
+              `the tunnel did not come up within ${timeoutMs} ms. ${why}`,
+              `try the same with \`ssh\` itself, or wait longer with --timeout.`
+            ).message
+          })
+        )
       })
   }).pipe(Effect.andThen(Effect.never))
 
