@@ -94,6 +94,25 @@ export class TlsUnusable extends Schema.TaggedError<TlsUnusable>()("TlsUnusable"
   }
 }
 
+/** The app's HTTP server cannot be used. Nothing was opened. */
+export class AppServerUnusable extends Schema.TaggedError<AppServerUnusable>()("AppServerUnusable", {
+  reason: Schema.Literals(["not-listening", "no-port", "path-taken", "path-malformed"]),
+  path: Schema.String
+}) {
+  override get message() {
+    switch (this.reason) {
+      case "not-listening":
+        return `the app's HTTP server does not listen, so what it opens cannot be judged.\nFix: let it listen before the Gateway's Layer is built, or in the same moment; an HttpServer Layer that is provided to the Gateway's does.`
+      case "no-port":
+        return `the app's HTTP server listens on a pipe or Unix socket, where nobody's address is known.\nFix: give the Gateway a server that listens on an IP address and a port.`
+      case "path-taken":
+        return `another Gateway has "${this.path || "/"}" of this HTTP server, or a path above or below it.\nFix: give each Gateway a path of its own.`
+      case "path-malformed":
+        return `"${this.path}" is no path that a Gateway can live under.\nFix: give one like "/openclaw", of letters, digits, ".", "_", "~" and "-".`
+    }
+  }
+}
+
 /** The Gateway goes on as it was. */
 export class RestartRefused extends Schema.TaggedError<RestartRefused>()("RestartRefused", {
   message: Schema.String
@@ -113,7 +132,7 @@ export interface RestartRequest {
 export type Restart = (request: RestartRequest) => Effect.Effect<void, RestartRefused>
 
 /** Why a Gateway did not start. */
-export type GatewayStartError = BindRefused | PortInUse | ListenFailed | TlsUnusable
+export type GatewayStartError = AppServerUnusable | BindRefused | PortInUse | ListenFailed | TlsUnusable
 
 /** A connection inside this process ended, with a WebSocket's close code and reason. */
 export class InProcessClosed extends Schema.TaggedError<InProcessClosed>()("InProcessClosed", {

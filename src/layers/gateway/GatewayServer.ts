@@ -31,13 +31,16 @@ import type { NodeTurns } from "../../services/NodeTurns.ts"
 import type { VoiceWake } from "../../services/VoiceWake.ts"
 import * as DirectTools from "../agent/DirectTools.ts"
 import * as Access from "./Access.ts"
+import * as AppServer from "./appServer.ts"
 import * as AuthenticatorLayer from "./Authenticator.ts"
 import * as Broadcaster from "./Broadcaster.ts"
 import * as Connections from "./Connections.ts"
 import * as Exposed from "./Exposed.ts"
 import * as FrameProtocol from "./FrameProtocol.ts"
+import type { Accepted } from "./front.ts"
 import * as HttpListener from "./HttpListener.ts"
 import * as InProcess from "./inProcess.ts"
+import type { Exchange } from "./http/respond.ts"
 import * as Routes from "./http/routes.ts"
 import * as Methods from "./methods/index.ts"
 import * as IdentityKey from "./identityKey.ts"
@@ -151,16 +154,8 @@ const watchTokens = Effect.gen(function* () {
   yield* supervisor.supervise("gateway/devices", Effect.forever(retire), { restart: "always" })
 })
 
-const isV6 = (host: string) => host.includes(":")
-
-/** Where a program on this machine reaches a listener. */
-const urlOf = ({ alsoLoopback, host, tls }: GatewayOptions, port: number): string => {
-  const four = alsoLoopback === true || host === "0.0.0.0" || host === "localhost"
-  const local = four ? "127.0.0.1" : host === "::" ? "::1" : host
-  return `${tls === undefined ? "ws" : "wss"}://${isV6(local) ? `[${local}]` : local}:${port}`
-}
-
-const make = Effect.fnUntraced(function* (options: GatewayOptions) {
+const make = Effect.fnUntraced(function* (given: GatewayOptions) {
+  const options = AppServer.placed(given)
   const snapshots = yield* Snapshots.Snapshots
   const connections = yield* Connections.Connections
   const clock = yield* Clock.Clock
@@ -183,25 +178,30 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     )
   const answers = yield* FiberSet.make()
   const answer = yield* FiberSet.runtime(answers)<Routes.HttpRequirements>()
-  const listener = yield* HttpListener.listen(
-    options,
-    { version: options.version, uptimeMs: () => clock.currentTimeMillisUnsafe() - snapshots.startedAt },
-    (accepted) => void runServed(serve(options, accepted)),
-    (exchange) => void answer(Routes.handle(options, exchange)),
-    snapshots.certificateChanged
-  )
+  const takers = {
+    version: options.version,
+    uptimeMs: () => clock.currentTimeMillisUnsafe() - snapshots.startedAt,
+    accept: (accepted: Accepted) => void runServed(serve(options, accepted)),
+    answer: (exchange: Exchange) => void answer(Routes.handle(options, exchange))
+  }
+  const listener =
+    options.listen === undefined
+      ? yield* HttpListener.listen(options, takers, snapshots.certificateChanged)
+      : options.listen === "none"
+        ? AppServer.nowhere
+        : yield* AppServer.attach(options, options.listen, takers)
   const draining = yield* makeDrain(options, listener)
   yield* Effect.addFinalizer(() => stop(options, draining, fibers, answers))
   yield* heartbeat(options)
   yield* listener.started
-  const url = urlOf(options, listener.port)
+  const { host, port, url } = listener
   const fingerprint = snapshots.tlsFingerprintUnsafe()
   yield* Effect.logInfo(
-    `gateway listening on ${url}${fingerprint === undefined ? "" : `, certificate SHA-256 fingerprint ${display(fingerprint)}`}`
+    `gateway ${url === "" ? "without a listener" : `listening on ${url}`}${fingerprint === undefined ? "" : `, certificate SHA-256 fingerprint ${display(fingerprint)}`}`
   )
   return Gateway.of({
-    host: options.host,
-    port: listener.port,
+    host,
+    port,
     url,
     tlsFingerprint: Effect.sync(snapshots.tlsFingerprintUnsafe),
     bootId: snapshots.bootId,

@@ -33,14 +33,14 @@ const own = (): ReadonlyArray<string> | undefined =>
 
 const lower = (names: ReadonlyArray<string> | undefined) => (names ?? []).map((name) => name.toLowerCase())
 
-/** The listener of `gateway.bind`. */
-export const ordinary = (options: GatewayOptions): Door => {
+/** The listener of `gateway.bind`, or the app's. `secure`: pages come over TLS there. */
+export const ordinary = (options: GatewayOptions, secure = options.tls !== undefined): Door => {
   const machine = hostname().toLowerCase()
   const loopbackBind = isLoopbackBind(options.host)
   const configured = lower(options.allowedHosts)
   const policy: HostPolicy = {
     loopbackBind,
-    secure: options.tls !== undefined,
+    secure,
     // Nothing on this machine calls a loopback listener by the machine's name, but a rebinding page might.
     names: loopbackBind ? configured : [machine, `${machine}.local`, ...configured],
     origins: options.allowedOrigins ?? []

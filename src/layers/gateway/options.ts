@@ -1,6 +1,7 @@
 /**
  * What a Gateway is started with, and the limits that keep it standing.
  */
+import type { Server } from "node:http"
 import type * as Redacted from "effect/Redacted"
 import type { Effect } from "effect/Effect"
 import type { Restart } from "../../services/Gateway.ts"
@@ -73,7 +74,22 @@ export interface ControlUiOptions {
   readonly basePath: string
 }
 
+/**
+ * An HTTP server of the app, plain or with TLS, that listens or is about to. The Gateway takes from it what is its own, and
+ * leaves its other requests, upgrades and connections alone.
+ */
+export interface AppServer {
+  readonly server: Server
+  /**
+   * Under which the Gateway lives, such as `/openclaw`: everything below is its own. Without one it takes WebSockets at `/`, its
+   * HTTP APIs (`/v1/…`, `/tools/invoke`) and its web page, and leaves the probes (`/healthz`, …) to the app.
+   */
+  readonly path?: string
+}
+
 export interface GatewayOptions {
+  /** Where it is reached: by a listener of its own when left out, at the app's, or from inside the process only. */
+  readonly listen?: AppServer | "none"
   /** The address to listen on: `127.0.0.1`, `::1`, `0.0.0.0`, an interface's address. */
   readonly host: string
   /** 0 takes any free port. */

@@ -23,7 +23,7 @@ import { type Connection, Connections, respondUnsafe, retireUnsafe } from "./Con
 import { Dispatcher } from "./FrameProtocol.ts"
 import * as Handshake from "./handshake/handshake.ts"
 import { type HandshakeRefused, silent } from "./handshake/refusal.ts"
-import type { Accepted } from "./HttpListener.ts"
+import type { Accepted } from "./front.ts"
 import type { IdentityKey } from "./identityKey.ts"
 import { type GatewayOptions, limitsOf } from "./options.ts"
 import * as NodeReplies from "./NodeReplies.ts"

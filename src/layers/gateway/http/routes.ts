@@ -22,6 +22,13 @@ export type HttpRequirements = Authenticator | Config | EventBus | FileSystem | 
 /** How long a client whose body was not read to its end may go on sending, so that it reads the answer first. */
 const LINGER = "1 second"
 
+/** Whether a path is one of the APIs, wherever they are served. */
+export const isApi = (path: string): boolean =>
+  path === OpenAi.MODELS_PATH ||
+  path.startsWith(`${OpenAi.MODELS_PATH}/`) ||
+  path === OpenAi.CHAT_PATH ||
+  path === ToolsInvoke.PATH
+
 const route = (options: GatewayOptions, exchange: Exchange): Effect.Effect<void, PlatformError, HttpRequirements> => {
   const { path } = exchange
   if (path === OpenAi.MODELS_PATH || path.startsWith(`${OpenAi.MODELS_PATH}/`)) return OpenAi.models(exchange)
