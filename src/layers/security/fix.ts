@@ -59,11 +59,11 @@ const changesFor = ({ channels, discovery }: OpenClawConfig): ReadonlyArray<Chan
 
 /** Links lead elsewhere, and what another user owns cannot be changed: both are left to people. */
 const isOwn = ({ foreign, kind }: Rights): boolean => (kind === "file" || kind === "directory") && foreign !== true
-const closable = (found: Rights | undefined): found is Rights =>
+export const closable = (found: Rights | undefined): found is Rights =>
   found !== undefined && isOwn(found) && (found.mode & OTHERS) !== 0
 
 /** The folders above come first: once they are closed, nobody else puts something in its place. */
-const close = Effect.fnUntraced(function* ({ path }: Rights) {
+export const close = Effect.fnUntraced(function* ({ path }: Rights) {
   const fs = yield* FileSystem.FileSystem
   const now = yield* Effect.orElseSucceed(rights(path), () => undefined)
   const mode = (now?.mode ?? 0) & ~OTHERS
@@ -82,7 +82,11 @@ const close = Effect.fnUntraced(function* ({ path }: Rights) {
 /**
  * Why the files of the state directory are left as they are: others may need what is in a home, or in what is no Gateway's.
  */
-const notOurs = (root: string, home: string, facts: Facts): string | undefined => {
+export const notOurs = (
+  root: string,
+  home: string,
+  facts: Pick<Facts, "configFile" | "stateFiles">
+): string | undefined => {
   const toHome = relative(root, home)
   if (!toHome.startsWith("..")) return "it is a home directory, or has one in it"
   const isKept =

@@ -64,7 +64,7 @@ const rightsBehind = Effect.fnUntraced(function* (path: string) {
 })
 
 /** What lies in a folder, links not followed. What cannot be listed has no rights of others, or says so itself. */
-const within = Effect.fnUntraced(function* (root: string) {
+export const within = Effect.fnUntraced(function* (root: string) {
   const fs = yield* FileSystem.FileSystem
   const found: Array<Rights> = []
   const folders: Array<{ readonly path: string; readonly depth: number }> = [{ path: root, depth: 0 }]
