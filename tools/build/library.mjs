@@ -9,7 +9,6 @@ import { isBuiltin } from "node:module"
 import { tmpdir } from "node:os"
 import { dirname, join, relative } from "node:path"
 import { rolldown } from "rolldown"
-import { minifySync } from "rolldown/utils"
 
 /** What `exports` in package.json names. */
 const ENTRIES = ["index", "client/index", "protocol/index", "testing/index"]
@@ -17,46 +16,79 @@ const ENTRIES = ["index", "client/index", "protocol/index", "testing/index"]
 /** `effect/Schema` and the like; `bufferutil` and `utf-8-validate` are what `ws` uses where somebody installed it. */
 const LEFT_TO_THE_APP = [/^effect(\/|$)/, /^@effect\/platform-node(\/|$)/, /^node:/, "bufferutil", "utf-8-validate"]
 
-const packageOf = (id) => /.*[\\/]node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)/.exec(id)?.[1].replaceAll("\\", "/")
-
-/** What is not ours is not there to be read. */
-const smallVendors = {
-  name: "small-vendors",
-  renderChunk: (code, { fileName }) =>
-    fileName.startsWith("vendor/")
-      ? minifySync(fileName, code, { module: true, compress: true, mangle: true }).code
-      : undefined
+/** What else we use is bundled, each package into a file of its own, with the names that our modules import. */
+const VENDORS = {
+  "@ai-sdk/anthropic": "export { createAnthropic } from '@ai-sdk/anthropic'",
+  "@ai-sdk/openai": "export { createOpenAI } from '@ai-sdk/openai'",
+  "@ai-sdk/openai-compatible": "export { createOpenAICompatible } from '@ai-sdk/openai-compatible'",
+  json5: "export { default } from 'json5'",
+  "multicast-dns": "export { default } from 'multicast-dns'",
+  selfsigned: "export { generate } from 'selfsigned'",
+  ws: "export { WebSocket, WebSocketServer } from 'ws'"
 }
 
-const modules = async (root, target, version) => {
+const isLeft = (specifier) =>
+  LEFT_TO_THE_APP.some((known) => (known instanceof RegExp ? known.test(specifier) : known === specifier))
+
+/** Our modules, one file each. */
+const ours = async (root, target, version) => {
   const source = join(root, "src")
+  const vendorsBeside = {
+    name: "vendors-beside",
+    resolveId: (specifier) => {
+      if (/^[./\0]/.test(specifier) || isLeft(specifier)) return undefined
+      if (VENDORS[specifier] === undefined) {
+        throw new Error(`"${specifier}" is neither a peer nor bundled: name it in VENDORS, in tools/build/library.mjs.`)
+      }
+      return { id: join(source, "vendor", `${specifier}.js`), external: "relative" }
+    }
+  }
   const bundle = await rolldown({
-    input: Object.fromEntries(ENTRIES.map((entry) => [entry, join(source, `${entry}.ts`)])),
+    input: ENTRIES.map((entry) => join(source, `${entry}.ts`)),
     platform: "node",
     external: LEFT_TO_THE_APP,
     treeshake: true,
-    plugins: [smallVendors],
+    plugins: [vendorsBeside],
     transform: { define: { "process.env.OPENCLAW_BUILD_VERSION": JSON.stringify(version) } },
     onwarn: () => {}
   })
-  const { output } = await bundle.write({
+  await bundle.write({
     dir: target,
     format: "esm",
+    preserveModules: true,
+    preserveModulesRoot: source,
     entryFileNames: "[name].js",
-    chunkFileNames: "[name].js",
-    minifyInternalExports: false,
-    comments: { jsdoc: false },
-    codeSplitting: {
-      includeDependenciesRecursively: false,
-      groups: [
-        {
-          name: (id) => {
-            if (packageOf(id) !== undefined) return `vendor/${packageOf(id)}`
-            return id.startsWith(source) ? relative(source, id).replace(/\.ts$/, "") : undefined
-          }
-        }
-      ]
-    }
+    comments: { jsdoc: false }
+  })
+  await bundle.close()
+}
+
+/** The packages. What is not ours is not there to be read, so it is made small. Gives the ids of their modules. */
+const vendors = async (root, target) => {
+  const bundle = await rolldown({
+    input: Object.fromEntries(Object.keys(VENDORS).map((name) => [name, `\0${name}`])),
+    cwd: root,
+    platform: "node",
+    external: LEFT_TO_THE_APP,
+    treeshake: true,
+    plugins: [
+      {
+        name: "vendor-entries",
+        resolveId: (specifier, importer) => {
+          if (specifier.startsWith("\0")) return specifier
+          return undefined
+        },
+        load: (id) => VENDORS[id.slice(1)]
+      }
+    ],
+    onwarn: () => {}
+  })
+  const { output } = await bundle.write({
+    dir: join(target, "vendor"),
+    format: "esm",
+    minify: true,
+    entryFileNames: "[name].js",
+    chunkFileNames: "shared/[name]-[hash].js"
   })
   await bundle.close()
   return output.flatMap((chunk) => chunk.moduleIds ?? [])
@@ -102,11 +134,12 @@ const declarations = (root, target) => {
   }
 }
 
-/** Builds it. Gives the ids of the modules that are in it. */
+/** Builds it. Gives the ids of the modules of others that are in it. */
 export const buildLibrary = async ({ root, out, version }) => {
   const target = join(out, "dist", "lib")
   rmSync(target, { recursive: true, force: true })
-  const ids = await modules(root, target, version)
+  await ours(root, target, version)
+  const ids = await vendors(root, target)
   declarations(root, target)
   return ids
 }
