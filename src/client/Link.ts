@@ -13,6 +13,7 @@ import { GatewayError, invalidRequest } from "../protocol/GatewayError.ts"
 import { ConnectionClosed, ProtocolViolation } from "./errors.ts"
 import * as Events from "./Events.ts"
 import type { Connection } from "./Socket.ts"
+import { traceparent } from "./traceparent.ts"
 
 /** What came back for one request. */
 export type Answer =
@@ -180,8 +181,8 @@ export const make: (options: LinkOptions) => Effect.Effect<Link, never, Scope.Sc
   return {
     hello,
     send: ({ id, method, params }, onAnswer) =>
-      Effect.suspend(() => {
-        const text = JSON.stringify({ type: "req", id, method, params })
+      Effect.flatMap(traceparent, (trace) => {
+        const text = JSON.stringify({ type: "req", id, method, params, ...trace })
         // The Gateway would end the connection, and every other call with it.
         const bytes = sizeAbove(text, hello.policy.maxPayload)
         if (bytes !== undefined) {

@@ -35,6 +35,7 @@ import type { NodeTurns } from "../services/NodeTurns.ts"
 import type { Sessions } from "../services/Sessions.ts"
 import { StateDir, type GatewayAlreadyRunning, type StateDirUnusable } from "../services/StateDir.ts"
 import type { Supervisor } from "../services/Supervisor.ts"
+import type { Traces } from "../services/Traces.ts"
 import type { Turns } from "../services/Turns.ts"
 import * as AgentRunnerLayer from "./agent/AgentRunner.ts"
 import * as ApprovalNotices from "./approvals/notices.ts"
@@ -70,6 +71,7 @@ import * as SupervisorLayer from "./Supervisor.ts"
 import * as SystemEventsLayer from "./SystemEvents.ts"
 import * as TailscaleLayer from "./tailscale/Tailscale.ts"
 import * as TelegramFromConfig from "./telegram/fromConfig.ts"
+import * as TracingLayer from "./tracing/Tracing.ts"
 import * as TurnsLayer from "./turns/Turns.ts"
 import * as VoiceWakeLayer from "./VoiceWake.ts"
 
@@ -92,6 +94,7 @@ export type GatewayServices =
   | NodeTurns
   | Sessions
   | Supervisor
+  | Traces
   | Turns
 
 export interface GatewayLayerOptions extends GatewaySettings {
@@ -214,6 +217,8 @@ export const layer = (
     Layer.provideMerge(registries),
     Layer.provideMerge(StorageHealthLayer.watch),
     Layer.provide(TailscaleLayer.layer()),
+    // Below all that it traces: it writes what they did at their end.
+    Layer.provideMerge(TracingLayer.layer),
     Layer.provideMerge(ground)
   )
 

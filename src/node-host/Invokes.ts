@@ -16,6 +16,7 @@ import { CommandError, invalid } from "./CommandError.ts"
 import type { Commands } from "./Commands.ts"
 import { InvokeMemory, type Outcome, type Reply } from "./InvokeMemory.ts"
 import type { NodeLink } from "./NodeLink.ts"
+import { type Traced, traced } from "./traced.ts"
 
 const DEFAULT_TIMEOUT_MS = 30_000
 const LONGEST_TIMEOUT_MS = 600_000
@@ -176,11 +177,11 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
     )
   }
 
-  const answer = (request: NodeInvokeRequest, reply: Reply) =>
-    link.request("node.invoke.result", { id: request.id, nodeId: request.nodeId, ...reply }).pipe(
+  const answer = ({ command, id, nodeId }: NodeInvokeRequest, { trace, value: reply }: Traced<Reply>) =>
+    link.request("node.invoke.result", { id, nodeId, ...reply, ...(trace === undefined ? undefined : { trace }) }).pipe(
       Effect.catch((error) =>
         // The Gateway has stopped waiting for this connection's answers; it asks again with the same key if it cares.
-        Effect.logWarning(`the answer to ${request.command} did not reach the Gateway: ${error.message}`)
+        Effect.logWarning(`the answer to ${command} did not reach the Gateway: ${error.message}`)
       )
     )
 
@@ -210,9 +211,9 @@ export const make = Effect.fnUntraced(function* (link: NodeLink, commands: Comma
       const asked = yield* Clock.currentTimeMillis
       keys.set(value.id, keyOf(value))
       yield* onInvoke({ phase: "asked", command })
-      const reply = yield* replyTo(value, full)
+      const reply = yield* traced(value.traceparent, command, replyTo(value, full))
       const durationMs = (yield* Clock.currentTimeMillis) - asked
-      yield* onInvoke({ phase: "answered", command, ok: reply.ok, durationMs })
+      yield* onInvoke({ phase: "answered", command, ok: reply.value.ok, durationMs })
       yield* answer(value, reply)
     }).pipe(
       Effect.ensuring(Effect.sync(() => void keys.delete(value.id))),

@@ -132,7 +132,9 @@ export const NodeInvokeRequest = Schema.Struct({
   /** Sent only to a node that declares `RECALL_CAP`: answer from memory. */
   recall: Schema.optional(Schema.Boolean),
   /** With `recall`: milliseconds since the request was made first, or more. Without it the command is never run. */
-  askedAgoMs: Schema.optional(Schema.NullOr(Schema.Natural))
+  askedAgoMs: Schema.optional(Schema.NullOr(Schema.Natural)),
+  /** W3C's, and sent only to a node that declares `RECALL_CAP`: what the command belongs to. */
+  traceparent: Schema.optional(Schema.String)
 })
 export type NodeInvokeRequest = typeof NodeInvokeRequest.Type
 

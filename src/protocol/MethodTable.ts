@@ -11,6 +11,7 @@ import { ChatMethods } from "./methods/chat.ts"
 import { CompactionMethods } from "./methods/compaction.ts"
 import { ConfigMethods } from "./methods/config.ts"
 import { DeadLetterMethods } from "./methods/deadLetters.ts"
+import { DiagnosticsMethods } from "./methods/diagnostics.ts"
 import { DeviceMethods } from "./methods/devices.ts"
 import { HistoryMethods } from "./methods/history.ts"
 import { HostMethods } from "./methods/host.ts"
@@ -34,6 +35,7 @@ export const MethodTable = SystemMethods.merge(
   SessionMethods,
   CompactionMethods,
   DeadLetterMethods,
+  DiagnosticsMethods,
   ApprovalMethods,
   ConfigMethods,
   ChannelsMethods,

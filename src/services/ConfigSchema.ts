@@ -181,6 +181,32 @@ const LoggingSection = Schema.Struct({
   consoleStyle: oneOf("pretty", "compact", "json")
 })
 
+/**
+ * `enabled: false` traces and counts nothing. `otel` sends what is traced and counted to a collector: an address that ends in
+ * `/v1/…` counts for its signal, else the three paths are put behind `endpoint`.
+ */
+const DiagnosticsSection = Schema.Struct({
+  enabled: flag,
+  otel: Schema.optional(
+    Schema.Struct({
+      enabled: flag,
+      endpoint: text,
+      tracesEndpoint: text,
+      metricsEndpoint: text,
+      logsEndpoint: text,
+      protocol: oneOf("http/protobuf", "http/json"),
+      serviceName: text,
+      headers: record(Schema.String),
+      traces: flag,
+      metrics: flag,
+      logs: flag,
+      sampleRate: Schema.optional(Schema.Finite.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 1 })))),
+      /** Milliseconds between two exports of metrics. */
+      flushIntervalMs: Schema.optional(atLeast(1_000))
+    })
+  )
+})
+
 /** Findings of `openclaw security audit` that somebody accepted. The texts are looked for whatever their case. */
 const SecuritySection = Schema.Struct({
   audit: Schema.optional(
@@ -214,6 +240,7 @@ export const OpenClawConfig = Schema.Struct({
   talk: Schema.optional(TalkSection),
   ui: Schema.optional(UiSection),
   logging: Schema.optional(LoggingSection),
+  diagnostics: Schema.optional(DiagnosticsSection),
   security: Schema.optional(SecuritySection),
   /** Variables for `${NAME}` that the process itself does not have. */
   env: Schema.optional(Schema.Struct({ vars: record(Schema.String) }))

@@ -15,6 +15,7 @@ import { Models } from "../../services/Models.ts"
 import { NodeRegistry } from "../../services/NodeRegistry.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { SystemEvents } from "../../services/SystemEvents.ts"
+import { Tracing } from "../../services/Tracing.ts"
 import { runCompaction } from "./compaction/turn.ts"
 import { makeMessageHandler } from "./messageTool.ts"
 import { makeNodesHandler } from "./nodesTool.ts"
@@ -45,7 +46,8 @@ export const layer: Layer.Layer<
       sessions: yield* Sessions,
       config,
       noticed: Option.getOrElse(systemEvents, () => ({ take: () => Effect.succeed([]), putBack: () => Effect.void })),
-      answer
+      answer,
+      tracing: yield* Tracing
     }
     const running = new Map<string, () => PartialText>()
     const cut = new Map<string, PartialText>()

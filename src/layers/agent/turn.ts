@@ -14,6 +14,7 @@ import type { Config } from "../../services/Config.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
 import type { Models, ResolvedModel } from "../../services/Models.ts"
 import type { Sessions } from "../../services/Sessions.ts"
+import type { TracingShape } from "../../services/Tracing.ts"
 import type { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import { stopwatch } from "../awake.ts"
 import * as Time from "../now.ts"
@@ -25,6 +26,7 @@ import { callModel, callsOf, ModelReply, replyMessage, type ReplyCall, withCallI
 import type { RunEvents } from "./runEvents.ts"
 import { nothingElse, type Noticed, tell, whatWaits } from "./told.ts"
 import { ToolOutcome, type makeAnswerer } from "./tools.ts"
+import { modelSpan, toolSpan } from "./traced.ts"
 
 /** Model calls of a turn when `agents.defaults.maxSteps` says nothing. */
 export const DEFAULT_MAX_STEPS = 20
@@ -42,6 +44,7 @@ export interface TurnServices {
   /** What waits to be told to a session's next turn. */
   readonly noticed: Noticed
   readonly answer: Effect.Success<ReturnType<typeof makeAnswerer>>
+  readonly tracing: TracingShape
 }
 
 /** What a turn has come to so far. */
@@ -105,7 +108,8 @@ const loop = Effect.fnUntraced(function* (
   events: RunEvents,
   progress: Progress
 ) {
-  const { answer, config, models, noticed, sessions } = services
+  const { config, models, noticed, sessions, tracing } = services
+  const answer = toolSpan(tracing, services.answer)
   const settings = yield* Effect.mapError(config.get, () => unusableConfig)
   const timeoutMs = timeoutOf(request, settings)
   const elapsed = yield* stopwatch
@@ -190,10 +194,9 @@ const loop = Effect.fnUntraced(function* (
             Effect.flatMap(remaining, (left) => {
               remembered = false
               return conversation.ask(asked, since, (prompt) =>
-                callModel(asked, prompt, {
-                  onText: events.delta,
-                  ...(left === undefined ? undefined : { timeoutMs: left })
-                })
+                modelSpan(tracing, asked, step, events.delta, (onText) =>
+                  callModel(asked, prompt, { onText, ...(left === undefined ? undefined : { timeoutMs: left }) })
+                )
               )
             })
           return askInTurn(first, ask, announce)

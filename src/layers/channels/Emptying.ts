@@ -10,6 +10,8 @@ import * as Latch from "effect/Latch"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Channel, InboundMessage } from "../../services/Channel.ts"
 import type { SetAsideReason } from "../../services/SetAside.ts"
+import { parse } from "../../domain/TraceContext.ts"
+import { type FlowSpan, Tracing } from "../../services/Tracing.ts"
 import { now } from "../now.ts"
 import * as Admission from "./Admission.ts"
 import * as Answers from "./Answers.ts"
@@ -31,6 +33,7 @@ export const make = Effect.fnUntraced(function* (
   aftermath: FiberSet.FiberSet
 ) {
   const sql = yield* SqlClient.SqlClient
+  const tracing = yield* Tracing
   const inbox = yield* Inbox.make(channel)
   const answers = yield* Answers.make(inbox, channel.accountId)
   const arrived = yield* Latch.make()
@@ -46,8 +49,18 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** Carries a message out. Whatever it changes is committed together with the note that it is done. */
-  const carryOut = Effect.fnUntraced(function* (seq: number, receivedAt: number, message: InboundMessage) {
+  const carryOut = Effect.fnUntraced(function* (
+    seq: number,
+    receivedAt: number,
+    message: InboundMessage,
+    span: FlowSpan
+  ) {
     const verdict = yield* admission.judge(message, receivedAt)
+    const { decision } = verdict
+    span.annotate({
+      decision: decision.kind,
+      ...(decision.kind === "drop" ? { reason: decision.reason } : undefined)
+    })
     const work = Effect.gen(function* () {
       if (!(yield* inbox.done(seq))) return {}
       const deed = yield* admission.act(verdict, inbox)
@@ -97,13 +110,14 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** Handles one that an earlier process left: the try is on disk before it is made, and taken back if this process lives. */
-  const retaken = Effect.fnUntraced(function* (row: Inbox.Waiting, message: InboundMessage) {
+  const retaken = Effect.fnUntraced(function* (row: Inbox.Waiting, message: InboundMessage, span: FlowSpan) {
     const { receivedAt, seq, tries } = row
+    span.annotate({ resumed: true })
     if (tries >= maxTries) {
       return yield* setAside(row, message, "crashed", `the Gateway died ${tries} times while it was handled`)
     }
     yield* inbox.countTry(seq, 1)
-    yield* carryOut(seq, receivedAt, message).pipe(
+    yield* carryOut(seq, receivedAt, message, span).pipe(
       Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Effect.ignore(inbox.countTry(seq, -1))))
     )
   })
@@ -113,7 +127,11 @@ export const make = Effect.fnUntraced(function* (
     const decoded = yield* Effect.option(Inbox.decodeMessage(row.stored))
     if (decoded._tag === "None") return yield* setAside(row, undefined, "unreadable", "its row cannot be read")
     const message = present(decoded.value)
-    const attempt = seq <= (left ?? 0) ? retaken(row, message) : carryOut(seq, receivedAt, message)
+    const attempt = tracing.span(
+      "admit",
+      { parent: parse(row.trace), attributes: { channel: channel.id, chatType: message.peer.chatType } },
+      (span) => (seq <= (left ?? 0) ? retaken(row, message, span) : carryOut(seq, receivedAt, message, span))
+    )
     yield* attempt.pipe(
       Effect.catchCauseIf(
         (cause) => Cause.hasDies(cause) && !Cause.hasInterrupts(cause),

@@ -9,6 +9,8 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Channel, UnreadMessage } from "../../services/Channel.ts"
 import { InboundMessage, InboxFailed, OutboundMessage } from "../../services/Channel.ts"
 import type { SetAsideReason } from "../../services/SetAside.ts"
+import { format } from "../../domain/TraceContext.ts"
+import { type FlowSpan, Tracing } from "../../services/Tracing.ts"
 import { now } from "../now.ts"
 
 /** What the bot says by itself. `code` is the pairing code that the text tells. */
@@ -22,7 +24,8 @@ const WaitingRow = Schema.Struct({
   seq: Schema.Natural,
   received_at: Schema.Natural,
   message: Schema.String,
-  tries: Schema.Natural
+  tries: Schema.Natural,
+  trace: Schema.NullOr(Schema.String)
 })
 const decodeWaiting = Schema.decodeUnknownEffect(Schema.Array(WaitingRow))
 const StoredReply = Schema.fromJsonString(Reply)
@@ -40,6 +43,8 @@ export interface Waiting {
   readonly stored: string
   /** How often an earlier process took it up and did not come to its end. */
   readonly tries: number
+  /** The `traceparent` of its arrival. */
+  readonly trace: string | undefined
 }
 
 /** Reads what was stored. */
@@ -63,59 +68,90 @@ export const orInboxFailed = Effect.mapError(inboxFailed)
  */
 export const make = Effect.fnUntraced(function* ({ accountId, id: channel, source }: Channel) {
   const sql = yield* SqlClient.SqlClient
+  const tracing = yield* Tracing
   const own =
     source === undefined
       ? sql`channel = ${channel} AND account_id = ${accountId}`
       : sql`channel = ${channel} AND source = ${source}`
+  /** Begins the trace of each message; it lasts until all of them are committed. */
+  const received = <A, E, R>(
+    messages: ReadonlyArray<InboundMessage>,
+    use: (spans: ReadonlyArray<FlowSpan>) => Effect.Effect<A, E, R>,
+    spans: ReadonlyArray<FlowSpan> = []
+  ): Effect.Effect<A, E, R> => {
+    const message = messages[spans.length]
+    if (message === undefined) return use(spans)
+    const { messageId, updateId } = message
+    return tracing.span("receive", { root: true, attributes: { channel, accountId, messageId, updateId } }, (span) =>
+      received(messages, use, [...spans, span])
+    )
+  }
+
+  const commit = Effect.fnUntraced(function* (
+    messages: ReadonlyArray<InboundMessage>,
+    unread: ReadonlyArray<UnreadMessage>,
+    fence: Effect.Effect<void, InboxFailed>,
+    spans: ReadonlyArray<FlowSpan>
+  ) {
+    yield* fence
+    const receivedAt = yield* now
+    const setAside = (each: UnreadMessage) => sql`
+      INSERT INTO channel_inbox (channel, source, message_key, account_id, received_at, message, raw,
+        set_aside_at, set_aside_reason, set_aside_detail)
+      VALUES (${channel}, ${each.source}, ${keyOfUnread(each)}, ${accountId}, ${receivedAt}, ${each.raw}, 1,
+        ${receivedAt}, 'unreadable', ${each.reason})
+      ON CONFLICT DO NOTHING`
+    for (const [index, message] of messages.entries()) {
+      const stored = yield* Effect.result(encodeMessage(message))
+      if (stored._tag === "Failure") {
+        yield* setAside({
+          source: message.source,
+          raw: JSON.stringify(message),
+          reason: `its channel gave it in a wrong shape: ${stored.failure.message}`
+        })
+        continue
+      }
+      const span = spans[index]
+      const trace = span?.context === undefined ? null : format(span.context)
+      const entered = yield* sql`
+        INSERT INTO channel_inbox (channel, source, message_key, account_id, received_at, message, trace)
+        VALUES (${channel}, ${message.source}, ${keyOf(message)}, ${accountId}, ${receivedAt}, ${stored.success}, ${trace})
+        ON CONFLICT DO NOTHING RETURNING seq`
+      // It came before, and has its trace.
+      if (entered.length === 0) span?.drop()
+    }
+    for (const each of unread) yield* setAside(each)
+  })
+
   return {
     /**
      * Stores what is new, all of it or nothing, if `fence` allows. A message that was stored before changes nothing. One that
      * its own channel cannot have read right is set aside, or it would hold up what came with it.
      */
     commit: Effect.fn("Inbox.commit")(
-      function* (
+      (
         messages: ReadonlyArray<InboundMessage>,
         unread: ReadonlyArray<UnreadMessage>,
         fence: Effect.Effect<void, InboxFailed>
-      ) {
-        yield* fence
-        const receivedAt = yield* now
-        const setAside = (each: UnreadMessage) => sql`
-          INSERT INTO channel_inbox (channel, source, message_key, account_id, received_at, message, raw,
-            set_aside_at, set_aside_reason, set_aside_detail)
-          VALUES (${channel}, ${each.source}, ${keyOfUnread(each)}, ${accountId}, ${receivedAt}, ${each.raw}, 1,
-            ${receivedAt}, 'unreadable', ${each.reason})
-          ON CONFLICT DO NOTHING`
-        for (const message of messages) {
-          const stored = yield* Effect.result(encodeMessage(message))
-          yield* stored._tag === "Success"
-            ? sql`
-                INSERT INTO channel_inbox (channel, source, message_key, account_id, received_at, message)
-                VALUES (${channel}, ${message.source}, ${keyOf(message)}, ${accountId}, ${receivedAt}, ${stored.success})
-                ON CONFLICT DO NOTHING`
-            : setAside({
-                source: message.source,
-                raw: JSON.stringify(message),
-                reason: `its channel gave it in a wrong shape: ${stored.failure.message}`
-              })
-        }
-        for (const each of unread) yield* setAside(each)
-      },
-      (effect) => Effect.uninterruptible(sql.withTransaction(effect)),
+      ) =>
+        received(messages, (spans) =>
+          Effect.uninterruptible(sql.withTransaction(commit(messages, unread, fence, spans)))
+        ),
       orInboxFailed
     ),
     /** The oldest messages that wait. */
     waiting: Effect.fnUntraced(function* (limit: number) {
       const rows = yield* decodeWaiting(
         yield* sql`
-          SELECT seq, received_at, message, tries FROM channel_inbox
+          SELECT seq, received_at, message, tries, trace FROM channel_inbox
           WHERE ${own} AND message IS NOT NULL AND set_aside_at IS NULL ORDER BY seq LIMIT ${limit}`
       )
-      return rows.map(({ message, received_at, seq, tries }): Waiting => ({
+      return rows.map(({ message, received_at, seq, trace, tries }): Waiting => ({
         seq,
         receivedAt: received_at,
         stored: message,
-        tries
+        tries,
+        trace: trace ?? undefined
       }))
     }, orInboxFailed),
     /** The newest row that is there now; 0 when there is none. */

@@ -11,7 +11,9 @@ import * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import * as GatewayError from "../../protocol/GatewayError.ts"
 import { accessOf, MethodTable } from "../../protocol/MethodTable.ts"
 import { type MethodAccess, satisfies } from "../../protocol/Role.ts"
+import { Tracing } from "../../services/Tracing.ts"
 import { type Connection, Connections, CurrentConnection } from "./Connections.ts"
+import { traced } from "./traced.ts"
 
 /** More calls of the other role's methods in a row than this close the connection. */
 const MAX_ROLE_VIOLATIONS = 10
@@ -55,12 +57,15 @@ export const layer: Layer.Layer<Access, never, Connections> = Layer.effect(
   Access,
   Effect.gen(function* () {
     const connections = yield* Connections
-    return Access.of((handler, { client, rpc }) => {
+    const tracing = yield* Tracing
+    return Access.of((handler, { client, requestId, rpc }) => {
       const connection = connections.get(client.id)
       if (connection === undefined) return Effect.interrupt
       const denied = denyUnsafe(connection, rpc._tag)
       if (denied !== undefined) return Effect.fail(denied)
-      return handler.pipe(
+      const traceparent = connection.inFlight.get(String(requestId))?.traceparent
+      const attributes = { connId: connection.connId, client: connection.client.id }
+      return traced(tracing, rpc._tag, traceparent, attributes, handler).pipe(
         Effect.provideService(CurrentConnection, connection),
         Effect.tapCause((cause) =>
           Cause.hasDies(cause)

@@ -20,6 +20,8 @@ export interface InFlight {
   readonly id: string
   readonly method: string
   readonly bytes: number
+  /** What the client says it belongs to, unchecked. */
+  readonly traceparent: string | undefined
 }
 
 export interface Retirement {

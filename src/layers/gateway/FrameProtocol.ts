@@ -193,7 +193,7 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
         return refused(frame.id, (denied ?? invalidRequest(`invalid ${frame.method} params: ${params.failure}`)).wire)
       }
       const id = String(++counter)
-      connection.inFlight.set(id, { id: frame.id, method: frame.method, bytes })
+      connection.inFlight.set(id, { id: frame.id, method: frame.method, bytes, traceparent: frame.traceparent })
       connection.inFlightBytes += bytes
       clientIds.add(connection.clientId)
       return write(connection.clientId, {

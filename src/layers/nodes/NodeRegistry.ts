@@ -17,6 +17,7 @@ import {
 import { Config, type ConfigInvalid, type ConfigUnreadable } from "../../services/Config.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { type NodeIdentity, NodeNotConnected, NodeRegistry } from "../../services/NodeRegistry.ts"
+import { Tracing } from "../../services/Tracing.ts"
 import * as Time from "../now.ts"
 import * as Connections from "./connections.ts"
 import * as Invoke from "./invoke.ts"
@@ -66,7 +67,7 @@ export const layer: Layer.Layer<
         return (yield* store.approvedOf(nodeId)) !== undefined || (yield* store.requestOf(nodeId)) !== undefined
       }).pipe(Effect.orElseSucceed(() => false))
 
-    const invoke = Invoke.make({ connections, rules, isKnown, scope: yield* Effect.scope })
+    const invoke = Invoke.make({ connections, rules, isKnown, tracing: yield* Tracing, scope: yield* Effect.scope })
 
     const register = (connection: Connections.Connection) =>
       Effect.suspend(() => {

@@ -2,6 +2,7 @@
  * `node.invoke`: checks, one deadline, one answer for each idempotency key.
  */
 import { createHash, randomUUID } from "node:crypto"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -9,6 +10,8 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { sortedEntries } from "../../domain/sortedEntries.ts"
+import { format } from "../../domain/TraceContext.ts"
+import { RECALL_CAP } from "../../protocol/EventTable.ts"
 import type { NodeInvokeResultParams } from "../../protocol/methods/nodes.ts"
 import {
   CommandNotAllowed,
@@ -19,6 +22,7 @@ import {
   InvokeTimeout,
   NodeNotConnected
 } from "../../services/NodeRegistry.ts"
+import type { FlowSpan, TracingShape } from "../../services/Tracing.ts"
 import * as Answers from "./answers.ts"
 import { ask, type Connections } from "./connections.ts"
 import { type CommandRules, isAllowed } from "./policy.ts"
@@ -124,10 +128,28 @@ const keep = (exit: Exit.Exit<InvokeSuccess, InvokeError>): Answers.Keep<Exit.Ex
   }
 }
 
+/**
+ * Puts what a node tells of its part below the invoke. Its clock says nothing here: what it did is set in the middle of the
+ * time that the answer took.
+ */
+const tellOf = (span: FlowSpan, { error, ok, trace }: NodeInvokeResultParams, tookMs: number): void => {
+  if (trace === undefined) return
+  const durationMs = Math.min(trace.tookMs, tookMs)
+  span.child({
+    name: "node",
+    spanId: trace.spanId,
+    beforeEndMs: (tookMs - durationMs) / 2 + durationMs,
+    durationMs,
+    ...(ok ? undefined : { error: error?.code ?? "UNAVAILABLE" }),
+    attributes: {}
+  })
+}
+
 export const make = (options: {
   readonly connections: Connections
   readonly rules: Effect.Effect<CommandRules>
   readonly isKnown: (nodeId: string) => Effect.Effect<boolean>
+  readonly tracing: TracingShape
   /** Invokes end with it. */
   readonly scope: Scope.Scope
 }) => {
@@ -136,7 +158,8 @@ export const make = (options: {
   const run = Effect.fnUntraced(function* (
     request: InvokeOptions,
     paramsJSON: string | null,
-    timeoutMs: number
+    timeoutMs: number,
+    span: FlowSpan
   ): Effect.fn.Return<InvokeSuccess, InvokeError> {
     const { command, nodeId } = request
     const rules = yield* options.rules
@@ -151,20 +174,32 @@ export const make = (options: {
       return yield* new CommandNotAllowed({ nodeId, command, reason, ...(requestId && { requestId }) })
     }
     const recall = request.recall === true ? { recall: true, askedAgoMs: request.askedAgoMs } : undefined
+    span.annotate({ node: connection.node.displayName })
+    const knowsTraces = span.context !== undefined && connection.declared.caps.includes(RECALL_CAP)
+    const trace = knowsTraces ? { traceparent: format(span.context) } : undefined
+    const clock = yield* Clock.Clock
+    const sentAt = clock.monotonicTimeNanosUnsafe()
     const result = yield* ask(
       connection,
-      { id: randomUUID(), command, paramsJSON, timeoutMs, idempotencyKey: request.idempotencyKey, ...recall },
+      { id: randomUUID(), command, paramsJSON, timeoutMs, idempotencyKey: request.idempotencyKey, ...recall, ...trace },
       request.onProgress
     )
+    tellOf(span, result, Number(clock.monotonicTimeNanosUnsafe() - sentAt) / 1e6)
     return yield* outcome(request, result)
   })
 
   const waited = Effect.fn("NodeRegistry.invoke")(function* (request: InvokeOptions) {
     const { command, nodeId } = request
     const timeoutMs = resolveTimeout(request.timeoutMs)
-    yield* Effect.annotateCurrentSpan({ nodeId, command, timeoutMs })
+    const attributes = { nodeId, command, timeoutMs, ...(request.recall === true ? { recall: true } : undefined) }
+    yield* Effect.annotateCurrentSpan(attributes)
+    return yield* options.tracing.span("invoke", { attributes }, (span) => answered(request, timeoutMs, span))
+  })
+
+  const answered = Effect.fnUntraced(function* (request: InvokeOptions, timeoutMs: number, span: FlowSpan) {
+    const { command, nodeId } = request
     const { digest, paramsJSON } = yield* encode(request)
-    return yield* answers.once(request.idempotencyKey, digest, run(request, paramsJSON, timeoutMs)).pipe(
+    return yield* answers.once(request.idempotencyKey, digest, run(request, paramsJSON, timeoutMs, span)).pipe(
       // Each caller has its own deadline; the work goes on for whoever still waits.
       Effect.timeoutOrElse({
         duration: timeoutMs,

@@ -2,6 +2,7 @@
  * The way of a reply to its channel: shown once, and tried again as long as that shows nothing whole twice.
  */
 import * as Effect from "effect/Effect"
+import { isBlank } from "../../domain/blank.ts"
 import type { RunId } from "../../domain/Ids.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import type { TurnOutcome, TurnRequest } from "../../services/Turns.ts"
@@ -20,6 +21,10 @@ const keyOf = (runId: RunId, what: "given-up" | "reply"): string => `${runId}:${
 /** The key of what a turn has to say last. The reply itself may have been begun: another text under its key would be refused. */
 export const keyFor = ({ error, runId }: Pick<TurnOutcome, "error" | "runId">): string =>
   keyOf(runId, error === givenUp ? "given-up" : "reply")
+
+/** There is something to deliver, and somewhere to. */
+export const isWanted = (request: TurnRequest, outcome: TurnOutcome): boolean =>
+  request.replyTo !== undefined && outcome.status !== "aborted" && !isBlank(outcome.text)
 
 /** What the outbox knows of a key. */
 export const makeLook = Effect.map(OutboxRows.make, ({ find }) => ({

@@ -9,6 +9,8 @@ import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { RunId } from "../../domain/Ids.ts"
 import type { SessionKey } from "../../domain/SessionKey.ts"
+import { format, parse, type TraceContext } from "../../domain/TraceContext.ts"
+import { CurrentFlow } from "../../services/Tracing.ts"
 import { type AbortOrigin, TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import { now } from "../now.ts"
 import * as Queueing from "./Queueing.ts"
@@ -36,6 +38,10 @@ export interface Begun {
   readonly queue: Queueing.Waits | null
   /** What else it answers was settled at an earlier start. */
   readonly gathered: boolean
+  /** What submitted it, or began it first where that was not traced. */
+  readonly trace: TraceContext | undefined
+  /** It was started before. */
+  readonly resumed: boolean
 }
 
 interface Row {
@@ -51,6 +57,7 @@ interface Row {
   readonly finished_at: number | null
   readonly queue: Queueing.Waits | null
   readonly takes: number
+  readonly trace: string | null
 }
 
 const origins: ReadonlyArray<AbortOrigin> = ["rpc", "stop", "interrupt"]
@@ -65,7 +72,7 @@ export const make = Effect.gen(function* () {
   const abortOf = (row: Pick<Row, "abort_requested_at" | "abort_origin">): AbortOrigin | undefined =>
     row.abort_requested_at === null ? undefined : (origins.find((origin) => origin === row.abort_origin) ?? "rpc")
 
-  const begun = Effect.fnUntraced(function* (row: Row): Effect.fn.Return<Begun> {
+  const begun = Effect.fnUntraced(function* (row: Row, now: number): Effect.fn.Return<Begun> {
     return {
       attempts: row.attempts,
       startedAt: row.started_at ?? 0,
@@ -73,7 +80,9 @@ export const make = Effect.gen(function* () {
       outcome: yield* outcomeOf(row.outcome),
       finished: row.finished_at !== null,
       queue: row.queue,
-      gathered: row.takes === 1
+      gathered: row.takes === 1,
+      trace: parse(row.trace ?? undefined),
+      resumed: row.started_at !== null && row.started_at !== now
     }
   })
 
@@ -93,13 +102,15 @@ export const make = Effect.gen(function* () {
 
     /** Enters a turn. `false` when its id is in the book already. `foldable`: the session's queue decides about it. */
     enter: Effect.fnUntraced(function* (request: TurnRequest, foldable: boolean) {
+      const flow = yield* CurrentFlow
       const entered = yield* sql`
         INSERT INTO turns ${sql.insert({
           run_id: request.runId,
           session_key: request.sessionKey,
           request: encodeRequest(request),
           queue: foldable ? "followup" : null,
-          submitted_at: yield* now
+          submitted_at: yield* now,
+          trace: flow === undefined ? null : format(flow)
         })} ON CONFLICT (run_id) DO NOTHING RETURNING seq`
       return entered.length > 0
     }),
@@ -126,7 +137,7 @@ export const make = Effect.gen(function* () {
         UPDATE turns SET attempts = attempts + ${charged ? 1 : 0}, started_at = COALESCE(started_at, ${time})
         WHERE run_id = ${runId} AND finished_at IS NULL RETURNING *`
       const rows = started.length > 0 ? started : yield* sql<Row>`SELECT * FROM turns WHERE run_id = ${runId}`
-      return yield* begun(rows[0]!)
+      return yield* begun(rows[0]!, time)
     }),
 
     /** Charges a turn with so many deaths, or takes so many back. */

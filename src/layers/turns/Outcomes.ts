@@ -192,3 +192,10 @@ export const failed = Effect.fnUntraced(function* (
     durationMs: Math.max(0, Math.round(now - startedAt))
   }
 })
+
+/** How its session is listed after it. `undelivered`: its reply did not leave. */
+export const statusOf = (outcome: TurnOutcome, undelivered: string | undefined) => {
+  if (outcome.status === "aborted") return "killed"
+  if (outcome.error === "TurnTimedOut") return "timeout"
+  return outcome.status === "error" || undelivered !== undefined ? "failed" : "done"
+}

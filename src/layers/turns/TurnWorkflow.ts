@@ -14,12 +14,12 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as Activity from "effect/workflow/Activity"
 import * as Workflow from "effect/workflow/Workflow"
 import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
-import { isBlank } from "../../domain/blank.ts"
 import { AgentRunner, type PartialText, type TurnSteps } from "../../services/AgentRunner.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
+import { carried } from "../../services/Tracing.ts"
 import { type AbortOrigin, TurnOutcome, TurnRequest } from "../../services/Turns.ts"
 import { leftOf, sleepAwake } from "../awake.ts"
 import * as Beginning from "./Beginning.ts"
@@ -32,6 +32,7 @@ import * as OpenCalls from "./openCalls.ts"
 import * as Outcomes from "./Outcomes.ts"
 import { engineStored, stored } from "./Patience.ts"
 import type { Running, RunningTurn } from "./Running.ts"
+import * as Traced from "./traced.ts"
 import type { Pass, TrialOptions, Trials } from "./Trials.ts"
 
 export const TurnWorkflow = Workflow.make("Turn", {
@@ -70,12 +71,13 @@ type EngineServices = WorkflowEngine.WorkflowEngine | WorkflowEngine.WorkflowIns
 const makeStep = Effect.fnUntraced(function* ({ checkpoint, working }: RunningTurn, charge: Charging.Charge) {
   const engine = yield* WorkflowEngine.WorkflowEngine
   const instance = yield* WorkflowEngine.WorkflowInstance
+  const carry = yield* carried
   const step: TurnSteps["step"] = ({ execute, name, success }) =>
     Effect.suspend(() => {
       let isNew = false
       const noted = Effect.suspend(() => {
         isNew = true
-        return execute
+        return carry(execute)
       })
       return engineStored(
         `keeping step ${name}`,
@@ -104,6 +106,7 @@ export const make = Effect.fnUntraced(function* (
   const givingUp = yield* GivingUp.make
   const incoming = yield* Incoming.make(ledger)
   const outbox = yield* Delivery.makeLook
+  const traced = yield* Traced.make
 
   const ending = (request: TurnRequest, startedAt: number) =>
     Effect.map(Effect.andThen(OpenCalls.close(request), runner.partialText(request.runId)), (partial) => ({
@@ -200,8 +203,8 @@ export const make = Effect.fnUntraced(function* (
           ? yield* incoming.drop(request, begun.startedAt, conclude.failed)
           : yield* run(yield* incoming.withGathered(request, begun), begun, turn, charge)
     // Without a delivery the turn is finished next, and its result is kept with that.
-    if (isDelivered(request, outcome)) yield* stored("keeping a turn's result", ledger.decide(outcome))
-    if (isDelivered(request, outcome) && !isOver) yield* charge.progress
+    if (Delivery.isWanted(request, outcome)) yield* stored("keeping a turn's result", ledger.decide(outcome))
+    if (Delivery.isWanted(request, outcome) && !isOver) yield* charge.progress
     return outcome
   })
 
@@ -213,7 +216,7 @@ export const make = Effect.fnUntraced(function* (
     turn: RunningTurn,
     charge: Charging.Charge
   ) {
-    if (!isDelivered(request, outcome)) return undefined
+    if (!Delivery.isWanted(request, outcome)) return undefined
     const aborted = { _tag: "NotDelivered", message: "aborted before it was delivered" } as const
     const takeBack = stored("taking back a reply", Delivery.withdraw(request.runId)).pipe(
       Effect.flatten,
@@ -227,15 +230,19 @@ export const make = Effect.fnUntraced(function* (
       return { _tag: "NotDelivered", message: "delivering it stopped the Gateway each time" } as const
     }
     const waits = (wait: Effect.Effect<void>) => turn.working(turn.waiting(wait, charge), charge)
-    const delivery = Delivery.deliver(request, outcome, options.delivery, { waits, since: outbox.since }).pipe(
-      Effect.provideService(Channels, channels),
-      Effect.catchCauseIf(isOwnFault, (cause) =>
-        Effect.as(Effect.logError(`delivering the reply of turn ${request.runId} died`, cause), {
-          _tag: "NotDelivered",
-          message: "the channel broke while it sent the reply"
-        } as const)
+    const delivery = traced
+      .delivery(request, outcome, { waits, since: outbox.since }, (waiting) =>
+        Delivery.deliver(request, outcome, options.delivery, waiting)
       )
-    )
+      .pipe(
+        Effect.provideService(Channels, channels),
+        Effect.catchCauseIf(isOwnFault, (cause) =>
+          Effect.as(Effect.logError(`delivering the reply of turn ${request.runId} died`, cause), {
+            _tag: "NotDelivered",
+            message: "the channel broke while it sent the reply"
+          } as const)
+        )
+      )
     const delivered = yield* Effect.raceFirst(delivery, Effect.as(Deferred.await(turn.abort), aborted))
     return delivered === aborted ? yield* takeBack : delivered
   })
@@ -247,7 +254,7 @@ export const make = Effect.fnUntraced(function* (
       sql.withTransaction(
         Effect.tap(ledger.finish(outcome), () =>
           sessions.touch(outcome.sessionKey, {
-            status: statusOf(outcome, undelivered),
+            status: Outcomes.statusOf(outcome, undelivered),
             lastRunError: undelivered ?? (outcome.status === "error" ? outcome.text : undefined),
             ...(outcome.model === undefined ? {} : { model: outcome.model }),
             ...(outcome.provider === undefined ? {} : { modelProvider: outcome.provider }),
@@ -272,7 +279,7 @@ export const make = Effect.fnUntraced(function* (
 
   /** The process died between the last word's way out and the end of its turn. */
   const isShown = (request: TurnRequest, { outcome }: Begun) =>
-    outcome === undefined || !isDelivered(request, outcome)
+    outcome === undefined || !Delivery.isWanted(request, outcome)
       ? Effect.succeed(false)
       : stored("looking for a reply", outbox.isSent(Delivery.keyFor(outcome)))
 
@@ -312,17 +319,9 @@ export const make = Effect.fnUntraced(function* (
     turn.lift = charge.lift
     if (running.isStopping()) yield* charge.lift
     // Only the engine interrupts a turn, and only for an orderly stop.
-    return yield* Effect.onInterrupt(carryOut(request, begun, turn, charge), () => charge.lift)
+    const work = traced.turn(request, begun, carryOut(request, begun, turn, charge))
+    return yield* Effect.onInterrupt(work, () => charge.lift)
   }, Effect.scoped)
 
   return (request: TurnRequest) => supervisor.track(`sessions/${request.sessionKey}`, request.runId, execute(request))
 })
-
-const isDelivered = (request: TurnRequest, outcome: TurnOutcome): boolean =>
-  request.replyTo !== undefined && outcome.status !== "aborted" && !isBlank(outcome.text)
-
-const statusOf = (outcome: TurnOutcome, undelivered: string | undefined) => {
-  if (outcome.status === "aborted") return "killed"
-  if (outcome.error === "TurnTimedOut") return "timeout"
-  return outcome.status === "error" || undelivered !== undefined ? "failed" : "done"
-}

@@ -19,6 +19,7 @@ import { Channels } from "../../services/ChannelRouter.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
+import { CurrentFlow, Tracing } from "../../services/Tracing.ts"
 import {
   type AbortOrigin,
   RunIdConflict,
@@ -81,6 +82,7 @@ const make = Effect.fnUntraced(function* (
   const sessions = yield* Sessions
   const supervisor = yield* Supervisor
   const actor = yield* SessionActor.SessionActor.client
+  const tracing = yield* Tracing
 
   const { keep } = yield* Pruning.make(pruning)
   yield* supervisor.supervise("turns/pruning", keep, { restart: "always" })
@@ -209,6 +211,12 @@ const make = Effect.fnUntraced(function* (
     return yield* new RunIdConflict({ runId: request.runId })
   })
 
+  /** What nobody began a trace for begins one here. */
+  const traced = <A, E>({ agentId, runId }: TurnRequest, effect: Effect.Effect<A, E>) =>
+    Effect.flatMap(CurrentFlow, (flow) =>
+      flow === undefined ? tracing.span("admit", { runId, attributes: { agentId } }, () => effect) : effect
+    )
+
   const submit: Turns["Service"]["submit"] = Effect.fn("Turns.submit")(
     function* (request, queue) {
       return yield* Effect.gen(function* () {
@@ -220,7 +228,7 @@ const make = Effect.fnUntraced(function* (
         }
         yield* actor(sessionKey).turn({ runId }, { discard: true })
         return true
-      }).pipe(sql.withTransaction)
+      }).pipe(sql.withTransaction, (effect) => traced(request, effect))
     },
     Effect.mapError(accepted("storing the message"))
   )

@@ -167,6 +167,14 @@ export const NodeInvokeAnswer = Schema.Struct({
 export type NodeInvokeAnswer = typeof NodeInvokeAnswer.Type
 
 /** What a node sends back for one `node.invoke.request`. */
+/** What a node tells of its part in a trace that the request named (`traceparent`). Ours, not OpenClaw's. */
+export const NodeSpan = Schema.Struct({
+  spanId: Schema.String.pipe(Schema.check(Schema.isPattern(/^[\da-f]{16}$/))),
+  /** Milliseconds from its arrival at the node to its answer. */
+  tookMs: Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0)))
+})
+export type NodeSpan = typeof NodeSpan.Type
+
 export const NodeInvokeResultParams = Schema.Struct({
   id: Name,
   nodeId: Name,
@@ -177,7 +185,8 @@ export const NodeInvokeResultParams = Schema.Struct({
     Schema.NullOr(
       Schema.Struct({ code: Schema.optional(Schema.NonEmptyString), message: Schema.optional(Schema.NonEmptyString) })
     )
-  )
+  ),
+  trace: Schema.optional(NodeSpan)
 })
 export type NodeInvokeResultParams = typeof NodeInvokeResultParams.Type
 

@@ -12,10 +12,12 @@ import { RunId } from "../../../domain/Ids.ts"
 import type { SessionKey } from "../../../domain/SessionKey.ts"
 import { Config } from "../../../services/Config.ts"
 import { Sessions } from "../../../services/Sessions.ts"
+import { Tracing } from "../../../services/Tracing.ts"
 import { type TurnOutcome, type TurnRequest, Turns } from "../../../services/Turns.ts"
 import * as Time from "../../now.ts"
 import * as Agents from "../Agents.ts"
 import * as SessionRows from "../SessionRows.ts"
+import { tracedHttp } from "../traced.ts"
 import { allowed, authorize } from "./auth.ts"
 import { readJson } from "./body.ts"
 import { type Completion, modelRow, stream, usageOf } from "./openaiAnswer.ts"
@@ -169,7 +171,8 @@ export const chat = Effect.fn("Http.chatCompletions")(function* (exchange: Excha
     ...(model === undefined ? undefined : { model }),
     ...(instructions === undefined ? undefined : { extraSystemPrompt: instructions })
   }
-  const answered = run(exchange, asked.success, request).pipe(
+  const traceparent = header(exchange, "traceparent")
+  const answered = tracedHttp(yield* Tracing, CHAT_PATH, traceparent, run(exchange, asked.success, request)).pipe(
     Effect.catch((error) => Effect.sync(() => storageFailed(exchange, error))),
     Effect.as(Option.none<RunId>())
   )

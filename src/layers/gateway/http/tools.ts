@@ -9,10 +9,12 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Config } from "../../../services/Config.ts"
 import { Tools } from "../../../services/Tools.ts"
+import { Tracing } from "../../../services/Tracing.ts"
 import * as Agents from "../Agents.ts"
+import { tracedHttp } from "../traced.ts"
 import { allowed, authorize } from "./auth.ts"
 import { readJson } from "./body.ts"
-import { type Exchange, failed, gone, json, methodNotAllowed } from "./respond.ts"
+import { type Exchange, failed, gone, header, json, methodNotAllowed } from "./respond.ts"
 
 export const PATH = "/tools/invoke"
 
@@ -94,6 +96,7 @@ export const handle = Effect.fn("Http.toolsInvoke")(function* (exchange: Exchang
   const name = given(request.value.name) ?? given(request.value.tool)
   if (name === undefined) return refused(exchange, 400, "invalid_request", "tools.invoke requires name")
   const tools = yield* Tools
+  const tracing = yield* Tracing
   const session = yield* Effect.result(sessionOf(given(sessionKey) ?? "main", given(agentId)))
   if (session._tag === "Failure") return refused(exchange, 400, "invalid_request", session.failure)
   if (!(yield* isGiven(name, scopes.includes("operator.admin")))) {
@@ -113,7 +116,7 @@ export const handle = Effect.fn("Http.toolsInvoke")(function* (exchange: Exchang
       idempotencyKey: `http:${given(idempotencyKey) ?? randomUUID()}`,
       gone: gone(exchange)
     })
-    .pipe(Effect.result)
+    .pipe((effect) => tracedHttp(tracing, PATH, header(exchange, "traceparent"), effect), Effect.result)
   if (result._tag === "Success") {
     const details = decodeDetails(result.success)
     return json(exchange.response, 200, {

@@ -11,6 +11,7 @@ import * as Chat from "./chat.ts"
 import * as Compaction from "./compaction.ts"
 import * as Config from "./config.ts"
 import * as DeadLetters from "./deadLetters.ts"
+import * as Diagnostics from "./diagnostics.ts"
 import * as Devices from "./devices.ts"
 import * as History from "./history.ts"
 import * as Host from "./host.ts"
@@ -35,6 +36,7 @@ export const layer = (options: GatewayOptions) =>
     Chat.layer,
     DeadLetters.layer,
     Devices.layer(options),
+    Diagnostics.layer,
     History.layer,
     Nodes.layer,
     SessionChanges.layer,
