@@ -1,12 +1,14 @@
 /**
  * `AgentRunner`: the model, its tools, the reply.
  */
+import * as Toolkit from "effect/ai/Toolkit"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { AgentRunner, type PartialText } from "../../services/AgentRunner.ts"
+import { AppTools } from "../../services/AppTools.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import { EventBus } from "../../services/EventBus.ts"
@@ -16,11 +18,12 @@ import { NodeRegistry } from "../../services/NodeRegistry.ts"
 import { Sessions } from "../../services/Sessions.ts"
 import { SystemEvents } from "../../services/SystemEvents.ts"
 import { Tracing } from "../../services/Tracing.ts"
+import { makeAppCaller } from "./appTools.ts"
 import { runCompaction } from "./compaction/turn.ts"
 import { makeMessageHandler } from "./messageTool.ts"
 import { makeNodesHandler } from "./nodesTool.ts"
 import { makeRunEvents } from "./runEvents.ts"
-import { makeAnswerer } from "./tools.ts"
+import { AgentTools, makeAnswerer } from "./tools.ts"
 import { runTurn, type TurnServices } from "./turn.ts"
 
 /** Turns that were cut whose text can still be asked for: whoever cut one wants to keep how far it came. */
@@ -36,10 +39,14 @@ export const layer: Layer.Layer<
     const bus = yield* EventBus
     const config = yield* Config
     const startedAt = yield* Clock.currentTimeMillis
-    const answer = yield* makeAnswerer({
-      nodes: makeNodesHandler(yield* NodeRegistry, yield* ExecApprovals, config, startedAt),
-      message: makeMessageHandler(yield* Channels, startedAt)
-    })
+    const app = yield* AppTools
+    const answer = yield* makeAnswerer(
+      {
+        nodes: makeNodesHandler(yield* NodeRegistry, yield* ExecApprovals, config, startedAt),
+        message: makeMessageHandler(yield* Channels, startedAt)
+      },
+      { call: yield* makeAppCaller(app), names: Object.keys(app.toolkit.tools) }
+    )
     const systemEvents = yield* Effect.serviceOption(SystemEvents)
     const services: TurnServices = {
       models: yield* Models,
@@ -47,6 +54,7 @@ export const layer: Layer.Layer<
       config,
       noticed: Option.getOrElse(systemEvents, () => ({ take: () => Effect.succeed([]), putBack: () => Effect.void })),
       answer,
+      toolkit: Toolkit.merge(AgentTools, app.toolkit),
       tracing: yield* Tracing
     }
     const running = new Map<string, () => PartialText>()

@@ -6,15 +6,17 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { RunId } from "../../domain/Ids.ts"
+import { AppTools } from "../../services/AppTools.ts"
 import { Channels } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import { ExecApprovals } from "../../services/ExecApprovals.ts"
 import { NodeRegistry } from "../../services/NodeRegistry.ts"
 import { ToolCallFailed, ToolInputInvalid, ToolNotFound, Tools } from "../../services/Tools.ts"
 import * as Time from "../now.ts"
+import { makeAppCaller } from "./appTools.ts"
 import { makeMessageHandler } from "./messageTool.ts"
 import { makeNodesHandler } from "./nodesTool.ts"
-import { AgentTools, makeCaller, type ToolFailed } from "./tools.ts"
+import { AgentTools, type Caller, makeCaller, type ToolFailed } from "./tools.ts"
 
 const problem = (error: ToolFailed | AiError.AiError): ToolInputInvalid | ToolCallFailed => {
   if (!AiError.isAiError(error)) return new ToolCallFailed({ message: error.message })
@@ -26,13 +28,19 @@ const problem = (error: ToolFailed | AiError.AiError): ToolInputInvalid | ToolCa
 const make = Effect.gen(function* () {
   const startedAt = yield* Clock.currentTimeMillis
   const approvals = yield* ExecApprovals
-  const call = yield* makeCaller({
+  const app = yield* AppTools
+  const own = yield* makeCaller({
     nodes: makeNodesHandler(yield* NodeRegistry, approvals, yield* Config, startedAt),
     message: makeMessageHandler(yield* Channels, startedAt)
   })
+  const apps = yield* makeAppCaller(app)
+  const call: Caller = (asked, current) => own(asked, current) ?? apps(asked, current)
   return Tools.of({
     takes: (tool, argument) => {
-      const known: Readonly<Record<string, { readonly parametersSchema: unknown }>> = AgentTools.tools
+      const known: Readonly<Record<string, { readonly parametersSchema: unknown }>> = {
+        ...app.toolkit.tools,
+        ...AgentTools.tools
+      }
       const fields = (known[tool]?.parametersSchema as { readonly fields?: object } | undefined)?.fields
       return Object.hasOwn(known, tool) && fields !== undefined && Object.hasOwn(fields, argument)
     },

@@ -4,6 +4,7 @@
 import type * as AiError from "effect/ai/AiError"
 import * as Prompt from "effect/ai/Prompt"
 import * as Response from "effect/ai/Response"
+import type * as Toolkit from "effect/ai/Toolkit"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -170,8 +171,8 @@ export const callModel = (
   messages: ReadonlyArray<Prompt.Message>,
   options: {
     readonly onText: (delta: string) => Effect.Effect<void>
-    /** Left out: the agent's. */
-    readonly tools?: false
+    /** Left out: the agent's own. */
+    readonly tools?: false | Toolkit.Any
     /** Milliseconds left. */
     readonly timeoutMs?: number
   }
@@ -184,7 +185,7 @@ export const callModel = (
         ? model.service.streamText({ prompt })
         : model.service.streamText({
             prompt,
-            toolkit: AgentTools,
+            toolkit: (options.tools ?? AgentTools) as typeof AgentTools,
             disableToolCallResolution: true,
             toolCallValidation: "deferred"
           })

@@ -113,14 +113,17 @@ const problem = (error: ToolFailed | AiError.AiError): string => {
     : `The tool failed: ${error.reason.message}`
 }
 
-interface Call {
+export interface Call {
   readonly id: string
   readonly name: string
   readonly params: unknown
 }
 
+/** A way to call tools. */
+export type Caller = (call: Call, current: ToolCall) => Effect.Effect<string, ToolFailed | AiError.AiError> | undefined
+
 /** Runs calls with the given handlers, and gives what a model reads; `undefined` when there is no such tool. */
-export const makeCaller = (handlers: ToolHandlers) =>
+export const makeCaller = (handlers: ToolHandlers): Effect.Effect<Caller> =>
   Effect.map(AgentTools.toHandlers(handlers), (services) => {
     const run = Effect.fn("AgentTools.answer")(function* (name: keyof typeof AgentTools.tools, call: Call) {
       const toolkit = yield* AgentTools
@@ -138,12 +141,15 @@ export const makeCaller = (handlers: ToolHandlers) =>
         : undefined
   })
 
-/** Answers calls with the given handlers. Never fails; a defect is logged and told as an error. */
-export const makeAnswerer = (handlers: ToolHandlers) =>
+/** Answers calls with the given handlers and the app's. Never fails; a defect is logged and told as an error. */
+export const makeAnswerer = (
+  handlers: ToolHandlers,
+  app?: { readonly call: Caller; readonly names: ReadonlyArray<string> }
+) =>
   Effect.map(makeCaller(handlers), (run) => (call: Call, current: ToolCall): Effect.Effect<ToolOutcome> => {
-    const running = run(call, current)
+    const running = run(call, current) ?? app?.call(call, current)
     if (running === undefined) {
-      const names = Object.keys(AgentTools.tools).join(", ")
+      const names = [...Object.keys(AgentTools.tools), ...(app?.names ?? [])].join(", ")
       return Effect.succeed(failed(`There is no tool "${call.name}". Available: ${names}.`))
     }
     return running.pipe(

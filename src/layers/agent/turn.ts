@@ -5,6 +5,7 @@
  * tool call in it. The transcript is appended under keys made of the same names. The rest runs again without harm.
  */
 import type * as Prompt from "effect/ai/Prompt"
+import type * as Toolkit from "effect/ai/Toolkit"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { isBlank } from "../../domain/blank.ts"
@@ -44,6 +45,8 @@ export interface TurnServices {
   /** What waits to be told to a session's next turn. */
   readonly noticed: Noticed
   readonly answer: Effect.Success<ReturnType<typeof makeAnswerer>>
+  /** The agent's tools and the app's, as the model is told of them. */
+  readonly toolkit: Toolkit.Any
   readonly tracing: TracingShape
 }
 
@@ -195,7 +198,11 @@ const loop = Effect.fnUntraced(function* (
               remembered = false
               return conversation.ask(asked, since, (prompt) =>
                 modelSpan(tracing, asked, step, events.delta, (onText) =>
-                  callModel(asked, prompt, { onText, ...(left === undefined ? undefined : { timeoutMs: left }) })
+                  callModel(asked, prompt, {
+                    onText,
+                    tools: services.toolkit,
+                    ...(left === undefined ? undefined : { timeoutMs: left })
+                  })
                 )
               )
             })

@@ -58,25 +58,64 @@ interface Loaded extends Substituted {
   readonly composed: unknown
 }
 
+/** Where the text is: in a file, or in memory. */
+export interface ConfigSource {
+  /** What it is called in messages; an absolute path where it is a file. */
+  readonly file: string
+  /** `undefined` when there is none. */
+  readonly read: Effect.Effect<string | undefined, ConfigUnreadable>
+  /** Puts the includes into a tree. */
+  readonly include: (tree: unknown) => Effect.Effect<unknown, ConfigInvalid | ConfigUnreadable>
+  readonly write: (
+    tree: unknown,
+    before: { readonly text: string | undefined; readonly raw: unknown }
+  ) => Effect.Effect<void, ConfigInvalid | ConfigUnreadable>
+  /** Something may have changed. */
+  readonly announced: Stream.Stream<unknown>
+}
+
 export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSystem.FileSystem | Path.Path> =>
-  Layer.effect(
-    Config,
+  Layer.unwrap(
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
+      const { file } = options
+      const source = { fs, path, file, remembered: new Map() }
+      return layerOf(
+        {
+          file,
+          read: readText(source, file),
+          include: (tree) => resolveIncludes(source, tree),
+          write: (tree, before) => writeTree(source, tree, before),
+          announced: fs.watch(path.dirname(file)).pipe(
+            Stream.filter((event) => path.basename(event.path) === path.basename(file)),
+            Stream.catchCause((cause) =>
+              Stream.fromEffectDrain(Effect.logDebug(`${file} is not watched, only read every ${POLL}`, cause))
+            )
+          )
+        },
+        options
+      )
+    })
+  )
+
+/** The configuration from any source. */
+export const layerOf = (source: ConfigSource, options: Pick<ConfigOptions, "env" | "overrides">): Layer.Layer<Config> =>
+  Layer.effect(
+    Config,
+    Effect.gen(function* () {
       const redactor = yield* Effect.serviceOption(Redactor)
       const writing = yield* Semaphore.make(1)
-      const { file } = options
+      const { file } = source
       const env = options.env ?? {}
-      const source = { fs, path, file, remembered: new Map() }
 
       // Of a file that includes no other: its text alone decides.
       let whole: Loaded | undefined
       const load = Effect.fnUntraced(function* () {
-        const text = yield* readText(source, file)
+        const text = yield* source.read
         if (whole !== undefined && whole.text === text) return whole
         const raw = text === undefined ? {} : yield* parseText(file, text)
-        const composed = yield* resolveIncludes(source, raw)
+        const composed = yield* source.include(raw)
         const loaded: Loaded = { text, raw, composed, ...substitute(composed, env) }
         if (Option.isSome(redactor)) yield* redactor.value.add(secretsOf(loaded.tree))
         whole = hasIncludes(raw) ? undefined : loaded
@@ -143,11 +182,11 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
        * before and elsewhere does not stand in the way, so that a file can be mended path by path.
        */
       const write = Effect.fnUntraced(function* (before: Loaded, tree: unknown, set: ConfigPath | undefined) {
-        const composed = yield* resolveIncludes(source, tree)
+        const composed = yield* source.include(tree)
         const after = problemsIn(substitute(composed, env).tree, composed)
         const made = after.length === 0 ? [] : madeBy(set, problemsIn(before.tree, before.composed), after)
         if (made.length > 0) return yield* invalid(file, ...made)
-        yield* writeTree(source, tree, before)
+        yield* source.write(tree, before)
       })
 
       const set = Effect.fn("Config.set")(function* (text: string, value: unknown) {
@@ -180,7 +219,7 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
 
       /** A file whose text or includes cannot be used has problems and no tree. */
       const broken = ({ problems }: ConfigInvalid) =>
-        Effect.map(readText(source, file), (text): ConfigSnapshot => ({
+        Effect.map(source.read, (text): ConfigSnapshot => ({
           text,
           raw: {},
           composed: {},
@@ -190,7 +229,7 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
 
       const inspect = Effect.suspend(load).pipe(Effect.map(snapshotOf), Effect.catchTag("ConfigInvalid", broken))
 
-      const compose = (tree: unknown) => resolveIncludes(source, tree)
+      const compose = (tree: unknown) => source.include(tree)
       const edit: Config["Service"]["edit"] = (change, { dryRun = false } = {}) =>
         Effect.gen(function* () {
           const before = yield* inspect
@@ -201,17 +240,10 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
           if (problems.length > 0) return yield* invalid(file, ...problems)
           if (dryRun) return before
           // Other processes write it too, the CLI for one.
-          if ((yield* readText(source, file)) !== before.text) return yield* new ConfigChanged({ file })
-          yield* writeTree(source, tree, before)
+          if ((yield* source.read) !== before.text) return yield* new ConfigChanged({ file })
+          yield* source.write(tree, before)
           return yield* inspect
         }).pipe(writing.withPermit, Effect.withSpan("Config.edit"))
-
-      const announced = fs.watch(path.dirname(file)).pipe(
-        Stream.filter((event) => path.basename(event.path) === path.basename(file)),
-        Stream.catchCause((cause) =>
-          Stream.fromEffectDrain(Effect.logDebug(`${file} is not watched, only read every ${POLL}`, cause))
-        )
-      )
 
       /** The state before anybody could miss a change is read first; then both the file system and the clock are asked. */
       const changes: Config["Service"]["changes"] = Stream.unwrap(
@@ -227,7 +259,7 @@ export const layer = (options: ConfigOptions): Layer.Layer<Config, never, FileSy
               Effect.as(Effect.logWarning(`the configuration cannot be used: ${error.message}`), Option.none())
             )
           )
-          return Stream.merge(announced, Stream.fromSchedule(Schedule.spaced(POLL))).pipe(
+          return Stream.merge(source.announced, Stream.fromSchedule(Schedule.spaced(POLL))).pipe(
             Stream.debounce(DEBOUNCE),
             Stream.mapEffect(() => read),
             Stream.filterMap(Result.fromOption(() => undefined))

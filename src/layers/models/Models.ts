@@ -39,7 +39,10 @@ const notConfigured = unavailable(
   `No language model is configured: set agents.defaults.model in openclaw.json, for example to "anthropic/<model>", "openai/<model>" or "${OFFLINE_REF}".`
 )
 
-const make = (policy: RetryPolicy) =>
+/** Models that are there already, by their full reference. */
+export type OwnModels = ReadonlyMap<string, LanguageModel.LanguageModel>
+
+const make = (policy: RetryPolicy, own: OwnModels) =>
   Effect.gen(function* () {
     const config = yield* Config
     const environment = yield* ConfigProvider.ConfigProvider
@@ -126,7 +129,8 @@ const make = (policy: RetryPolicy) =>
           )
         }
         const full = `${parsed.provider}/${parsed.model}`
-        const service: LanguageModel.LanguageModel = full === OFFLINE_REF ? offline : yield* loadOnce(parsed, current)
+        const service: LanguageModel.LanguageModel =
+          own.get(full) ?? (full === OFFLINE_REF ? offline : yield* loadOnce(parsed, current))
         const entry = current.models?.providers?.[parsed.provider]?.models?.find(({ id }) => id === parsed.model)
         return {
           ref: full,
@@ -150,20 +154,28 @@ const make = (policy: RetryPolicy) =>
       )
     }
 
+    /** The configured choices; where there are none, the app's own first. */
+    const choices = (current: OpenClawConfig, agentId: string | undefined) => {
+      const configured = Reference.configured(current, agentId)
+      return configured.length > 0 ? configured : [...own.keys()].slice(0, 1)
+    }
+
     return Models.of({
       resolve: Effect.fn("Models.resolve")(function* (ref, agentId) {
         const current = yield* settings
-        return yield* firstOf(ref === undefined ? Reference.configured(current, agentId) : [ref], current)
+        return yield* firstOf(ref === undefined ? choices(current, agentId) : [ref], current)
       }),
       defaultRef: Effect.map(
         Effect.orElseSucceed(settings, (): OpenClawConfig => ({})),
-        (current) => Reference.configured(current, undefined)[0]
+        (current) => choices(current, undefined)[0]
       )
     })
   })
 
 /** Resolves models; `policy` says how often a call that fails before it answers is tried again. */
-export const layerWith = (policy: RetryPolicy): Layer.Layer<Models, never, Config | HttpClient.HttpClient> =>
-  Layer.effect(Models, make(policy))
+export const layerWith = (
+  policy: RetryPolicy,
+  own: OwnModels = new Map()
+): Layer.Layer<Models, never, Config | HttpClient.HttpClient> => Layer.effect(Models, make(policy, own))
 
 export const layer: Layer.Layer<Models, never, Config | HttpClient.HttpClient> = layerWith(defaultPolicy)

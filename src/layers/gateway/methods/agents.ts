@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Tool from "effect/ai/Tool"
+import * as Toolkit from "effect/ai/Toolkit"
 import { RunId } from "../../../domain/Ids.ts"
 import { invalidRequest } from "../../../protocol/GatewayError.ts"
 import {
@@ -13,6 +14,7 @@ import {
   type AgentWaitResult,
   type CommandEntry
 } from "../../../protocol/methods/agents.ts"
+import { AppTools } from "../../../services/AppTools.ts"
 import { Config } from "../../../services/Config.ts"
 import { type AgentConfig, agentsOf, type OpenClawConfig } from "../../../services/ConfigSchema.ts"
 import { QueueMode } from "../../../services/Queue.ts"
@@ -166,6 +168,7 @@ export const layer = AgentsMethods.middleware(Access).toLayer(
   Effect.gen(function* () {
     const config = yield* Config
     const turns = yield* Turns
+    const tools: ReadonlyArray<Tool.Any> = Object.values(Toolkit.merge(AgentTools, (yield* AppTools).toolkit).tools)
     const settings = Effect.orDie(config.get)
 
     const known = Effect.fnUntraced(function* (agentId: string | undefined) {
@@ -231,7 +234,7 @@ export const layer = AgentsMethods.middleware(Access).toLayer(
         Effect.map(known(agentId), (id) => ({
           agentId: id,
           profiles: [{ id: "full" as const, label: "Full" }],
-          groups: Object.values(AgentTools.tools).map((tool) => ({
+          groups: tools.map((tool) => ({
             id: tool.name,
             label: groups[tool.name] ?? tool.name,
             source: "core" as const,
@@ -255,7 +258,7 @@ export const layer = AgentsMethods.middleware(Access).toLayer(
               id: "core" as const,
               label: "Built-in tools",
               source: "core" as const,
-              tools: Object.values(AgentTools.tools).map((tool) => {
+              tools: tools.map((tool) => {
                 const description = Tool.getDescription(tool) ?? ""
                 return {
                   id: tool.name,
