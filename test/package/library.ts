@@ -67,7 +67,7 @@ export const kit = Effect.fnUntraced(function* (project: string) {
 })
 
 /** What a bundler for browsers makes of one module of the project: the code, and the size once compressed. */
-export const bundle = Effect.fnUntraced(function* (project: string, entry: string) {
+export const bundle = Effect.fnUntraced(function* (project: string, entry: string, external: Array<RegExp> = []) {
   const warnings: Array<string> = []
   const { code, imports } = yield* Effect.tryPromise({
     try: async () => {
@@ -75,6 +75,7 @@ export const bundle = Effect.fnUntraced(function* (project: string, entry: strin
         input: Path.join(project, entry),
         cwd: project,
         platform: "browser",
+        external,
         onwarn: ({ message }) => void warnings.push(message)
       })
       const { output } = await bundled.generate({ format: "esm", minify: true, codeSplitting: false })

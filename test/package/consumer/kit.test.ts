@@ -5,7 +5,8 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { GatewayTest, MockNode, ScriptedModel } from "openclaw/testing"
 
-const params = { action: "invoke", node: "lamp", invokeCommand: "lamp.state", invokeParamsJson: "{}" }
+const params = { action: "invoke", node: "lamp", command: "lamp.state" }
+const config = { gateway: { nodes: { allowCommands: ["lamp.state"] } } }
 const script: ScriptedModel.Script = [{ toolCalls: [{ name: "nodes", params }] }, { text: "The lamp is on." }]
 
 it.live("an agent asks a node", () =>
@@ -19,5 +20,8 @@ it.live("an agent asks a node", () =>
       (yield* node.calls).map(({ command, state }) => [command, state]),
       [["lamp.state", "answered"]]
     )
-  }).pipe(Effect.provide(GatewayTest.layer({ models: ScriptedModel.layer(script) }).pipe(Layer.orDie)), Effect.scoped)
+  }).pipe(
+    Effect.provide(GatewayTest.layer({ models: ScriptedModel.layer(script), config }).pipe(Layer.orDie)),
+    Effect.scoped
+  )
 )
