@@ -26,6 +26,7 @@ import { security } from "./commands/security.ts"
 import { sessions } from "./commands/sessions.ts"
 import { status } from "./commands/status.ts"
 import { system } from "./commands/system.ts"
+import { trace } from "./commands/trace.ts"
 import { tunnel } from "./commands/tunnel.ts"
 import * as globals from "./globals.ts"
 
@@ -51,6 +52,7 @@ export const root = Command.make("openclaw").pipe(
     sessions,
     models,
     logs,
+    trace,
     tunnel,
     system,
     config,
