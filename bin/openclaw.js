@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// The door: checks Node's version before anything else is parsed, then runs the bundle. In a checkout it runs the sources
-// instead when one of them is newer than the bundle, so that what runs is always what is written.
+// Checks Node's version before anything else is parsed, lets the door answer what needs no program (`src/cli/door`), then runs
+// the bundle. In a checkout it runs the sources instead when one of them is newer than the bundle, so that what runs is always
+// what is written.
 
 // SIGUSR2 asks a Gateway to restart with the configuration as it is now, and ends a process that does not listen for it. One
 // that is asked before it has read its configuration has nothing to do. Once it listens by itself this says nothing more.
@@ -19,8 +20,6 @@ if (major < 22 || (major === 22 && minor < 19)) {
   )
   process.exit(1)
 }
-const { enableCompileCache } = await import("node:module")
-enableCompileCache?.()
 const { readdirSync, statSync } = await import("node:fs")
 
 const at = (path) => new URL(`../${path}`, import.meta.url)
@@ -36,4 +35,14 @@ const isStale = () => {
   )
 }
 
-await import(isStale() ? at("src/main.ts").href : at("dist/cli/main.js").href)
+const run = async (program) => {
+  const { enableCompileCache } = await import("node:module")
+  enableCompileCache?.()
+  await import(program.href)
+}
+
+if (isStale()) await run(at("src/main.ts"))
+else {
+  const { enter } = await import(at("dist/cli/door.js").href)
+  if (enter(process.argv.slice(2)) !== undefined) await run(at("dist/cli/main.js"))
+}

@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { rolldown } from "rolldown"
+import { buildDoor } from "./build/door.mjs"
 import { buildLibrary } from "./build/library.mjs"
 import { writeNotices } from "./build/notices.mjs"
 
@@ -63,6 +64,24 @@ const httpWithoutFetch = {
       : undefined
 }
 
+/**
+ * Node's TLS takes 10 ms to load and few Gateways are dialled with it: whoever dials names it, and gets it when they use it.
+ */
+const lateTls = {
+  name: "late-tls",
+  resolveId: (source, importer = "") =>
+    /^(?:node:)?(?:tls|https)$/.test(source) && /[\\/](?:node_modules[\\/]ws|src[\\/]client)[\\/]/.test(importer)
+      ? `\0late-${source.replace("node:", "")}`
+      : undefined,
+  load: (id) => {
+    const name = /^\0late-(tls|https)$/.exec(id)?.[1]
+    if (name === undefined) return undefined
+    return (name === "tls" ? ["connect"] : ["request", "get"])
+      .map((use) => `export const ${use} = (...given) => process.getBuiltinModule("node:${name}").${use}(...given)`)
+      .join("\n")
+  }
+}
+
 /** Gives the ids of the modules that are in it, as `buildLibrary` does. */
 const buildProgram = async () => {
   rmSync(cli, { recursive: true, force: true })
@@ -71,7 +90,7 @@ const buildProgram = async () => {
     platform: "node",
     external: [/^node:(?!http$)/, "bufferutil", "utf-8-validate"],
     treeshake: true,
-    plugins: [httpWithoutFetch],
+    plugins: [httpWithoutFetch, lateTls],
     transform: { define: { "process.env.OPENCLAW_BUILD_VERSION": JSON.stringify(version) } },
     onwarn: () => {}
   })
@@ -83,8 +102,9 @@ const buildProgram = async () => {
     chunkFileNames: "[name]-[hash].js"
   })
   await bundle.close()
+  const door = await buildDoor(root, cli)
   writeFileSync(stamp, "")
-  return output.flatMap((chunk) => chunk.moduleIds ?? [])
+  return [...output.flatMap((chunk) => chunk.moduleIds ?? []), ...door]
 }
 
 const bundled = new Set(flags.lib ? [] : await buildProgram())

@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as References from "effect/References"
 import { VERSION } from "../domain/Version.ts"
 import { Redactor } from "../layers/logging/Redactor.ts"
+import { asksForDebug, asksForJson } from "./asked.ts"
 import { Environment } from "./Environment.ts"
 import { report, reportDefect, type Reported } from "./errors.ts"
 import { Lifetime, make as makeLifetime } from "./lifetime.ts"
@@ -19,18 +20,8 @@ import * as Log from "./logger.ts"
 import { root } from "./root.ts"
 import * as Usage from "./usage.ts"
 
-const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
-
-const flagsOf = (given: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const end = given.indexOf("--")
-  return end === -1 ? given : given.slice(0, end)
-}
-
-// What went wrong may be the command line itself, so these two are looked for before it is parsed.
-const asksForJson = (given: ReadonlyArray<string>): boolean =>
-  flagsOf(given).some((flag) => flag === "--json" || flag === "--json=true")
-const asksForDebug = (given: ReadonlyArray<string>): boolean =>
-  /(?:^| )--log-level[= ](?:debug|trace|all)(?: |$)/i.test(flagsOf(given).join(" "))
+/** The flags that `effect/cli` itself brings. */
+export const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
 
 /** The secrets that the process was given by flag or variable, so that no message or log line repeats one. */
 const secretsIn = (
