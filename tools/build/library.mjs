@@ -74,7 +74,7 @@ const vendors = async (root, target) => {
     plugins: [
       {
         name: "vendor-entries",
-        resolveId: (specifier, importer) => {
+        resolveId: (specifier) => {
           if (specifier.startsWith("\0")) return specifier
           return undefined
         },
