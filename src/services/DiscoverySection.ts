@@ -1,5 +1,5 @@
 /**
- * `discovery` of `openclaw.json`, and the one switch of OpenClaw's Bonjour plugin that means something here.
+ * `discovery` of `openclaw.json`, and the switches of OpenClaw's plugins that mean something here.
  */
 import * as Schema from "effect/Schema"
 
@@ -13,6 +13,10 @@ export const DiscoverySection = Schema.Struct({
 
 export const PluginsSection = Schema.Struct({
   entries: Schema.optional(
-    Schema.Struct({ bonjour: Schema.optional(Schema.Struct({ enabled: Schema.optional(Schema.Boolean) })) })
+    Schema.Struct({
+      bonjour: Schema.optional(Schema.Struct({ enabled: Schema.optional(Schema.Boolean) })),
+      /** `/metrics`, which is on unless this says otherwise. */
+      "diagnostics-prometheus": Schema.optional(Schema.Struct({ enabled: Schema.optional(Schema.Boolean) }))
+    })
   )
 })

@@ -4,6 +4,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { ConnId, DeviceId } from "../../domain/Ids.ts"
 import type { ClientInfo } from "../../protocol/Connect.ts"
@@ -13,6 +14,7 @@ import { type Role, satisfies } from "../../protocol/Role.ts"
 import type { AuthMethod } from "../../services/Authenticator.ts"
 import type { Onlookers } from "../../services/EventBus.ts"
 import type { Subscriptions } from "./Subscriptions.ts"
+import { Metrics } from "../telemetry/Metrics.ts"
 import type { WireSocket } from "./WireSocket.ts"
 
 /** A request that runs: the id that the client gave it. */
@@ -156,20 +158,34 @@ export class Connections extends Context.Service<
   }
 >()("openclaw/layers/gateway/Connections") {}
 
-export const layer: Layer.Layer<Connections> = Layer.sync(Connections, () => {
+/** Devices of which it is known that they were here before. */
+const MOST_REMEMBERED = 4_096
+
+const make = (counted: Option.Option<Metrics["Service"]>) => {
   const connections = new Map<number, Connection>()
+  const seen = new Set<string>()
+  const count = ({ deviceId, role }: Connection, by: 1 | -1) => {
+    if (Option.isNone(counted)) return
+    const name = deviceId === undefined ? undefined : `${role} ${deviceId}`
+    const again = name !== undefined && seen.has(name)
+    if (name !== undefined && seen.size < MOST_REMEMBERED) seen.add(name)
+    counted.value.connected(role, by, again)
+  }
   const ids = new Map<ConnId, Connection>()
   const sockets = new Set<WireSocket>()
   let lastClientId = 0
-  return {
+  return Connections.of({
     nextClientId: () => ++lastClientId,
     add: (connection) => {
       connections.set(connection.clientId, connection)
+      count(connection, 1)
       ids.set(connection.connId, connection)
     },
     remove: (connection) => {
       ids.delete(connection.connId)
-      return connections.delete(connection.clientId)
+      const was = connections.delete(connection.clientId)
+      if (was) count(connection, -1)
+      return was
     },
     get: (clientId) => connections.get(clientId),
     byConnId: (connId) => ids.get(connId),
@@ -196,8 +212,13 @@ export const layer: Layer.Layer<Connections> = Layer.sync(Connections, () => {
         }
       }
     }
-  }
-})
+  })
+}
+
+export const layer: Layer.Layer<Connections> = Layer.effect(
+  Connections,
+  Effect.map(Effect.serviceOption(Metrics), make)
+)
 
 /** Waits until no request runs. */
 export const idle = Effect.gen(function* () {

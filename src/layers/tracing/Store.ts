@@ -42,7 +42,9 @@ interface Turn {
 const traceOf = (text: string | null) => parse(text ?? undefined)?.traceId
 
 const unavailable = (error: { readonly message: string }) =>
-  new TracesUnavailable({ message: `the traces cannot be read: ${error.message}` })
+  new TracesUnavailable({
+    message: `the traces cannot be read: ${error.message}\nFix: \`openclaw logs\` says what is wrong with the storage; a database of an older version has none.`
+  })
 
 /** `%` and `_` mean themselves. */
 const literal = (text: string) => text.replaceAll(/[\\%_]/g, (character) => `\\${character}`)

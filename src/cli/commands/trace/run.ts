@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import { join } from "node:path"
 import { DATABASE } from "../../../layers/storage/Storage.ts"
 import { CommandFailed } from "../../errors.ts"
-import { ask, ownerOf, target } from "../../gateway.ts"
+import { ask, isOwn, owner, target } from "../../gateway.ts"
 import { print } from "../../output.ts"
 import * as State from "../../state.ts"
 import { waterfall } from "./waterfall.ts"
@@ -32,9 +32,8 @@ export const run = Effect.fn("cli.trace")(function* (flags: Flags) {
   }
   const fs = yield* FileSystem.FileSystem
   const to = yield* target
-  const isOurs = to.source === "gateway.port"
   const { root } = yield* State.plan
-  const isStopped = isOurs && Option.isNone(yield* ownerOf(to))
+  const isStopped = isOwn(to) && Option.isNone(yield* owner)
   const found =
     isStopped && (yield* fs.exists(join(root, ...DATABASE)))
       ? yield* fromDisk(root, flags.message)

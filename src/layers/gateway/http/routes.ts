@@ -12,6 +12,7 @@ import type { Sessions } from "../../../services/Sessions.ts"
 import type { Tools } from "../../../services/Tools.ts"
 import type { Turns } from "../../../services/Turns.ts"
 import type { GatewayOptions } from "../options.ts"
+import * as MetricsPage from "./metrics.ts"
 import * as OpenAi from "./openai.ts"
 import * as Page from "./page.ts"
 import { type Exchange, failed, notFound } from "./respond.ts"
@@ -27,13 +28,15 @@ export const isApi = (path: string): boolean =>
   path === OpenAi.MODELS_PATH ||
   path.startsWith(`${OpenAi.MODELS_PATH}/`) ||
   path === OpenAi.CHAT_PATH ||
-  path === ToolsInvoke.PATH
+  path === ToolsInvoke.PATH ||
+  MetricsPage.PATHS.has(path)
 
 const route = (options: GatewayOptions, exchange: Exchange): Effect.Effect<void, PlatformError, HttpRequirements> => {
   const { path } = exchange
   if (path === OpenAi.MODELS_PATH || path.startsWith(`${OpenAi.MODELS_PATH}/`)) return OpenAi.models(exchange)
   if (path === OpenAi.CHAT_PATH) return OpenAi.chat(exchange)
   if (path === ToolsInvoke.PATH) return ToolsInvoke.handle(exchange)
+  if (MetricsPage.PATHS.has(path)) return MetricsPage.handle(exchange)
   return options.controlUi === undefined
     ? Effect.sync(() => notFound(exchange))
     : Page.handle(exchange, options.controlUi, options.version)
