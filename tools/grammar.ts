@@ -12,14 +12,15 @@ import type * as Param from "effect/cli/Param"
 import * as Primitive from "effect/cli/Primitive"
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { ArgumentRow, CommandRow, FlagRow, Grammar, HelpTexts, Kind } from "../src/cli/door/grammar.ts"
-import * as globals from "../src/cli/globals.ts"
 import { builtIns } from "../src/cli/program.ts"
 import { root } from "../src/cli/root.ts"
+import * as Settings from "../src/cli/settings.ts"
 import { VERSION } from "../src/domain/Version.ts"
 
 type Single = Param.Single<Param.ParamKind, unknown>
@@ -104,7 +105,11 @@ const rowOf = (node: Node): FlagRow | ArgumentRow => {
 /** Whether a command fails by itself when none of its subcommands is named. Its handler is not carried out: it lacks all services. */
 const isGroup = (command: Command.Command.Any): boolean => {
   if (command.subcommands.length === 0) return false
-  const exit = Effect.runSyncExit(inside(command).handle({}, [command.name]))
+  const settings: Context.Context<never> = Settings.all.reduce(
+    (context, flag) => Context.add(context, flag as Context.Key<never, unknown>, Option.none()),
+    Context.empty()
+  )
+  const exit = Effect.runSyncExit(Effect.provide(inside(command).handle({}, [command.name]), settings))
   if (!Exit.isFailure(exit)) return false
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
   return CliError.isCliError(error) && error._tag === "ShowHelp"
@@ -135,7 +140,7 @@ const flagRow = (node: Node): FlagRow => {
 
 export const grammar = (): Grammar => ({
   root: commandOf(root),
-  globals: [...builtIns, ...globals.all].map(({ flag }) => flagRow(flag as unknown as Node)),
+  globals: [...builtIns, ...Settings.all].map(({ flag }) => flagRow(flag as unknown as Node)),
   yes: ["true", "yes", "on", "1", "y"],
   no: ["false", "no", "off", "0", "n"]
 })

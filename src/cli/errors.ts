@@ -5,7 +5,6 @@
  * message, … } }` as OpenClaw prints it, and with this program's own `name` for the error, `fix` and `exitCode`. A command that
  * runs until it is stopped prints it on one line, like all its output.
  */
-import * as CliError from "effect/cli/CliError"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -94,15 +93,9 @@ const say = Effect.fnUntraced(function* (json: boolean, error: Described) {
   yield* Console.log(redact(document({ ok: false, error }, endsByStopping ? "line" : "block")))
 })
 
-/** Prints a typed failure and turns it into an exit code. What the parser found has been printed already. */
+/** Prints a typed failure and turns it into an exit code. */
 export const report = (json: boolean) =>
   Effect.fnUntraced(function* (error: unknown) {
-    if (CliError.isCliError(error) && error._tag === "ShowHelp") {
-      // `openclaw` alone asks for help; a command that needs a subcommand and got none does not.
-      return yield* new Reported({
-        exitCode: error.errors.length === 0 && error.commandPath.length < 2 ? EXIT.done : EXIT.failed
-      })
-    }
     if (error instanceof NotWell) return yield* new Reported({ exitCode: error.exitCode ?? EXIT.failed })
     yield* say(json, describe(error))
     return yield* new Reported({ exitCode: exitCodeOf(error) })

@@ -1,52 +1,27 @@
 /**
- * Flags that every command understands.
+ * What the flags that every command understands said. The flags themselves are in `settings.ts`.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Flag from "effect/cli/Flag"
-import * as GlobalFlag from "effect/cli/GlobalFlag"
 
-export const Json = GlobalFlag.Setting("json")({
-  flag: Flag.Boolean("json").pipe(Flag.withDescription("Print machine-readable JSON"), Flag.withDefault(false))
-})
+export class Json extends Context.Service<Json, boolean>()("openclaw/cli/Json") {}
 
-export const Profile = GlobalFlag.Setting("profile")({
-  flag: Flag.String("profile").pipe(
-    Flag.withDescription("Use configuration, state, port and service of their own, under this name"),
-    Flag.optional
-  )
-})
+export class Profile extends Context.Service<Profile, Option.Option<string>>()("openclaw/cli/Profile") {}
 
-export const Dev = GlobalFlag.Setting("dev")({
-  flag: Flag.Boolean("dev").pipe(
-    Flag.withDescription("The profile dev: port 19001; `gateway run` makes its configuration"),
-    Flag.withDefault(false)
-  )
-})
+export class Dev extends Context.Service<Dev, boolean>()("openclaw/cli/Dev") {}
 
-export const Url = GlobalFlag.Setting("url")({
-  flag: Flag.String("url").pipe(
-    Flag.withDescription("Gateway address (ws:// or wss://); needs --token or --password"),
-    Flag.optional
-  )
-})
+export class Url extends Context.Service<Url, Option.Option<string>>()("openclaw/cli/Url") {}
 
-export const Token = GlobalFlag.Setting("token")({
-  flag: Flag.String("token").pipe(Flag.withDescription("The Gateway's token"), Flag.optional)
-})
+export class Token extends Context.Service<Token, Option.Option<string>>()("openclaw/cli/Token") {}
 
-export const Password = GlobalFlag.Setting("password")({
-  flag: Flag.String("password").pipe(Flag.withDescription("The Gateway's password"), Flag.optional)
-})
+export class Password extends Context.Service<Password, Option.Option<string>>()("openclaw/cli/Password") {}
 
-export const TlsFingerprint = GlobalFlag.Setting("tls-fingerprint")({
-  flag: Flag.String("tls-fingerprint").pipe(
-    Flag.withDescription("SHA-256 of the certificate that the Gateway must show (wss:// only)"),
-    Flag.optional
-  )
-})
+export class TlsFingerprint extends Context.Service<TlsFingerprint, Option.Option<string>>()(
+  "openclaw/cli/TlsFingerprint"
+) {}
 
-export const all = [Json, Profile, Dev, Url, Token, Password, TlsFingerprint] as const
+export type Globals = Json | Profile | Dev | Url | Token | Password | TlsFingerprint
 
 /** What the command line says of the Gateway that is meant. */
 export const connection = Effect.gen(function* () {

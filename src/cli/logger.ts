@@ -1,35 +1,14 @@
 /**
- * Where a command's log goes: stderr, always, so that stdout holds nothing but the result. Secrets are taken out.
+ * Where the log of a command that runs until it is stopped goes: stderr, and a file where one is named.
  */
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import type * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
-import { causeText } from "../layers/logging/causeText.ts"
-import { Redactor } from "../layers/logging/Redactor.ts"
 import type { ConfiguredLevel } from "../layers/Logging.ts"
 import { Environment } from "./Environment.ts"
-import { lines } from "./output.ts"
-
-const words = (message: unknown): string =>
-  (Array.isArray(message) ? message : [message])
-    .map((part: unknown) => (typeof part === "string" ? part : JSON.stringify(part)))
-    .join(" ")
-
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
-
-const brief = Logger.make(({ cause, logLevel, message }) => {
-  const text = `${logLevel === "Warn" ? "Warning" : logLevel}: ${capital(words(message))}`
-  return cause.reasons.length === 0 ? text : `${text}\n${causeText(cause)}`
-})
-
-/** For a command that answers and ends: a line per warning. */
-export const layerBrief = Logger.layer([
-  Effect.map(Redactor, ({ redact }) => Logger.withConsoleError(Logger.map(brief, (text) => redact(lines(text)))))
-])
 
 const LEVELS: Readonly<Record<LogLevel.LogLevel, ConfiguredLevel>> = {
   All: "trace",

@@ -2,11 +2,11 @@
  * How commands print: one JSON document with `--json`, lines for people without it. Whatever came from outside (names,
  * chat texts, a Gateway's own sentences) is made safe for a terminal on the way.
  */
-import { displayWidth } from "effect/cli/CliOutput"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { Json } from "./globals.ts"
 import { document, lines, plain } from "./text.ts"
+import { displayWidth } from "./width.ts"
 
 export { document, lines, plain }
 

@@ -28,7 +28,7 @@ import { status } from "./commands/status.ts"
 import { system } from "./commands/system.ts"
 import { trace } from "./commands/trace.ts"
 import { tunnel } from "./commands/tunnel.ts"
-import * as globals from "./globals.ts"
+import * as Settings from "./settings.ts"
 
 const tree: () => Command.Command.Any = () => root
 
@@ -62,5 +62,6 @@ export const root = Command.make("openclaw").pipe(
     completion(tree),
     demo
   ]),
-  Command.withGlobalFlags(globals.all)
+  Command.provide(Settings.layer),
+  Command.withGlobalFlags(Settings.all)
 )

@@ -3,7 +3,7 @@
  */
 import type { SupervisedFiber } from "../protocol/methods/system.ts"
 import { ago, plain } from "./output.ts"
-import { displayWidth } from "effect/cli/CliOutput"
+import { displayWidth } from "./width.ts"
 
 interface Branch {
   readonly children: Map<string, Branch>

@@ -164,7 +164,20 @@ describe("the door", () => {
           ])
       ]),
       ...grammar.globals.flatMap(({ flag, kind }) => [`--${flag}`, ...(kind === "boolean" ? [] : [`--${flag}=v`])]),
-      ...["word", "", "-", "-3", "-abc", "-m=x", "--", "true", "no", "0", "--no-json", "--no-nothing", "--jsn", "bash"]
+      "word",
+      "",
+      "-",
+      "-3",
+      "-abc",
+      "-m=x",
+      "--",
+      "true",
+      "no",
+      "0",
+      "--no-json",
+      "--no-nothing",
+      "--jsn",
+      "bash"
     ])
   )
   const Words = Schema.Array(Schema.Literals(words)).pipe(Schema.check(Schema.isMaxLength(5)))
