@@ -15,7 +15,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { build, machine, machineLine } from "./build.ts"
 import * as BotApi from "../src/testing/BotApi.ts"
-import { telegramConfig, modelConfig } from "./load.ts"
+import { modelConfig, telegramConfig } from "./config.ts"
 import * as Model from "./model.ts"
 import { type Row, summarize, table } from "./report.ts"
 import { freshHome, ours, start, type Subject } from "./subject.ts"
@@ -36,6 +36,7 @@ const WARM_UP = 5
 const weaken = (synchronous: "NORMAL" | "OFF"): Subject => ({
   name: `the same with synchronous=${synchronous}`,
   command: ours.command,
+  cli: ours.cli,
   env: {
     NODE_OPTIONS: `--import=${new URL("./synchronous.mjs", import.meta.url).href}`,
     BENCH_SYNCHRONOUS: synchronous

@@ -32,7 +32,7 @@ import { layerNode } from "../src/layers/Gateway.ts"
 import { Models } from "../src/services/Models.ts"
 import { Turns } from "../src/services/Turns.ts"
 import { bareStart } from "./baselines.ts"
-import { modelConfig } from "./load.ts"
+import { modelConfig } from "./config.ts"
 import { freshHome, ours, start } from "./subject.ts"
 
 const { values: flags } = parseArgs({

@@ -1,40 +1,67 @@
 /**
  * Processes as the kernel counts them. Linux only: elsewhere there is nothing to read, and the answer is `undefined`.
  */
-import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import * as Fs from "node:fs"
 
-interface Process {
-  readonly pid: number
-  readonly parent: number
-  readonly rssKb: number
+/** Of the clock that the kernel counts processor time by; the same on every Linux. */
+const TICK_MS = 10
+
+const read = (path: string): string => {
+  try {
+    return Fs.readFileSync(path, "utf8")
+  } catch {
+    // A process may end at any time, and other systems have none of this.
+    return ""
+  }
 }
 
-const field = (status: string, name: string): number =>
-  Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0)
-
-const all = Effect.gen(function* () {
-  const fs = yield* FileSystem.FileSystem
-  const pids = (yield* fs.readDirectory("/proc")).filter((name) => /^\d+$/.test(name))
-  const statuses = yield* Effect.forEach(pids, (pid) =>
-    // A process may end while the list is read.
-    Effect.orElseSucceed(fs.readFileString(`/proc/${pid}/status`), () => "")
-  )
-  return statuses.map((status): Process => ({
-    pid: field(status, "Pid"),
-    parent: field(status, "PPid"),
-    rssKb: field(status, "VmRSS")
-  }))
-})
-
-/** Resident memory of a process and everything below it, in MiB. Shared pages count in each process. */
-export const treeMemory = Effect.fnUntraced(function* (root: number) {
-  const processes = yield* Effect.orElseSucceed(all, () => [])
-  const tree = new Set([root])
-  for (let size = 0; size !== tree.size;) {
-    size = tree.size
-    for (const { pid, parent } of processes) if (tree.has(parent)) tree.add(pid)
+const list = (path: string): ReadonlyArray<string> => {
+  try {
+    return Fs.readdirSync(path)
+  } catch {
+    return []
   }
-  const kb = processes.filter(({ pid }) => tree.has(pid)).reduce((sum, { rssKb }) => sum + rssKb, 0)
-  return kb === 0 ? undefined : kb / 1024
-})
+}
+
+const parse = (text: string): ReadonlyArray<number> => text.split(" ").filter(Boolean).map(Number)
+
+/** A process and everything below it. */
+const tree = (root: number): ReadonlyArray<number> => {
+  const pids = [root]
+  for (const pid of pids) {
+    for (const thread of list(`/proc/${pid}/task`)) {
+      pids.push(...parse(read(`/proc/${pid}/task/${thread}/children`)))
+    }
+  }
+  return pids
+}
+
+/** Resident memory of a process and everything below it, in MB (10^6 bytes). Shared pages count in each process. */
+export const treeMemory = (root: number): number | undefined => {
+  const kib = tree(root)
+    .map((pid) => Number(/^VmRSS:\s+(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0))
+    .reduce((sum, rss) => sum + rss, 0)
+  return kib === 0 ? undefined : (kib * 1024) / 1e6
+}
+
+/** Fields of `/proc/<pid>/stat` after the name, which may itself have blanks: the first is the third of the manual. */
+const times = (pid: number | "self") => {
+  const stat = read(`/proc/${pid}/stat`)
+  const [user = 0, system = 0, childUser = 0, childSystem = 0] = parse(stat.slice(stat.lastIndexOf(")") + 1)).slice(
+    11,
+    15
+  )
+  return { own: (user + system) * TICK_MS, ended: (childUser + childSystem) * TICK_MS, isKnown: stat !== "" }
+}
+
+/** Milliseconds of processor time that a process, everything below it and its ended children have taken so far. */
+export const treeCpu = (root: number): number | undefined => {
+  const all = tree(root).map(times)
+  return all[0]?.isKnown === true ? all.reduce((sum, { ended, own }) => sum + own + ended, 0) : undefined
+}
+
+/** Milliseconds of processor time of all children of this process that have ended. */
+export const endedChildrenCpu = (): number | undefined => {
+  const { ended, isKnown } = times("self")
+  return isKnown ? ended : undefined
+}

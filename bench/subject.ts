@@ -18,23 +18,37 @@ import { GatewayClient } from "../src/client/GatewayClient.ts"
 import { token } from "../src/domain/Credential.ts"
 import { type Endpoint, loopback } from "../src/domain/Endpoint.ts"
 import { VERSION } from "../src/domain/Version.ts"
+import { OURS } from "./budgets.ts"
+import { treeCpu } from "./processes.ts"
+
+export type Words = readonly [string, ...ReadonlyArray<string>]
 
 export interface Subject {
   readonly name: string
-  readonly command: readonly [string, ...ReadonlyArray<string>]
+  /** Starts the Gateway. */
+  readonly command: Words
+  /** What a person types before a command's words. */
+  readonly cli: Words
   /** Added to the few variables that every subject gets. */
   readonly env?: Readonly<Record<string, string>>
 }
 
-export const ours: Subject = {
-  name: "openclaw on Effect",
-  command: [process.execPath, fileURLToPath(new URL("../bin/openclaw.js", import.meta.url)), "gateway", "run"]
+const program: Words = [process.execPath, fileURLToPath(new URL("../bin/openclaw.js", import.meta.url))]
+
+export const ours: Subject = { name: OURS, command: [...program, "gateway", "run"], cli: program }
+
+const words = (text: string): Words | undefined => {
+  const [first, ...rest] = text.trim().split(/\s+/)
+  return first === undefined || first === "" ? undefined : [first, ...rest]
 }
 
-/** Another Gateway, by its start command; none when there is no command. */
-export const peers = (command: string | undefined, name: string): ReadonlyArray<Subject> => {
-  const [executable, ...rest] = command?.trim().split(/\s+/) ?? []
-  return executable === undefined ? [] : [{ name, command: [executable, ...rest] }]
+/** What follows the program in a command that starts a Gateway. */
+const START = /\s+gateway(\s.*)?$/
+
+/** Another Gateway, by its start command and, when that does not begin with it, the command of its command line. */
+export const peer = (name: string, start: string, cli: string = start.replace(START, "")): Subject | undefined => {
+  const [command, line] = [words(start), words(cli)]
+  return command === undefined || line === undefined ? undefined : { name, command, cli: line }
 }
 
 class DidNotStart extends Schema.TaggedError<DidNotStart>()("DidNotStart", { message: Schema.String }) {}
@@ -62,11 +76,20 @@ const listens = (port: number) =>
     socket.on("error", () => end(false))
   })
 
+/** All that a measured program gets of this process' variables, and a HOME of its own. */
+export const environment = Effect.fnUntraced(function* (subject: Subject, home: string) {
+  const path = yield* Config.String("PATH")
+  // Temporary files and with them Node's compile cache belong to the HOME: a fresh one has neither.
+  return { PATH: path, HOME: home, TMPDIR: `${home}/tmp`, ...subject.env }
+})
+
 export interface Running {
   readonly pid: number
   readonly endpoint: Endpoint
   /** Milliseconds from the spawn to the first `hello-ok`. */
   readonly startMs: number
+  /** Milliseconds of processor time that it took for that. */
+  readonly startCpuMs: number | undefined
 }
 
 const SCOPES = ["operator.admin", "operator.read", "operator.write", "operator.pairing"]
@@ -92,7 +115,7 @@ export const freshHome = Effect.gen(function* () {
 /** Starts a Gateway and waits for its first `hello-ok`. It is stopped when the scope closes. `config` gets port and token. */
 export const start = Effect.fnUntraced(function* (subject: Subject, home: string, config: object) {
   const fs = yield* FileSystem.FileSystem
-  const path = yield* Config.String("PATH")
+  const env = yield* environment(subject, home)
   const port = yield* freePort
   const gateway = { mode: "local", port, auth: { mode: "token", token: SECRET } }
   yield* Effect.forEach(["tmp", ".openclaw"], (folder) =>
@@ -103,8 +126,7 @@ export const start = Effect.fnUntraced(function* (subject: Subject, home: string
   const [executable, ...rest] = subject.command
   const started = yield* Clock.currentTimeNanos
   const child = yield* ChildProcess.make(executable, rest, {
-    // Temporary files and with them Node's compile cache belong to the HOME: a fresh one has neither.
-    env: { PATH: path, HOME: home, TMPDIR: `${home}/tmp`, ...subject.env },
+    env,
     extendEnv: false,
     cwd: home,
     stdin: "ignore",
@@ -133,5 +155,10 @@ export const start = Effect.fnUntraced(function* (subject: Subject, home: string
     })
   )
   const up = yield* Effect.raceFirst(answered, died)
-  return { pid: child.pid, endpoint, startMs: Number(up - started) / 1e6 } satisfies Running
+  return {
+    pid: child.pid,
+    endpoint,
+    startMs: Number(up - started) / 1e6,
+    startCpuMs: treeCpu(child.pid)
+  } satisfies Running
 })

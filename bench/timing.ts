@@ -24,19 +24,24 @@ export interface Burst {
   readonly perSecond: number
 }
 
-/** `inFlight` at any time. */
-export const concurrent = <E, R>(
-  times: number,
+/** So many at any time, until the time is up; what is under way then is waited for. */
+export const keepUp = Effect.fnUntraced(function* <E, R>(
+  ms: number,
   inFlight: number,
-  run: (index: number) => Effect.Effect<unknown, E, R>
-): Effect.Effect<Burst, E, R> =>
-  Effect.gen(function* () {
-    let latencies: ReadonlyArray<number> = []
-    const took = yield* timed(
-      Effect.map(
-        Effect.forEach(Array.from({ length: times }), (_, index) => timed(run(index)), { concurrency: inFlight }),
-        (all) => (latencies = all)
-      )
-    )
-    return { latencies, perSecond: (times / took) * 1000 }
+  run: (worker: number, index: number) => Effect.Effect<unknown, E, R>
+) {
+  const latencies: Array<number> = []
+  const deadline = (yield* Clock.currentTimeNanos) + BigInt(Math.round(ms * 1e6))
+  const worker = Effect.fnUntraced(function* (index: number) {
+    do {
+      latencies.push(yield* timed(run(index, latencies.length)))
+    } while ((yield* Clock.currentTimeNanos) < deadline)
   })
+  const took = yield* timed(
+    Effect.forEach(Array.from({ length: inFlight }), (_, index) => worker(index), {
+      concurrency: inFlight,
+      discard: true
+    })
+  )
+  return { latencies, perSecond: (latencies.length / took) * 1000 } satisfies Burst
+})
