@@ -14,7 +14,7 @@ import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as SqlClient from "effect/sql/SqlClient"
-import { VERSION } from "../domain/Version.ts"
+import * as AppTools from "../services/AppTools.ts"
 import type { AgentRunner } from "../services/AgentRunner.ts"
 import type { ChannelAccess, ChannelRouter, Channels } from "../services/ChannelRouter.ts"
 import type { Config, ConfigInvalid, ConfigUnreadable, SettingInvalid } from "../services/Config.ts"
@@ -45,16 +45,17 @@ import * as ChannelRouterLayer from "./channels/ChannelRouter.ts"
 import * as ChannelsLayer from "./channels/Channels.ts"
 import * as OutboundFilesLayer from "./channels/OutboundFiles.ts"
 import * as ConfigLayer from "./config/Config.ts"
-import { keepGenerated } from "./config/gatewayAuth.ts"
 import * as DeadLettersLayer from "./deadLetters/DeadLetters.ts"
 import * as DeviceRegistryLayer from "./devices/DeviceRegistry.ts"
 import * as AdvertiserLayer from "./discovery/Advertiser.ts"
 import * as MulticastLayer from "./discovery/Multicast.ts"
 import * as EventBusLayer from "./EventBus.ts"
 import * as GatewayIdentityLayer from "./GatewayIdentity.ts"
-import * as GatewayServer from "./gateway/GatewayServer.ts"
+import type { GatewayLimits } from "./gateway/options.ts"
+import { server } from "./gatewayServing.ts"
 import { needsLoopback } from "./gateway/bind.ts"
 import { checkBind, probe } from "./gateway/listening.ts"
+import type { AppServer } from "./gateway/options.ts"
 import { type GatewaySettings, settings } from "./gateway/settings.ts"
 import { check as checkCertificate } from "./gateway/tls/material.ts"
 import { tlsSettings } from "./gateway/tls/settings.ts"
@@ -65,18 +66,21 @@ import * as SessionMaintenance from "./sessions/Maintenance.ts"
 import * as SessionsLayer from "./Sessions.ts"
 import * as StateDirLayer from "./StateDir.ts"
 import * as StorageHealthLayer from "./storage/Health.ts"
+import * as Migrations from "./storage/Migrations.ts"
 import * as Storage from "./storage/Storage.ts"
 import type { DatabaseUnusable } from "./storage/Sqlite.ts"
 import * as SupervisorLayer from "./Supervisor.ts"
 import * as SystemEventsLayer from "./SystemEvents.ts"
 import * as TailscaleLayer from "./tailscale/Tailscale.ts"
 import * as TelegramFromConfig from "./telegram/fromConfig.ts"
+import * as MetricsLayer from "./telemetry/Metrics.ts"
+import * as OtelLayer from "./telemetry/Otel.ts"
 import * as TracingLayer from "./tracing/Tracing.ts"
 import * as TurnsLayer from "./turns/Turns.ts"
 import * as VoiceWakeLayer from "./VoiceWake.ts"
 
 export { Gateway } from "../services/Gateway.ts"
-export type { GatewayLimits } from "./gateway/options.ts"
+export type { AppServer, GatewayLimits } from "./gateway/options.ts"
 
 /** Everything that runs inside a Gateway and that the app around it may use too. */
 export type GatewayServices =
@@ -97,8 +101,17 @@ export type GatewayServices =
   | Traces
   | Turns
 
-export interface GatewayLayerOptions extends GatewaySettings {
-  readonly limits?: Partial<GatewayServer.GatewayLimits>
+/**
+ * What an app may say of its Gateway. `E` and `R` are the errors and services of the Layers that it brings itself; it leaves
+ * open what the rest of the app has as well, so that both share one.
+ */
+export interface GatewayLayerOptions<E = never, R = never> extends GatewaySettings {
+  /**
+   * Where it is reached: by a listener of its own when left out, at an HTTP server of the app, or with `none` from inside the
+   * process only.
+   */
+  readonly listen?: AppServer | "none"
+  readonly limits?: Partial<GatewayLimits>
   /** Milliseconds for which a port that somebody else has is tried again, as at a restart. None when left out. */
   readonly portPatienceMs?: number
   /** How the app restarts this Gateway when somebody asks for it; without it nobody can. */
@@ -107,30 +120,16 @@ export interface GatewayLayerOptions extends GatewaySettings {
   readonly turns?: TurnsLayer.TurnsOptions
   /** How many messages of a session are kept, besides what `session.maintenance` says. */
   readonly maintenance?: Partial<SessionMaintenance.MaintenanceOptions>
-  /** Where language models come from; those of the configuration when left out. */
-  readonly models?: Layer.Layer<Models, never, Config | HttpClient.HttpClient>
+  /** Where language models come from; those of the configuration when left out. `Gateway.models` adds to them. */
+  readonly models?: Layer.Layer<Models, E, R | Config | HttpClient.HttpClient>
+  /** The app's tools, besides the agent's own: `Gateway.tools`. */
+  readonly tools?: Layer.Layer<never, E, R>
+  /**
+   * Channels and nodes of the app, and whatever else stands on the Gateway's services and has to outlive its turns: at the end they
+   * are taken down after the drain.
+   */
+  readonly extensions?: Layer.Layer<never, E, R>
 }
-
-const server = (options: GatewayLayerOptions) =>
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const state = yield* StateDir
-      const found = yield* settings(options)
-      const tls = yield* tlsSettings(state.path)
-      return GatewayServer.layer({
-        ...found,
-        ...(tls === undefined ? undefined : { tls }),
-        version: VERSION,
-        stateDir: state.root,
-        ...(options.portPatienceMs === undefined ? undefined : { portPatienceMs: options.portPatienceMs }),
-        ...(options.limits === undefined ? undefined : { limits: options.limits }),
-        ...(options.restart === undefined ? undefined : { restart: options.restart })
-      }).pipe(
-        Layer.tap(() => keepGenerated(found.auth)),
-        Layer.tap((context) => state.announce(Context.get(context, Gateway).url))
-      )
-    })
-  )
 
 /**
  * Finds out while a Gateway runs whether one with the configuration as it is now would come up in its place: the settings are
@@ -190,63 +189,101 @@ const drained: Layer.Layer<never, never, Gateway> = Layer.effectDiscard(
   Effect.flatMap(Gateway, ({ drain }) => Effect.addFinalizer(() => drain()))
 )
 
-/**
- * A running Gateway until the scope closes: listener, nodes, sessions, turns, the channels of the configuration.
- */
-export const layer = (
-  options: GatewayLayerOptions = {}
-): Layer.Layer<
-  GatewayServices,
-  GatewayLayerError,
-  Config | StateDir | SqlClient.SqlClient | FileSystem.FileSystem | HttpClient.HttpClient | ChildProcessSpawner
-> =>
+/** What the app leaves to its platform, its storage and its configuration. */
+export type GatewayRequirements =
+  | Config
+  | StateDir
+  | SqlClient.SqlClient
+  | FileSystem.FileSystem
+  | HttpClient.HttpClient
+  | ChildProcessSpawner
+
+/** Every Gateway has its own of each, also where several are built together; what the app brings is shared as ever. */
+const own = Layer.fresh
+
+const assemble = <E, R>(options: GatewayLayerOptions<E, R>) =>
   // What is built last ends first: turns that are nearly done still reach their channel.
-  AdvertiserLayer.layer({ env: options.env }).pipe(
-    Layer.provideMerge(drained),
+  (options.listen === undefined ? own(AdvertiserLayer.layer({ env: options.env })) : Layer.empty).pipe(
+    Layer.provideMerge(own(drained)),
     // Channels come last, so that nothing is taken in before it can be answered.
-    Layer.provideMerge(ApprovalNotices.layer),
-    Layer.provideMerge(TelegramFromConfig.layer),
-    Layer.provideMerge(SessionMaintenance.layer(options.maintenance)),
-    Layer.provideMerge(server(options)),
-    Layer.provideMerge(DeadLettersLayer.layer),
-    Layer.provideMerge(NodeTurnsLayer.layer),
-    Layer.provideMerge(ChannelRouterLayer.layer),
-    Layer.provideMerge(TurnsLayer.layer(options.turns)),
-    Layer.provideMerge(AgentRunnerLayer.layer),
-    Layer.provideMerge(options.models ?? ModelsLayer.layer),
-    Layer.provideMerge(registries),
-    Layer.provideMerge(StorageHealthLayer.watch),
-    Layer.provide(TailscaleLayer.layer()),
+    Layer.provideMerge(options.extensions ?? Layer.empty),
+    Layer.provideMerge(own(ApprovalNotices.layer)),
+    Layer.provideMerge(own(TelegramFromConfig.layer)),
+    Layer.provideMerge(own(SessionMaintenance.layer(options.maintenance))),
+    Layer.provideMerge(own(server(options))),
+    Layer.provideMerge(own(DeadLettersLayer.layer)),
+    Layer.provideMerge(own(NodeTurnsLayer.layer)),
+    Layer.provideMerge(own(ChannelRouterLayer.layer)),
+    Layer.provideMerge(own(TurnsLayer.layer(options.turns))),
+    Layer.provideMerge(own(AgentRunnerLayer.layer)),
+    Layer.provideMerge(options.tools ?? AppTools.none),
+    Layer.provideMerge(options.models ?? own(ModelsLayer.layer)),
+    Layer.provideMerge(own(registries)),
+    Layer.provideMerge(own(StorageHealthLayer.watch)),
+    Layer.provide(own(TailscaleLayer.layer())),
+    Layer.provideMerge(own(OtelLayer.layer({ env: options.env }))),
+    Layer.provideMerge(own(MetricsLayer.layer)),
     // Below all that it traces: it writes what they did at their end.
-    Layer.provideMerge(TracingLayer.layer),
-    Layer.provideMerge(ground)
+    Layer.provideMerge(own(TracingLayer.layer)),
+    Layer.provideMerge(own(ground))
   )
 
-export interface GatewayNodeOptions extends GatewayLayerOptions {
+type Given<O, Key extends string> = O extends { readonly [K in Key]: infer L } ? Extract<L, Layer.Any> : never
+type Parts = "extensions" | "models" | "tools"
+/** Errors of the Layers in some options. */
+export type PartsError<O> = { [K in Parts]: Layer.Error<Given<O, K>> }[Parts]
+/** Services that the Layers in some options need, and that are not the Gateway's own. */
+export type PartsServices<O> = Exclude<{ [K in Parts]: Layer.Services<Given<O, K>> }[Parts], GatewayServices>
+
+/**
+ * A running Gateway until the scope closes: nodes, sessions, turns, the channels of the configuration, and where it is reached.
+ *
+ * The `SqlClient` is one over a SQLite database of the Gateway's alone; it is checked, and the schema brought up to date. Loggers
+ * and tracer are the app's.
+ */
+export const layer = <const O extends GatewayLayerOptions<any, any> = GatewayLayerOptions>(
+  options?: O
+): Layer.Layer<
+  GatewayServices,
+  GatewayLayerError | DatabaseUnusable | PartsError<O>,
+  GatewayRequirements | PartsServices<O>
+> =>
+  assemble((options ?? {}) as GatewayLayerOptions<PartsError<O>, PartsServices<O>>).pipe(
+    Layer.provide(own(Migrations.layerOwn))
+  )
+
+export interface GatewayNodeOptions<E = never, R = never> extends GatewayLayerOptions<E, R> {
   /** Absolute path of the state directory. */
   readonly stateDir: string
   /** Absolute path of the configuration file; `openclaw.json` in the state directory when left out. */
   readonly configFile?: string
+  /** The configuration itself, instead of a file: `Gateway.config`. */
+  readonly config?: Layer.Layer<Config>
 }
 
-const configOf = ({ configFile, env, stateDir }: GatewayNodeOptions) =>
-  ConfigLayer.layer({ file: configFile ?? `${stateDir}/openclaw.json`, env: env ?? {} })
+const configOf = ({
+  config,
+  configFile,
+  env,
+  stateDir
+}: Pick<GatewayNodeOptions, "config" | "configFile" | "env" | "stateDir">) =>
+  config ?? ConfigLayer.layer({ file: configFile ?? `${stateDir}/openclaw.json`, env: env ?? {} })
 
 /** The same on a Node process, with its file system, HTTP client and SQLite. Owns the state directory. */
-export const layerNode = (
-  options: GatewayNodeOptions
+export const layerNode = <const O extends GatewayNodeOptions<any, any>>(
+  options: O
 ): Layer.Layer<
   GatewayServices | Config | StateDir,
-  GatewayLayerError | GatewayAlreadyRunning | StateDirUnusable | DatabaseUnusable
-> => {
-  const storage = Storage.layerStateDir.pipe(
-    Layer.provide(Layer.effectDiscard(Effect.flatMap(StateDir, (state) => state.own)))
-  )
-  const files = Layer.mergeAll(StateDirLayer.layer({ root: options.stateDir }), configOf(options))
-  return layer(options).pipe(
-    Layer.provide(storage),
-    Layer.provideMerge(files),
+  GatewayLayerError | GatewayAlreadyRunning | StateDirUnusable | DatabaseUnusable | PartsError<O>,
+  Exclude<PartsServices<O>, Config | StateDir | HttpClient.HttpClient | NodeServices.NodeServices>
+> =>
+  assemble(options as GatewayNodeOptions<PartsError<O>, PartsServices<O>>).pipe(
+    Layer.provide(own(Storage.layerStateDir)),
+    Layer.provideMerge(Layer.mergeAll(stateDir({ root: options.stateDir }), configOf(options))),
     // Each reply takes several calls of the same server.
     Layer.provide([NodeServices.layer, NodeHttpClient.layerNodeHttpOptions({ keepAlive: true }), MulticastLayer.layer])
   )
-}
+
+/** The state directory, owned by this Gateway until the scope closes: no other one can start in it. */
+export const stateDir = (options: { readonly root: string }) =>
+  Layer.tap(own(StateDirLayer.layer(options)), (context) => Context.get(context, StateDir).own)

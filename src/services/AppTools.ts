@@ -53,6 +53,9 @@ export const AppTools = Context.Reference<AppToolset>("openclaw/services/AppTool
   defaultValue: () => ({ toolkit: Toolkit.empty, handlers: Context.empty(), services: Context.empty() })
 })
 
+/** No tools, whatever is around. */
+export const none: Layer.Layer<never> = Layer.sync(AppTools, () => AppTools.defaultValue())
+
 /** What is asked of a toolkit's handlers besides the call itself. */
 export type ToolServices<Tools extends Record<string, Tool.Any>> = Exclude<
   Tool.HandlerServices<Tools[keyof Tools]>,

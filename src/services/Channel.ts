@@ -5,6 +5,7 @@
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { ChannelAccountStatus } from "../protocol/methods/system.ts"
+import type { TelegramAccountConfig } from "./ConfigSchema.ts"
 
 /** The channel's credentials were refused. Terminal for the channel; the Gateway stays up. */
 export class ChannelUnauthorized extends Schema.TaggedError<ChannelUnauthorized>()("ChannelUnauthorized", {
@@ -187,10 +188,21 @@ export type Commit = (
   unread?: ReadonlyArray<UnreadMessage>
 ) => Effect.Effect<void, InboxFailed>
 
+/** Who may talk to the bot on a channel, in the words that `channels.telegram` has for it. */
+export type ChannelPolicy = Pick<
+  TelegramAccountConfig,
+  "dmPolicy" | "allowFrom" | "groupPolicy" | "groupAllowFrom" | "groups"
+>
+
 export interface Channel {
   readonly id: string
   readonly label: string
   readonly accountId: string
+  /**
+   * Who may talk to the bot here. Left out, the configuration says it, which it can for Telegram only; for any other channel
+   * people are then let in one by one by their codes (`openclaw pairing approve`), and groups are not answered.
+   */
+  readonly policy?: ChannelPolicy
   /**
    * The `source` of what this channel receives, when it is known beforehand. Messages that wait are then found by it, also
    * after the account was given another name.

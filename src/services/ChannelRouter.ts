@@ -10,6 +10,7 @@ import type { ChannelsStatusResult } from "../protocol/methods/system.ts"
 import type {
   Channel,
   ChannelLogoutFailed,
+  ChannelPolicy,
   DeliveryFailed,
   DeliveryReceipt,
   LogoutResult,
@@ -114,6 +115,8 @@ export interface MediaToSend {
 export class Channels extends Context.Service<
   Channels,
   {
+    /** Who may talk to the bot on an account, where its channel itself says so. */
+    readonly policy: (channel: string, accountId: string) => Effect.Effect<ChannelPolicy | undefined>
     /** Makes a channel known until the scope closes. */
     readonly register: (channel: Channel) => Effect.Effect<void, never, Scope.Scope>
     /** Reads a destination as people write it. The channel and its account default to the first. */

@@ -207,14 +207,18 @@ export interface InvokeSuccess {
   readonly payloadJSON?: string | null
 }
 
+/** What a command of an in-process node knows of its call. */
+export interface NodeCommandContext {
+  /** The same for the same call; a call that comes again under it was perhaps carried out already. */
+  readonly idempotencyKey: string
+  /** Tells the caller something before the answer. */
+  readonly progress: (chunk: string) => Effect.Effect<void>
+}
+
 /** A command of an in-process node: params in, payload out. A failure's message reaches the caller as the node's error. */
 export type NodeCommandHandler = (
   params: unknown,
-  context: {
-    readonly idempotencyKey: string
-    /** Tells the caller something before the answer. */
-    readonly progress: (chunk: string) => Effect.Effect<void>
-  }
+  context: NodeCommandContext
 ) => Effect.Effect<unknown, { readonly message: string }>
 
 export class NodeRegistry extends Context.Service<

@@ -68,6 +68,7 @@ const config = configured({})
 const channels = Layer.succeed(
   Channels,
   Channels.of({
+    policy: () => Effect.succeed(undefined),
     register: () => Effect.void,
     resolve: ({ accountId = "default", channel = "telegram", to }) =>
       to === "nobody"

@@ -174,7 +174,7 @@ export const callModel = (
     /** Left out: the agent's own. */
     readonly tools?: false | Toolkit.Any
     /** Milliseconds left. */
-    readonly timeoutMs?: number
+    readonly timeoutMs?: number | undefined
   }
 ): Effect.Effect<ModelReply> =>
   Effect.suspend(() => {

@@ -198,11 +198,7 @@ const loop = Effect.fnUntraced(function* (
               remembered = false
               return conversation.ask(asked, since, (prompt) =>
                 modelSpan(tracing, asked, step, events.delta, (onText) =>
-                  callModel(asked, prompt, {
-                    onText,
-                    tools: services.toolkit,
-                    ...(left === undefined ? undefined : { timeoutMs: left })
-                  })
+                  callModel(asked, prompt, { onText, tools: services.toolkit, timeoutMs: left })
                 )
               )
             })

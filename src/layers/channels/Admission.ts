@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import { RunId } from "../../domain/Ids.ts"
 import * as SessionKey from "../../domain/SessionKey.ts"
-import type { InboundMessage } from "../../services/Channel.ts"
+import type { ChannelPolicy, InboundMessage } from "../../services/Channel.ts"
 import { ChannelAccess } from "../../services/ChannelRouter.ts"
 import { Config } from "../../services/Config.ts"
 import { defaultAgentId, type OpenClawConfig } from "../../services/ConfigSchema.ts"
@@ -66,11 +66,15 @@ export const make = Effect.gen(function* () {
   const turns = yield* Turns
   const approvals = yield* ExecApprovals
 
-  const judge = Effect.fn("ChannelRouter.judge")(function* (message: InboundMessage, receivedAt: number) {
+  const judge = Effect.fn("ChannelRouter.judge")(function* (
+    message: InboundMessage,
+    receivedAt: number,
+    own?: ChannelPolicy
+  ) {
     const { peer } = message
     // A file that never was good admits nobody.
     const current = yield* config.get
-    const policy = policyOf(current, peer.channel, peer.accountId)
+    const policy = own ?? policyOf(current, peer.channel, peer.accountId)
     const paired = peer.chatType === "direct" ? yield* access.allowed(peer.channel, peer.accountId) : []
     return { message, decision: decide(policy, message, paired), config: current, receivedAt } satisfies Verdict
   })

@@ -110,7 +110,8 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
       // First, because a probe may bring a channel back to life.
       const probe = probed ? yield* Effect.timeoutOption(channel.probe, probeTimeoutMs) : undefined
       const status = yield* channel.status
-      const policy = channel.id === firstChannel ? policyOf(current, channel.id, channel.accountId) : undefined
+      const policy =
+        channel.policy ?? (channel.id === firstChannel ? policyOf(current, channel.id, channel.accountId) : undefined)
       const row: ChannelAccountStatus = {
         ...status,
         ...(policy === undefined ? undefined : { dmPolicy: policy.dmPolicy ?? "pairing" }),
@@ -152,6 +153,7 @@ export const layer: Layer.Layer<Channels, never, Config | SqlClient.SqlClient> =
 
     const { abandon, deliveries, deliveryCounts, dropDelivery, retryDelivery, withdraw } = out
     return {
+      policy: (id, accountId) => Effect.sync(() => find(id, accountId)?.policy),
       register,
       resolve,
       send,

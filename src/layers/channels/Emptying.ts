@@ -55,7 +55,7 @@ export const make = Effect.fnUntraced(function* (
     message: InboundMessage,
     span: FlowSpan
   ) {
-    const verdict = yield* admission.judge(message, receivedAt)
+    const verdict = yield* admission.judge(message, receivedAt, channel.policy)
     const { decision } = verdict
     span.annotate({
       decision: decision.kind,
@@ -86,7 +86,7 @@ export const make = Effect.fnUntraced(function* (
   /** Tells the sender, if it is one that is answered. Judging may be what the message dies of, so it was set aside before. */
   const tell = Effect.fnUntraced(
     function* (seq: number, receivedAt: number, message: InboundMessage) {
-      const { decision } = yield* admission.judge(message, receivedAt)
+      const { decision } = yield* admission.judge(message, receivedAt, channel.policy)
       if (decision.kind !== "admit") return
       const idempotencyKey = `${Admission.runIdOf(message)}:set-aside:${yield* now}`
       const reply: Inbox.Reply = { message: { peer: message.peer, text: notice, idempotencyKey } }

@@ -57,3 +57,39 @@ export const run = Effect.fn("Migrations.run")(function* (filename: string) {
 export const layer = (options: {
   readonly filename: string
 }): Layer.Layer<never, DatabaseUnusable, SqlClient.SqlClient> => Layer.effectDiscard(run(options.filename))
+
+/** What the app's client is called in messages. */
+const APPS = "of the app's SqlClient"
+
+/**
+ * The client must be SQLite's, and what it commits must be on the disk: confirmations to the outside stand on it. One in memory
+ * is let through, because whoever takes that knows.
+ */
+const checkOwn = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const unusable = (problem: string) =>
+    new DatabaseUnusable({ file: "", message: `the app's SqlClient cannot be used: ${problem}` })
+  const isSqlite = sql.onDialectOrElse({ sqlite: () => true, orElse: () => false })
+  if (!isSqlite) return yield* unusable("it is not SQLite's.\nFix: give the Gateway a SQLite database of its own.")
+  // On the connection that writes.
+  const [journal, synchronous] = yield* sql
+    .withTransaction(
+      Effect.all([
+        sql<{ readonly journal_mode: string }>`PRAGMA journal_mode`,
+        sql<{ readonly synchronous: number }>`PRAGMA synchronous`
+      ])
+    )
+    .pipe(Effect.mapError((error) => unusable(error.message)))
+  const mode = journal[0]?.journal_mode
+  if (mode === "memory") return
+  if (mode !== "wal" || (synchronous[0]?.synchronous ?? 0) < 2) {
+    return yield* unusable(
+      `its journal_mode is ${mode} and its synchronous ${synchronous[0]?.synchronous}, so that what it confirms may be lost.\nFix: open it with PRAGMA journal_mode = WAL and PRAGMA synchronous = FULL.`
+    )
+  }
+})
+
+/** Brings a database that the app opened up to date, once it is one that can be used. */
+export const layerOwn: Layer.Layer<never, DatabaseUnusable, SqlClient.SqlClient> = Layer.effectDiscard(
+  Effect.andThen(checkOwn, run(APPS))
+)

@@ -11,7 +11,6 @@ import { satisfies } from "../../../protocol/Role.ts"
 import { type AccessRequest, ChannelAccess, ChannelRouter, Channels } from "../../../services/ChannelRouter.ts"
 import { Config } from "../../../services/Config.ts"
 import { codeTtlMs, maxPending } from "../../channels/ChannelAccess.ts"
-import { policyOf } from "../../channels/policy.ts"
 import { approved as approvedText } from "../../channels/replies.ts"
 import { Access } from "../Access.ts"
 import { CurrentConnection } from "../Connections.ts"
@@ -122,17 +121,16 @@ export const layer = ChannelsMethods.middleware(Access).toLayer(
       readonly channel?: string | undefined
       readonly accountId?: string | undefined
     }) {
-      const settings = yield* current
       const status = yield* channels.status()
       if (only.channel !== undefined && only.channel !== BUILT_IN && !status.channelOrder.includes(only.channel)) {
         return yield* invalidRequest(`Error: unknown pairing channel: ${only.channel}`)
       }
       return status.channelOrder.flatMap((channel) =>
-        (status.channelAccounts[channel] ?? []).flatMap(({ accountId, name }) => {
+        (status.channelAccounts[channel] ?? []).flatMap(({ accountId, dmPolicy, name }) => {
           const isWanted =
             (only.channel ?? channel) === channel &&
             (only.accountId ?? accountId) === accountId &&
-            (policyOf(settings, channel, accountId).dmPolicy ?? "pairing") === "pairing"
+            (dmPolicy ?? "pairing") === "pairing"
           const label = name === undefined || name === "" ? undefined : { accountLabel: name }
           const channelLabel = status.channelLabels[channel] ?? channel
           return isWanted ? [{ channel, channelLabel, accountId, ...label, notifySupported: true }] : []
