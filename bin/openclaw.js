@@ -35,14 +35,16 @@ const isStale = () => {
   )
 }
 
-const run = async (program) => {
+const load = async (path) => {
   const { enableCompileCache } = await import("node:module")
   enableCompileCache?.()
-  await import(program.href)
+  return import(at(path).href)
 }
 
-if (isStale()) await run(at("src/main.ts"))
+if (isStale()) await load("src/main.ts")
 else {
   const { enter } = await import(at("dist/cli/door.js").href)
-  if (enter(process.argv.slice(2)) !== undefined) await run(at("dist/cli/main.js"))
+  const asked = enter(process.argv.slice(2))
+  if (asked === "unsure") await load("dist/cli/main.js")
+  else if (asked !== undefined) (await load("dist/cli/start.js")).start(asked)
 }

@@ -86,7 +86,7 @@ const lateTls = {
 const buildProgram = async () => {
   rmSync(cli, { recursive: true, force: true })
   const bundle = await rolldown({
-    input: { main: join(root, "src", "main.ts") },
+    input: { main: join(root, "src", "main.ts"), start: join(root, "src", "cli", "start.ts") },
     platform: "node",
     external: [/^node:(?!http$)/, "bufferutil", "utf-8-validate"],
     treeshake: true,

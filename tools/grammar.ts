@@ -106,7 +106,7 @@ const rowOf = (node: Node): FlagRow | ArgumentRow => {
 const isGroup = (command: Command.Command.Any): boolean => {
   if (command.subcommands.length === 0) return false
   const settings: Context.Context<never> = Settings.all.reduce(
-    (context, flag) => Context.add(context, flag as Context.Key<never, unknown>, Option.none()),
+    (context, flag) => Context.add(context, flag as unknown as Context.Key<never, unknown>, Option.none()),
     Context.empty()
   )
   const exit = Effect.runSyncExit(Effect.provide(inside(command).handle({}, [command.name]), settings))

@@ -58,7 +58,7 @@ export const carried = <E>(command: Effect.Effect<void, E, Carried>, run: Run): 
     Effect.flatMap(Redactor, ({ add }) => add(secretsIn(run.arguments, run.environment.variables))),
     command
   ).pipe(
-    Effect.catch((error) => (error instanceof Reported ? Effect.fail(error) : report(json)(error))),
+    Effect.catchIf((error: E | Reported): error is E => !(error instanceof Reported), report(json)),
     Effect.tapCauseIf(Cause.hasDies, (cause) => Effect.logDebug("a bug", cause)),
     Effect.catchDefect(reportDefect(json)),
     Effect.provide(servicesOf(run))

@@ -38,7 +38,9 @@ export type Parsed =
   /** Nothing is known to be wrong; what is of the kind `other` has not been judged. */
   | { readonly _tag: "Command"; readonly asked: Asked }
 
-class Unsure {}
+class Unsure {
+  readonly _tag = "Unsure"
+}
 
 const unsure = (): never => {
   throw new Unsure()
