@@ -177,11 +177,17 @@ const SessionsChanged = Schema.StructWithRest(
 )
 
 export const EventTable = {
+  /** The first frame on a connection: what a device has to sign. */
   "connect.challenge": targeted(Challenge),
+  /** Sent now and then, so that a client notices a connection that is dead. */
   tick: broadcast("everyone", Schema.Struct({ ts: Schema.Natural })),
+  /** Who is connected changed. */
   presence: broadcast("operator.read", Schema.Struct({ presence: Schema.Array(PresenceEntry) }), true),
+  /** How the Gateway is changed. */
   health: broadcast("operator.read", HealthSummary, true),
+  /** What a turn says, as people read it. */
   chat: broadcast("operator.read", ChatEvent),
+  /** What goes on inside a turn. */
   agent: broadcast("operator.read", AgentEvent),
   /** To those who called `sessions.subscribe`. */
   "sessions.changed": subscribed("operator.read", SessionsChanged),
@@ -189,22 +195,32 @@ export const EventTable = {
   "session.message": subscribed("operator.read", Schema.StructWithRest(SessionMessage, [withRow])),
   /** A session is being compacted, because somebody asked for it. To those who called `sessions.subscribe`. */
   "session.operation": subscribed("operator.read", SessionOperation),
+  /** A node is asked to carry out a command. */
   "node.invoke.request": targeted(NodeInvokeRequest),
+  /** A node is asked to end a command. */
   "node.invoke.cancel": targeted(NodeInvokeCancel),
   /** What a node reported of its machine. */
   "node.hostStats": broadcast(
     "operator.read",
     Schema.Struct({ nodeId: Schema.NonEmptyString, hostStats: NodeHostStats })
   ),
+  /** A node's commands wait for approval. */
   "node.pair.requested": broadcast("operator.pairing", PendingNode),
+  /** What a node declares was approved or refused, or the node was removed. */
   "node.pair.resolved": broadcast("operator.pairing", NodeResolved),
+  /** A device waits to be let in. */
   "device.pair.requested": broadcast("operator.pairing", PendingDevice),
+  /** A device was let in or refused. */
   "device.pair.resolved": broadcast("operator.pairing", DeviceResolved),
+  /** Somebody has to decide whether a command may run. */
   "exec.approval.requested": broadcast("operator.approvals", PendingApproval),
+  /** It was decided whether a command may run. */
   "exec.approval.resolved": broadcast("operator.approvals", ApprovalResolved),
   /** A device was renamed. */
   "device.pair.changed": broadcast("operator.pairing", NoParams),
+  /** A setup code was used, and its device is paired. */
   "device.pair.setup.completed": broadcast("operator.pairing", SetupOutcome),
+  /** A setup code was used, and nobody knows whether the device received its token. */
   "device.pair.setup.deliveryUncertain": broadcast("operator.pairing", SetupOutcome),
   /** The configuration was written; `config.get` tells what it says. */
   "config.changed": broadcast(
@@ -213,6 +229,7 @@ export const EventTable = {
   ),
   /** Also to each node when it connects. */
   "voicewake.changed": { ...broadcast("operator.read", VoiceWakeTriggers), nodes: true },
+  /** The Gateway is about to end, or to start anew. */
   shutdown: broadcast(
     "everyone",
     Schema.Struct({ reason: Schema.NonEmptyString, restartExpectedMs: Schema.optional(Schema.Natural) })

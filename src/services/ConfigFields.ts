@@ -20,3 +20,6 @@ export const record = <S extends Schema.Top>(value: S) => Schema.optional(Schema
  * before this schema is asked, and what cannot be put in is absent here.
  */
 export const secret = text
+
+/** A channel's ids: numbers are accepted too; whoever compares them reads both as text. */
+export const Ids = Schema.optional(Schema.Array(Schema.Union([Schema.String, Schema.Finite])))

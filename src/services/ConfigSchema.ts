@@ -5,101 +5,113 @@
  * stands.
  */
 import * as Schema from "effect/Schema"
-import { atLeast, flag, natural, oneOf, positive, record, secret, strings, text } from "./ConfigFields.ts"
+import { Ids, atLeast, flag, natural, oneOf, positive, record, secret, strings, text } from "./ConfigFields.ts"
 import { GatewaySection } from "./GatewaySection.ts"
 import { DiscoverySection, PluginsSection } from "./DiscoverySection.ts"
-
-/** A channel's ids: numbers are accepted too; whoever compares them reads both as text. */
-const Ids = Schema.optional(Schema.Array(Schema.Union([Schema.String, Schema.Finite])))
+import { MessagesSection, SessionSection } from "./SessionSection.ts"
+import { TelegramSection } from "./TelegramSection.ts"
 
 /** `"provider/model"`, or `{ primary, fallbacks }`. */
 const ModelChoice = Schema.optional(
   Schema.Union([
     Schema.NonEmptyString,
-    Schema.Struct({ primary: Schema.optional(Schema.NonEmptyString), fallbacks: strings })
+    Schema.Struct({
+      /** The model that is asked first. */
+      primary: Schema.optional(Schema.NonEmptyString),
+      /** Models that are asked in this order when the one before cannot answer. */
+      fallbacks: strings
+    })
   ])
 )
 
-const dmPolicy = oneOf("pairing", "allowlist", "open", "disabled")
-const groupPolicy = oneOf("open", "allowlist", "disabled")
-
-const TelegramGroup = Schema.Struct({ enabled: flag, requireMention: flag, allowFrom: Ids, groupPolicy })
-
-const telegramAccount = {
-  enabled: flag,
-  name: text,
-  botToken: secret,
-  tokenFile: text,
-  apiRoot: text,
-  dmPolicy,
-  allowFrom: Ids,
-  groupPolicy,
-  groupAllowFrom: Ids,
-  groups: record(TelegramGroup),
-  timeoutSeconds: positive,
-  /** Who decides in a chat whether a command runs, and whether they are told of it there. */
-  execApprovals: Schema.optional(
-    Schema.Struct({ enabled: Schema.optional(Schema.Union([Schema.Boolean, Schema.Literal("auto")])), approvers: Ids })
-  ),
-  /** Where questions have buttons: everywhere unless `inlineButtons` says otherwise. */
-  capabilities: Schema.optional(
-    Schema.Union([
-      Schema.Array(Schema.String),
-      Schema.Struct({ inlineButtons: oneOf("off", "dm", "group", "all", "allowlist") })
-    ])
-  )
-}
-
-const TelegramSection = Schema.Struct({
-  ...telegramAccount,
-  defaultAccount: text,
-  accounts: record(Schema.Struct(telegramAccount))
-})
-
 /** `systemPrompt` and `maxSteps` are this Gateway's own keys. */
 const agent = {
+  /** What people call the agent. */
   name: text,
   /** What people see of the agent. */
-  identity: Schema.optional(Schema.Struct({ name: text, theme: text, emoji: text })),
+  identity: Schema.optional(
+    Schema.Struct({
+      /** The name that is shown. */
+      name: text,
+      /** How the agent is, in a few words. */
+      theme: text,
+      /** A picture in one character. */
+      emoji: text
+    })
+  ),
+  /** The agent's model. @default `agents.defaults.model` */
   model: ModelChoice,
+  /** What the model is told of its task, before everything else. Ours, not OpenClaw's. */
   systemPrompt: text,
+  /** The agent that is meant where nobody names one. @default the first */
   default: flag
 }
 
 const AgentsSection = Schema.Struct({
   defaults: Schema.optional(
     Schema.Struct({
+      /** The model of agents that name none, as `provider/model`. @default the built-in offline model */
       model: ModelChoice,
+      /** The same for agents that have none of their own. Ours, not OpenClaw's. */
       systemPrompt: text,
+      /** Seconds that a turn may take; 0 is no limit. @default 600 */
       timeoutSeconds: natural,
+      /** Calls of the model in one turn. Ours, not OpenClaw's. @default 20 */
       maxSteps: positive,
       /** `enabled: false`: only when a model says that it was too much, and when somebody asks. `model` writes the summaries. */
       compaction: Schema.optional(
-        Schema.Struct({ enabled: flag, keepRecentTokens: positive, model: Schema.optional(Schema.NonEmptyString) })
+        Schema.Struct({
+          /** By itself before a model's window is full. @default true */
+          enabled: flag,
+          /** Tokens of the newest messages that stay as they are. @default 20000 */
+          keepRecentTokens: positive,
+          /** The model that writes the summaries. @default the agent's model */
+          model: Schema.optional(Schema.NonEmptyString)
+        })
       )
     })
   ),
   /** The agents by id. */
   entries: record(Schema.Struct(agent)),
   /** The agents in the older form. */
-  list: Schema.optional(Schema.Array(Schema.Struct({ id: Schema.NonEmptyString, ...agent })))
+  list: Schema.optional(
+    Schema.Array(
+      Schema.Struct({
+        /** The agent's id. */
+        id: Schema.NonEmptyString,
+        ...agent
+      })
+    )
+  )
 })
 
 const Provider = Schema.Struct({
+  /** Address of its API. Known ones (anthropic, openai, openrouter, ollama) need none. */
   baseUrl: text,
+  /** The key. @default the variable `<NAME>_API_KEY` of the environment */
   apiKey: secret,
+  /** How it is spoken to: `openai-completions`, `openai-responses`, `anthropic-messages` or `ollama`. @default openai-completions */
   api: text,
+  /** Headers that each request has besides. */
   headers: record(Schema.String),
+  /** Seconds of silence after which a request is given up. @default 120 */
   timeoutSeconds: positive,
+  /** Tokens that an answer may have. @default the provider's */
   maxTokens: positive,
   models: Schema.optional(
     Schema.Array(
       Schema.Struct({
+        /** The model's id at the provider. */
         id: Schema.NonEmptyString,
+        /** What people call it. */
         name: text,
+        /** As the provider's, for this model. */
         api: text,
+        /** Tokens that it reads at once; a conversation is compacted before they are used up. */
         contextWindow: positive,
+        /** As the provider's, for this model. */
         maxTokens: positive,
+        /** As the provider's, for this model. */
         headers: record(Schema.String)
       })
     )
@@ -107,77 +119,53 @@ const Provider = Schema.Struct({
 })
 
 const ExecSection = Schema.Struct({
+  /** The node on which the agent's programs run where it names none. */
   node: text,
+  /** Seconds that such a program may take. */
   timeoutSeconds: positive,
   /** The older name of `timeoutSeconds`. */
   timeoutSec: positive
 })
 
-/** A text such as `1h30m`; a number counts days. */
-const duration = Schema.Union([
-  Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0))),
-  Schema.String.pipe(
-    Schema.check(Schema.isPattern(/^\s*(?:\d+(?:\.\d+)?|(?:\d+(?:\.\d+)?\s*(?:ms|[smhdw])\s*)+)\s*$/i))
-  )
-])
-/** A text such as `500mb`; a number counts bytes. */
-const size = Schema.Union([
-  Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0))),
-  Schema.String.pipe(Schema.check(Schema.isPattern(/^\s*\d+(?:\.\d+)?\s*(?:[kmgt]?b)?\s*$/i)))
-])
-const off = Schema.Literal(false)
-
-const SessionSection = Schema.Struct({
-  dmScope: oneOf("main", "per-peer", "per-channel-peer", "per-account-channel-peer"),
-  mainKey: text,
-  /** What keeps the transcripts from growing for ever; `layers/sessions/Maintenance.ts` says how. */
-  maintenance: Schema.optional(
-    Schema.Struct({
-      mode: oneOf("enforce", "warn"),
-      pruneAfter: Schema.optional(duration),
-      maxEntries: positive,
-      preserveRecent: Schema.optional(Schema.Union([off, duration])),
-      maxDiskBytes: Schema.optional(Schema.Union([off, size])),
-      highWaterBytes: Schema.optional(size)
-    })
-  )
-})
-
-const queueMode = Schema.Literals(["steer", "followup", "collect", "interrupt"])
-
-const MessagesSection = Schema.Struct({
-  queue: Schema.optional(
-    Schema.Struct({
-      mode: Schema.optional(queueMode),
-      byChannel: record(queueMode),
-      /** Milliseconds. */
-      debounceMsByChannel: record(atLeast(0)),
-      cap: positive,
-      drop: oneOf("old", "new", "summarize")
-    })
-  )
-})
-
 /** How devices speak by themselves; the Gateway only passes it on. */
 const TalkSection = Schema.Struct({
+  /** The speech provider that devices use. */
   provider: Schema.optional(Schema.NonEmptyString),
   providers: record(
-    Schema.StructWithRest(Schema.Struct({ apiKey: secret }), [Schema.Record(Schema.String, Schema.Unknown)])
+    Schema.StructWithRest(
+      Schema.Struct({
+        /** The provider's key; `talk.config` shows it only to those who may see it. */
+        apiKey: secret
+      }),
+      [Schema.Record(Schema.String, Schema.Unknown)]
+    )
   ),
+  /** The language that devices listen in, such as `en-US`. */
   speechLocale: text,
+  /** A device stops speaking when somebody speaks to it. */
   interruptOnSpeech: flag,
+  /** Milliseconds of silence after which a sentence is over. */
   silenceTimeoutMs: positive
 })
 
 /** `prefs.accent` before `seamColor`. */
 const UiSection = Schema.Struct({
+  /** The page's accent color. */
   seamColor: text,
-  prefs: Schema.optional(Schema.Struct({ accent: text }))
+  prefs: Schema.optional(
+    Schema.Struct({
+      /** The page's accent color; before `seamColor`. */
+      accent: text
+    })
+  )
 })
 
 const LoggingSection = Schema.Struct({
+  /** The least level that the log file has. @default info */
   level: oneOf("silent", "fatal", "error", "warn", "info", "debug", "trace"),
+  /** The least level on the terminal. @default `level` */
   consoleLevel: oneOf("silent", "fatal", "error", "warn", "info", "debug", "trace"),
+  /** How the terminal shows it. @default pretty */
   consoleStyle: oneOf("pretty", "compact", "json")
 })
 
@@ -186,20 +174,33 @@ const LoggingSection = Schema.Struct({
  * `/v1/…` counts for its signal, else the three paths are put behind `endpoint`.
  */
 const DiagnosticsSection = Schema.Struct({
+  /** `false`: nothing is traced or counted. @default true */
   enabled: flag,
   otel: Schema.optional(
     Schema.Struct({
+      /** Sends what is traced and counted to a collector. @default false */
       enabled: flag,
+      /** The collector's address. Paths such as `/v1/traces` are put behind it. */
       endpoint: text,
+      /** Another address for traces. */
       tracesEndpoint: text,
+      /** Another address for metrics. */
       metricsEndpoint: text,
+      /** Another address for logs. */
       logsEndpoint: text,
+      /** How it is sent. */
       protocol: oneOf("http/protobuf", "http/json"),
+      /** The name that the collector shows. */
       serviceName: text,
+      /** Headers for the collector, such as its key. */
       headers: record(Schema.String),
+      /** Sends traces. */
       traces: flag,
+      /** Sends metrics. */
       metrics: flag,
+      /** Sends logs. */
       logs: flag,
+      /** Which part of the traces is sent, from 0 to 1. */
       sampleRate: Schema.optional(Schema.Finite.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 1 })))),
       /** Milliseconds between two exports of metrics. */
       flushIntervalMs: Schema.optional(atLeast(1_000))
@@ -214,9 +215,13 @@ const SecuritySection = Schema.Struct({
       suppressions: Schema.optional(
         Schema.Array(
           Schema.Struct({
+            /** The finding's id. */
             checkId: Schema.NonEmptyString,
+            /** Only where the title has this text. */
             titleIncludes: Schema.optional(Schema.NonEmptyString),
+            /** Only where the details have this text. */
             detailIncludes: Schema.optional(Schema.NonEmptyString),
+            /** Why it was accepted. */
             reason: text
           })
         )
@@ -234,7 +239,12 @@ export const OpenClawConfig = Schema.Struct({
   models: Schema.optional(Schema.Struct({ providers: record(Provider) })),
   tools: Schema.optional(Schema.Struct({ exec: Schema.optional(ExecSection) })),
   /** The bot's owners, as `telegram:<id>`. */
-  commands: Schema.optional(Schema.Struct({ ownerAllowFrom: Ids })),
+  commands: Schema.optional(
+    Schema.Struct({
+      /** Who may decide whether a command runs, as `telegram:<id>`. @default nobody */
+      ownerAllowFrom: Ids
+    })
+  ),
   session: Schema.optional(SessionSection),
   messages: Schema.optional(MessagesSection),
   talk: Schema.optional(TalkSection),
@@ -243,7 +253,12 @@ export const OpenClawConfig = Schema.Struct({
   diagnostics: Schema.optional(DiagnosticsSection),
   security: Schema.optional(SecuritySection),
   /** Variables for `${NAME}` that the process itself does not have. */
-  env: Schema.optional(Schema.Struct({ vars: record(Schema.String) }))
+  env: Schema.optional(
+    Schema.Struct({
+      /** Values by name. */
+      vars: record(Schema.String)
+    })
+  )
 })
 export type OpenClawConfig = typeof OpenClawConfig.Type
 export type TelegramAccountConfig = Omit<(typeof TelegramSection)["Type"], "accounts" | "defaultAccount">

@@ -8,15 +8,29 @@ export const MdnsMode = Schema.Literals(["off", "minimal", "full"])
 export type MdnsMode = typeof MdnsMode.Type
 
 export const DiscoverySection = Schema.Struct({
-  mdns: Schema.optional(Schema.Struct({ mode: Schema.optional(MdnsMode) }))
+  mdns: Schema.optional(
+    Schema.Struct({
+      /** How much the Gateway tells the local network of itself, so that others find it. @default minimal on macOS, else off */
+      mode: Schema.optional(MdnsMode)
+    })
+  )
 })
 
 export const PluginsSection = Schema.Struct({
   entries: Schema.optional(
     Schema.Struct({
-      bonjour: Schema.optional(Schema.Struct({ enabled: Schema.optional(Schema.Boolean) })),
-      /** `/metrics`, which is on unless this says otherwise. */
-      "diagnostics-prometheus": Schema.optional(Schema.Struct({ enabled: Schema.optional(Schema.Boolean) }))
+      bonjour: Schema.optional(
+        Schema.Struct({
+          /** `true` lets the Gateway be found as `discovery.mdns` says, `false` hides it. */
+          enabled: Schema.optional(Schema.Boolean)
+        })
+      ),
+      "diagnostics-prometheus": Schema.optional(
+        Schema.Struct({
+          /** Answers `GET /metrics`. @default true */
+          enabled: Schema.optional(Schema.Boolean)
+        })
+      )
     })
   )
 })

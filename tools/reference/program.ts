@@ -13,16 +13,23 @@ import { page, table } from "./markdown.ts"
 // oxlint-disable-next-line no-control-regex -- a terminal's colors are such characters
 const COLORS = /\u001b\[[0-9;]*m/g
 
+/** What every command understands is said once, with the first one. */
+const GLOBALS = /\nGLOBAL FLAGS\n(?:  .*\n?)+(\n|$)/
+
 const indented = (path: string) =>
   `${"  ".repeat(path.split(" ").length - 1)}- [\`${path}\`](#${path.replaceAll(" ", "-")})`
+
+const shortened = (help: string, index: number) => (index === 0 ? help : help.replace(GLOBALS, "$1"))
 
 export const cliPage = async (): Promise<string> => {
   const texts = Object.entries(await helpTexts())
   return page(
     "Commands",
-    `What \`openclaw <command> --help\` prints, of all ${texts.length} commands. [Exit codes](exit-codes.md) are the same for all of them.`,
+    `What \`openclaw <command> --help\` prints, of all ${texts.length} commands. The global flags of the first are understood by all. [Exit codes](exit-codes.md) are the same for all of them.`,
     texts.map(([path]) => indented(path)).join("\n"),
-    ...texts.map(([path, help]) => `## ${path}\n\n\`\`\`text\n${help.replace(COLORS, "").trim()}\n\`\`\``)
+    ...texts.map(
+      ([path, help], index) => `## ${path}\n\n\`\`\`text\n${shortened(help.replace(COLORS, ""), index).trim()}\n\`\`\``
+    )
   )
 }
 

@@ -109,18 +109,21 @@ const EffectiveTool = Schema.Struct({
 })
 
 export const AgentsMethods = RpcGroup.make(
+  /** The configured agents, and which of them is the default. */
   method("agents.list", { access: "operator.read", params: NoParams, result: AgentsListResult }),
+  /** What people see of an agent: name, picture, emoji. */
   method("agent.identity.get", {
     access: "operator.read",
     params: Schema.Struct({ agentId: optionalId, sessionKey: Schema.optional(SessionKeyOrNone) }),
     result: AgentIdentity
   }),
-  /** A run that nobody has begun is waited for too. */
+  /** Waits until a run is over, for at most `timeoutMs` (30 seconds), and tells how it ended. A run that nobody has begun is waited for too. */
   method("agent.wait", {
     access: "operator.write",
     params: Schema.Struct({ runId: Name, timeoutMs: Schema.optional(Schema.Natural) }),
     result: AgentWaitResult
   }),
+  /** The commands that a chat understands, such as `/stop`. */
   method("commands.list", {
     access: "operator.read",
     params: Schema.Struct({
@@ -133,6 +136,7 @@ export const AgentsMethods = RpcGroup.make(
     }),
     result: Schema.Struct({ commands: Schema.Array(CommandEntry) })
   }),
+  /** The tools that an agent may have, by group. */
   method("tools.catalog", {
     access: "operator.read",
     params: Schema.Struct({ agentId: optionalId, includePlugins: Schema.optional(Schema.Boolean) }),
@@ -149,6 +153,7 @@ export const AgentsMethods = RpcGroup.make(
       )
     })
   }),
+  /** The tools that an agent has in one session. */
   method("tools.effective", {
     access: "operator.read",
     params: Schema.Struct({ sessionKey: SessionKeyText, agentId: optionalId }),

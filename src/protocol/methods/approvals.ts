@@ -194,24 +194,26 @@ const Id = Schema.Struct({ id: Name })
 const baseHash = Schema.optional(Schema.NonEmptyString)
 
 export const ApprovalMethods = RpcGroup.make(
+  /** Asks whether a command may run. Two answers with `twoPhase`: that the question stands, then what was decided. */
   streamMethod("exec.approval.request", {
     access: "operator.approvals",
     params: ExecApprovalRequestParams,
     result: Schema.Union([Accepted, Decided])
   }),
-  /** Answers when it was decided, or when nobody did in time. */
+  /** Waits for what is decided of a question. Answers when it was decided, or when nobody did in time. */
   method("exec.approval.waitDecision", {
     access: "operator.approvals",
     repeat: "safe",
     params: Id,
     result: Schema.Struct({ ...Decided.fields, terminalReason: Schema.optional(Schema.String) })
   }),
+  /** The questions that wait for an answer. */
   method("exec.approval.list", {
     access: "operator.approvals",
     params: AnyParams,
     result: Schema.Array(PendingApproval)
   }),
-  /** `id` may be the beginning of one that waits. */
+  /** One question that waits. `id` may be the beginning of one that waits. */
   method("exec.approval.get", {
     access: "operator.approvals",
     params: Id,
@@ -226,6 +228,7 @@ export const ApprovalMethods = RpcGroup.make(
       expiresAtMs: Schema.Natural
     })
   }),
+  /** Answers a question: once, always, or no. */
   method("exec.approval.resolve", {
     access: "operator.approvals",
     repeat: "safe",
@@ -237,12 +240,13 @@ export const ApprovalMethods = RpcGroup.make(
     }),
     result: Schema.Struct({ ok: Schema.Literal(true) })
   }),
+  /** One approval of any kind, also one that was decided. */
   method("approval.get", {
     access: "operator.approvals",
     params: Id,
     result: Schema.Struct({ approval: ApprovalSnapshot })
   }),
-  /** `applied`: by this call. Otherwise it was decided before, and nothing changed. */
+  /** Answers an approval of any kind. `applied`: by this call. Otherwise it was decided before, and nothing changed. */
   method("approval.resolve", {
     access: "operator.approvals",
     repeat: "safe",
@@ -255,7 +259,7 @@ export const ApprovalMethods = RpcGroup.make(
     }),
     result: Schema.Struct({ applied: Schema.Boolean, approval: ApprovalSnapshot })
   }),
-  /** Those that were decided or ran out, newest first; 50 when no limit is given. */
+  /** The approvals of before. Those that were decided or ran out, newest first; 50 when no limit is given. */
   method("approval.history", {
     access: "operator.approvals",
     repeat: "safe",
@@ -281,19 +285,21 @@ export const ApprovalMethods = RpcGroup.make(
     params: AnyParams,
     result: Schema.Array(Schema.Never)
   }),
-  /** The list of this Gateway's own machine, which a node host with the same state directory obeys. */
+  /** What this machine runs without asking. The list of this Gateway's own machine, which a node host with the same state directory obeys. */
   method("exec.approvals.get", { access: "operator.admin", params: NoParams, result: ExecApprovalsSnapshot }),
+  /** Replaces what this machine runs without asking, where nobody changed it since `baseHash`. */
   method("exec.approvals.set", {
     access: "operator.admin",
     params: Schema.Struct({ file: ExecApprovalsFile, baseHash }),
     result: ExecApprovalsSnapshot
   }),
+  /** What a node runs without asking, as the node tells it. */
   method("exec.approvals.node.get", {
     access: "operator.admin",
     params: Schema.Struct({ nodeId: Name }),
     result: Schema.Unknown
   }),
-  /** `file`, or `native` for nodes that keep a list of their own kind. */
+  /** Replaces what a node runs without asking. `file`, or `native` for nodes that keep a list of their own kind. */
   method("exec.approvals.node.set", {
     access: "operator.admin",
     params: Schema.Struct({

@@ -48,14 +48,14 @@ export const PairingRequest = Schema.Struct({
 export type PairingRequest = typeof PairingRequest.Type
 
 export const ChannelsMethods = RpcGroup.make(
-  /** Also one that was stopped by hand. Whether the channel's other side can be reached is `channels.status`'s to tell. */
+  /** Starts a channel's account. Also one that was stopped by hand. Whether the channel's other side can be reached is `channels.status`'s to tell. */
   method("channels.start", {
     access: "operator.admin",
     params: Account,
     result: Schema.Struct({ ...account, started: Schema.Boolean, outcome: Schema.optional(Outcome) }),
     repeat: "safe"
   }),
-  /** Receives nothing until it is started, or the Gateway is. Credentials stay; replies still leave. */
+  /** Stops a channel's account. Receives nothing until it is started, or the Gateway is. Credentials stay; replies still leave. */
   method("channels.stop", {
     access: "operator.admin",
     params: Account,
@@ -76,6 +76,7 @@ export const ChannelsMethods = RpcGroup.make(
       loggedOut: Schema.optional(Schema.Boolean)
     })
   }),
+  /** The people who wrote to a channel and wait to be let in. */
   method("channels.pairing.list", {
     access: "operator.pairing",
     params: Schema.Struct({ channel: Schema.optional(Name), accountId: Schema.optional(Name) }),
@@ -87,6 +88,7 @@ export const ChannelsMethods = RpcGroup.make(
       limits: Schema.Struct({ pendingPerAccount: Schema.Natural, ttlMs: Schema.Natural })
     })
   }),
+  /** Lets a person in, by the code that the channel showed them. */
   method("channels.pairing.approve", {
     access: "operator.pairing",
     params: Schema.Struct({

@@ -180,12 +180,14 @@ const failedTurn = (payload: unknown): ErrorShape | undefined =>
     : undefined
 
 export const ChatMethods = RpcGroup.make(
+  /** Says something to an agent in a session. Answers once the message is stored; the events `chat` and `agent` tell what follows. */
   method("chat.send", {
     access: "operator.write",
     repeat: "keyed",
     params: ChatSendParams,
     result: Sent
   }),
+  /** Ends a session's running turn, or the one that `runId` names. */
   method("chat.abort", {
     access: "operator.write",
     params: Schema.Struct({
@@ -196,13 +198,14 @@ export const ChatMethods = RpcGroup.make(
     }),
     result: Aborted
   }),
-  /** Two answers: accepted at once, finished when the turn is over. */
+  /** Says something to an agent and waits for the reply. Two answers: accepted at once, finished when the turn is over. */
   streamMethod("agent", {
     access: "operator.write",
     repeat: "keyed",
     params: AgentParams,
     result: Schema.Union([Accepted, Finished])
   }).annotate(FailedAnswer, failedTurn),
+  /** Sends a message through a channel, without an agent. Stored first, then delivered once. */
   method("send", {
     access: "operator.write",
     repeat: "keyed",

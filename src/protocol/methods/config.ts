@@ -121,7 +121,9 @@ export const ConfigSchemaLookup = Schema.Struct({
 export type ConfigSchemaLookup = typeof ConfigSchemaLookup.Type
 
 export const ConfigMethods = RpcGroup.make(
+  /** The configuration as it is in the file and as it counts, without secrets, and the hash that a change has to name. */
   method("config.get", { access: "operator.read", params: NoParams, result: ConfigGetResult }),
+  /** The configuration's JSON Schema, with hints of what is secret. */
   method("config.schema", {
     access: "operator.read",
     params: NoParams,
@@ -133,6 +135,7 @@ export const ConfigMethods = RpcGroup.make(
       generatedAt: Schema.NonEmptyString
     })
   }),
+  /** The schema of one key, and what is directly under it. */
   method("config.schema.lookup", {
     access: "operator.read",
     params: Schema.Struct({

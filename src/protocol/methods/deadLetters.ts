@@ -55,6 +55,7 @@ export type DeadLetterCounts = typeof DeadLetterCounts.Type
 const Id = Schema.Struct({ id: Name })
 
 export const DeadLetterMethods = RpcGroup.make(
+  /** Messages that were set aside, because they could not be worked on or delivered. */
   method("channels.deadLetters.list", {
     access: "operator.read",
     params: Schema.Struct({
@@ -71,12 +72,13 @@ export const DeadLetterMethods = RpcGroup.make(
       deadLetters: Schema.Array(DeadLetter)
     })
   }),
+  /** One of them, with why it was set aside. */
   method("channels.deadLetters.show", {
     access: "operator.read",
     params: Id,
     result: DeadLetterDetail
   }),
-  /** Again after a success it answers the same, with `already`. */
+  /** Takes one of them up again. Again after a success it answers the same, with `already`. */
   method("channels.deadLetters.retry", {
     access: "operator.write",
     params: Id,
@@ -93,6 +95,7 @@ export const DeadLetterMethods = RpcGroup.make(
       mayDouble: Schema.Boolean
     })
   }),
+  /** Forgets one of them. */
   method("channels.deadLetters.drop", {
     access: "operator.admin",
     params: Id,

@@ -78,31 +78,37 @@ const DeviceOfId = Schema.Struct({ deviceId: Name })
 const LABEL_LENGTH = 64
 
 export const DeviceMethods = RpcGroup.make(
+  /** The paired devices, and the requests that wait. */
   method("device.pair.list", {
     access: "operator.pairing",
     params: NoParams,
     result: Schema.Struct({ pending: Schema.Array(PendingDevice), paired: Schema.Array(PairedDevice) })
   }),
+  /** Lets a device in, with the role and the scopes that it asked for. */
   method("device.pair.approve", {
     access: "operator.pairing",
     params: RequestId,
     result: Schema.Struct({ requestId: Schema.NonEmptyString, device: PairedDevice })
   }),
+  /** Refuses a device's request. */
   method("device.pair.reject", {
     access: "operator.pairing",
     params: RequestId,
     result: Schema.Struct({ requestId: Schema.NonEmptyString, deviceId: Schema.NonEmptyString })
   }),
+  /** Forgets a device: its tokens open nothing any longer, and its connections end. */
   method("device.pair.remove", {
     access: "operator.pairing",
     params: DeviceOfId,
     result: Schema.Struct({ deviceId: Schema.NonEmptyString })
   }),
+  /** Gives a device a label that people read. */
   method("device.pair.rename", {
     access: "operator.pairing",
     params: Schema.Struct({ deviceId: Name, label: Name.pipe(Schema.check(Schema.isMaxLength(LABEL_LENGTH))) }),
     result: Schema.Struct({ deviceId: Schema.NonEmptyString, label: Schema.NonEmptyString })
   }),
+  /** Replaces a device's token for a role; the old one opens nothing any longer. */
   method("device.token.rotate", {
     access: "operator.pairing",
     params: Schema.Struct({ deviceId: Name, role: Name, scopes: Schema.optional(Schema.Array(Name)) }),
@@ -116,6 +122,7 @@ export const DeviceMethods = RpcGroup.make(
       tokenDelivery: Schema.optional(Schema.Literals(["in-band", "withheld-cross-device"]))
     })
   }),
+  /** Takes a device's token for a role away, and ends the connections that came by it. */
   method("device.token.revoke", {
     access: "operator.pairing",
     params: Schema.Struct({ deviceId: Name, role: Name }),
@@ -125,6 +132,7 @@ export const DeviceMethods = RpcGroup.make(
       revokedAtMs: Schema.Natural
     })
   }),
+  /** Makes a code, and a QR picture where asked, by which a phone finds this Gateway and is paired at once. */
   method("device.pair.setupCode", {
     access: "operator.admin",
     params: Schema.Struct({
@@ -146,6 +154,7 @@ export const DeviceMethods = RpcGroup.make(
       expiresAtMs: Schema.optional(Schema.Natural)
     })
   }),
+  /** What became of a setup code. */
   method("device.pair.setupStatus", {
     access: "operator.admin",
     params: Schema.Struct({ setupId: Name.pipe(Schema.check(Schema.isMaxLength(128))) }),
@@ -155,6 +164,7 @@ export const DeviceMethods = RpcGroup.make(
     }),
     repeat: "safe"
   }),
+  /** A device asks for more scopes than it has; somebody has to approve it. */
   method("device.scopes.requestUpgrade", {
     access: "operator.read",
     params: Schema.Struct({
@@ -163,6 +173,7 @@ export const DeviceMethods = RpcGroup.make(
     result: Schema.Struct({ requestId: Schema.NonEmptyString }),
     repeat: "safe"
   }),
+  /** Waits until a request for scopes is decided. */
   method("device.scopes.waitUpgrade", {
     access: "operator.read",
     params: RequestId,

@@ -40,6 +40,7 @@ export const Trace = Schema.Struct({
 export type Trace = typeof Trace.Type
 
 export const DiagnosticsMethods = RpcGroup.make(
+  /** The steps of one turn with their times, as the Gateway kept them. Ours, not OpenClaw's. */
   method("diagnostics.trace", {
     access: "operator.read",
     params: Schema.Struct({

@@ -124,7 +124,7 @@ export type ChatHistoryResult = typeof ChatHistoryResult.Type
 const Metadata = Schema.Struct({ models: Schema.Array(ModelChoice), commands: Schema.Array(CommandEntry) })
 
 export const HistoryMethods = RpcGroup.make(
-  /** As `models.list` and `commands.list` together. */
+  /** What a page has to know before somebody writes: models and commands. As `models.list` and `commands.list` together. */
   method("chat.metadata", {
     access: "operator.read",
     params: Schema.Struct({ agentId: optionalId, sessionKey: Schema.optional(SessionKeyText) }),
@@ -132,6 +132,7 @@ export const HistoryMethods = RpcGroup.make(
   }),
   /** As `chat.history`: what a page asks for first. */
   method("chat.startup", { access: "operator.read", params: ChatHistoryParams, result: ChatHistoryResult }),
+  /** The last messages of a session, a page at a time. */
   method("chat.history", { access: "operator.read", params: ChatHistoryParams, result: ChatHistoryResult }),
   /** One message, whole. */
   method("chat.message.get", {

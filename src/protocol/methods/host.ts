@@ -92,7 +92,9 @@ export const WakeParams = Schema.StructWithRest(
 const Done = Schema.Struct({ ok: Schema.Boolean })
 
 export const HostMethods = RpcGroup.make(
+  /** The machine and the process: name, system, memory, processors, version of Node. */
   method("system.info", { access: "operator.read", params: NoParams, result: SystemInfo }),
+  /** The end of the Gateway's log file, or what came since a `cursor`. Secrets are not in it. */
   method("logs.tail", {
     access: "operator.read",
     params: Schema.Struct({
@@ -120,7 +122,9 @@ export const HostMethods = RpcGroup.make(
     params: NoParams,
     result: Schema.Struct({ ok: Schema.Literal(true), warningCount: Schema.Natural })
   }),
+  /** Tells an agent of something that happened, in its next turn, and keeps presence up to date. */
   method("system-event", { access: "operator.admin", params: SystemEventParams, result: Done }),
+  /** Tells an agent of something that happened; with `mode: "now"` a turn begins at once. */
   method("wake", { access: "operator.write", params: WakeParams, result: Done }),
   /** `null`: there was none, and with this Gateway there never is. */
   method("last-heartbeat", { access: "operator.read", params: NoParams, result: Schema.NullOr(Open) })

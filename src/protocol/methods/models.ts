@@ -35,7 +35,7 @@ export const ProviderAuth = Schema.Struct({
 export type ProviderAuth = typeof ProviderAuth.Type
 
 export const ModelsMethods = RpcGroup.make(
-  /** Each view is the configuration's: this Gateway has no other catalogue, and prepares nothing. */
+  /** The models that may be chosen. Each view is the configuration's: this Gateway has no other catalogue, and prepares nothing. */
   method("models.list", {
     access: "operator.read",
     params: Schema.Struct({
@@ -66,6 +66,7 @@ export const ModelsMethods = RpcGroup.make(
     ),
     result: Schema.Struct({ models: Schema.Array(ModelChoice) })
   }),
+  /** Which model providers have a key, and where it comes from. The keys are not shown. */
   method("models.authStatus", {
     access: "operator.read",
     params: Schema.Struct({ refresh: Schema.optional(Schema.Boolean), agentId: Schema.optional(NameOrNone) }),

@@ -1,7 +1,5 @@
 /**
- * `node.*`: the phones and computers that run commands, and the approval of what they may run.
- *
- * Times are Unix milliseconds, timeouts milliseconds.
+ * `node.*`: the phones and computers that run commands, and the approval of what they may run. Times are Unix milliseconds, timeouts milliseconds.
  */
 import * as Schema from "effect/Schema"
 import * as RpcGroup from "effect/rpc/RpcGroup"
@@ -206,20 +204,25 @@ const nodeId = Schema.NonEmptyString
 const Received = Schema.Struct({ ok: Schema.Literal(true), ignored: Schema.optional(Schema.Boolean) })
 
 export const NodeMethods = RpcGroup.make(
+  /** The nodes: those that are paired, those that are connected, and what each may be asked. */
   method("node.list", {
     access: "operator.read",
     params: NoParams,
     result: Schema.Struct({ ts: Schema.optional(Schema.Natural), nodes: Schema.optional(Schema.Array(NodeRow)) })
   }),
+  /** One node. */
   method("node.describe", {
     access: "operator.read",
     params: Schema.Struct({ nodeId: Name }),
     result: Schema.Struct({ ts: Schema.optional(Schema.Natural), ...NodeRow.fields })
   }),
+  /** Asks a node to carry out a command, and answers with what came of it. The same `idempotencyKey` again is the same call. */
   method("node.invoke", { access: "operator.write", params: NodeInvokeParams, result: NodeInvokeAnswer }),
+  /** A node tells what became of a request. */
   method("node.invoke.result", { access: "node", params: NodeInvokeResultParams, result: Received }),
+  /** A node tells a part of a command's output while the command runs. */
   method("node.invoke.progress", { access: "node", params: NodeInvokeProgressParams, result: Received }),
-  /** Events of nodes that speak for their user have payloads as in `NodeEvents.ts`; the others are facts about the node. */
+  /** A node tells of something that happened on it. Events of nodes that speak for their user have payloads as in `NodeEvents.ts`; the others are facts about the node. */
   method("node.event", {
     access: "node",
     params: Schema.Struct({
@@ -234,32 +237,38 @@ export const NodeMethods = RpcGroup.make(
       reason: Schema.optional(Schema.String)
     })
   }),
+  /** The nodes whose commands were approved, and those that wait for it. */
   method("node.pair.list", {
     access: "operator.pairing",
     params: NoParams,
     result: Schema.Struct({ pending: Schema.Array(PendingNode), paired: Schema.Array(PairedNode) })
   }),
+  /** Approves what a node declares, so that its commands may be invoked. */
   method("node.pair.approve", {
     access: "operator.pairing",
     params: RequestId,
     result: Schema.Struct({ requestId: Schema.NonEmptyString, node: PairedNode })
   }),
+  /** Refuses what a node declares. */
   method("node.pair.reject", {
     access: "operator.pairing",
     params: RequestId,
     result: Schema.Struct({ requestId: Schema.NonEmptyString, nodeId: Schema.NonEmptyString })
   }),
+  /** Takes a node's approval away. */
   method("node.pair.remove", {
     access: "operator.pairing",
     params: NodeOfId,
     result: Schema.Struct({ nodeId })
   }),
+  /** Gives a node another name. */
   method("node.rename", {
     access: "operator.pairing",
     params: Schema.Struct({ nodeId: Name, displayName: Name }),
     result: Schema.Struct({ nodeId, displayName: Schema.NonEmptyString }),
     repeat: "safe"
   }),
+  /** Leaves work for a node that is not connected, until it asks for it. */
   method("node.pending.enqueue", {
     access: "operator.write",
     params: Schema.Struct({
@@ -280,6 +289,7 @@ export const NodeMethods = RpcGroup.make(
     }),
     repeat: "safe"
   }),
+  /** A node asks for the work that waits for it. */
   method("node.pending.drain", {
     access: "node",
     params: Schema.Struct({
@@ -292,18 +302,21 @@ export const NodeMethods = RpcGroup.make(
       hasMore: Schema.Boolean
     })
   }),
+  /** A node says which tools its plugins have; they replace those that it said before. */
   method("node.pluginTools.update", {
     access: "node",
     params: Schema.Struct({ tools: Schema.Array(NodePluginTool) }),
     result: Schema.Struct({ nodeId, tools: Schema.Array(NodePluginTool) }),
     repeat: "safe"
   }),
+  /** A node says which skills it has; they replace those that it said before. */
   method("node.skills.update", {
     access: "node",
     params: Schema.Struct({ skills: Schema.Array(NodeSkill).pipe(Schema.check(Schema.isMaxLength(64))) }),
     result: Schema.Struct({ nodeId, skills: Schema.Array(NodeSkill) }),
     repeat: "safe"
   }),
+  /** A node says what its runner can do. */
   method("node.runnerInventory.update", {
     access: "node",
     params: Schema.Struct({

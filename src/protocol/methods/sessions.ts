@@ -213,11 +213,9 @@ const SessionsList = Schema.Struct({
 })
 
 export const SessionMethods = RpcGroup.make(
+  /** The sessions, newest first: all of them, or those that the params pick. */
   method("sessions.list", { access: "operator.read", params: SessionsListParams, result: SessionsList }),
-  /**
-   * From now on the connection is sent `sessions.changed`, and `session.message` of every session. With params of
-   * `sessions.list` it is given that list too, as it is after it was subscribed: nothing falls between the two.
-   */
+  /** Follows the sessions: the connection is sent `sessions.changed`, and `session.message` of each. Params of `sessions.list` give that list too, as it is after the subscription. */
   method("sessions.subscribe", {
     access: "operator.read",
     params: Schema.Struct({
@@ -226,7 +224,7 @@ export const SessionMethods = RpcGroup.make(
     }),
     result: Schema.Struct({ subscribed: Schema.Boolean, list: Schema.optional(SessionsList) })
   }),
-  /** From now on the connection is sent `session.message` of one session. */
+  /** Follows one session: the connection is sent `session.message` of one session. */
   method("sessions.messages.subscribe", {
     access: "operator.read",
     params: Schema.Struct({
@@ -236,11 +234,13 @@ export const SessionMethods = RpcGroup.make(
     }),
     result: Subscribed
   }),
+  /** Follows one session no longer. */
   method("sessions.messages.unsubscribe", {
     access: "operator.read",
     params: Schema.Struct({ key: SessionKeyText, agentId: optionalId }),
     result: Subscribed
   }),
+  /** One session; `null` where there is none. */
   method("sessions.describe", {
     access: "operator.read",
     params: Schema.Struct({
@@ -275,7 +275,7 @@ export const SessionMethods = RpcGroup.make(
     ])
   }),
   /** The last words of some sessions. */
-  /** Of at most 64 sessions, 50 items each, 2,000 characters of an item. */
+  /** The last words of some sessions: of at most 64 sessions, 50 items each, 2,000 characters of an item. */
   method("sessions.preview", {
     access: "operator.read",
     params: Schema.Struct({
@@ -288,9 +288,9 @@ export const SessionMethods = RpcGroup.make(
       previews: Schema.Array(SessionPreview)
     })
   }),
-  /** Some changes ask for `operator.admin`, as in OpenClaw; all of those are refused here for want of what they change. */
+  /** Changes a session's label, model and other settings; `null` takes one away. What asks for `operator.admin`, as in OpenClaw, is refused here. */
   method("sessions.patch", { access: "operator.write", params: SessionsPatchParams, result: Changed }),
-  /** Ends the session's turns; those that follow do not see what was said before. */
+  /** Begins a session anew under the same key. Ends the session's turns; those that follow do not see what was said before. */
   method("sessions.reset", {
     access: "operator.admin",
     params: Schema.Struct({
@@ -300,7 +300,7 @@ export const SessionMethods = RpcGroup.make(
     }),
     result: Changed
   }),
-  /** Ends the session's turns and takes it away with its transcript. Asks for `operator.admin`, unless it is archived. */
+  /** Ends a session's turns and takes it away with its transcript. Asks for `operator.admin`, unless it is archived. */
   method("sessions.delete", {
     access: "operator.write",
     params: Schema.Struct({
@@ -323,5 +323,6 @@ export const SessionMethods = RpcGroup.make(
       archived: Schema.Array(Schema.String)
     })
   }),
+  /** Tokens and turns by session and day. */
   method("sessions.usage", { access: "operator.read", params: SessionsUsageParams, result: SessionsUsageResult })
 )

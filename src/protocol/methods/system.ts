@@ -192,7 +192,10 @@ export const ChannelsStatusResult = Schema.Struct({
 export type ChannelsStatusResult = typeof ChannelsStatusResult.Type
 
 export const SystemMethods = RpcGroup.make(
-  /** Answers every authenticated connection, whatever its scopes: OpenClaw's local CLI calls it first. */
+  /**
+   * How the Gateway is: whether it answers, its channels, agents and sessions. Answers every authenticated connection, whatever
+   * its scopes: OpenClaw's local CLI calls it first.
+   */
   method("health", {
     access: "any",
     params: Schema.Struct({
@@ -201,6 +204,7 @@ export const SystemMethods = RpcGroup.make(
     }),
     result: HealthSummary
   }),
+  /** What `openclaw status` shows: version, agents, sessions, channels, and what waits. */
   method("status", {
     access: "operator.read",
     params: Schema.Struct({
@@ -209,8 +213,9 @@ export const SystemMethods = RpcGroup.make(
     }),
     result: StatusSummary
   }),
+  /** Who is connected, and what they say of themselves. */
   method("system-presence", { access: "operator.read", params: NoParams, result: Schema.Array(PresenceEntry) }),
-  /** Answers once the restart is decided; it begins then. A new `bootId` in `hello-ok` tells that it is over. */
+  /** Restarts the Gateway. Answers once the restart is decided; it begins then. A new `bootId` in `hello-ok` tells that it is over. */
   method("gateway.restart.request", {
     access: "operator.admin",
     params: Schema.Struct({
@@ -232,6 +237,7 @@ export const SystemMethods = RpcGroup.make(
       bootId: Schema.String
     })
   }),
+  /** Each channel's accounts: whether they run, their last error, what they received and sent. `probe` asks the channel's other side too. */
   method("channels.status", {
     access: "operator.read",
     params: Schema.Struct({

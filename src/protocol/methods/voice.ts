@@ -31,15 +31,16 @@ export const TalkSettings = Schema.Struct({
 export type TalkSettings = typeof TalkSettings.Type
 
 export const VoiceMethods = RpcGroup.make(
+  /** The words that wake a device's assistant. */
   method("voicewake.get", { access: "operator.read", params: Open, result: VoiceWakeTriggers }),
-  /** `triggers` is a list; what of it is no text counts as nothing. Answers with what was kept. */
+  /** Sets the words that wake a device's assistant. `triggers` is a list; what of it is no text counts as nothing. Answers with what was kept. */
   method("voicewake.set", {
     access: "operator.write",
     params: Schema.StructWithRest(Schema.Struct({ triggers: Schema.optional(Schema.Unknown) }), [Open]),
     result: VoiceWakeTriggers,
     repeat: "safe"
   }),
-  /** Keys of providers are shown to those who ask with `includeSecrets` and hold `operator.talk.secrets` or `operator.admin`. */
+  /** How devices are to speak and listen. Keys of providers are shown to those who ask with `includeSecrets` and hold `operator.talk.secrets` or `operator.admin`. */
   method("talk.config", {
     access: "operator.read",
     params: Schema.Struct({ includeSecrets: Schema.optional(Schema.Boolean) }),
