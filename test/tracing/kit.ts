@@ -7,7 +7,7 @@ import * as BotApi from "../../src/testing/BotApi.ts"
 import * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import * as MockNode from "../../src/testing/MockNode.ts"
 
-export const ada = { id: 4711, firstName: "Ada" }
+export const ada = { id: 7_319_462_550, firstName: "Ada" }
 
 export const start = Effect.fnUntraced(function* (options: GatewayTest.GatewayTestOptions = {}) {
   const bot = yield* BotApi.serve()
