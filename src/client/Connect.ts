@@ -1,6 +1,7 @@
 /**
  * From an endpoint to an authenticated connection: which credential is shown, and what is remembered of the answer.
  */
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -56,6 +57,9 @@ export interface ConnectOptions extends Omit<Introduction, "credentials" | "role
   readonly connectTimeout?: Duration.Input | undefined
 }
 
+/** How a socket is opened. A test kit puts what it likes in between. */
+export const Dialer = Context.Reference<typeof open>("openclaw/client/Dialer", { defaultValue: () => open })
+
 export interface Connected {
   readonly connection: Connection
   readonly hello: HelloOk
@@ -80,13 +84,14 @@ const attempt = Effect.fnUntraced(function* (
 ) {
   const outer = yield* Effect.scope
   const scope = yield* Scope.fork(outer)
+  const dial = yield* Dialer
   return yield* Effect.gen(function* () {
     if (gateway === undefined) {
-      const connection = yield* open(endpoint, tlsFingerprint)
+      const connection = yield* dial(endpoint, tlsFingerprint)
       return { connection, hello: yield* handshake(fenced(connection, stands), who) }
     }
     const { headers, nonce: clientNonce } = yield* question
-    const connection = yield* open(endpoint, tlsFingerprint, headers)
+    const connection = yield* dial(endpoint, tlsFingerprint, headers)
     const hello = yield* handshake(fenced(connection, stands), who, { endpoint, deviceId: gateway, clientNonce })
     return { connection, hello }
   }).pipe(

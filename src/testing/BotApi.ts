@@ -10,14 +10,17 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import type { ServeError } from "effect/http/HttpServerError"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
-import type { Fault } from "./bot-api/Faults.ts"
+import { type Fault, socket } from "./bot-api/Faults.ts"
 import { app } from "./bot-api/Http.ts"
 import * as Journal from "./bot-api/Journal.ts"
+import * as Memory from "./bot-api/memory.ts"
+import { stillWaiting } from "./stillWaiting.ts"
 import type { UserText } from "./bot-api/People.ts"
 import * as People from "./bot-api/People.ts"
 import type { BotChat, BotUser, Call, ChatAction, Json, SentMessage } from "./bot-api/State.ts"
@@ -106,10 +109,28 @@ export interface BotApiOptions {
   readonly journal?: string
 }
 
+const TOKEN = "424242:AAtesting-token_of_the_bot_api_server"
+/** No address of any network: what asks there by another way than `route` gets no further than the name. */
+const IN_MEMORY = "http://bot-api.invalid"
+
 export class BotApi extends Context.Service<BotApi, BotApiServer>()("openclaw/testing/BotApi") {}
 
 /** A message that is only announced: its text ends in the mark of what is not complete, and nothing came after it. */
 export const isPreview = (message: SentMessage): boolean => message.edits === 0 && message.text.endsWith(" …")
+
+const shown = ({ chatId, text }: SentMessage) => `to ${chatId}: ${JSON.stringify(text.slice(0, 80))}`
+
+const waitingForReply = (state: State): string =>
+  [
+    `BotApi still waits for a message of the bot. It sent ${state.sent.length === 0 ? "nothing" : state.sent.slice(-5).map(shown).join("; ")}.`,
+    `${state.pending.length} updates are not confirmed; ${state.poller === undefined ? "no bot is polling" : "the bot is polling"}.`,
+    `Calls: ${
+      state.calls
+        .map(({ method }) => method)
+        .slice(-8)
+        .join(", ") || "none"
+    }.`
+  ].join(" ")
 
 const control = (state: State, url: string): BotApiServer => {
   const change = <A>(f: () => A) =>
@@ -134,16 +155,18 @@ const control = (state: State, url: string): BotApiServer => {
     sent: Effect.sync(() => state.sent.filter((message) => message.deleted !== true)),
     record: Effect.sync(() => [...state.sent]),
     awaitReply: (options) =>
-      state.until(() =>
-        state.sent.find(
-          (message) =>
-            (options?.chatId === undefined || message.chatId === options.chatId) &&
-            (options?.after === undefined || message.messageId > options.after) &&
-            message.deleted !== true &&
-            (options?.previews === true || !isPreview(message)) &&
-            (options?.matching === undefined || options.matching(message))
+      state
+        .until(() =>
+          state.sent.find(
+            (message) =>
+              (options?.chatId === undefined || message.chatId === options.chatId) &&
+              (options?.after === undefined || message.messageId > options.after) &&
+              message.deleted !== true &&
+              (options?.previews === true || !isPreview(message)) &&
+              (options?.matching === undefined || options.matching(message))
+          )
         )
-      ),
+        .pipe(stillWaiting(Effect.sync(() => waitingForReply(state)))),
     deleteMessage: (chatId, messageId) =>
       change(() => {
         const index = state.sent.findIndex((each) => each.chatId === chatId && each.messageId === messageId)
@@ -185,18 +208,40 @@ const control = (state: State, url: string): BotApiServer => {
   }
 }
 
+const stateOf = ({ bot, token = TOKEN }: BotApiOptions): State =>
+  new State(token, {
+    id: Number(token.split(":", 1)[0]),
+    first_name: "Test Bot",
+    username: "test_claw_bot",
+    ...bot,
+    is_bot: true
+  })
+
+/** A Bot API of this process, and the way to it. */
+export interface InMemoryBotApi extends BotApiServer {
+  /** Answers requests to `url` here and now, without a socket; all others go to the given client. */
+  readonly route: (otherwise: HttpClient.HttpClient) => HttpClient.HttpClient
+}
+
+/**
+ * The same without a socket, on the clock of the test: long polls end when `TestClock` says so.
+ *
+ * **When to use**
+ *
+ * `GatewayTest.layer` has one already. By itself it is for the test of something else that speaks with Telegram through an
+ * `HttpClient`.
+ */
+export const memory = (options: Omit<BotApiOptions, "journal" | "port"> = {}): Effect.Effect<InMemoryBotApi> =>
+  Effect.sync(() => {
+    const state = stateOf(options)
+    return { ...control(state, IN_MEMORY), route: (otherwise) => Memory.route(state, IN_MEMORY, otherwise) }
+  })
+
 /** Serves until the scope closes. A small program that only calls this is a Bot API server of its own. */
 export const serve = Effect.fn("BotApi.serve")(function* (
   options: BotApiOptions = {}
 ): Effect.fn.Return<BotApiServer, ServeError, Scope.Scope> {
-  const token = options.token ?? "424242:AAtesting-token_of_the_bot_api_server"
-  const state = new State(token, {
-    id: Number(token.split(":", 1)[0]),
-    first_name: "Test Bot",
-    username: "test_claw_bot",
-    ...options.bot,
-    is_bot: true
-  })
+  const state = stateOf(options)
   if (options.journal !== undefined) state.journal = yield* Journal.open(options.journal, state)
   const node = Http.createServer()
   const server = yield* NodeHttpServer.make(() => node, {
@@ -204,7 +249,7 @@ export const serve = Effect.fn("BotApi.serve")(function* (
     port: options.port ?? 0,
     gracefulShutdownTimeout: 0
   })
-  yield* server.serve(app(state)).pipe(Effect.provideService(HttpMiddleware.TracerDisabledWhen, () => true))
+  yield* server.serve(app(state, socket)).pipe(Effect.provideService(HttpMiddleware.TracerDisabledWhen, () => true))
   // A long poll whose client went away and idle connections would hold the close back.
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {

@@ -22,7 +22,7 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Link from "./faults/Link.ts"
 
-export type { Fate, FaultOptions, LinkFaults, LinkMessage, Odds, Passed, Way } from "./faults/Link.ts"
+export type { Fate, FaultOptions, Link, LinkFaults, LinkMessage, Odds, Passed, Way } from "./faults/Link.ts"
 
 export interface FaultsOptions {
   /** Decides about `chaos`: the same seed gives the same fates to the same messages. `"openclaw"` when left out. */

@@ -1,18 +1,35 @@
 /**
  * Nodes made of Effects: a map from command to Effect, attached to a `NodeRegistry` in this process.
  *
- * The registry treats them as any other node: same checks, same deadlines, same errors. A test can look at the calls that
- * arrived, hold an answer back until it says so, and let the node vanish in the middle of a call.
+ * **When to use**
+ *
+ * In a test of what an agent does with devices. The registry treats them as any other node: same checks, same deadlines, same
+ * errors. A test can look at the calls that arrived, hold an answer back until it says so, and let the node vanish in the middle
+ * of a call.
+ *
+ * **Details**
+ *
+ * With `Faults` in its context, as inside of `GatewayTest.layer`, a node's calls pass over the link `node`: what is dropped on
+ * the way never arrives, and a cut takes the node's connection away until `restore`.
+ *
+ * **Gotchas**
+ *
+ * A command that the node does not have never reaches it: the Gateway refuses it, and the model is told its name. Waiting for
+ * such a call says so after three seconds.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { NodeId } from "../domain/Ids.ts"
 import { type NodeCommandHandler, NodeRegistry, type RegistryStorageFailed } from "../services/NodeRegistry.ts"
+import { exchange } from "./faults/carriers.ts"
+import { Faults } from "./Faults.ts"
+import { stillWaiting } from "./stillWaiting.ts"
 
 /** A command: an Effect, or a function of the params that gives one. A failure's message is the node's error. */
 export type MockCommand = Effect.Effect<unknown, { readonly message: string }> | NodeCommandHandler
@@ -21,6 +38,8 @@ export interface MockNodeOptions {
   readonly nodeId: string
   readonly displayName?: string
   readonly commands: Readonly<Record<string, MockCommand>>
+  /** The link of `Faults` that it hangs on, for faults that meet one node of several; `node` when left out. */
+  readonly link?: string
 }
 
 /** One call as the node saw it. `running` until it ended one way or another. */
@@ -60,6 +79,15 @@ export const make = Effect.fn("MockNode.make")(function* (
   const nodeId = NodeId.make(options.nodeId)
   const calls = yield* SubscriptionRef.make<ReadonlyArray<MockCall>>([])
   const gates = new Map<string, Deferred.Deferred<void>>()
+  const faults = yield* Effect.serviceOption(Faults)
+  const link = Option.isNone(faults) ? undefined : yield* faults.value.link(options.link ?? "node")
+  const overLink = (command: string, handler: NodeCommandHandler): NodeCommandHandler =>
+    link === undefined
+      ? handler
+      : (params, context) =>
+          exchange(link, command, () => ({ message: "the link is cut" }))(
+            Effect.suspend(() => handler(params, context))
+          )
 
   const record = (command: string, handler: MockCommand): NodeCommandHandler =>
     Effect.fnUntraced(function* (params, context) {
@@ -79,7 +107,7 @@ export const make = Effect.fn("MockNode.make")(function* (
     })
 
   const commands = Object.fromEntries(
-    Object.entries(options.commands).map(([name, handler]) => [name, record(name, handler)])
+    Object.entries(options.commands).map(([name, handler]) => [name, overLink(name, record(name, handler))])
   )
   let connection: Scope.Closeable | undefined
   const vanish = Effect.suspend(() => {
@@ -97,6 +125,18 @@ export const make = Effect.fn("MockNode.make")(function* (
     connection = scope
   })
   yield* comeBack
+  if (link !== undefined) {
+    let lost = false
+    const cut = Effect.suspend(() => {
+      lost = connection !== undefined
+      return vanish
+    })
+    const restore = Effect.suspend(() => (lost ? Effect.orDie(comeBack) : Effect.void))
+    yield* Effect.acquireRelease(
+      Effect.sync(() => link.watch({ cut, restore })),
+      (forget) => Effect.sync(forget)
+    )
+  }
 
   return {
     nodeId,
@@ -106,7 +146,15 @@ export const make = Effect.fn("MockNode.make")(function* (
         Stream.filter(condition),
         Stream.take(1),
         Stream.runCollect,
-        Effect.map((found) => found[0] ?? [])
+        Effect.map((found) => found[0] ?? []),
+        stillWaiting(
+          Effect.map(SubscriptionRef.get(calls), (all) =>
+            [
+              `MockNode "${nodeId}" still waits for its calls to satisfy the test. So far: ${all.length === 0 ? "none" : all.map(told).join("; ")}.`,
+              `It has ${Object.keys(options.commands).join(", ") || "no commands"}; another command never reaches it.`
+            ].join(" ")
+          )
+        )
       ),
     hold: (command) =>
       Effect.sync(() => {
@@ -123,6 +171,8 @@ export const make = Effect.fn("MockNode.make")(function* (
     comeBack
   }
 })
+
+const told = ({ command, params, state }: MockCall): string => `${command} ${JSON.stringify(params)} (${state})`
 
 const ended = (exit: Exit.Exit<unknown, unknown>): MockCall["state"] =>
   Exit.isSuccess(exit) ? "answered" : Exit.hasInterrupts(exit) ? "interrupted" : "failed"

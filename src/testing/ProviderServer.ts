@@ -2,6 +2,12 @@
  * A model provider on loopback, for tests: OpenAI's `chat/completions` and `responses` and Anthropic's `messages`, streamed
  * as server-sent events, with tool calls and everything that goes wrong with a provider.
  *
+ * **When to use**
+ *
+ * In a test of how a real provider's package speaks with its server. What an agent does is tested with `ScriptedModel`.
+ *
+ * **Details**
+ *
  * Each request takes the next reply of the script. Requests are kept, headers and body, so that a test can look at them.
  */
 import * as Http from "node:http"
@@ -99,7 +105,11 @@ const make: Effect.Effect<ProviderServer["Service"], never, Scope.Scope> = Effec
       const reply = replies.shift()
       if (wire === undefined || reply === undefined) {
         response.writeHead(wire === undefined ? 404 : 400, { "content-type": "application/json" })
-        response.end(errorBody(404, wire === undefined ? "no such path" : "the script has no more replies"))
+        const missing =
+          wire === undefined
+            ? `${path} is no path of a provider that this server plays`
+            : `the script has no more replies: request ${requests.length} asks ${path}`
+        response.end(errorBody(wire === undefined ? 404 : 400, missing))
         return
       }
       response.on("close", () => {

@@ -1,19 +1,30 @@
 /**
  * A language model that plays a script, for tests: texts, tool calls, failures, delays, and gates that hold it.
  *
- * Each call of the model takes the next step of the script. What it was asked is kept, so that a test can look at it.
+ * **When to use**
+ *
+ * In a test of everything around the model: what its tool calls do, what it is told of their results, what becomes of its
+ * failures. Give the layer to `GatewayTest.layer` as `models`.
+ *
+ * **Details**
+ *
+ * Each call of the model takes the next step of the script. What it was asked is kept, so that a test can look at it. A script
+ * that has run out fails the turn and says which call asked what; `played` fails when that happened, or when steps are left.
  */
 import * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { network, STREAM_CUT } from "../layers/models/errors.ts"
 import { Models } from "../services/Models.ts"
+import { stillWaiting } from "./stillWaiting.ts"
 
 /** One answer of the model, in this order: gate, delay, reasoning, text, tool calls, failure or finish. */
 export interface ScriptStep {
@@ -40,13 +51,32 @@ export interface ScriptedModelOptions {
   readonly contextWindow?: number
 }
 
+/** The script and what was asked of it do not fit together. */
+export class ScriptMismatch extends Schema.TaggedError<ScriptMismatch>()("ScriptMismatch", {
+  message: Schema.String
+}) {}
+
+/** The step of a model that calls a node's command. */
+export const invoke = (node: string, command: string, params: Readonly<Record<string, unknown>> = {}): ScriptStep => ({
+  toolCalls: [
+    {
+      name: "nodes",
+      params: { action: "invoke", node, command, params }
+    }
+  ]
+})
+
 export class ScriptedModel extends Context.Service<
   ScriptedModel,
   {
     /** The messages of every call so far. */
     readonly calls: Effect.Effect<ReadonlyArray<ReadonlyArray<Prompt.Message>>>
+    /** Waits until the model was asked so many times. */
+    readonly awaitCalls: (count: number) => Effect.Effect<ReadonlyArray<ReadonlyArray<Prompt.Message>>>
     /** Steps that were not played yet. */
     readonly remaining: Effect.Effect<number>
+    /** Fails unless every step was played and nothing was asked beyond the last one. */
+    readonly played: Effect.Effect<void, ScriptMismatch>
     /** Adds steps to the end of the script. */
     readonly push: (...steps: Script) => Effect.Effect<void>
   }
@@ -128,18 +158,58 @@ const contentOf = (step: ScriptStep, call: number): Array<Response.PartEncoded> 
   finishPart(step)
 ]
 
+/** The last thing that a model was told, in one line. */
+const asked = (messages: ReadonlyArray<Prompt.Message>): string => {
+  const last = messages.at(-1)
+  if (last === undefined) return "nothing"
+  const parts = typeof last.content === "string" ? [last.content] : last.content.map((part) => told(part))
+  const text = parts.join(" ").replace(/\s+/g, " ")
+  return `${last.role} ${JSON.stringify(text.length > 200 ? `${text.slice(0, 199)}…` : text)}`
+}
+
+const told = (part: Exclude<Prompt.Message["content"], string>[number]): string => {
+  switch (part.type) {
+    case "text":
+    case "reasoning":
+      return part.text
+    case "tool-call":
+      return `${part.name} ${JSON.stringify(part.params)}`
+    case "tool-result":
+      return `${part.name}: ${typeof part.result === "string" ? part.result : JSON.stringify(part.result)}`
+    default:
+      return part.type
+  }
+}
+
 const make = (script: Script, options: ScriptedModelOptions) =>
   Effect.gen(function* () {
     const steps = [...script]
     const calls: Array<ReadonlyArray<Prompt.Message>> = []
+    const unexpected: Array<string> = []
+    let called = Deferred.makeUnsafe<void>()
+    const awaitCalls = (count: number): Effect.Effect<ReadonlyArray<ReadonlyArray<Prompt.Message>>> =>
+      Effect.suspend(() =>
+        calls.length >= count
+          ? Effect.succeed([...calls])
+          : Effect.flatMap(Deferred.await(called), () => awaitCalls(count))
+      )
 
     const take = (messages: ReadonlyArray<Prompt.Message>) =>
       Effect.suspend(() => {
         calls.push(messages)
+        const before = called
+        called = Deferred.makeUnsafe()
+        Deferred.doneUnsafe(before, Effect.void)
         const next = steps.shift()
-        return next === undefined
-          ? Effect.fail(failure(new AiError.InvalidRequestError({ description: "the script has no more steps" })))
-          : Effect.succeed({ step: typeof next === "function" ? next(messages) : next, call: calls.length })
+        if (next === undefined) {
+          const description = `the script has no more steps: call ${calls.length} of the model asks ${asked(messages)}, and ${calls.length - 1} steps were played`
+          unexpected.push(description)
+          return Effect.andThen(
+            Effect.logWarning(`ScriptedModel: ${description}`),
+            Effect.fail(failure(new AiError.InvalidRequestError({ description })))
+          )
+        }
+        return Effect.succeed({ step: typeof next === "function" ? next(messages) : next, call: calls.length })
       })
 
     const service = yield* LanguageModel.make({
@@ -160,6 +230,20 @@ const make = (script: Script, options: ScriptedModelOptions) =>
     }).pipe(
       Context.add(ScriptedModel, {
         calls: Effect.sync(() => [...calls]),
+        awaitCalls: (count) =>
+          stillWaiting(
+            Effect.sync(
+              () =>
+                `ScriptedModel still waits for call ${count}; it was asked ${calls.length} times${calls.length === 0 ? "" : `, last ${asked(calls.at(-1) ?? [])}`}.`
+            )
+          )(awaitCalls(count)),
+        played: Effect.suspend(() => {
+          const left = steps.length === 0 ? [] : [`${steps.length} steps of the script were not played`]
+          const problems = [...unexpected, ...left]
+          return problems.length === 0
+            ? Effect.void
+            : Effect.fail(new ScriptMismatch({ message: `${problems.join("; ")}.` }))
+        }),
         remaining: Effect.sync(() => steps.length),
         push: (...more) => Effect.sync(() => void steps.push(...more))
       })

@@ -18,7 +18,7 @@ import { FILE as JOURNAL } from "../../src/node-host/InvokeMemory.ts"
 import type * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import { startNode } from "./realNode.ts"
 
-type Kit = GatewayTest.GatewayTest["Service"]
+type Kit = Omit<GatewayTest.GatewayTest["Service"], "ask" | "client">
 
 const child = fileURLToPath(new URL("child.ts", import.meta.url))
 const secret = "a-secret-of-this-test"

@@ -15,7 +15,7 @@ const path = "/usr/local/bin:/usr/bin:/bin"
 interface Listed {
   readonly agents: { readonly main: { readonly allowlist: ReadonlyArray<{ readonly argPattern: string }> } }
 }
-type Kit = GatewayTest.GatewayTest["Service"]
+type Kit = Omit<GatewayTest.GatewayTest["Service"], "ask" | "client">
 
 /** A node whose list is empty, approved by an operator, with a state directory of its own. */
 export const startNode = Effect.fnUntraced(function* (kit: Kit) {

@@ -76,7 +76,7 @@ export interface World {
   readonly port: number
   readonly token: string
   readonly kit: GatewayTest.GatewayTest["Service"]
-  readonly services: Context.Context<Layer.Success<ReturnType<typeof GatewayTest.layer>>>
+  readonly services: Context.Context<Layer.Success<ReturnType<typeof GatewayTest.layer<never>>>>
   /** With the operator's token. */
   readonly ask: (path: string, ask?: Ask) => Effect.Effect<Answer>
 }

@@ -66,18 +66,36 @@ export const refusal = (code: number, description: string, parameters?: Json, st
 
 const half = (body: string) => new TextEncoder().encode(body.slice(0, Math.max(1, body.length >> 1)))
 
-/** Sends half of an answer that promises more than it has; the rest never comes. */
-const promiseMore = (request: HttpServerRequest, body: string, then: (response: ServerResponse) => void) =>
-  Effect.sync(() => {
-    // HTTP/1 is all that this server speaks, so the response is Node's plain one.
-    const response = NodeHttpServerRequest.toServerResponse(request) as ServerResponse
-    response.writeHead(200, { "content-type": "application/json", "content-length": body.length + 1_000 })
-    response.write(half(body), () => then(response))
-  }).pipe(Effect.andThen(Effect.never))
+/** How a connection misbehaves, which an HTTP response alone cannot say. */
+export interface Wire {
+  /** Sends half of an answer that promises more than it has; then the connection dies, or the rest never comes. */
+  readonly half: (
+    request: HttpServerRequest,
+    bytes: Uint8Array,
+    then: "dies" | "stalls"
+  ) => Effect.Effect<HttpServerResponse.HttpServerResponse>
+  /** Closes the connection without an answer. */
+  readonly drop: (request: HttpServerRequest) => Effect.Effect<never>
+}
+
+/** A connection of Node's server. HTTP/1 is all that it speaks, so the response is Node's plain one. */
+export const socket: Wire = {
+  half: (request, bytes, then) =>
+    Effect.sync(() => {
+      const response = NodeHttpServerRequest.toServerResponse(request) as ServerResponse
+      response.writeHead(200, { "content-type": "application/json", "content-length": bytes.length * 2 + 1_000 })
+      response.write(bytes, () => {
+        if (then === "dies") response.destroy()
+      })
+    }).pipe(Effect.andThen(Effect.never)),
+  drop: (request) =>
+    Effect.sync(() => NodeHttpServerRequest.toServerResponse(request).destroy()).pipe(Effect.andThen(Effect.never))
+}
 
 /** Answers with a fault. `body` is what the answer would have been. */
 export const answer = (
   fault: Fault,
+  wire: Wire,
   request: HttpServerRequest,
   body: string
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
@@ -97,13 +115,11 @@ export const answer = (
     case "cut-json":
       return Effect.succeed(HttpServerResponse.uint8Array(half(body), json))
     case "cut-body":
-      return promiseMore(request, body, (response) => response.destroy())
+      return wire.half(request, half(body), "dies")
     case "slow-body":
-      return promiseMore(request, body, () => undefined)
+      return wire.half(request, half(body), "stalls")
     case "drop":
-      return Effect.sync(() => NodeHttpServerRequest.toServerResponse(request).destroy()).pipe(
-        Effect.andThen(Effect.never)
-      )
+      return wire.drop(request)
     case "hang":
       return Effect.never
   }

@@ -60,6 +60,7 @@ const readInput = Effect.fnUntraced(
 
 const callMethod = Effect.fnUntraced(function* (
   state: State,
+  wire: Faults.Wire,
   name: string,
   request: HttpServerRequest.HttpServerRequest,
   query: URLSearchParams
@@ -78,13 +79,13 @@ const callMethod = Effect.fnUntraced(function* (
     ...(fault === undefined ? undefined : { fault: { kind: fault.kind, carriedOut: fault.carriedOut === true } })
   })
   if (fault !== undefined && fault.carriedOut !== true) {
-    return yield* Faults.answer(fault, request, JSON.stringify({ ok: true, result: true }))
+    return yield* Faults.answer(fault, wire, request, JSON.stringify({ ok: true, result: true }))
   }
   const result = yield* method(state, input.params, input.uploads)
   const answer = { ok: true, result }
   return fault === undefined
     ? HttpServerResponse.jsonUnsafe(answer)
-    : yield* Faults.answer(fault, request, JSON.stringify(answer))
+    : yield* Faults.answer(fault, wire, request, JSON.stringify(answer))
 })
 
 const readFile = (state: State, path: string) => {
@@ -97,7 +98,7 @@ const readFile = (state: State, path: string) => {
 const route = /^\/(file\/)?bot([^/]+)\/(.+)$/
 
 /** The server as one handler. */
-export const app = (state: State) =>
+export const app = (state: State, wire: Faults.Wire) =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     const url = new URL(request.url, "http://localhost")
@@ -106,7 +107,9 @@ export const app = (state: State) =>
     const [, file, token, rest] = match
     if (!/^\d+:[\w-]+$/.test(token!)) return yield* new Refused({ code: 404, message: "Not Found" })
     if (token !== state.token) return yield* new Refused({ code: 401, message: "Unauthorized" })
-    return yield* file === undefined ? callMethod(state, rest!, request, url.searchParams) : readFile(state, rest!)
+    return yield* file === undefined
+      ? callMethod(state, wire, rest!, request, url.searchParams)
+      : readFile(state, rest!)
   }).pipe(
     Effect.catchTag("Refused", (refused) =>
       Effect.succeed(Faults.refusal(refused.code, refused.message, refused.parameters))

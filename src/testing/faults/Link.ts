@@ -6,6 +6,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { stillWaiting } from "../stillWaiting.ts"
 
 /** `request`: towards whoever is asked. `answer`: back, events of a connection included. */
 export type Way = "request" | "answer"
@@ -60,6 +61,8 @@ export interface LinkFaults {
   readonly clear: Effect.Effect<void>
   /** Every message so far, oldest first. */
   readonly log: Effect.Effect<ReadonlyArray<Passed>>
+  /** Waits until a message like this was on its way, and gives the first. Any when left out. */
+  readonly seen: (like?: Partial<Passed>) => Effect.Effect<Passed>
 }
 
 /** What a carrier does with a message. */
@@ -106,6 +109,7 @@ export const make = (name: string, draw: Draw): Link => {
   let odds: Odds | undefined
   let isCut = false
   let broken = Deferred.makeUnsafe<void>()
+  let logged = Deferred.makeUnsafe<void>()
 
   const add = (fate: Fate, delay: Duration.Input, { on = "request", times = 1, what }: FaultOptions = {}) =>
     Effect.sync(() => {
@@ -123,6 +127,9 @@ export const make = (name: string, draw: Draw): Link => {
       ? { fate: "cut", delay: Duration.zero }
       : (byRule(message) ?? (odds === undefined ? { fate: "passed", delay: Duration.zero } : fateOf(odds, draw)))
     log.push({ ...message, fate: verdict.fate })
+    const before = logged
+    logged = Deferred.makeUnsafe()
+    Deferred.doneUnsafe(before, Effect.void)
     return verdict
   }
   const cut = Effect.suspend(() => {
@@ -137,6 +144,15 @@ export const make = (name: string, draw: Draw): Link => {
     broken = Deferred.makeUnsafe()
     return Effect.forEach([...watchers], (watcher) => watcher.restore, { discard: true })
   })
+
+  const until = (like: Partial<Passed>): Effect.Effect<Passed> =>
+    Effect.suspend(() => {
+      const found = log.find(
+        ({ fate, way, what }) =>
+          (like.fate ?? fate) === fate && (like.way ?? way) === way && (like.what ?? what) === what
+      )
+      return found === undefined ? Effect.flatMap(Deferred.await(logged), () => until(like)) : Effect.succeed(found)
+    })
 
   return {
     name,
@@ -163,6 +179,15 @@ export const make = (name: string, draw: Draw): Link => {
       }),
       restore
     ),
-    log: Effect.sync(() => [...log])
+    log: Effect.sync(() => [...log]),
+    seen: (like = {}) =>
+      until(like).pipe(
+        stillWaiting(
+          Effect.sync(
+            () =>
+              `Faults: the link "${name}" still waits for a message like ${JSON.stringify(like)}. Seen: ${log.map(({ fate, way, what }) => `${way} ${what} (${fate})`).join("; ") || "none"}.`
+          )
+        )
+      )
   }
 }
