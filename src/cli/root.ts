@@ -20,6 +20,7 @@ import { message } from "./commands/message.ts"
 import { models } from "./commands/models.ts"
 import { node } from "./commands/node.ts"
 import { nodes } from "./commands/nodes.ts"
+import { onboard, setup } from "./commands/onboard.ts"
 import { pairing } from "./commands/pairing.ts"
 import { qr } from "./commands/qr.ts"
 import { security } from "./commands/security.ts"
@@ -35,6 +36,8 @@ const tree: () => Command.Command.Any = () => root
 export const root = Command.make("openclaw").pipe(
   Command.withDescription("Your own agent on your own machines: the OpenClaw Gateway, its nodes and its channels"),
   Command.withSubcommands([
+    onboard,
+    setup,
     gateway,
     status,
     health,
