@@ -11,6 +11,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import { CurrentLogAnnotations, CurrentLogSpans, MinimumLogLevel } from "effect/References"
 import type { OpenClawConfig } from "../services/ConfigSchema.ts"
+import { CurrentFlow } from "../services/Tracing.ts"
 import { makeAppend } from "./logging/file.ts"
 import type { LogRecord } from "./logging/record.ts"
 import { toJsonLine, toPretty, toRecord } from "./logging/record.ts"
@@ -87,7 +88,8 @@ export const layer = (options: LoggingOptions): Layer.Layer<never, never, FileSy
           message: entry.message,
           cause: entry.cause,
           annotations: entry.fiber.getRef(CurrentLogAnnotations),
-          spans: entry.fiber.getRef(CurrentLogSpans)
+          spans: entry.fiber.getRef(CurrentLogSpans),
+          flow: entry.fiber.getRef(CurrentFlow)
         })
         if (LogLevel.isGreaterThanOrEqualTo(entry.logLevel, stderrLevel)) write(record)
         return LogLevel.isGreaterThanOrEqualTo(entry.logLevel, fileLevel) ? toJsonLine(record) : ""

@@ -57,8 +57,7 @@ const none = (file: string, reset: boolean): LogsTail => ({
   reset
 })
 
-/** Reads only whole lines; the cursor stands behind the last one. A file that is not there is empty. */
-export const tail = Effect.fnUntraced(function* (options: TailOptions): Effect.fn.Return<LogsTail, PlatformError> {
+const tailOf = Effect.fnUntraced(function* (options: TailOptions): Effect.fn.Return<LogsTail, PlatformError> {
   const { cursor, file, fs, limit = DEFAULT_LINES, maxBytes = DEFAULT_BYTES } = options
   const found = yield* fs.stat(file).pipe(
     Effect.map(Option.some),
@@ -117,4 +116,18 @@ export const tail = Effect.fnUntraced(function* (options: TailOptions): Effect.f
     truncated: skipped || kept.length < lines.length || (known === undefined && start > 0),
     reset: isOther || skipped
   }
+})
+
+/**
+ * Reads only whole lines; the cursor stands behind the last one. A file that is not there is empty. Of a file that was turned over
+ * since, what came to it before that is read first.
+ */
+export const tail = Effect.fnUntraced(function* (options: TailOptions): Effect.fn.Return<LogsTail, PlatformError> {
+  const { cursor, limit = DEFAULT_LINES } = options
+  const now = yield* tailOf(options)
+  if (now.reset !== true || cursor === undefined || now.size >= cursor) return now
+  const before = yield* tailOf({ ...options, file: `${options.file}.1` })
+  if (before.reset === true) return now
+  const lines = [...before.lines, ...now.lines]
+  return { ...now, lines: lines.slice(-limit), truncated: now.truncated === true || lines.length > limit }
 })

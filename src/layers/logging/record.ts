@@ -4,16 +4,25 @@
 import * as Cause from "effect/Cause"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import type { FlowContext } from "../../services/Tracing.ts"
 import { define } from "../config/path.ts"
 import { isSecretKey } from "../config/redact.ts"
 import { causeText, failureText, isForeseen } from "./causeText.ts"
 import { type Redact, REDACTED } from "./Redactor.ts"
 
-/** One line of `gateway.log`. `time` is ISO 8601 in UTC; `cause` is what went wrong, with the stack of what nobody foresaw. */
+/**
+ * One line of `gateway.log`. `subsystem` is the first word of the supervised fiber that it comes from. Where it belongs to a trace,
+ * that is said by OpenClaw's names. `time` is ISO 8601 in UTC; `cause` is what went wrong, with the stack of what nobody foresaw. */
 export interface LogRecord {
   readonly time: string
   readonly level: string
+  readonly subsystem?: string
   readonly message: string
+  readonly runId?: string
+  readonly traceId?: string
+  readonly spanId?: string
+  readonly parentSpanId?: string
+  readonly traceFlags?: "00" | "01"
   readonly cause?: string
   readonly annotations?: unknown
   /** Milliseconds since each log span began. */
@@ -27,6 +36,8 @@ export interface LogEntry {
   readonly cause: Cause.Cause<unknown>
   readonly annotations: Readonly<Record<string, unknown>>
   readonly spans: ReadonlyArray<readonly [label: string, timestamp: number]>
+  /** The trace that it belongs to. */
+  readonly flow?: FlowContext | undefined
 }
 
 /** How far a logged value is followed, and how much of it is written. */
@@ -84,14 +95,30 @@ export const safe = (redact: Redact, value: unknown): unknown => {
 
 const flat = (value: unknown): string => (typeof value === "string" ? value : (JSON.stringify(value) ?? String(value)))
 
+/** A run's id is the client's word. */
+const flowOf = (redact: Redact, { parentSpanId, runId, sampled, spanId, traceId }: FlowContext) => ({
+  ...(runId === undefined ? undefined : { runId: redact(runId, 512) }),
+  traceId,
+  spanId,
+  ...(parentSpanId === undefined ? undefined : { parentSpanId }),
+  traceFlags: sampled ? ("01" as const) : ("00" as const)
+})
+
+/** `channels` of `channels/telegram/default/inbox`. */
+const subsystemOf = ({ fiber }: Readonly<Record<string, unknown>>): string | undefined =>
+  typeof fiber === "string" ? fiber.split("/", 1)[0] : undefined
+
 export const toRecord = (redact: Redact, entry: LogEntry): LogRecord => {
   const parts = Array.isArray(entry.message) ? entry.message : [entry.message]
   const annotated = Object.keys(entry.annotations).length > 0
   const now = entry.date.getTime()
+  const subsystem = subsystemOf(entry.annotations)
   return {
     time: entry.date.toISOString(),
     level: entry.level.toLowerCase(),
+    ...(subsystem === undefined ? undefined : { subsystem }),
     message: parts.map((part) => flat(safe(redact, part))).join(" "),
+    ...(entry.flow === undefined ? undefined : flowOf(redact, entry.flow)),
     ...(entry.cause.reasons.length === 0 ? undefined : { cause: flat(safe(redact, entry.cause)) }),
     ...(annotated ? { annotations: safe(redact, entry.annotations) } : undefined),
     ...(entry.spans.length === 0

@@ -10,6 +10,10 @@ import { plain } from "../../output.ts"
 export interface LogLine {
   readonly time?: string
   readonly level?: string
+  /** The part of the program that it comes from. */
+  readonly subsystem?: string
+  readonly traceId?: string
+  readonly runId?: string
   readonly message: string
   /** The line itself. */
   readonly raw: string
@@ -40,10 +44,16 @@ export const parseLine = (raw: string): LogLine =>
       const level = textAt(record, "level") ?? textAt(meta, "logLevelName")?.toLowerCase()
       const own = textAt(record, "level") === undefined ? "" : (textAt(record, "message") ?? "")
       const cause = textAt(record, "cause")
+      const subsystem = textAt(record, "subsystem")
+      const traceId = textAt(record, "traceId")
+      const runId = textAt(record, "runId")
       const said = own === "" ? numbered(record) || (textAt(record, "message") ?? raw) : own
       return {
         ...(time === undefined ? undefined : { time }),
         ...(level === undefined ? undefined : { level }),
+        ...(subsystem === undefined ? undefined : { subsystem }),
+        ...(traceId === undefined ? undefined : { traceId }),
+        ...(runId === undefined ? undefined : { runId }),
         message: cause === undefined ? said : `${said}\n${cause}`,
         raw
       }
@@ -51,6 +61,30 @@ export const parseLine = (raw: string): LogLine =>
   })
 
 const colors: Readonly<Record<string, number>> = { fatal: 35, error: 31, warn: 33, info: 32, debug: 36, trace: 90 }
+
+export const levels = ["trace", "debug", "info", "warn", "error", "fatal"] as const
+
+/** What a line has to be to be shown; all of it. */
+export interface Filter {
+  /** This one or a graver one. A line without a level is shown. */
+  readonly level?: (typeof levels)[number] | undefined
+  readonly subsystem?: string | undefined
+  /** Part of it, in whatever case. */
+  readonly grep?: string | undefined
+  /** A trace's id or a run's. */
+  readonly trace?: string | undefined
+}
+
+const isGrave = (level: string | undefined, least: Filter["level"]): boolean => {
+  const rank = levels.findIndex((each) => each === level)
+  return least === undefined || rank === -1 || rank >= levels.indexOf(least)
+}
+
+export const isShown = (line: LogLine, { grep, level, subsystem, trace }: Filter): boolean =>
+  isGrave(line.level, level) &&
+  (subsystem === undefined || line.subsystem === subsystem) &&
+  (trace === undefined || line.traceId === trace || line.runId === trace) &&
+  (grep === undefined || line.raw.toLowerCase().includes(grep.toLowerCase()))
 
 export interface Style {
   readonly color: boolean
@@ -66,7 +100,7 @@ const timeText = (time: string, utc: boolean): string =>
   })
 
 /** One line, and the further lines of a cause behind it. */
-export const showLine = ({ level, message, raw, time }: LogLine, { color, utc }: Style): string => {
+export const showLine = ({ level, message, raw, subsystem, time }: LogLine, { color, utc }: Style): string => {
   if (time === undefined && level === undefined) return plain(raw)
   const paint = (code: number, text: string) => (color ? `\u001B[${code}m${text}\u001B[0m` : text)
   const [first = "", ...rest] = message.trimEnd().split("\n")
@@ -74,6 +108,7 @@ export const showLine = ({ level, message, raw, time }: LogLine, { color, utc }:
     [
       ...(time === undefined ? [] : [paint(90, plain(timeText(time, utc)))]),
       ...(level === undefined ? [] : [paint(colors[level] ?? 0, plain(level))]),
+      ...(subsystem === undefined ? [] : [paint(90, `[${plain(subsystem)}]`)]),
       plain(first)
     ].join(" "),
     ...rest.map((line) => `    ${plain(line)}`)

@@ -9,7 +9,7 @@ import { ask } from "../../gateway.ts"
 import { Json } from "../../globals.ts"
 import { endsByStopping } from "../../lifetime.ts"
 import { document, plain } from "../../output.ts"
-import { parseLine, showLine, type Style } from "./lines.ts"
+import { type Filter, isShown, parseLine, showLine, type Style } from "./lines.ts"
 
 /** A Gateway that went away is tried again so often, with so much time in between at most. */
 const retrying = {
@@ -23,7 +23,7 @@ const isPassing = (error: unknown): boolean =>
     ? !error.terminal
     : error instanceof ConnectionClosed || error instanceof GatewayUnreachable || error instanceof RequestTimeout
 
-interface Flags {
+interface Flags extends Filter {
   readonly follow: boolean
   readonly limit: number | undefined
   readonly maxBytes: number | undefined
@@ -36,7 +36,13 @@ interface Flags {
 const CUT = "Log tail truncated (increase --limit or --max-bytes)."
 const ANEW = "Log cursor reset (the file was turned over, or much came at once)."
 
-const show = Effect.fnUntraced(function* (answer: LogsTail, first: boolean, json: boolean, style: Style) {
+const show = Effect.fnUntraced(function* (
+  answer: LogsTail,
+  first: boolean,
+  json: boolean,
+  style: Style,
+  filter: Filter
+) {
   const { cursor, file, lines, reset, size, truncated } = answer
   const notice = (message: string) =>
     json ? Console.log(document({ type: "notice", message }, "line")) : Console.error(message)
@@ -48,6 +54,7 @@ const show = Effect.fnUntraced(function* (answer: LogsTail, first: boolean, json
   if (!first && reset === true) yield* notice(ANEW)
   for (const raw of lines) {
     const line = parseLine(raw)
+    if (!isShown(line, filter)) continue
     yield* Console.log(json ? document({ type: "log", ...line }, "line") : showLine(line, style))
   }
   if (truncated === true) yield* notice(CUT)
@@ -70,7 +77,7 @@ export const run = Effect.fn("cli.logs")(function* (flags: Flags) {
       })
     )
   const before = yield* look(undefined)
-  yield* show(before, true, json, style)
+  yield* show(before, true, json, style, flags)
   if (!flags.follow) return
   yield* endsByStopping
   let cursor = before.cursor
@@ -85,7 +92,7 @@ export const run = Effect.fn("cli.logs")(function* (flags: Flags) {
       Effect.retry({ ...retrying, while: isPassing })
     )
     if (gone) yield* Console.error("The Gateway is back.")
-    yield* show(answer, false, json, style)
+    yield* show(answer, false, json, style, flags)
     cursor = answer.cursor
   }
 })
