@@ -34,10 +34,15 @@ const runFlags = {
   verbose: flags.on("verbose", "Log what happens inside too")
 }
 
+const modestly = Effect.flatMap(
+  Effect.promise(() => import("./gateway/memory.ts")),
+  ({ modest }) => modest
+)
 const start = lazily(() => import("./gateway/start.ts"))
 
 /** Told to stop while it is still loading, it is done too. */
-const begin = (given: Parameters<typeof start>[0]) => Effect.andThen(endsByStopping, start(given))
+const begin = (given: Parameters<typeof start>[0]) =>
+  Effect.andThen(Effect.andThen(endsByStopping, modestly), start(given))
 
 const run = Command.make("run", runFlags, begin).pipe(
   Command.withDescription("Run the Gateway in this terminal, until it is stopped")

@@ -14,9 +14,11 @@ import { defaultLimits } from "../../../layers/gateway/options.ts"
 import * as Logging from "../../../layers/Logging.ts"
 import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
 import type { Restart, RestartRequest } from "../../../services/Gateway.ts"
+import { Supervisor } from "../../../services/Supervisor.ts"
 import { Turns } from "../../../services/Turns.ts"
 import { Json } from "../../globals.ts"
 import * as Log from "../../logger.ts"
+import * as Memory from "./memory.ts"
 
 /** Milliseconds from the answer to a request for a restart to its beginning. */
 const answerMs = 50
@@ -136,6 +138,7 @@ const serveOnce = Effect.fnUntraced(function* (options: ServeOptions, again: Aga
   const turns = Context.get(services, Turns)
   yield* Deferred.succeed(first.running, gateway)
   yield* announce(gateway)
+  yield* Context.get(services, Supervisor).supervise("process/memory", Memory.watched, { restart: "on-failure" })
   while (true) {
     const decided = yield* Effect.result(untilAsked(options, rounds.current, gateway, turns))
     if (Result.isSuccess(decided)) {
