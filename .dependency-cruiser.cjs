@@ -26,7 +26,7 @@ module.exports = {
     { name: "rare-libraries-are-loaded-when-needed", comment: "A Gateway without TLS and Bonjour has neither in its memory.", severity: "error", from: { path: "^src/" }, to: { path: "node_modules/(selfsigned|multicast-dns)/", dynamic: false, dependencyTypesNot: ["type-only"] } },
     {
       name: "dev-dependencies-stay-out",
-      comment: "What runs is the peers and what the build bundles (tools/build/library.mjs); nothing else is there once installed.",
+      comment: "What runs is the peers and what the build bundles (tools/build/vendors.mjs); nothing else is there once installed.",
       severity: "error",
       from: { path: "^src/" },
       to: {

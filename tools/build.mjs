@@ -1,8 +1,8 @@
 /**
  * Builds two things from one source: `dist/cli`, one bundled and tree-shaken program, and `dist/lib`, the library with
- * types, which leaves `effect` and `@effect/platform-node` to the app (build/library.mjs). `--cli` builds the program only,
- * `--lib` the library only, `--if-stale` only when a source is newer, `--out <folder>` puts `dist` into that folder instead of
- * this one.
+ * types, which leaves `effect` and `@effect/platform-node` to the app (build/library.mjs); `dist/vendor` is for both. `--cli`
+ * builds the program only, `--lib` the library only, `--if-stale` only when a source is newer, `--out <folder>` puts `dist`
+ * into that folder instead of this one.
  */
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import http from "node:http"
@@ -13,6 +13,7 @@ import { rolldown } from "rolldown"
 import { buildDoor } from "./build/door.mjs"
 import { buildLibrary } from "./build/library.mjs"
 import { writeNotices } from "./build/notices.mjs"
+import { buildVendors, seldom } from "./build/vendors.mjs"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const { values: flags } = parseArgs({
@@ -82,7 +83,7 @@ const lateTls = {
   }
 }
 
-/** Gives the ids of the modules that are in it, as `buildLibrary` does. */
+/** Gives the ids of the modules that are in it, as `buildVendors` does. */
 const buildProgram = async () => {
   rmSync(cli, { recursive: true, force: true })
   const bundle = await rolldown({
@@ -90,7 +91,7 @@ const buildProgram = async () => {
     platform: "node",
     external: [/^node:(?!http$)/, "bufferutil", "utf-8-validate"],
     treeshake: true,
-    plugins: [httpWithoutFetch, lateTls],
+    plugins: [seldom, httpWithoutFetch, lateTls],
     transform: { define: { "process.env.OPENCLAW_BUILD_VERSION": JSON.stringify(version) } },
     onwarn: () => {}
   })
@@ -107,9 +108,9 @@ const buildProgram = async () => {
   return [...output.flatMap((chunk) => chunk.moduleIds ?? []), ...door]
 }
 
-const bundled = new Set(flags.lib ? [] : await buildProgram())
+const vendors = await buildVendors({ root, out: flags.out })
+if (!flags.lib) writeNotices(new Set([...(await buildProgram()), ...vendors]), flags.out)
 if (!flags.cli) {
-  for (const id of await buildLibrary({ root, out: flags.out, version })) bundled.add(id)
+  await buildLibrary({ root, out: flags.out, version })
   writeFileSync(libraryStamp, "")
 }
-if (!flags.lib) writeNotices(bundled, flags.out)
