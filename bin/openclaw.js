@@ -45,6 +45,6 @@ if (isStale()) await load("src/main.ts")
 else {
   const { enter } = await import(at("dist/cli/door.js").href)
   const asked = enter(process.argv.slice(2))
-  if (asked === "unsure") await load("dist/cli/main.js")
-  else if (asked !== undefined) (await load("dist/cli/start.js")).start(asked)
+  const isDone = asked === undefined || (asked !== "unsure" && (await load("dist/cli/direct/direct.js")).run(asked))
+  if (!isDone) await load("dist/cli/main.js")
 }

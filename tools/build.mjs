@@ -83,11 +83,10 @@ const lateTls = {
   }
 }
 
-/** Gives the ids of the modules that are in it, as `buildVendors` does. */
-const buildProgram = async () => {
-  rmSync(cli, { recursive: true, force: true })
+/** A bundle of its own, so that it holds only what it uses itself. Gives the ids of the modules that are in it. */
+const bundleOf = async (name, source, dir) => {
   const bundle = await rolldown({
-    input: { main: join(root, "src", "main.ts"), start: join(root, "src", "cli", "start.ts") },
+    input: { [name]: join(root, "src", source) },
     platform: "node",
     external: [/^node:(?!http$)/, "bufferutil", "utf-8-validate"],
     treeshake: true,
@@ -96,16 +95,29 @@ const buildProgram = async () => {
     onwarn: () => {}
   })
   const { output } = await bundle.write({
-    dir: cli,
+    dir,
     format: "esm",
     minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
     entryFileNames: "[name].js",
     chunkFileNames: "[name]-[hash].js"
   })
   await bundle.close()
-  const door = await buildDoor(root, cli)
+  return output.flatMap((chunk) => chunk.moduleIds ?? [])
+}
+
+/**
+ * The whole program, the door before it, and the short way of the commands that are waited for most: bundled with the rest,
+ * those would load what only others use. Gives the ids of their modules, as `buildVendors` does.
+ */
+const buildProgram = async () => {
+  rmSync(cli, { recursive: true, force: true })
+  const ids = [
+    ...(await bundleOf("main", "main.ts", cli)),
+    ...(await bundleOf("direct", "direct.ts", join(cli, "direct"))),
+    ...(await buildDoor(root, cli))
+  ]
   writeFileSync(stamp, "")
-  return [...output.flatMap((chunk) => chunk.moduleIds ?? []), ...door]
+  return ids
 }
 
 const vendors = await buildVendors({ root, out: flags.out })

@@ -4,10 +4,9 @@
 import { readFileSync } from "node:fs"
 import { homedir } from "node:os"
 import { fileURLToPath } from "node:url"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type { Run } from "./carried.ts"
-import { directly } from "./direct.ts"
-import type { Asked } from "./door/parse.ts"
+import type { Reported } from "./errors.ts"
 import * as Lifetime from "./lifetime.ts"
 import { runMain, survivesHangup } from "./runMain.ts"
 
@@ -20,15 +19,11 @@ const stdinFlags = (): string | undefined => {
   }
 }
 
-/** By the whole command tree, which is loaded for it. */
-const byTree = (run: Run) =>
-  Effect.flatten(Effect.promise(() => import("./program.ts").then(({ program }) => program(run))))
-
-/** `asked` is what the door took apart of the same command line; left out, nobody has looked at it yet. */
-export const start = (asked?: Asked): void => {
+/** Runs what is made of the command line; `false`, and nothing was done, where nothing is made of it. */
+export const start = (make: (run: Run) => Effect.Effect<void, Reported> | undefined): boolean => {
   const lifetime = Lifetime.make()
   const variables = process.env
-  const run: Run = {
+  const program = make({
     arguments: process.argv.slice(2),
     lifetime,
     environment: {
@@ -44,8 +39,9 @@ export const start = (asked?: Asked): void => {
       },
       terminal: process.stderr.isTTY === true ? (text) => void process.stderr.write(text) : undefined
     }
-  }
-  runMain((asked === undefined ? undefined : directly(asked, run)) ?? byTree(run), {
+  })
+  if (program === undefined) return false
+  runMain(program, {
     lifetime,
     process: {
       on: (name, listener) => process.on(name, listener),
@@ -55,4 +51,5 @@ export const start = (asked?: Asked): void => {
       survivesHangup: survivesHangup({ command: variables["_"], flags: stdinFlags() })
     }
   })
+  return true
 }
