@@ -61,8 +61,7 @@ const requests: Readonly<Record<string, string>> = {
   FORBIDDEN:
     "connect with the Gateway's own --token or --password, or approve more scopes for this device (`openclaw devices list`).",
   INTERNAL: "the Gateway's log has the cause (`openclaw logs`).",
-  INVALID_REQUEST:
-    "correct what the message names; `--help` of the command, and of `openclaw gateway call`, says what is understood.",
+  INVALID_REQUEST: "correct what the message names; `--help` says what the command takes.",
   NOT_FOUND: "look at the list of what there is; an id may be answered or replaced by now.",
   NOT_PAIRED:
     "approve this device on the Gateway's machine: `openclaw devices list`, then `openclaw devices approve <id>`.",

@@ -152,7 +152,7 @@ describe("openclaw qr", () => {
       const json = JSON.parse((yield* run(setting, "qr", "--limited", "--json", ...publicUrl, ...flags)).stdout)
       assert.deepInclude(json, { access: "limited", gatewayUrl: kit.endpoint, auth: "token" })
       const both = yield* run(setting, "qr", "--limited", "--node", ...flags)
-      assert.deepStrictEqual([both.code, both.stderr.includes("not both")], [1, true])
+      assert.deepStrictEqual([both.code, both.stderr.includes("exclude each other")], [1, true])
       const nowhere = yield* run(setting, "qr", ...flags)
       assert.include(nowhere.stderr, "only bound to loopback")
 

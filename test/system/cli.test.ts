@@ -94,7 +94,8 @@ describe("openclaw models list", () => {
         }
       })
       const ended = yield* cli("models", "list", "--agent", "nope")
-      assert.deepStrictEqual(ended, { code: 1, stdout: "", stderr: 'unknown agent id "nope"' })
+      assert.deepStrictEqual([ended.code, ended.stdout], [1, ""])
+      assert.match(ended.stderr, /^unknown agent id "nope"\nFix: \S/)
       const asJson = yield* cli("models", "list", "--agent", "nope", "--json")
       assert.strictEqual(asJson.code, 1)
       assert.deepInclude(JSON.parse(asJson.stdout).error, { type: "gateway_request_error", code: "INVALID_REQUEST" })

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import { programOf } from "../../domain/Profile.ts"
 import * as DefinitionFile from "../../layers/service/file.ts"
 import { type ServiceKind, ServiceManager } from "../../services/ServiceManager.ts"
+import { waiting } from "../progress.ts"
 import * as State from "../state.ts"
 import { auditOf, definitionFor, nameOf, stateDirOf } from "./definition.ts"
 import { checkFree, ServiceElsewhere, serving } from "./managed.ts"
@@ -71,8 +72,8 @@ export const install = Effect.fn("cli.service.install")(function* <E, R>(
     yield* DefinitionFile.replace(yield* FileSystem.FileSystem, `${found.value.path}.bak`, found.value.text)
   }
   const isNew = !isSame || force
-  if (isNew || !before.enabled) yield* manager.install(definition)
-  yield* isNew ? manager.restart(name) : manager.start(name)
+  if (isNew || !before.enabled) yield* manager.install(definition).pipe(waiting(`Installing ${id}`))
+  yield* (isNew ? manager.restart(name) : manager.start(name)).pipe(waiting(`Starting ${id}`))
   const { pid, url } = yield* serving(kind, timeout)
   const result = isSame
     ? force

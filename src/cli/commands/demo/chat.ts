@@ -8,6 +8,7 @@ import * as SessionKey from "../../../domain/SessionKey.ts"
 import { runIdOf } from "../../../layers/channels/Admission.ts"
 import { Turns } from "../../../services/Turns.ts"
 import type { BotApiServer, Person } from "../../../testing/BotApi.ts"
+import { Patience } from "../../../testing/stillWaiting.ts"
 import { CommandFailed } from "../../errors.ts"
 import type { Hops } from "./hops.ts"
 
@@ -35,7 +36,8 @@ export const ask = (bot: BotApiServer, from: Person, hops: Hops) =>
       messageId: String(messageId)
     })
     const answered = Effect.gen(function* () {
-      yield* bot.awaitReply({ chatId, after: messageId })
+      // What the demo shows of a turn says why it takes its time.
+      yield* Effect.provideService(bot.awaitReply({ chatId, after: messageId }), Patience, Number.POSITIVE_INFINITY)
       if (yield* turns.knows(runId)) yield* turns.await(runId, SessionKey.main("main"))
       yield* bot.awaitConfirmed
     })

@@ -11,6 +11,7 @@ import { Environment } from "../../Environment.ts"
 import { NotWell } from "../../errors.ts"
 import { saysHere } from "../../here.ts"
 import { count, plain, print } from "../../output.ts"
+import { waiting } from "../../progress.ts"
 import * as State from "../../state.ts"
 
 const words: Readonly<Record<Check["status"], string>> = { ok: "ok", info: "note", warn: "WARN", error: "ERROR" }
@@ -49,7 +50,7 @@ export const tailscaleChecks = Effect.gen(function* () {
 /** Exits with 1 when something that the configuration wants is not so. */
 export const run = Effect.fn("cli.doctor.tailscale")(function* () {
   yield* saysHere("Tailscale", "openclaw doctor tailscale")
-  const checks = yield* tailscaleChecks
+  const checks = yield* tailscaleChecks.pipe(waiting("Asking Tailscale"))
   const errors = checks.filter((check) => check.status === "error").length
   yield* print({ ok: errors === 0, checks }, () =>
     [

@@ -9,6 +9,7 @@ import { Environment } from "../../Environment.ts"
 import { owner } from "../../gateway.ts"
 import { saysHere } from "../../here.ts"
 import { count, plain, print } from "../../output.ts"
+import { waiting } from "../../progress.ts"
 import * as State from "../../state.ts"
 import { deep } from "./deep.ts"
 
@@ -33,7 +34,7 @@ export const run = Effect.fn("cli.security.audit")(function* (flags: {
   const { home, variables } = yield* Environment
   const { root } = yield* State.plan
   const pid = Option.getOrUndefined(Option.map(yield* owner, (found) => found.pid))
-  const seen = look({ stateDir: root, env: variables, pid })
+  const seen = look({ stateDir: root, env: variables, pid }).pipe(waiting("Looking at files and configuration"))
   const first = yield* seen
   // After the look: it reads the configuration, which takes the rights of others on it away.
   yield* saysHere("the files and the configuration", "openclaw security audit")

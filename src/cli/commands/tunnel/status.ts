@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import { all, type Found } from "../../../client/tunnel/sharedLook.ts"
 import { NotWell } from "../../errors.ts"
 import { duration, lines, print, shortId, table } from "../../output.ts"
+import { waiting } from "../../progress.ts"
 import * as State from "../../state.ts"
 import { foundDocument } from "./show.ts"
 import { targetOf } from "./spec.ts"
@@ -41,7 +42,9 @@ const trouble = ({ how, status: { lastError, pid, state, target } }: Found): Rea
 /** Exit code 1 where one of the tunnels is not up, or the one that is asked for is not there. */
 export const run = Effect.fn("cli.tunnel.status")(function* (flags: { readonly target: Option.Option<string> }) {
   const target = Option.isSome(flags.target) ? yield* targetOf(flags.target) : undefined
-  const found = (yield* all).filter(({ status }) => target === undefined || status.target === target)
+  const found = (yield* all.pipe(waiting("Asking the tunnels"))).filter(
+    ({ status }) => target === undefined || status.target === target
+  )
   const now = yield* Clock.currentTimeMillis
   const ok = found.every(isUp) && (target === undefined || found.length > 0)
   yield* print({ ok, tunnels: found.map(foundDocument) }, () =>
