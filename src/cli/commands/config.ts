@@ -26,8 +26,13 @@ const set = Command.make(
   {
     path,
     value: Argument.String("value").pipe(
-      Argument.withDescription("JSON5 (19001, true, ['a']); anything else is taken as text")
+      Argument.withDescription(
+        "JSON5 (19001, true, ['a']); anything else is taken as text; - reads it from standard input"
+      ),
+      Argument.optional,
+      Argument.map(Option.getOrUndefined)
     ),
+    stdin: flags.on("stdin", "Read the value from standard input, where no other user sees it"),
     strictJson: flags.on("strict-json", "Take the value as JSON only; anything else is wrong"),
     merge: flags.on("merge", "Add to the object or list that is there"),
     replace: flags.on(
@@ -39,7 +44,8 @@ const set = Command.make(
 ).pipe(
   Command.withDescription("Set one value; nothing is written when it would not be valid"),
   Command.withExamples([
-    { command: "openclaw config set agents.defaults.model ollama/qwen3", description: "The model that answers" }
+    { command: "openclaw config set agents.defaults.model ollama/qwen3", description: "The model that answers" },
+    { command: "openclaw config set channels.telegram.botToken - < token", description: "A secret, from a file" }
   ])
 )
 

@@ -37,6 +37,8 @@ export interface Decided {
   readonly shown: string | undefined
   /** For `--json`. */
   readonly report: unknown
+  /** What the bot is called in Telegram, where there is one and it was asked. */
+  readonly bot?: string | undefined
 }
 
 export const untouched: Decided = { changes: [], shown: undefined, report: null }

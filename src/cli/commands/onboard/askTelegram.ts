@@ -108,6 +108,7 @@ const kept = Effect.fnUntraced(function* (token: Redacted.Redacted, apiRoot: str
   return {
     changes: [],
     shown: seen === undefined ? "the bot that is connected, not tried" : nameOf(seen),
+    bot: seen === undefined ? undefined : nameOf(seen),
     report: null
   } satisfies Decided
 })

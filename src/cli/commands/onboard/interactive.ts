@@ -93,6 +93,7 @@ const decide = Effect.fnUntraced(function* (flags: OnboardFlags, reader: Reader)
   }
   const changed = yield* Effect.provide(store(all), State.config)
   yield* Console.log(changed.length === 0 ? "Nothing to change." : `Stored in ${tilde(path, home)}.`)
+  return { bot: all[1]?.bot ?? "your bot" }
 })
 
 const serviceName = Effect.map(ServiceManager, ({ label }) => label).pipe(
@@ -159,11 +160,10 @@ const next = (program: string, runs: boolean): string =>
     ["This again", `${program} onboard`]
   ])
 
-const botOf = Effect.map(configuration, ({ config }) => {
+/** Whether strangers wait for somebody to let them in. */
+const letsIn = Effect.map(configuration, ({ config }) => {
   const telegram = config.channels?.telegram
-  return telegram === undefined || telegram.enabled === false || telegram.dmPolicy === "allowlist"
-    ? undefined
-    : "your bot"
+  return telegram !== undefined && telegram.enabled !== false && (telegram.dmPolicy ?? "pairing") === "pairing"
 })
 
 /** Going back from a question whose answer is not needed passes it over. */
@@ -175,11 +175,10 @@ const optional = <A, E, R>(effect: Effect.Effect<A, E | Asking.Back, R>) =>
   )
 
 /** Everything after the write: what is stored stays, whenever one stops. */
-const goOn = Effect.fnUntraced(function* (program: string) {
+const goOn = Effect.fnUntraced(function* (program: string, bot: string) {
   yield* Console.log(heading(NAMES.length - 1))
   const { fiber, runs } = yield* begin
-  const bot = yield* botOf
-  if (runs && bot !== undefined) yield* optional(Talk.letIn(bot))
+  if (runs && (yield* letsIn)) yield* optional(Talk.letIn(bot))
   if (runs) yield* optional(Talk.firstMessage())
   yield* Console.log(`\n${next(program, runs)}`)
   if (fiber === undefined) return
@@ -200,11 +199,11 @@ export const run = Effect.fn("cli.onboard.interactive")(
     yield* Console.log(
       "Enter takes what is marked, Esc goes back, Ctrl-C stops. Nothing is stored before the end of step 3."
     )
-    yield* decide(flags, reader).pipe(
+    const { bot } = yield* decide(flags, reader).pipe(
       Effect.catchTag("Quit", () => stopped(nothing)),
       Effect.onInterrupt(() => Console.error(nothing))
     )
-    yield* goOn(program).pipe(
+    yield* goOn(program, bot).pipe(
       Effect.catchIf(
         (error): error is Asking.Back | Asking.Quit => error instanceof Asking.Back || error instanceof Asking.Quit,
         () => stopped(kept)

@@ -63,6 +63,7 @@ export const decided = (bot: Bot): Decided => ({
   shown: `${bot.seen === undefined ? "a bot, not tried" : nameOf(bot.seen)}; ${inWords(bot.policy)}${
     typeof bot.token?.stored === "object" ? `; token in ${bot.token.stored.id}` : ""
   }`,
+  bot: bot.seen === undefined ? undefined : nameOf(bot.seen),
   report: {
     bot: bot.seen === undefined ? null : { id: bot.seen.id, username: bot.seen.username ?? null },
     checked: bot.seen !== undefined,
