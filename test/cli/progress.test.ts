@@ -91,7 +91,14 @@ describe("a command that waits for a Gateway", () => {
       const shown: Array<string> = []
       const command = yield* start(
         { home: yield* home, terminal: (text) => shown.push(text) },
-        ...["health", "--json", "--timeout", "1200", "--url", `ws://127.0.0.1:${port}`, "--token", "t"]
+        "health",
+        "--json",
+        "--timeout",
+        "1200",
+        "--url",
+        `ws://127.0.0.1:${port}`,
+        "--token",
+        "t"
       )
       assert.strictEqual((yield* command.ended).code, 1)
       assert.deepStrictEqual(shown, [])

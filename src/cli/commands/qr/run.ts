@@ -22,7 +22,7 @@ const MINUTE_MS = 60_000
 /** The code is a secret: it is printed, because that is what was asked for, and nowhere else. */
 export const run = Effect.fn("cli.qr")(function* (flags: Flags) {
   if (flags.limited && flags.node) {
-    return yield* new CommandFailed({ message: "--limited and --node name two kinds of code.\nFix: give one of them." })
+    return yield* new CommandFailed({ message: "--limited and --node exclude each other.\nFix: give one of them." })
   }
   const profile = flags.node ? "node" : flags.limited ? "limited" : undefined
   const answer = yield* ask({ scopes: ["operator.admin"], timeoutMs: flags.timeout }, (client) =>
