@@ -19,39 +19,25 @@ export const measures = {
   command: (words: string) => `openclaw ${words}`
 } as const
 
-/** Milliseconds or MB, or how many times the figure of `against`, or how much more than it. */
+/** `times`: as many as bare Node takes within the same measure. `more than`: than our own figure of another measure. */
 interface Budget {
   readonly measure: string
   readonly figure: "p50" | "p99"
   readonly limit: number
   readonly kind: "at most" | "times" | "more than"
-  readonly against?: { readonly measure: string; readonly subject: string }
+  readonly than?: string
 }
 
-const bareStart = { measure: measures.fresh, subject: BARE }
-const bareCommand = { measure: measures.command("--version"), subject: BARE }
-const times = (measure: string, limit: number, against: NonNullable<Budget["against"]>): Budget => ({
-  measure,
-  figure: "p50",
-  kind: "times",
-  limit,
-  against
-})
+const times = (measure: string, limit: number): Budget => ({ measure, figure: "p50", kind: "times", limit })
 
 const budgets: ReadonlyArray<Budget> = [
-  ...[measures.fresh, measures.warm, measures.large, measures.worked].map((measure) => times(measure, 8, bareStart)),
-  times(measures.command("--version"), 1.3, bareCommand),
-  times(measures.command("health"), 3.5, bareCommand),
+  ...[measures.fresh, measures.warm, measures.large, measures.worked].map((measure) => times(measure, 8)),
+  times(measures.command("--version"), 1.3),
+  times(measures.command("health"), 3.5),
   { measure: measures.idleSoon, figure: "p50", kind: "at most", limit: 100 },
   { measure: measures.idle, figure: "p50", kind: "at most", limit: 100 },
   { measure: measures.busy, figure: "p50", kind: "at most", limit: 200 },
-  {
-    measure: measures.rested,
-    figure: "p50",
-    kind: "more than",
-    limit: 30,
-    against: { measure: measures.idle, subject: OURS }
-  },
+  { measure: measures.rested, figure: "p50", kind: "more than", limit: 30, than: measures.idle },
   { measure: measures.loop, figure: "p99", kind: "at most", limit: 20 }
 ]
 
@@ -59,28 +45,30 @@ const budgets: ReadonlyArray<Budget> = [
 const isCommand = (measure: string) => measure.startsWith(measures.command(""))
 
 const noteOf = (summary: Summary, all: ReadonlyArray<Summary>): string | undefined => {
-  const find = (wanted: { readonly measure: string; readonly subject: string }) =>
-    all.find(({ measure, subject }) => measure === wanted.measure && subject === wanted.subject)
+  const find = (wanted: string | undefined, who: string) =>
+    all.find(({ measure, subject }) => measure === wanted && subject === who)
   const { measure, subject } = summary
   const given = budgets.find((budget) => budget.measure === measure)
-  const budget = given ?? (isCommand(measure) ? times(measure, Number.POSITIVE_INFINITY, bareCommand) : undefined)
+  const budget = given ?? (isCommand(measure) ? times(measure, Number.POSITIVE_INFINITY) : undefined)
   if (budget === undefined || subject === BARE) return undefined
-  const base = budget.against === undefined ? undefined : find(budget.against)
   const value = summary[budget.figure]
   const verdict = (measured: number, limit: string): string =>
-    subject !== OURS || budget.limit === Number.POSITIVE_INFINITY
-      ? ""
-      : `, ${measured <= budget.limit ? "within" : "over"} ${limit}`
-  if (budget.kind === "at most") {
-    return subject === OURS ? `${value <= budget.limit ? "within" : "over"} ${budget.limit}` : undefined
-  }
-  if (base === undefined) return undefined
+    `${measured <= budget.limit ? "within" : "over"} ${limit}`
   if (budget.kind === "times") {
+    const base = find(measure, BARE)
+    if (base === undefined) return undefined
     const ratio = value / base.p50
-    return `${ratio.toFixed(ratio < 10 ? 2 : 0)}x ${BARE}${verdict(ratio, `${budget.limit}x`)}`
+    const shown = `${ratio.toFixed(ratio < 10 ? 2 : 0)}x ${BARE}`
+    return subject === OURS && budget.limit < Number.POSITIVE_INFINITY
+      ? `${shown}, ${verdict(ratio, `${budget.limit}x`)}`
+      : shown
   }
+  if (subject !== OURS) return undefined
+  if (budget.kind === "at most") return verdict(value, String(budget.limit))
+  const base = find(budget.than, OURS)
+  if (base === undefined) return undefined
   const more = value - base.p50
-  return subject === OURS ? `${more < 0 ? "" : "+"}${more.toFixed(0)}${verdict(more, `+${budget.limit}`)}` : undefined
+  return `${more < 0 ? "" : "+"}${more.toFixed(0)}, ${verdict(more, `+${budget.limit}`)}`
 }
 
 /** The same summaries, each with how it stands to its budget and with what went wrong in between. */

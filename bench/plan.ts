@@ -4,6 +4,7 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { alternate, type Ground } from "./alternate.ts"
+import { bareTurn } from "./baselines.ts"
 import { measures } from "./budgets.ts"
 import { boot, started, starting } from "./measures/boot.ts"
 import { cli } from "./measures/cli.ts"
@@ -70,6 +71,8 @@ export const QUICK: Sizes = {
   isPatient: false
 }
 
+const WORKED_STARTS = 2
+
 /** What is measured of Gateways that run and stay. */
 const STANDING: ReadonlyArray<Part> = PARTS.filter((part) => part !== "boot")
 /** What makes them work. */
@@ -120,11 +123,9 @@ export const run = Effect.fnUntraced(function* (
   if (!wants(LOAD) || !sizes.isPatient) return
   yield* stage(
     "boot",
-    alternate(
-      ground,
-      measures.worked,
-      2,
-      prepared.map((one) => started(one, measures.worked, starting(one), Effect.void))
-    )
+    alternate(ground, measures.worked, WORKED_STARTS, [
+      bareTurn(measures.worked),
+      ...prepared.map((one) => started(one, measures.worked, starting(one), Effect.void))
+    ])
   )
 }, Effect.scoped)

@@ -40,12 +40,10 @@ export const boot = Effect.fnUntraced(function* (
   { rounds, turns }: BootOptions
 ) {
   const all = yield* Effect.forEach(subjects, prepare)
-  yield* alternate(
-    ground,
-    measures.warm,
-    rounds,
-    all.map((one) => started(one, measures.warm, starting(one), starting(one)))
-  )
+  yield* alternate(ground, measures.warm, rounds, [
+    bareTurn(measures.warm),
+    ...all.map((one) => started(one, measures.warm, starting(one), starting(one)))
+  ])
   yield* alternate(ground, measures.fresh, rounds, [
     bareTurn(measures.fresh),
     ...all.map((one) =>

@@ -71,7 +71,7 @@ describe("alternate", () => {
       for (const { message } of problems) assert.match(message, /^dead ended; it said: .*out-of-order/)
       assert.deepStrictEqual(
         here.recorder.rows().map(({ subject }) => subject),
-        ["node -e 0"]
+        ["node -e 0", "node -e 0"]
       )
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
