@@ -23,13 +23,14 @@ const TSCONFIG = {
     skipLibCheck: false,
     noEmit: true
   },
-  include: ["*.ts"]
+  include: ["*.ts", "examples"]
 }
 
-/** Puts the programs of `consumer/` into the project. */
+/** Puts the programs of `consumer/` and the examples into the project. */
 export const fill = (project: string) =>
   Effect.sync(() => {
     Fs.cpSync(Path.join(ROOT, "test", "package", "consumer"), project, { recursive: true })
+    Fs.cpSync(Path.join(ROOT, "examples"), Path.join(project, "examples"), { recursive: true })
     Fs.writeFileSync(Path.join(project, "tsconfig.json"), JSON.stringify(TSCONFIG))
   })
 
@@ -58,12 +59,23 @@ export const app = Effect.fnUntraced(function* (project: string) {
   yield* mustBe(stdout.includes("Good evening, app."), `the app said:\n${stdout}`)
 })
 
-/** The project's own test, with the kit. */
+/** Each example, run to its end. */
+export const examples = Effect.fnUntraced(function* (project: string) {
+  const folder = Path.join(project, "examples")
+  const names = Fs.readdirSync(folder).filter((name) => Fs.existsSync(Path.join(folder, name, "main.ts")))
+  yield* mustBe(names.length > 0, "there is no example")
+  for (const name of names.toSorted()) {
+    const env = { HOME: yield* temporary("home") }
+    yield* succeed({ program: "node", args: [Path.join("examples", name, "main.ts")], cwd: project, env })
+  }
+})
+
+/** The project's own tests, with the kit, and those of the examples. */
 export const kit = Effect.fnUntraced(function* (project: string) {
   const env = { HOME: yield* temporary("home"), CI: "true" }
   const vitest = Path.join(project, "node_modules", "vitest", "vitest.mjs")
   const { stderr, stdout } = yield* succeed({ program: "node", args: [vitest, "run"], cwd: project, env })
-  yield* mustBe(/Tests\s.*1 passed/.test(stdout), `the test said:\n${stdout}${stderr}`)
+  yield* mustBe(/Tests\s.*[1-9]\d* passed/.test(stdout), `the test said:\n${stdout}${stderr}`)
 })
 
 /** What a bundler for browsers makes of one module of the project: the code, and the size once compressed. */

@@ -117,7 +117,8 @@ const withPeers = Effect.fnUntraced(function* (file: string) {
   yield* Library.fill(project)
   yield* check("a strict project compiles", Library.types(project))
   yield* check("a Layer in an Effect app", Library.app(project))
-  yield* check("the test kit in the project's own test", Library.kit(project))
+  yield* check("the examples", Library.examples(project))
+  yield* check("the test kit in the project's own tests", Library.kit(project))
   yield* check(
     "openclaw/protocol in a browser",
     Effect.gen(function* () {
