@@ -94,7 +94,6 @@ const policyFrom = Effect.fnUntraced(function* (flags: OnboardFlags) {
 })
 
 const tokenFrom = Effect.fnUntraced(function* (flags: OnboardFlags, reader: Reader) {
-  const given = yield* reader.flag("telegram-token", flags.telegramToken)
   const inShell = yield* fromVariable(TOKEN_VARIABLE)
   if (flags.secretInputMode === "ref") {
     if (inShell !== undefined) return inShell
@@ -102,6 +101,7 @@ const tokenFrom = Effect.fnUntraced(function* (flags: OnboardFlags, reader: Read
       message: `--secret-input-mode ref keeps the bot token in ${TOKEN_VARIABLE}, which has no value here.\nFix: set ${TOKEN_VARIABLE}, here and where the Gateway runs; or leave the flag out.`
     })
   }
+  const given = yield* reader.flag("telegram-token", flags.telegramToken)
   return given === undefined ? inShell : inFile(given)
 })
 
