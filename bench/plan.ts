@@ -98,7 +98,8 @@ export const run = Effect.fnUntraced(function* (
   )
   yield* Effect.scoped(
     Effect.gen(function* () {
-      const sides = yield* each(ground, "starting", prepared, runSide)
+      // Ours last and at once: what is idle is looked at so many seconds after its start, and others take their time.
+      const sides = (yield* each(ground, "starting", prepared.toReversed(), runSide)).toReversed()
       yield* stage("memory", Memory.idle(ground, sides, sizes.isPatient))
       yield* stage("cli", cli(ground, sides, sizes.commands))
       if (!wants(LOAD)) return
