@@ -42,15 +42,13 @@ describe("openclaw onboard --non-interactive", () => {
       writeFileSync(file, `${bots.token}\n`, { mode: 0o600 })
       const ended = yield* run(
         { ...setting, variables: { CUSTOM_API_KEY: KEY } },
-        ...[...quiet, ...custom(provider.url), "--telegram-api-root", bots.url, "--telegram-token-file", file],
-        ...[
-          "--telegram-allow-from",
-          "4711, telegram:4712",
-          "--gateway-auth",
-          "password",
-          "--gateway-password",
-          "long-enough"
-        ]
+        ...quiet,
+        ...custom(provider.url),
+        `--telegram-api-root=${bots.url}`,
+        `--telegram-token-file=${file}`,
+        "--telegram-allow-from=4711, telegram:4712",
+        "--gateway-auth=password",
+        "--gateway-password=long-enough"
       )
       assert.strictEqual(ended.code, 0, ended.stdout + ended.stderr)
       const report = JSON.parse(ended.stdout)

@@ -163,8 +163,12 @@ describe("openclaw onboard", () => {
       const port = yield* freePort
       const first = yield* begin(
         { ...setting, variables: { TELEGRAM_BOT_TOKEN: bots.token } },
-        ...["onboard", "--non-interactive", "--auth-choice", "offline", "--secret-input-mode", "ref"],
-        ...["--telegram-api-root", bots.url, "--gateway-port", String(port)]
+        "onboard",
+        "--non-interactive",
+        "--auth-choice=offline",
+        "--secret-input-mode=ref",
+        `--telegram-api-root=${bots.url}`,
+        `--gateway-port=${port}`
       )
       assert.strictEqual(yield* first.ended, 0, first.screen.all)
       const before = stored(setting)

@@ -35,8 +35,12 @@ const record = Effect.gen(function* () {
   const tmux = (...args: ReadonlyArray<string>) =>
     Command.run({ program: "tmux", args: ["-L", "first-run", "-f", "/dev/null", ...args], env })
   const shell = [
-    ...["env", ...Object.entries(env).map(([name, value]) => `${name}=${value}`), process.execPath, binary],
-    ...["onboard", "--telegram-api-root", bots.url]
+    "env",
+    ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    process.execPath,
+    binary,
+    "onboard",
+    `--telegram-api-root=${bots.url}`
   ]
   yield* Effect.acquireRelease(
     tmux("new-session", "-d", "-s", "s", "-x", "110", "-y", "70", `${shell.join(" ")}; echo "exit code $?"; sleep 600`),

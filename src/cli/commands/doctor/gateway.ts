@@ -181,7 +181,7 @@ export const nodes = (subject: Subject) =>
       ...(devices.length === 0
         ? []
         : [
-            warn("nodes", "devices", `${count(devices.length, "device")} wait to be let in`, {
+            warn("nodes", "devices", `${count(devices.length, "device")} waiting to be let in`, {
               fix: `\`${program} devices list\` shows them`
             })
           ]),

@@ -67,14 +67,9 @@ const rightsOf = ({ before, configFile, program, root }: Subject, home: string):
     ...(foreign.length === 0
       ? []
       : [
-          error(
-            "state",
-            "owner",
-            `${count(foreign.length, "file")} belong to another user, such as ${foreign[0]?.path}`,
-            {
-              fix: `\`sudo chown -R $USER ${root}\``
-            }
-          )
+          error("state", "owner", `${count(foreign.length, "file")} of another user, such as ${foreign[0]?.path}`, {
+            fix: `\`sudo chown -R $USER ${root}\``
+          })
         ]),
     ...(before.config?.kind === "link"
       ? [info("state", "config", `${tilde(configFile, home)} is a symbolic link: it is read, and not written`)]

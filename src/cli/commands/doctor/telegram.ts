@@ -86,7 +86,7 @@ const accountOf = Effect.fnUntraced(function* (
           )
         ]),
     ...(waiting > 0 && !runs
-      ? [info("telegram", "waiting", `${accountId}: ${count(waiting, "message")} wait for a Gateway to run`)]
+      ? [info("telegram", "waiting", `${accountId}: ${count(waiting, "message")} waiting for a Gateway to run`)]
       : []),
     ...(readsGroups === true
       ? [info("telegram", "groups", `${accountId}: ${name} sees every message of its groups (privacy mode is off)`)]

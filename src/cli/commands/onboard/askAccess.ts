@@ -55,8 +55,9 @@ const askPort = (now: Access) =>
 
 const askAuth = (now: Access, present: OpenClawConfig) =>
   followed(
-    choose("How does it know its friends?", [
-      ...presentFirst<Access["auth"]>(now.auth, ["token", "password"]).map((value) => ({
+    choose(
+      "How does it know its friends?",
+      presentFirst<Access["auth"]>(now.auth, ["token", "password"]).map((value) => ({
         title: value === "token" ? "By a token" : "By a password",
         value,
         description:
@@ -66,7 +67,7 @@ const askAuth = (now: Access, present: OpenClawConfig) =>
               : "the one that is configured"
             : "one that you can remember"
       }))
-    ]),
+    ),
     Effect.fnUntraced(function* (auth) {
       if (auth === "token") return { auth, secret: undefined }
       const has = present.gateway?.auth?.password !== undefined
