@@ -81,7 +81,7 @@ export const methodsPage = (comments: Comments, names: Names): string => {
       rows().map(({ name }) => [
         `[\`${name}\`](#${anchor(name)})`,
         who(accessOf(name)),
-        (comments.ofMethods.get(name) ?? "").replace(/^(.*?[.:;])(\s.*)?$/, "$1")
+        (comments.ofMethods.get(name) ?? "").replace(/^(.*?[.])(\s.*)?$/, "$1")
       ])
     ),
     ...sections

@@ -141,39 +141,42 @@ const inside = (ast: AST.AST, path: string, place: Place, names: Names): Readonl
         ...ast.indexSignatures.flatMap(({ type }) => inside(type, `${path}.<name>`, place.value(), names))
       ]
     case "Union":
-      return ast.types.flatMap((member) => inside(member, path, place, names))
+      return joined(ast.types.map((member) => inside(member, path, place, names)))
     default:
       return []
   }
 }
 
-/** Rows of one path become one: a union's members often share fields. */
-const merged = (rows: ReadonlyArray<Row>): ReadonlyArray<Row> =>
-  [...Map.groupBy(rows, ({ path }) => path).values()].map((same) => {
-    const [first] = same
-    if (first === undefined) throw new Error("a group has a row")
-    return { ...first, type: union(same.map(({ type }) => type)), required: same.every(({ required }) => required) }
-  })
+/** Of a union's members: rows of one path become one, which is required where every member requires it. */
+const joined = (members: ReadonlyArray<ReadonlyArray<Row>>): ReadonlyArray<Row> => {
+  const objects = members.filter((rows) => rows.length > 0)
+  return [...Map.groupBy(objects.flat(), ({ path }) => path).values()].flatMap((same) =>
+    same.slice(0, 1).map((first) => ({
+      ...first,
+      type: union(same.map(({ type }) => type)),
+      required: same.length >= objects.length && same.every(({ required }) => required),
+      doc: same.find(({ doc }) => doc !== "")?.doc ?? ""
+    }))
+  )
+}
 
 /** The fields of an object, those of the objects in it after it. */
 export const rowsOf = (ast: AST.AST, prefix: string, place: Place, names: Names): ReadonlyArray<Row> => {
-  if (ast._tag === "Union") return merged(ast.types.flatMap((member) => rowsOf(member, prefix, place, names)))
+  if (ast._tag === "Union") return joined(ast.types.map((member) => rowsOf(member, prefix, place, names)))
   if (ast._tag !== "Objects") return []
-  return merged(
-    ast.propertySignatures.flatMap(({ name, type }) => {
-      const key = String(name)
-      const here = place.property(key)
-      const { doc, fallback } = place.says(key)
-      const path = `${prefix}${key}`
-      const known = withoutUndefined(type)
-      const row: Row = {
-        path,
-        type: typeOf(type, names, here),
-        required: type.context?.isOptional !== true && known.length > 0,
-        doc,
-        fallback
-      }
-      return [row, ...known.flatMap((member) => inside(member, path, here, names))]
-    })
-  )
+  return ast.propertySignatures.flatMap(({ name, type }) => {
+    const key = String(name)
+    const here = place.property(key)
+    const { doc, fallback } = place.says(key)
+    const path = `${prefix}${key}`
+    const known = withoutUndefined(type)
+    const row: Row = {
+      path,
+      type: typeOf(type, names, here),
+      required: type.context?.isOptional !== true && known.length > 0,
+      doc,
+      fallback
+    }
+    return [row, ...joined(known.map((member) => inside(member, path, here, names)))]
+  })
 }
