@@ -80,11 +80,20 @@ import * as Faults from "./Faults.ts"
 type Section<Name extends keyof OpenClawConfig> = NonNullable<OpenClawConfig[Name]>
 type Telegram = NonNullable<Section<"channels">["telegram"]>
 
-/** `M` is what `models` gives besides `Models`, as `ScriptedModel.layer` does: the layer gives it too. */
-export interface GatewayTestOptions<M = never> extends Pick<
+/**
+ * `M` is what `models` gives besides `Models`, as `ScriptedModel.layer` does: the layer gives it too. `T` and `X` are how
+ * `tools` and `extensions` may fail to start.
+ */
+export interface GatewayTestOptions<M = never, T = never, X = never> extends Pick<
   GatewayLayer.GatewayLayerOptions,
   "limits" | "restart" | "turns"
 > {
+  /** `none`: no socket at all; `port` is 0 then, and `connect` finds nobody. */
+  readonly listen?: "none"
+  /** Tools under test: `Gateway.tools`. */
+  readonly tools?: Layer.Layer<never, T>
+  /** Channels and nodes under test: `Gateway.channel`, `Gateway.node`. */
+  readonly extensions?: Layer.Layer<never, X, GatewayLayer.GatewayServices>
   /** The content of `openclaw.json`. Port and token are chosen by the kit. */
   readonly config?: OpenClawConfig
   /** `channels.telegram` of the bot behind the `BotApi` that the layer gives. Without it no bot runs. */
@@ -209,7 +218,7 @@ const timeAtTheEnd = Effect.gen(function* () {
 })
 
 /** Starts it. The services inside the Gateway are given too, so that a test may look at them or attach a mocked node. */
-export const layer = <M = never>(options: GatewayTestOptions<M> = {}) =>
+export const layer = <M = never, T = never, X = never>(options: GatewayTestOptions<M, T, X> = {}) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
@@ -241,6 +250,9 @@ export const layer = <M = never>(options: GatewayTestOptions<M> = {}) =>
       const gateway = GatewayLayer.layer({
         flags: { port: 0 },
         models,
+        ...(options.listen === undefined ? undefined : { listen: options.listen }),
+        ...(options.tools === undefined ? undefined : { tools: options.tools }),
+        ...(options.extensions === undefined ? undefined : { extensions: options.extensions }),
         ...(options.restart === undefined ? undefined : { restart: options.restart }),
         ...(options.turns === undefined ? undefined : { turns: options.turns }),
         ...(options.limits === undefined ? undefined : { limits: options.limits })

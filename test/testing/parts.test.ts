@@ -1,0 +1,89 @@
+/**
+ * The kit with what an app brings: a tool, a node and a channel of its own, and no socket at all.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
+import * as Tool from "effect/ai/Tool"
+import * as Toolkit from "effect/ai/Toolkit"
+import { Gateway } from "../../src/index.ts"
+import { BotApi, Faults, GatewayTest, MockNode, ScriptedModel } from "../../src/testing/index.ts"
+
+const Weather = Tool.make("weather", {
+  description: "The weather of a place.",
+  parameters: Schema.Struct({ place: Schema.String }),
+  success: Schema.String
+})
+const toolkit = Toolkit.make(Weather)
+
+describe("GatewayTest with an app's parts", () => {
+  it.effect("runs the app's tool and node, without a listener", () =>
+    Effect.gen(function* () {
+      const gateway = yield* GatewayTest.GatewayTest
+      assert.strictEqual(gateway.port, 0)
+      const outcome = yield* gateway.ask("the weather, and light")
+      assert.deepStrictEqual([outcome.status, outcome.text, outcome.toolCalls], ["ok", "Rain, and light.", 2])
+      const asked = JSON.stringify((yield* (yield* ScriptedModel.ScriptedModel).calls).at(-1))
+      assert.include(asked, "rain in Bergen")
+      assert.include(asked, "on!")
+    }).pipe(
+      Effect.provide(
+        GatewayTest.layer({
+          listen: "none",
+          tools: Gateway.tools(
+            toolkit,
+            toolkit.toLayer({ weather: ({ place }) => Effect.succeed(`rain in ${place}`) })
+          ),
+          extensions: Gateway.node({
+            id: "lamp",
+            commands: { "lamp.on": Gateway.command({ params: Schema.Struct({}), run: () => Effect.succeed("on!") }) }
+          }),
+          models: ScriptedModel.layer([
+            { toolCalls: [{ name: "weather", params: { place: "Bergen" } }] },
+            ScriptedModel.invoke("lamp", "lamp.on"),
+            { text: "Rain, and light." }
+          ])
+        })
+      )
+    )
+  )
+
+  it.effect("takes switches that are there already, and one node's link apart from the others'", () =>
+    Effect.gen(function* () {
+      const gateway = yield* GatewayTest.GatewayTest
+      const faults = yield* Faults.Faults
+      const echo = { "room.echo": (params: unknown) => Effect.succeed(params) }
+      yield* MockNode.make({ nodeId: "kitchen", link: "kitchen", commands: echo })
+      yield* MockNode.make({ nodeId: "hall", commands: echo })
+      yield* (yield* faults.link("kitchen")).cut
+      const client = yield* gateway.client()
+      const { nodes } = yield* client.call["node.list"]({})
+      assert.deepStrictEqual(
+        (nodes ?? []).filter(({ connected }) => connected === true).map(({ nodeId }) => nodeId),
+        ["hall"]
+      )
+      yield* faults.clear
+      assert.strictEqual(((yield* client.call["node.list"]({})).nodes ?? []).length, 2)
+    }).pipe(Effect.scoped, Effect.provide(GatewayTest.layer()), Effect.provide(Faults.layer({ seed: 7 })))
+  )
+
+  it.effect("a schedule of retries is gone through by the clock alone", () =>
+    Effect.gen(function* () {
+      const bot = yield* BotApi.BotApi
+      yield* bot.awaitPolling
+      yield* bot.fault({ kind: "refuse", code: 502, description: "Bad Gateway", method: "sendMessage", times: 3 })
+      yield* bot.sendText({ from: { id: 5, firstName: "Ada" }, text: "hi" })
+      const reply = yield* Effect.forkChild(bot.awaitReply(), { startImmediately: true })
+      yield* bot.awaitCall(({ method }) => method === "sendMessage")
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual((yield* Fiber.join(reply)).text, "Hi.")
+      assert.strictEqual((yield* bot.calls).filter(({ method }) => method === "sendMessage").length, 4)
+    }).pipe(
+      Effect.provide(
+        GatewayTest.layer({ telegram: { allowFrom: [5] }, models: ScriptedModel.layer([{ text: "Hi." }]) })
+      )
+    )
+  )
+})
