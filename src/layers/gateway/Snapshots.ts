@@ -199,10 +199,10 @@ const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const health = yield* Coalesced.make(
     Effect.gen(function* () {
       const ts = yield* Clock.currentTimeMillis
-      const state = yield* channels.status()
+      // At the same time: both begin with a look at the configuration's file, which then is one.
+      const [state, { defaultAgentId, ids }] = yield* Effect.all([channels.status(), agents], { concurrency: 2 })
       const stored = yield* recent()
       const queues = yield* deliveryQueues
-      const { defaultAgentId, ids } = yield* agents
       const perAgent = yield* Effect.forEach(ids, (agentId) =>
         Effect.map(recent(agentId), (sessions) => ({
           agentId,
