@@ -25,9 +25,9 @@ export const namesOfProtocol = async (): Promise<Names> => {
 }
 
 const REPEATS: Readonly<Record<Repeat, string>> = {
-  safe: "yes, it only reads or sets what is so already",
-  keyed: "yes, it is carried out once per `idempotencyKey`",
-  never: "no, it may happen twice"
+  safe: "yes",
+  keyed: "yes, because it is carried out once per `idempotencyKey`",
+  never: "no"
 }
 
 const who = (access: MethodAccess): string =>
@@ -65,7 +65,7 @@ export const methodsPage = (comments: Comments, names: Names): string => {
     return [
       `## ${name}`,
       comments.ofMethods.get(name) ?? "",
-      `For ${who(accessOf(name))}. May be sent again after a lost answer: ${REPEATS[repeatOf(name)]}.`,
+      `For ${who(accessOf(name))}. A client may send it again by itself after a lost answer: ${REPEATS[repeatOf(name)]}.`,
       `**Params.** ${rowsOf(params, "", place, names).length > 0 ? "" : "None."}`.trim(),
       ...(rowsOf(params, "", place, names).length > 0 ? [shown(params, place, names)] : []),
       json(request),
