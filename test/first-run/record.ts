@@ -8,6 +8,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Config from "effect/Config"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -31,7 +32,13 @@ const record = Effect.gen(function* () {
     Effect.sync(() => mkdtempSync(join(tmpdir(), "openclaw-first-run-"))),
     (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
   )
-  const env = { HOME: home, PATH: process.env["PATH"] ?? "", TERM: "xterm-256color", NO_COLOR: "1", TMUX_TMPDIR: home }
+  const env = {
+    HOME: home,
+    PATH: yield* Effect.orDie(Config.String("PATH")),
+    TERM: "xterm-256color",
+    NO_COLOR: "1",
+    TMUX_TMPDIR: home
+  }
   const tmux = (...args: ReadonlyArray<string>) =>
     Command.run({ program: "tmux", args: ["-L", "first-run", "-f", "/dev/null", ...args], env })
   const shell = [

@@ -87,7 +87,7 @@ const decide = Effect.fnUntraced(function* (flags: OnboardFlags, reader: Reader)
   while (at <= BEFORE_WRITE) {
     const wentBack: boolean = yield* step(at).pipe(
       Effect.as(false),
-      Effect.catch((error) => (error instanceof Asking.Back ? Effect.succeed(true) : Effect.fail(error)))
+      Effect.catchTag("Back", () => Effect.succeed(true))
     )
     at = wentBack ? Math.max(0, at - 1) : at + 1
   }
@@ -98,7 +98,7 @@ const decide = Effect.fnUntraced(function* (flags: OnboardFlags, reader: Reader)
 
 const serviceName = Effect.map(ServiceManager, ({ label }) => label).pipe(
   Effect.provide(serviceManager),
-  Effect.map(Option.some),
+  Effect.asSome,
   Effect.orElseSucceed(() => Option.none<string>())
 )
 
