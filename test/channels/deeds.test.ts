@@ -17,7 +17,7 @@ describe("a message whose account is stopped while it is committed", () => {
       const { channel } = makeChannel()
       let carriedOut = 0
       const admission = {
-        judge: () => Effect.succeed({}),
+        judge: () => Effect.succeed({ decision: { kind: "admit" } }),
         act: () => Effect.succeed({ carryOut: Effect.sync(() => void carriedOut++) })
       } as unknown as Effect.Success<typeof Admission.make>
       const real = yield* SqlClient.SqlClient

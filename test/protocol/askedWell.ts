@@ -95,6 +95,7 @@ const particular = (world: World): Readonly<Record<string, Ask>> => {
     "node.event": Effect.succeed({ event: "exec.finished", payload: {} }),
     "node.invoke.progress": Effect.succeed({ invokeId: "gone", nodeId: world.nodeId, seq: 0, chunk: "half" }),
     "node.invoke.result": Effect.succeed({ id: "gone", nodeId: world.nodeId, ok: true }),
+    "diagnostics.trace": Effect.succeed({ message: "first-run" }),
     "node.rename": Effect.succeed({ nodeId: world.nodeId, displayName: "Loft" }),
     "node.pending.enqueue": Effect.succeed({ nodeId: world.nodeId, type: "status.request" }),
     "node.pluginTools.update": Effect.succeed({ tools: [] }),
