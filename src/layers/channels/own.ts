@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import {
   type Channel,
@@ -53,7 +54,7 @@ const ACCOUNT = "default"
 
 const textOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
-  return error instanceof Error ? error.message : String(error)
+  return Predicate.hasProperty(error, "message") ? String(error.message) : String(error)
 }
 
 const make = Effect.fnUntraced(function* <E, R, E2 extends { readonly message: string }, R2>(

@@ -1,0 +1,356 @@
+/**
+ * What an app brings to its Gateway: models, tools, channels, nodes, configuration, database.
+ */
+import { mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import * as Tool from "effect/ai/Tool"
+import * as Toolkit from "effect/ai/Toolkit"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as SqlClient from "effect/sql/SqlClient"
+import { RunId } from "../../src/domain/Ids.ts"
+import * as SessionKey from "../../src/domain/SessionKey.ts"
+import { ChannelRouter, Channels, Config, Gateway, NodeRegistry, ToolCall } from "../../src/index.ts"
+import { makeAppCaller } from "../../src/layers/agent/appTools.ts"
+import { AppTools } from "../../src/services/AppTools.ts"
+import { GatewayClient } from "../../src/client/index.ts"
+import { ScriptedModel } from "../../src/testing/index.ts"
+
+const folder = () => mkdtempSync(join(tmpdir(), "openclaw-own-"))
+const base = () => ({ stateDir: folder(), config: Gateway.config({}), listen: "none" as const })
+const parrot = Gateway.models({ "house/parrot": Gateway.model(({ text }) => Effect.succeed(text)) })
+
+describe("models", () => {
+  it.live("the first answers where the configuration names none, and each by its name", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* Gateway.ask("hello")).text, "hello")
+      const angry = yield* Gateway.ask("hello", { model: "house/angry" })
+      assert.deepStrictEqual([angry.status, angry.error], ["error", "ModelFailed"])
+      assert.include((yield* Gateway.ask("Which nodes are there?", { model: "builtin/offline" })).text, "No node")
+      assert.strictEqual((yield* Gateway.ask("x", { model: "house/nobody" })).error, "ModelUnavailable")
+      const [once, again] = [yield* Gateway.ask("one", { runId: "r" }), yield* Gateway.ask("one", { runId: "r" })]
+      assert.deepStrictEqual(again, once)
+    }).pipe(
+      Effect.provide(
+        Gateway.layerNode({
+          ...base(),
+          models: Gateway.models({
+            "house/parrot": Gateway.model(({ text }) => Effect.succeed(text)),
+            "house/angry": Gateway.model(() => Effect.fail({ message: "not today" }))
+          })
+        })
+      )
+    )
+  )
+})
+
+class Pantry extends Context.Service<Pantry, { readonly of: string }>()("test/Pantry") {}
+
+const look = Tool.make("look", {
+  parameters: Schema.Struct({ item: Schema.String }),
+  success: Schema.Struct({ from: Schema.String, key: Schema.String }),
+  dependencies: [ToolCall]
+}).annotate(Tool.Readonly, true)
+const eat = Tool.make("eat", { success: Schema.String, failure: Schema.Struct({ why: Schema.String }) })
+const both = Toolkit.make(look, eat)
+const handlers = both.toLayer(
+  Effect.gen(function* () {
+    return {
+      look: () =>
+        Effect.gen(function* () {
+          const { idempotencyKey, progress } = yield* ToolCall
+          yield* progress("looking")
+          const pantry = yield* Effect.serviceOption(Pantry)
+          return { from: pantry._tag === "Some" ? pantry.value.of : "nobody", key: idempotencyKey }
+        }),
+      eat: () => Effect.fail({ why: "full" })
+    }
+  })
+)
+const pantry = (of: string) => Layer.succeed(Pantry, { of })
+const calls = (name: string, params: unknown) =>
+  ScriptedModel.layer([{ toolCalls: [{ name, params }] }, { text: "done" }])
+
+describe("tools", () => {
+  const current = (again: boolean) => ({
+    request: { runId: RunId.make("r"), sessionKey: SessionKey.main("main"), agentId: "main", text: "", receivedAt: 0 },
+    idempotencyKey: "key",
+    again
+  })
+  const caller = Effect.flatMap(AppTools, makeAppCaller).pipe(
+    Effect.provide(Gateway.tools(both, handlers.pipe(Layer.provide(pantry("the app")))))
+  )
+  const call = (name: string, params: unknown, again = false) =>
+    Effect.flatMap(caller, (run) => run({ id: "1", name, params }, current(again)) ?? Effect.succeed("no such tool"))
+
+  it.effect("a handler sees the app's services before the Gateway's, and the call", () =>
+    Effect.gen(function* () {
+      const answer = yield* call("look", { item: "eggs" }).pipe(Effect.provide(pantry("the Gateway")))
+      assert.strictEqual(answer, '{"from":"the app","key":"key"}')
+      assert.strictEqual(yield* call("other", {}), "no such tool")
+    })
+  )
+
+  it.effect("what fails, or was cut off, is told in words", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* Effect.flip(call("eat", {}))).message, '{"why":"full"}')
+      assert.include((yield* Effect.flip(call("look", { item: 1 }))).message, "item")
+      assert.include((yield* Effect.flip(call("eat", {}, true))).message, "outcome unknown")
+      assert.include(yield* call("look", { item: "eggs" }, true), "the app")
+    })
+  )
+
+  it.live("the agent calls them, operators see them, and a client may call one by itself", () =>
+    Effect.gen(function* () {
+      const outcome = yield* Gateway.ask("look")
+      assert.deepStrictEqual([outcome.status, outcome.toolCalls], ["ok", 1])
+      const prompt = JSON.stringify((yield* (yield* ScriptedModel.ScriptedModel).calls).at(-1))
+      assert.include(prompt, "the app")
+      const { call } = yield* GatewayClient.inProcess()
+      const { groups } = yield* call["tools.catalog"]({})
+      assert.includeMembers(
+        groups.map(({ id }) => id),
+        ["nodes", "message", "look", "eat"]
+      )
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.unwrap(
+          Effect.map(Layer.build(calls("look", { item: "eggs" })), (scripted) =>
+            Gateway.layerNode({
+              ...base(),
+              tools: Gateway.tools(both, handlers.pipe(Layer.provide(pantry("the app")))),
+              models: Layer.succeedContext(scripted)
+            }).pipe(Layer.merge(Layer.succeedContext(scripted)))
+          )
+        )
+      )
+    )
+  )
+
+  it.effect("none has the name of one of the agent's own", () =>
+    Effect.gen(function* () {
+      const nodes = Toolkit.make(Tool.make("nodes", { success: Schema.String }))
+      const layer = Gateway.tools(nodes, nodes.toLayer({ nodes: () => Effect.succeed("") }))
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+      assert.include(error.message, '"nodes"')
+    })
+  )
+})
+
+describe("a channel", () => {
+  it.live("answers each entry once, tries again what did not leave, and lets in whom its policy says", () =>
+    Effect.gen(function* () {
+      const inbox = yield* Queue.unbounded<Gateway.Incoming>()
+      const sent = yield* Queue.unbounded<string>()
+      let broken = true
+      const chat = Gateway.channel({
+        id: "chat",
+        incoming: Stream.fromQueue(inbox),
+        policy: { dmPolicy: "allowlist", allowFrom: ["ada"] },
+        send: ({ peer, text }) =>
+          Effect.suspend(() => {
+            if (!broken) return Effect.as(Queue.offer(sent, `${peer.chatId}: ${text}`), "id")
+            broken = false
+            return Effect.fail({ message: "try later" })
+          })
+      })
+      const context = yield* Layer.build(Gateway.layerNode({ ...base(), models: parrot, extensions: chat }))
+      yield* Queue.offerAll(inbox, [
+        { id: "1", chatId: "eve", text: "let me in" },
+        { id: "1", chatId: "ada", text: "hello" },
+        { id: "1", chatId: "ada", text: "hello" },
+        { id: "2", chatId: "ada", text: "again" }
+      ])
+      assert.include(yield* Queue.take(sent), "ada: ")
+      assert.include(yield* Queue.take(sent), "again")
+      assert.strictEqual(yield* Queue.size(sent), 0)
+      const { channels } = yield* Effect.provide(
+        Effect.flatMap(Channels, ({ status }) => status()),
+        context
+      )
+      assert.containSubset(channels, { chat: { running: true, configured: true } })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("that ends or fails is begun anew", () =>
+    Effect.gen(function* () {
+      let begun = 0
+      const twice = yield* Queue.unbounded<void>()
+      const failing = Gateway.channel({
+        id: "failing",
+        incoming: Stream.unwrap(
+          Effect.gen(function* () {
+            begun++
+            yield* Queue.offer(twice, undefined)
+            return begun === 1 ? Stream.empty : Stream.fail({ message: "gone" })
+          })
+        ),
+        send: () => Effect.void
+      })
+      const context = yield* Layer.build(Gateway.layerNode({ ...base(), extensions: failing }))
+      yield* Queue.take(twice)
+      yield* Queue.take(twice)
+      const status = Effect.flatMap(Channels, ({ status }) => status())
+      yield* Effect.provide(status, context).pipe(
+        Effect.delay("10 millis"),
+        Effect.repeat({ until: ({ channels }) => JSON.stringify(channels).includes("gone") })
+      )
+      assert.isTrue(Context.getOption(context, ChannelRouter)._tag === "Some")
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a node", () => {
+  it.live("is listed and invoked like any other, and the rules hold for it", () =>
+    Effect.gen(function* () {
+      const registry = yield* NodeRegistry
+      const config = yield* Config
+      const row = (yield* registry.list).find(({ nodeId }) => nodeId === "lamp")
+      assert.deepStrictEqual([row?.displayName, row?.connected, row?.commands], ["Lamp", true, ["lamp.set"]])
+      const { call } = yield* GatewayClient.inProcess()
+      const invoke = (command: string, params: Schema.JsonObject, idempotencyKey: string) =>
+        call["node.invoke"]({ nodeId: "lamp", command, params, idempotencyKey })
+      assert.deepStrictEqual((yield* invoke("lamp.set", { on: true }, "1")).payload, { on: true, from: "the app" })
+      assert.deepStrictEqual((yield* invoke("lamp.set", { on: true }, "1")).payload, { on: true, from: "the app" })
+      assert.include((yield* Effect.flip(invoke("lamp.set", { on: 1 }, "2"))).message, '["on"]')
+      assert.include((yield* Effect.flip(invoke("sms.send", {}, "3"))).message, "not allow")
+      yield* config.set("gateway.nodes.commands.deny", ["lamp.set"])
+      assert.include((yield* Effect.flip(invoke("lamp.set", { on: true }, "4"))).message, "not allow")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Gateway.layerNode({
+          ...base(),
+          extensions: Gateway.node({
+            id: "lamp",
+            name: "Lamp",
+            commands: {
+              "lamp.set": Gateway.command({
+                params: Schema.Struct({ on: Schema.Boolean }),
+                run: ({ on }) => Effect.map(Pantry, ({ of }) => ({ on, from: of }))
+              }),
+              "sms.send": () => Effect.succeed(null)
+            }
+          })
+        }).pipe(Layer.provide(pantry("the app")))
+      )
+    )
+  )
+})
+
+describe("the configuration as a value", () => {
+  it.live("is checked, changed and told of like a file", () =>
+    Effect.gen(function* () {
+      const config = yield* Config
+      assert.strictEqual((yield* config.get).gateway?.port, 18_800)
+      const next = yield* config.changes.pipe(
+        Stream.take(1),
+        Stream.runCollect,
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* config.set("gateway.port", 18_801)
+      assert.strictEqual((yield* config.get).gateway?.port, 18_801)
+      assert.strictEqual((yield* Effect.flip(config.set("gateway.port", "no"))).message.includes("gateway.port"), true)
+      assert.isTrue(yield* config.unset("gateway.port"))
+      assert.deepStrictEqual((yield* config.inspect).problems, [])
+      assert.deepStrictEqual(yield* config.unusedKeys, [])
+      yield* Effect.yieldNow
+      next.interruptUnsafe()
+    }).pipe(Effect.provide(Gateway.config({ gateway: { port: 18_800 } })))
+  )
+
+  it.live("that is wrong starts nothing, and has its variables put in", () =>
+    Effect.gen(function* () {
+      const wrong = yield* Effect.flip(
+        Effect.scoped(Layer.build(Gateway.layerNode({ ...base(), config: Gateway.config({ gateway: { port: 0 } }) })))
+      )
+      assert.include(wrong.message, "the app's configuration has 1 problem")
+      const filled = yield* Effect.provide(
+        Effect.flatMap(Config, ({ get }) => get),
+        Gateway.config({ gateway: { customBindHost: "${HOST_NAME}" } }, { env: { HOST_NAME: "here" } })
+      )
+      assert.strictEqual(filled.gateway?.customBindHost, "here")
+    })
+  )
+})
+
+describe("the database", () => {
+  const platform = (filename: string) =>
+    Layer.mergeAll(Gateway.stateDir({ root: folder() }), Gateway.database({ filename }), Gateway.config({})).pipe(
+      Layer.provideMerge(Layer.mergeAll(NodeServices.layer, NodeHttpClient.layerNodeHttp))
+    )
+
+  it.live("is the app's to open, and the Gateway's alone", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* Gateway.ask("hello")
+      const [found] = yield* sql<{ readonly n: number }>`SELECT COUNT(*) AS n FROM turns`
+      assert.strictEqual(found?.n, 1)
+    }).pipe(
+      Effect.provide(
+        Gateway.layer({ listen: "none", models: parrot }).pipe(
+          Layer.provideMerge(platform(join(folder(), "gateway.sqlite")))
+        )
+      )
+    )
+  )
+
+  it.live("of another program is left as it is", () =>
+    Effect.gen(function* () {
+      const file = join(folder(), "app.sqlite")
+      const db = new DatabaseSync(file)
+      db.exec("CREATE TABLE customers (id INTEGER)")
+      db.close()
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(Gateway.layer().pipe(Layer.provide(platform(file))))))
+      assert.include(error.message, "customers")
+    })
+  )
+
+  it.live("that may lose what it confirmed is refused", () =>
+    Effect.gen(function* () {
+      const relaxed = Layer.effect(
+        SqlClient.SqlClient,
+        Effect.tap(SqlClient.SqlClient, (sql) =>
+          sql.withTransaction(Effect.void).pipe(Effect.andThen(sql`PRAGMA synchronous = OFF`))
+        )
+      ).pipe(Layer.provideMerge(platform(join(folder(), "gateway.sqlite"))))
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(Gateway.layer().pipe(Layer.provide(relaxed)))))
+      assert.include(error.message, "synchronous = FULL")
+    })
+  )
+})
+
+describe("two Gateways of one app", () => {
+  it.live("share nothing, though they are built together", () =>
+    Effect.gen(function* () {
+      const memo = yield* Layer.makeMemoMap
+      const scope = yield* Effect.scope
+      const house = (name: string) =>
+        Gateway.layerNode({
+          ...base(),
+          models: Gateway.models({ "house/name": Gateway.model(() => Effect.succeed(name)) }),
+          extensions: Gateway.node({ id: name, commands: {} })
+        })
+      const [one, other] = yield* Effect.all(
+        [Layer.buildWithMemoMap(house("one"), memo, scope), Layer.buildWithMemoMap(house("other"), memo, scope)],
+        { concurrency: 2 }
+      )
+      assert.strictEqual((yield* Effect.provide(Gateway.ask("?"), one)).text, "one")
+      assert.strictEqual((yield* Effect.provide(Gateway.ask("?"), other)).text, "other")
+      const ids = Effect.flatMap(NodeRegistry, ({ list }) =>
+        Effect.map(list, (rows) => rows.map(({ nodeId }) => nodeId))
+      )
+      assert.deepStrictEqual([yield* Effect.provide(ids, one), yield* Effect.provide(ids, other)], [["one"], ["other"]])
+    }).pipe(Effect.scoped)
+  )
+})
