@@ -205,9 +205,7 @@ const withBot = (config: OpenClawConfig, bot: BotApi.BotApiServer, telegram: Tel
  * A test's end does not adjust its clock, and a Gateway that ends waits for what still runs: from here on time passes by itself,
  * until all layers are closed.
  */
-const timeAtTheEnd = Effect.gen(function* () {
-  const clock = yield* Clock.Clock
-  const outer = yield* Effect.scope
+const passTime = (clock: Clock.Clock, outer: Scope.Scope): Effect.Effect<void> => {
   if (!Predicate.hasProperty(clock, "adjust")) return Effect.void
   const pass = Effect.sleep("5 millis").pipe(
     Effect.provideService(Clock.Clock, Clock.Clock.defaultValue()),
@@ -215,7 +213,7 @@ const timeAtTheEnd = Effect.gen(function* () {
     Effect.forever
   )
   return Effect.asVoid(Effect.forkIn(pass, outer))
-})
+}
 
 /** Starts it. The services inside the Gateway are given too, so that a test may look at them or attach a mocked node. */
 export const layer = <M = never, T = never, X = never>(options: GatewayTestOptions<M, T, X> = {}) =>
@@ -261,8 +259,8 @@ export const layer = <M = never, T = never, X = never>(options: GatewayTestOptio
         Layer.provideMerge([StateDirLayer.layer({ root: stateDir }), ConfigLayer.layer({ file, env: {} })]),
         Layer.provide(Layer.succeed(HttpClient.HttpClient, http))
       )
-      const passTime = yield* timeAtTheEnd
-      const kit = Effect.tap(outside(stateDir, secret), () => Effect.addFinalizer(() => passTime))
+      const atTheEnd = passTime(yield* Clock.Clock, yield* Effect.scope)
+      const kit = Effect.tap(outside(stateDir, secret), () => Effect.addFinalizer(() => atTheEnd))
       return Layer.effect(GatewayTest, kit).pipe(
         // What the models' layer gives passes through the Gateway's, which does not know of it.
         Layer.provideMerge(

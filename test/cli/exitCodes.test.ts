@@ -156,7 +156,7 @@ describe("every failure", () => {
       ]
       for (const line of lines) {
         const ended = yield* run(setting, ...line, "--json", ...(line[0] === "health" ? ["--timeout", "100"] : []))
-        const { error, ok } = yield* Schema.decodeUnknownEffect(Failure)(ended.stdout)
+        const { error, ok } = yield* Schema.decodeEffect(Failure)(ended.stdout)
         assert.deepStrictEqual([ok, error.exitCode, ended.stderr], [false, ended.code, ""], line.join(" "))
         assert.isTrue(error.message.endsWith(`\nFix: ${error.fix}`), line.join(" "))
       }

@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Tool from "effect/ai/Tool"
@@ -66,7 +67,7 @@ describe("GatewayTest with an app's parts", () => {
       )
       yield* faults.clear
       assert.strictEqual(((yield* client.call["node.list"]({})).nodes ?? []).length, 2)
-    }).pipe(Effect.scoped, Effect.provide(GatewayTest.layer()), Effect.provide(Faults.layer({ seed: 7 })))
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(GatewayTest.layer(), Faults.layer({ seed: 7 }))))
   )
 
   it.effect("a schedule of retries is gone through by the clock alone", () =>

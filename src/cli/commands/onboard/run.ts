@@ -8,6 +8,7 @@ import { programOf } from "../../../domain/Profile.ts"
 import { configuration } from "../../configuration.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
+import { EXIT } from "../../exitCodes.ts"
 import { Json } from "../../globals.ts"
 import { owner } from "../../gateway.ts"
 import { fields, plain, print } from "../../output.ts"
@@ -34,13 +35,13 @@ const check = Effect.fnUntraced(function* (flags: OnboardFlags, program: string)
   }
   if (!file.valid) {
     return yield* new CommandFailed({
-      exitCode: 78,
+      exitCode: EXIT.misconfigured,
       message: `${file.problem ?? `${file.path} cannot be used.`}\nOnboarding changes nothing in a file that it cannot read.`
     })
   }
   if (file.config.gateway?.mode === "remote") {
     return yield* new CommandFailed({
-      exitCode: 78,
+      exitCode: EXIT.misconfigured,
       message: `${file.path} says gateway.mode "remote": this machine uses a Gateway elsewhere, and onboarding sets one up here.\nFix: run it on the Gateway's machine; or \`${program} config set gateway.mode local\` first.`
     })
   }
