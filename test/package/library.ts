@@ -21,6 +21,7 @@ const TSCONFIG = {
     erasableSyntaxOnly: true,
     verbatimModuleSyntax: true,
     skipLibCheck: false,
+    allowImportingTsExtensions: true,
     noEmit: true
   },
   include: ["*.ts", "examples"]
