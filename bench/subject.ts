@@ -48,7 +48,9 @@ const START = /\s+gateway(\s.*)?$/
 /** Another Gateway, by its start command and, when that does not begin with it, the command of its command line. */
 export const peer = (name: string, start: string, cli: string = start.replace(START, "")): Subject | undefined => {
   const [command, line] = [words(start), words(cli)]
-  return command === undefined || line === undefined ? undefined : { name, command, cli: line }
+  // Two of one name would become one row.
+  const shown = name === OURS ? `${name} (peer)` : name
+  return command === undefined || line === undefined ? undefined : { name: shown, command, cli: line }
 }
 
 class DidNotStart extends Schema.TaggedError<DidNotStart>()("DidNotStart", { message: Schema.String }) {}
