@@ -88,7 +88,7 @@ const bundleOf = async (name, source, dir) => {
   const bundle = await rolldown({
     input: { [name]: join(root, "src", source) },
     platform: "node",
-    external: [/^node:(?!http$)/, "bufferutil", "utf-8-validate"],
+    external: [/^node:(?!(?:http|https|tls)$)/, "bufferutil", "utf-8-validate"],
     treeshake: true,
     plugins: [seldom, httpWithoutFetch, lateTls],
     transform: { define: { "process.env.OPENCLAW_BUILD_VERSION": JSON.stringify(version) } },

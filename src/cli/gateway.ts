@@ -11,7 +11,7 @@ import * as Redacted from "effect/Redacted"
 import { resolveTarget, RUNNING, type Target } from "../client/credentials.ts"
 import * as DeviceIdentity from "../client/DeviceIdentity.ts"
 import * as DeviceTokens from "../client/DeviceTokens.ts"
-import { GatewayClient } from "../client/GatewayClient.ts"
+import * as BriefClient from "../client/BriefClient.ts"
 import type { Reached } from "../client/reach.ts"
 import { reached } from "./tunnel.ts"
 import { isLoopback } from "../domain/Endpoint.ts"
@@ -106,16 +106,15 @@ export interface OpenOptions {
 }
 
 /**
- * Connects for the rest of the caller's scope. A Gateway on this machine knows the CLI by its secret alone; from afar the
- * CLI proves the device identity of its state directory, and keeps the token that the Gateway issues for it.
+ * As whom to connect. A Gateway on this machine knows the CLI by its secret alone; from afar the CLI proves the device identity
+ * of its state directory, and keeps the token that the Gateway issues for it.
  */
-export const openAt = Effect.fnUntraced(function* (to: Target, gate: Reached["gate"], options: OpenOptions) {
-  const started = yield* Clock.currentTimeMillis
+const introduction = Effect.fnUntraced(function* (to: Target, gate: Reached["gate"], options: OpenOptions) {
   const proof = isLoopback(to.endpoint)
     ? undefined
     : yield* Effect.all({ device: DeviceIdentity.load, tokens: DeviceTokens.make }).pipe(Effect.provide(State.stateDir))
   const timeout = Duration.millis(options.timeoutMs)
-  const client = yield* GatewayClient.make({
+  return {
     endpoint: to.endpoint,
     gate,
     tlsFingerprint: to.tlsFingerprint,
@@ -128,7 +127,13 @@ export const openAt = Effect.fnUntraced(function* (to: Target, gate: Reached["ga
     minProtocol: options.mode === "probe" ? 3 : undefined,
     connectTimeout: timeout,
     callTimeout: timeout
-  })
+  } satisfies BriefClient.BriefOptions
+})
+
+/** Connects for the rest of the caller's scope, for a few questions. */
+export const openAt = Effect.fnUntraced(function* (to: Target, gate: Reached["gate"], options: OpenOptions) {
+  const started = yield* Clock.currentTimeMillis
+  const client = yield* BriefClient.make(yield* introduction(to, gate, options))
   return { client, target: to, latencyMs: (yield* Clock.currentTimeMillis) - started }
 })
 
@@ -139,7 +144,15 @@ export const open = Effect.fn("cli.open")(function* (options: OpenOptions) {
   return yield* openAt(to, gate, options)
 })
 
-type Opened = Effect.Success<ReturnType<typeof open>>
+/** The same with events, and with what answers more than once. */
+export const openWhole = Effect.fn("cli.openWhole")(function* (options: OpenOptions) {
+  const to = yield* options.running === true ? runningTarget : target
+  const { gate } = yield* reached(to, { timeout: options.timeoutMs })
+  const { GatewayClient } = yield* Effect.promise(() => import("../client/GatewayClient.ts"))
+  return { client: yield* GatewayClient.make(yield* introduction(to, gate, options)), target: to }
+})
+
+type Opened = Effect.Success<ReturnType<typeof open | typeof openWhole>>
 
 /** Why a connection that stands may still lack a scope, where more is known than that it does. */
 const reasonOf = ({ client, target }: Opened, error: GatewayError): string | undefined => {
@@ -179,7 +192,7 @@ export const explainRemote =
 /** One connection for one exchange. A terminal shows that it waits. */
 export const ask = <A, E, R>(
   options: OpenOptions & { readonly waitingFor?: string | (() => string) },
-  use: (client: GatewayClient["Service"]) => Effect.Effect<A, E, R>
+  use: (client: BriefClient.BriefClient) => Effect.Effect<A, E, R>
 ) =>
   Effect.scoped(Effect.flatMap(open(options), (opened) => use(opened.client).pipe(explainRemote(opened)))).pipe(
     waiting(options.waitingFor ?? "Waiting for the Gateway")

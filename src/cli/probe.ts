@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type { GatewayClient } from "../client/GatewayClient.ts"
+import type { BriefClient } from "../client/BriefClient.ts"
 import type { Target } from "../client/credentials.ts"
 import type { OperatorScope } from "../protocol/Role.ts"
 import type { HelloOk } from "../protocol/Connect.ts"
@@ -27,10 +27,7 @@ export interface Unreached {
 }
 
 /** Connects, asks, and tells what came of it. Only a wrong configuration or flag is an error. */
-export const probe = <A, E, R>(
-  options: OpenOptions,
-  use: (client: GatewayClient["Service"]) => Effect.Effect<A, E, R>
-) =>
+export const probe = <A, E, R>(options: OpenOptions, use: (client: BriefClient) => Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const opened = yield* open(options)
     const { client, latencyMs, target } = opened

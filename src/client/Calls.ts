@@ -10,15 +10,10 @@ import * as Stream from "effect/Stream"
 import { type HelloOk, KEPT_KEYS } from "../protocol/Connect.ts"
 import type { GatewayError } from "../protocol/GatewayError.ts"
 import { type Method, MethodTable, repeatOf } from "../protocol/MethodTable.ts"
-import { type CallError, RequestTimeout } from "./errors.ts"
+import { type CallOptions, expired } from "./deadline.ts"
+import type { CallError, RequestTimeout } from "./errors.ts"
 
-export interface CallOptions {
-  /**
-   * The call's one deadline. Left out: `timeoutMs` of the params plus five seconds when they have one, else the client's
-   * `callTimeout`; for a method that answers more than once that bounds the first answer only.
-   */
-  readonly timeout?: Duration.Input | undefined
-}
+export type { CallOptions }
 
 /**
  * Every method of the table by name. A method that answers once is an `Effect`; one that answers more than once, such
@@ -62,21 +57,6 @@ export const make = (one: OneCall, many: ManyCall): Calls =>
         : (params: unknown, options: CallOptions = {}) => one(method, params, options)
     ])
   ) as unknown as Calls
-
-/** What a method gets on top of the time that its own params give it. */
-const GRACE_MS = 5000
-
-/** The deadline of one call. */
-export const deadline = (params: unknown, options: CallOptions, standard: Duration.Input): Duration.Duration => {
-  if (options.timeout !== undefined) return Duration.fromInputUnsafe(options.timeout)
-  return Predicate.hasProperty(params, "timeoutMs") && Predicate.isNumber(params.timeoutMs) && params.timeoutMs > 0
-    ? Duration.millis(params.timeoutMs + GRACE_MS)
-    : Duration.fromInputUnsafe(standard)
-}
-
-/** Fails a call whose time is up. `sent` says whether the Gateway may have seen it by then. */
-export const expired = (method: string, duration: Duration.Duration, sent: boolean) =>
-  Effect.fail(new RequestTimeout({ method, timeoutMs: Duration.toMillis(duration), sent }))
 
 /** Bounds a stream of answers: the whole of it when the caller gave a `timeout`, else the time to its first answer. */
 export const bounded = <A, E, R>(

@@ -4,7 +4,6 @@
  * When to use: a command that asks something and ends. What must survive a lost connection uses `ReconnectingClient`.
  */
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,15 +11,14 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { EventName, EventPayload } from "../protocol/EventTable.ts"
 import type { HelloOk } from "../protocol/Connect.ts"
-import type { GatewayError } from "../protocol/GatewayError.ts"
 import type { Gateway } from "../services/Gateway.ts"
-import { type CallOptions, type Calls, deadline, expired, make } from "./Calls.ts"
+import { type Calls, make } from "./Calls.ts"
 import { connect, type Connected, type ConnectOptions } from "./Connect.ts"
-import { type CallError, ConnectionClosed, type ConnectError, type EventsOverflowed } from "./errors.ts"
-import { type EventHub, type GatewayEvent, makeHub, payloadsOf } from "./Events.ts"
-import { randomId } from "./ids.ts"
+import { ConnectionClosed, type ConnectError, type EventsOverflowed } from "./errors.ts"
+import { decode, type EventHub, type GatewayEvent, makeHub, payloadsOf } from "./Events.ts"
 import * as InProcess from "./inProcess.ts"
 import * as Link from "./Link.ts"
+import { type Request, type RequestOptions, requests } from "./requests.ts"
 import * as RpcFrames from "./RpcFrames.ts"
 
 export interface ClientOptions extends ConnectOptions {
@@ -28,17 +26,7 @@ export interface ClientOptions extends ConnectOptions {
   readonly callTimeout?: Duration.Input | undefined
 }
 
-export interface RequestOptions extends CallOptions {
-  /** Waits for the second answer of a method that first answers `accepted`. */
-  readonly expectFinal?: boolean | undefined
-}
-
-/** Calls any method by name, its params and its answer unchecked, as `openclaw gateway call` does. */
-export type Request = (
-  method: string,
-  params?: unknown,
-  options?: RequestOptions
-) => Effect.Effect<unknown, GatewayError | CallError>
+export type { Request, RequestOptions }
 
 /** What every Gateway client offers. */
 export interface ClientApi {
@@ -125,38 +113,9 @@ const on = Effect.fnUntraced(function* (
   hub: EventHub,
   onGap: (gap: Link.SeqGap) => Effect.Effect<void>
 ): Effect.fn.Return<OneConnection, never, Scope.Scope> {
-  const link = yield* Link.make({ connection, hello, hub, onGap })
+  const link = yield* Link.make({ connection, hello, onEvent: (event) => hub.publish(decode(event)), onGap })
 
-  const request = Effect.fn("GatewayClient.request")(function* (
-    method: string,
-    params?: unknown,
-    requestOptions: RequestOptions = {}
-  ) {
-    const id = randomId()
-    const duration = deadline(params, requestOptions, callTimeout)
-    const result = yield* Deferred.make<unknown, GatewayError | CallError>()
-    const onAnswer = (answer: Link.Answer): Effect.Effect<unknown> => {
-      switch (answer._tag) {
-        case "Ok":
-          if (answer.more && requestOptions.expectFinal === true) return Effect.void
-          link.forget(id)
-          return Deferred.succeed(result, answer.payload)
-        case "Closed":
-          return Deferred.fail(result, during(answer.error, method, true))
-        default:
-          return Deferred.fail(result, answer.error)
-      }
-    }
-    return yield* link
-      .send({ id, method, params: params ?? {} }, (answer) => Effect.asVoid(onAnswer(answer)))
-      .pipe(
-        Effect.mapError((error) => during(error, method, false)),
-        Effect.andThen(Deferred.await(result)),
-        Effect.timeoutOrElse({ duration, orElse: () => expired(method, duration, true) }),
-        Effect.ensuring(Effect.sync(() => link.forget(id)))
-      )
-  })
-
+  const request = requests(link, callTimeout)
   const general = yield* RpcFrames.calls(link, callTimeout)
   const client: GatewayClient["Service"] = {
     hello,
@@ -168,7 +127,3 @@ const on = Effect.fnUntraced(function* (
   }
   return { client, general }
 })
-
-/** The same end of the connection, told to one caller. */
-const during = (error: ConnectionClosed, method: string, sent: boolean) =>
-  new ConnectionClosed({ code: error.code, reason: error.reason, request: { method, sent } })

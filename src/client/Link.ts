@@ -8,10 +8,9 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { HelloOk } from "../protocol/Connect.ts"
-import { type ResponseFrame, ServerFrame } from "../protocol/Frame.ts"
+import { type EventFrame, type ResponseFrame, ServerFrame } from "../protocol/Frame.ts"
 import { GatewayError, invalidRequest } from "../protocol/GatewayError.ts"
 import { ConnectionClosed, ProtocolViolation } from "./errors.ts"
-import * as Events from "./Events.ts"
 import type { Connection } from "./Socket.ts"
 import { traceparent } from "./traceparent.ts"
 
@@ -48,7 +47,7 @@ export interface Link {
 export interface LinkOptions {
   readonly connection: Connection
   readonly hello: HelloOk
-  readonly hub: Events.EventHub
+  readonly onEvent: (event: EventFrame) => void
   readonly onGap: (gap: SeqGap) => Effect.Effect<void>
 }
 
@@ -86,7 +85,7 @@ const tooLarge = (bytes: number, most: number) =>
 export const make: (options: LinkOptions) => Effect.Effect<Link, never, Scope.Scope> = Effect.fnUntraced(function* ({
   connection,
   hello,
-  hub,
+  onEvent,
   onGap
 }) {
   const pending = new Map<string, (answer: Answer) => Effect.Effect<void>>()
@@ -123,7 +122,7 @@ export const make: (options: LinkOptions) => Effect.Effect<Link, never, Scope.Sc
     }
     if (frame.value.type === "res") return answer(frame.value.id, answerOf(frame.value))
     const { seq } = frame.value
-    hub.publish(Events.decode(frame.value))
+    onEvent(frame.value)
     if (seq === undefined) return Effect.void
     const expected = nextSeq
     nextSeq = Math.max(expected, seq + 1)

@@ -20,6 +20,7 @@ import type { GatewayError } from "../protocol/GatewayError.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 import { TunnelError } from "../services/TunnelManager.ts"
 import * as Calls from "./Calls.ts"
+import { deadline, expired } from "./deadline.ts"
 import { type CallError, ConnectionClosed, type ConnectError, HandshakeRejected } from "./errors.ts"
 import { makeHub, payloadsOf } from "./Events.ts"
 import { type ClientApi, type ClientOptions, over, type RequestOptions } from "./GatewayClient.ts"
@@ -225,7 +226,7 @@ const make = Effect.fnUntraced(function* (
     callOptions: Calls.CallOptions,
     ask: (connection: Connection) => Effect.Effect<A, GatewayError | CallError>
   ): Effect.Effect<A, GatewayError | CallError> => {
-    const duration = Calls.deadline(params, callOptions, callTimeout)
+    const duration = deadline(params, callOptions, callTimeout)
     let sent = false
     const go = (seen: Connection | undefined, lost: Lost | undefined): Effect.Effect<A, GatewayError | CallError> =>
       Effect.flatMap(Effect.mapError(connected(seen), stopped(method, lost)), (connection) => {
@@ -242,7 +243,7 @@ const make = Effect.fnUntraced(function* (
     return Effect.suspend(() => {
       sent = false
       return go(undefined, undefined)
-    }).pipe(Effect.timeoutOrElse({ duration, orElse: () => Calls.expired(method, duration, sent) }))
+    }).pipe(Effect.timeoutOrElse({ duration, orElse: () => expired(method, duration, sent) }))
   }
 
   const many: Calls.ManyCall = (method, params, callOptions) =>
@@ -270,7 +271,7 @@ const make = Effect.fnUntraced(function* (
         )
       return Calls.bounded(go(undefined, undefined), {
         method,
-        duration: Calls.deadline(params, callOptions, callTimeout),
+        duration: deadline(params, callOptions, callTimeout),
         whole: callOptions.timeout !== undefined,
         sent: () => sent
       })

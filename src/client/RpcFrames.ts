@@ -15,6 +15,7 @@ import { type GatewayError, invalidRequest } from "../protocol/GatewayError.ts"
 import { MethodTable } from "../protocol/MethodTable.ts"
 import { wireCodec } from "../protocol/wireCodec.ts"
 import * as Calls from "./Calls.ts"
+import { deadline, expired } from "./deadline.ts"
 import { type CallError, ConnectionClosed, printable, ProtocolViolation, RequestTimeout } from "./errors.ts"
 import { randomId } from "./ids.ts"
 import type { Answer, Link } from "./Link.ts"
@@ -154,7 +155,7 @@ export const calls = Effect.fnUntraced(function* (
 
   return {
     one: (method, params, options) => {
-      const duration = Calls.deadline(params, options, callTimeout)
+      const duration = deadline(params, options, callTimeout)
       return checked(method, params).pipe(
         Effect.flatMap((payload) => one(method, payload)),
         Effect.mapError(unwrap(method)),
@@ -162,7 +163,7 @@ export const calls = Effect.fnUntraced(function* (
           const broken = violation(method, cause)
           return broken === undefined ? Effect.failCause(cause) : Effect.fail(broken)
         }),
-        Effect.timeoutOrElse({ duration, orElse: () => Calls.expired(method, duration, true) })
+        Effect.timeoutOrElse({ duration, orElse: () => expired(method, duration, true) })
       )
     },
     many: (method, params, options) =>
@@ -175,7 +176,7 @@ export const calls = Effect.fnUntraced(function* (
         (answers) =>
           Calls.bounded(answers, {
             method,
-            duration: Calls.deadline(params, options, callTimeout),
+            duration: deadline(params, options, callTimeout),
             whole: options.timeout !== undefined,
             sent: () => true
           })

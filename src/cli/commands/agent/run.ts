@@ -10,7 +10,7 @@ import { randomId } from "../../../client/ids.ts"
 import type { AgentEvent } from "../../../protocol/EventTable.ts"
 import type { AgentFinished } from "../../../protocol/methods/chat.ts"
 import { CommandFailed } from "../../errors.ts"
-import { explainRemote, open } from "../../gateway.ts"
+import { explainRemote, openWhole } from "../../gateway.ts"
 import { lines, plain, print } from "../../output.ts"
 import { waiting } from "../../progress.ts"
 
@@ -120,7 +120,7 @@ export const run = Effect.fn("cli.agent")(function* (flags: AgentFlags) {
 
   const turn = Effect.gen(function* () {
     // Choosing a model is an administrator's, at OpenClaw's Gateway too.
-    const opened = yield* open({
+    const opened = yield* openWhole({
       scopes: [flags.model === undefined ? "operator.write" : "operator.admin"],
       timeoutMs: 10_000
     })

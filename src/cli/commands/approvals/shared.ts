@@ -4,7 +4,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { GatewayClient } from "../../../client/GatewayClient.ts"
+import type { BriefClient } from "../../../client/BriefClient.ts"
 import { tools } from "../../../node-host/ExecApprovals.ts"
 import { ExecApprovalsFile, type ExecApprovalsSnapshot } from "../../../protocol/methods/approvalsFile.ts"
 import { open as openFile } from "../../../services/ApprovalsFile.ts"
@@ -77,7 +77,7 @@ const local = (change: ((file: File) => Effect.Effect<File | undefined, CommandF
   )
 
 const remote = Effect.fnUntraced(function* (
-  client: GatewayClient["Service"],
+  client: BriefClient,
   target: Target,
   change: ((file: File) => Effect.Effect<File | undefined, CommandFailed>) | undefined
 ) {

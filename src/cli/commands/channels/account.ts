@@ -2,7 +2,7 @@
  * One account of a channel, started, stopped or logged out through the Gateway.
  */
 import * as Effect from "effect/Effect"
-import type { GatewayClient } from "../../../client/GatewayClient.ts"
+import type { BriefClient } from "../../../client/BriefClient.ts"
 import { CommandFailed, NotWell } from "../../errors.ts"
 import { ask } from "../../gateway.ts"
 import { plain, print } from "../../output.ts"
@@ -13,7 +13,7 @@ export interface AccountFlags {
   readonly timeout: number
 }
 
-type Client = GatewayClient["Service"]
+type Client = BriefClient
 interface Named {
   readonly channel: string
   readonly accountId?: string

@@ -3,7 +3,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { GatewayClient } from "../../../client/GatewayClient.ts"
+import type { BriefClient } from "../../../client/BriefClient.ts"
 import { amountOf, DURATIONS } from "../../../layers/sessions/amount.ts"
 import type { NodeRow, PendingNode } from "../../../protocol/methods/nodes.ts"
 import { CommandFailed } from "../../errors.ts"
@@ -44,7 +44,7 @@ export const pickNode = (nodes: ReadonlyArray<NodeRow>, query: string): Effect.E
 }
 
 /** Asks the Gateway for its nodes and picks one. */
-export const resolveNode = Effect.fnUntraced(function* (client: GatewayClient["Service"], query: string) {
+export const resolveNode = Effect.fnUntraced(function* (client: BriefClient, query: string) {
   const { nodes = [] } = yield* client.call["node.list"]({})
   return yield* pickNode(nodes, query)
 })

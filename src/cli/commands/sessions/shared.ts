@@ -1,6 +1,6 @@
 /** What `sessions archive` and `sessions delete` have in common: one key after the other, and a result for each. */
 import * as Effect from "effect/Effect"
-import type { GatewayClient } from "../../../client/GatewayClient.ts"
+import type { BriefClient } from "../../../client/BriefClient.ts"
 import type { SessionRow } from "../../../protocol/methods/sessions.ts"
 import { NotWell, tell } from "../../errors.ts"
 import { plain, print } from "../../output.ts"
@@ -23,7 +23,7 @@ const absent = "Session not found. Run `openclaw sessions list` to see which the
 
 /** Does it to each session in turn, or says what would be done. One that fails does not hold up the next. */
 export const toEach = <E extends { readonly message: string }, R>(
-  client: GatewayClient["Service"],
+  client: BriefClient,
   flags: Flags,
   would: string,
   change: (row: SessionRow & { readonly sessionId: string }) => Effect.Effect<string, E, R>
@@ -37,7 +37,7 @@ export const toEach = <E extends { readonly message: string }, R>(
     }).pipe(Effect.catch(({ message }) => Effect.succeed<Done>({ key, ok: false, status: "error", error: message })))
   )
 
-const find = (client: GatewayClient["Service"], key: string, agent: string | undefined) =>
+const find = (client: BriefClient, key: string, agent: string | undefined) =>
   Effect.map(
     client.call["sessions.describe"]({
       key: agent === undefined || key.startsWith("agent:") ? key : `agent:${agent}:${key}`

@@ -2,7 +2,7 @@
  * How dead letters are named on the command line and shown.
  */
 import * as Effect from "effect/Effect"
-import type { GatewayClient } from "../../../../client/GatewayClient.ts"
+import type { BriefClient } from "../../../../client/BriefClient.ts"
 import { GatewayError } from "../../../../protocol/GatewayError.ts"
 import type { DeadLetter } from "../../../../protocol/methods/deadLetters.ts"
 import { CommandFailed } from "../../../errors.ts"
@@ -33,7 +33,7 @@ export const tableOf = (letters: ReadonlyArray<DeadLetter>, now: number): string
 
 /** The ids that a command is about: the one that is named, or as many of all as the Gateway gives at once. */
 export const chosen = Effect.fnUntraced(function* (
-  client: GatewayClient["Service"],
+  client: BriefClient,
   { all, id }: { readonly all: boolean; readonly id: string | undefined },
   command: string
 ) {
@@ -54,14 +54,14 @@ export interface Failure {
 }
 
 /** The number of those that a command is about. */
-export const number = (client: GatewayClient["Service"], { all }: { readonly all: boolean }) =>
+export const number = (client: BriefClient, { all }: { readonly all: boolean }) =>
   all
     ? Effect.map(client.call["channels.deadLetters.list"]({ limit: 1 }), ({ counts }) => counts.total)
     : Effect.succeed(1)
 
 /** Does it for the one that is named, or for all, page by page until nothing is left that it was not done for. */
 export const eachOf = <A>(
-  client: GatewayClient["Service"],
+  client: BriefClient,
   flags: { readonly all: boolean; readonly id: string | undefined },
   command: string,
   deed: Parameters<typeof each<A>>[2]
@@ -84,7 +84,7 @@ export const eachOf = <A>(
 export const each = <A>(
   ids: ReadonlyArray<string>,
   all: boolean,
-  deed: (id: string) => Effect.Effect<A, Effect.Error<ReturnType<GatewayClient["Service"]["request"]>>>
+  deed: (id: string) => Effect.Effect<A, Effect.Error<ReturnType<BriefClient["request"]>>>
 ) =>
   Effect.gen(function* () {
     const done: Array<A> = []

@@ -1,0 +1,72 @@
+/**
+ * What the built program evaluates for a command, as a ratchet without a clock: kilobytes of its own modules
+ * (`loadedBytes.json`). Who has made one smaller writes the smaller number there; who needs more says why in the commit.
+ */
+import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import budgets from "./loadedBytes.json" with { type: "json" }
+import { type Answers, gateway, home } from "./kit.ts"
+
+const root = fileURLToPath(new URL("../../", import.meta.url))
+let built = ""
+
+beforeAll(() => {
+  built = mkdtempSync(join(tmpdir(), "openclaw-built-"))
+  const build = spawnSync(process.execPath, [join(root, "tools", "build.mjs"), "--cli", "--out", built], {
+    encoding: "utf8"
+  })
+  assert.strictEqual(build.status, 0, build.stderr)
+  for (const name of ["bin", "package.json"]) cpSync(join(root, name), join(built, name), { recursive: true })
+}, 60_000)
+afterAll(() => rmSync(built, { recursive: true, force: true }))
+
+/** The modules that a run of the built program loaded, and what it printed. */
+const loadedBy = Effect.fnUntraced(function* (folder: string, given: ReadonlyArray<string>) {
+  const record = join(folder, "modules")
+  const recorder = new URL("recordModules.ts", import.meta.url)
+  recorder.searchParams.set("into", record)
+  const child = spawn(process.execPath, ["--import", recorder.href, join(built, "bin", "openclaw.js"), ...given], {
+    env: { HOME: folder },
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  let printed = ""
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (printed += String(text)))
+  yield* Effect.promise(() => once(child, "close"))
+  return { modules: readFileSync(record, "utf8").split("\n"), printed }
+})
+
+const answers: Answers = {
+  health: () => ({ ok: true, ts: 1, durationMs: 1 }),
+  status: () => ({}),
+  "system-presence": () => [],
+  "node.list": () => ({ ts: 1, nodes: [] }),
+  "node.pair.list": () => ({ pending: [], paired: [] })
+}
+
+describe("what the built program loads", () => {
+  for (const [line, kilobytes] of Object.entries(budgets)) {
+    it.live(`openclaw ${line}: at most ${kilobytes} kB`, () =>
+      Effect.gen(function* () {
+        const { flags } = yield* gateway(answers)
+        const isAnswered = kilobytes < 100
+        const given = [...line.split(" "), ...(isAnswered || line === "config get" ? [] : flags)]
+        const { modules, printed } = yield* loadedBy(yield* home, given)
+        const own = modules.filter((url) => url.startsWith("file:") && !url.endsWith(".ts"))
+        const bytes = own.reduce((sum, url) => sum + statSync(new URL(url)).size, 0)
+        assert.isAtMost(bytes / 1000, kilobytes, own.join("\n"))
+        assert.notMatch(printed, /Error: |Cannot find/)
+        // The door alone, or else the short way: never the program with its whole tree.
+        const isDirect = own.some((url) => url.endsWith("/direct/direct.js"))
+        assert.strictEqual(isDirect, !isAnswered)
+        assert.isFalse(own.some((url) => url.endsWith("/cli/main.js")))
+        for (const late of ["node:tls", "node:https", "node:child_process"]) assert.notInclude(modules, late)
+      }).pipe(Effect.scoped)
+    )
+  }
+})
