@@ -22,7 +22,7 @@
  *
  * ```ts
  * import { assert, it } from "@effect/vitest"
- * import { Effect } from "effect"
+ * import * as Effect from "effect/Effect"
  * import { GatewayTest, MockNode, ScriptedModel } from "openclaw/testing"
  *
  * const models = ScriptedModel.layer([

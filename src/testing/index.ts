@@ -1,5 +1,8 @@
 /**
- * `openclaw/testing`: a Gateway on a free port, mocked nodes, a node that is spoken to, a Bot API server, a scripted model, a provider server.
+ * `openclaw/testing`: a Gateway on the clock of a test, mocked nodes, a scripted model, the Bot API in memory or on a port, a
+ * provider's server, a node that is spoken to, and switches that lose, delay, double and cut what passes between them.
+ *
+ * docs/testing.md is the guide.
  */
 export * as BotApi from "./BotApi.ts"
 export * as Faults from "./Faults.ts"
