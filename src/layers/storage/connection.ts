@@ -13,8 +13,8 @@ export interface NodeConnection extends Connection {
   readonly db: DatabaseSync
 }
 
-/** Statements kept compiled. Those with lists of changing length are many; the least used make room. */
-const maxPrepared = 256
+/** Statements kept compiled, some 25 kB each. Those with lists of changing length are many; the least used make room. */
+const maxPrepared = 96
 
 const asInput = (value: unknown): SQLInputValue =>
   typeof value === "boolean" ? Number(value) : value instanceof Date ? value.toISOString() : (value as SQLInputValue)
