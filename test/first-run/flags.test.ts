@@ -131,6 +131,24 @@ describe("openclaw onboard --non-interactive", () => {
     }).pipe(Effect.scoped, Effect.provide(servers))
   )
 
+  it.live("leaves what is configured to a later run that does not speak of it", () =>
+    Effect.gen(function* () {
+      const bots = yield* BotApi.BotApi
+      const variables = { TELEGRAM_BOT_TOKEN: bots.token, OPENCLAW_GATEWAY_PASSWORD: "of-some-shell" }
+      const setting = { home: yield* home, variables }
+      const root = `--telegram-api-root=${bots.url}`
+      const given = ["--telegram-token", bots.token, "--telegram-allow-from=1", "--gateway-password=long-enough"]
+      const first = yield* run(setting, ...quiet, root, "--auth-choice=offline", ...given)
+      assert.strictEqual(first.code, 0, first.stdout)
+      const before = stored(setting)
+      const again = yield* run(setting, ...quiet)
+      assert.deepStrictEqual([again.code, JSON.parse(again.stdout).changedPaths], [0, []], again.stdout)
+      const token = yield* run(setting, ...quiet, "--telegram-token", bots.token)
+      assert.strictEqual(token.code, 0, token.stdout)
+      assert.deepStrictEqual(stored(setting), before)
+    }).pipe(Effect.scoped, Effect.provide(servers))
+  )
+
   it.live("needs a terminal for its questions, and says what to do without one", () =>
     Effect.gen(function* () {
       const ended = yield* run({ home: yield* home }, "setup")

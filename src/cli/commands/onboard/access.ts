@@ -131,7 +131,8 @@ const secretFrom = Effect.fnUntraced(function* (flags: OnboardFlags, reader: Rea
   if (auth === "password") {
     const given = yield* reader.flag("gateway-password", gatewayPassword)
     if (given !== undefined) return inFile(given)
-    return yield* fromVariable("OPENCLAW_GATEWAY_PASSWORD")
+    // Whatever is configured is not replaced by what a shell happens to carry.
+    return flags.gatewayAuth === "password" ? yield* fromVariable("OPENCLAW_GATEWAY_PASSWORD") : undefined
   }
   if (gatewayTokenRefEnv !== undefined) {
     const found = yield* fromVariable(gatewayTokenRefEnv)

@@ -75,7 +75,7 @@ const identify = (token: Secret, apiRoot: string | undefined) =>
 
 const askPolicy = (present: OpenClawConfig) =>
   followed(
-    choose<Policy["kind"]>("Who may write to it?", [
+    choose<"pairing" | "allowlist">("Who may write to it?", [
       { title: "Whoever I let in", value: "pairing", description: "a stranger gets a code, which you approve" },
       { title: "These ids only", value: "allowlist", description: "numbers of Telegram accounts" }
     ]),

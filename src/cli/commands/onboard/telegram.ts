@@ -15,8 +15,10 @@ import { fromVariable, inFile, type OnboardFlags, type Reader } from "./flags.ts
 
 export const TOKEN_VARIABLE = "TELEGRAM_BOT_TOKEN"
 
-/** Who may write to the bot: whoever is let in by a code, or these ids only. */
-export type Policy = { readonly kind: "pairing" } | { readonly kind: "allowlist"; readonly ids: ReadonlyArray<string> }
+/** Who may write to the bot: as it is configured, whoever is let in by a code, or these ids only. */
+export type Policy =
+  | { readonly kind: "keep" | "pairing" }
+  | { readonly kind: "allowlist"; readonly ids: ReadonlyArray<string> }
 
 export interface Bot {
   /** `undefined`: the token that is there stays. */
@@ -43,8 +45,10 @@ export const idsIn = (text: string): ReadonlyArray<string> | undefined => {
   return ids.length > 0 && ids.every((id) => /^\d{1,20}$/.test(id)) ? ids : undefined
 }
 
-const inWords = (policy: Policy): string =>
-  policy.kind === "pairing" ? "whoever you let in by a code may write" : `only ${policy.ids.join(", ")} may write`
+const inWords = (policy: Policy): string => {
+  if (policy.kind === "allowlist") return `only ${policy.ids.join(", ")} may write`
+  return policy.kind === "keep" ? "who may write stays as it is" : "whoever you let in by a code may write"
+}
 
 const tokenChanges = ({ token, tokenFile }: Bot): ReadonlyArray<Change> => {
   if (tokenFile !== undefined) return [set([...AT, "tokenFile"], tokenFile), set([...AT, "botToken"], undefined)]
@@ -57,7 +61,7 @@ export const decided = (bot: Bot): Decided => ({
     set([...AT, "enabled"], true),
     ...tokenChanges(bot),
     ...(bot.apiRoot === undefined ? [] : [set([...AT, "apiRoot"], bot.apiRoot)]),
-    set([...AT, "dmPolicy"], bot.policy.kind),
+    ...(bot.policy.kind === "keep" ? [] : [set([...AT, "dmPolicy"], bot.policy.kind)]),
     ...(bot.policy.kind === "allowlist" ? [set([...AT, "allowFrom"], bot.policy.ids)] : [])
   ],
   shown: `${bot.seen === undefined ? "a bot, not tried" : nameOf(bot.seen)}; ${inWords(bot.policy)}${
@@ -84,8 +88,10 @@ export const apiRootOf = (flags: OnboardFlags, present: OpenClawConfig): string 
 export const isGiven = (flags: OnboardFlags): boolean =>
   flags.skipChannels || flags.telegramToken !== undefined || flags.telegramTokenFile !== undefined
 
-const policyFrom = Effect.fnUntraced(function* (flags: OnboardFlags) {
-  if (flags.telegramAllowFrom === undefined) return { kind: "pairing" } as const
+const policyFrom = Effect.fnUntraced(function* (flags: OnboardFlags, present: OpenClawConfig) {
+  if (flags.telegramAllowFrom === undefined) {
+    return { kind: present.channels?.telegram?.dmPolicy === undefined ? "pairing" : "keep" } as const
+  }
   const ids = idsIn(flags.telegramAllowFrom)
   if (ids !== undefined) return { kind: "allowlist", ids } as const
   return yield* new CommandFailed({
@@ -105,7 +111,7 @@ const tokenFrom = Effect.fnUntraced(function* (flags: OnboardFlags, reader: Read
   return given === undefined ? inShell : inFile(given)
 })
 
-/** The whole step by flags. A token in the environment alone counts as one that is meant. */
+/** The whole step by flags. Where no bot is configured, a token in the environment counts as one that is meant. */
 export const byFlags = Effect.fn("cli.onboard.telegram")(function* (
   flags: OnboardFlags,
   reader: Reader,
@@ -113,8 +119,9 @@ export const byFlags = Effect.fn("cli.onboard.telegram")(function* (
 ) {
   const { cwd, variables } = yield* Environment
   const wants = flags.telegramToken !== undefined || flags.telegramTokenFile !== undefined
-  if (flags.skipChannels || (!wants && (variables[TOKEN_VARIABLE] ?? "").trim() === "")) return untouched
-  const policy = yield* policyFrom(flags)
+  const inShell = present.channels?.telegram === undefined && (variables[TOKEN_VARIABLE] ?? "").trim() !== ""
+  if (flags.skipChannels || (!wants && !inShell)) return untouched
+  const policy = yield* policyFrom(flags, present)
   const fromFile = yield* reader.file("telegram-token-file", flags.telegramTokenFile)
   const token = fromFile === undefined ? yield* tokenFrom(flags, reader) : inFile(fromFile)
   if (token === undefined) return untouched
