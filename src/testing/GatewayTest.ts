@@ -138,9 +138,10 @@ const CUT = { code: 1006, reason: "the link is cut" }
 /** Sockets that are opened over a link. */
 const dialing = (link: Faults.Link): typeof open =>
   Effect.fnUntraced(function* (endpoint, ...rest) {
-    if (link.decide({ way: "request", what: "dial" }).fate === "cut") {
-      return yield* new GatewayUnreachable({ endpoint, reason: "refused", detail: CUT.reason })
-    }
+    const { delay, fate } = link.decide({ way: "request", what: "dial" })
+    if (fate === "cut") return yield* new GatewayUnreachable({ endpoint, reason: "refused", detail: CUT.reason })
+    if (fate === "dropped") return yield* Effect.never
+    if (fate === "delayed") yield* Effect.sleep(delay)
     const connection = yield* open(endpoint, ...rest)
     return yield* Carriers.frames(link, connection, () => new ConnectionClosed(CUT))
   })

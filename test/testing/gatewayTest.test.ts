@@ -268,22 +268,6 @@ describe("faults", () => {
     })
   )
 
-  it.live("frames over a socket are lost, late and doubled in order", () =>
-    Effect.gen(function* () {
-      const gateway = yield* GatewayTest.GatewayTest
-      const faults = yield* Faults.Faults
-      const client = yield* gateway.connect({})
-      yield* faults.client.duplicate(1, { on: "answer", what: "res" })
-      assert.isTrue((yield* client.call["health"]({})).ok)
-      yield* faults.client.delay("10 millis", { times: 3 })
-      const answers = yield* Effect.all([client.call["health"]({}), client.call["health"]({})], { concurrency: 2 })
-      assert.strictEqual(answers.length, 2)
-      assert.deepInclude(yield* faults.client.log, { way: "answer", what: "res", fate: "duplicated" })
-      yield* faults.client.cut
-      assert.strictEqual((yield* Effect.flip(gateway.connect({})))._tag, "GatewayUnreachable")
-    }).pipe(Effect.scoped, Effect.provide(GatewayTest.layer()))
-  )
-
   it.effect("a client's request that is lost times out at the client", () =>
     Effect.gen(function* () {
       const gateway = yield* GatewayTest.GatewayTest

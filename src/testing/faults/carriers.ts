@@ -150,6 +150,7 @@ export const frames = Effect.fnUntraced(function* <E>(link: Link, connection: Fr
       if (twice !== undefined) return twice
       const text = yield* connection.receive
       const { delay, fate } = link.decide({ way: "answer", what: whatOf(text) })
+      if (fate === "cut") return yield* Effect.fail(cut())
       if (fate === "dropped") continue
       if (fate === "delayed") yield* Effect.sleep(delay)
       if (fate === "duplicated") again.push(text)
@@ -159,6 +160,7 @@ export const frames = Effect.fnUntraced(function* <E>(link: Link, connection: Fr
   const send = (text: string) =>
     Effect.gen(function* () {
       const { delay, fate } = link.decide({ way: "request", what: whatOf(text) })
+      if (fate === "cut") return yield* Effect.fail(cut())
       if (fate === "dropped") return
       if (fate === "delayed") yield* Effect.sleep(delay)
       yield* connection.send(text)
