@@ -5,6 +5,7 @@ import { join } from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import { isShown, parseLine, showLine } from "../../src/cli/commands/logs/lines.ts"
@@ -20,7 +21,7 @@ const flow = {
 }
 const line = toJsonLine(
   toRecord(makeRedact(["canary-secret"]), {
-    date: new Date(0),
+    date: DateTime.toDateUtc(DateTime.makeUnsafe(0)),
     level: "Warn",
     message: "the model is slow",
     cause: Cause.empty,
