@@ -18,6 +18,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { ArgumentRow, CommandRow, FlagRow, Grammar, HelpTexts, Kind } from "../src/cli/door/grammar.ts"
+import { commands } from "../src/cli/direct.ts"
 import { builtIns } from "../src/cli/program.ts"
 import { root } from "../src/cli/root.ts"
 import * as Settings from "../src/cli/settings.ts"
@@ -141,6 +142,7 @@ const flagRow = (node: Node): FlagRow => {
 export const grammar = (): Grammar => ({
   root: commandOf(root),
   globals: [...builtIns, ...Settings.all].map(({ flag }) => flagRow(flag as unknown as Node)),
+  direct: Object.keys(commands),
   yes: ["true", "yes", "on", "1", "y"],
   no: ["false", "no", "off", "0", "n"]
 })

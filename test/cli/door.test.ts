@@ -130,6 +130,7 @@ describe("the door", () => {
   const left: ReadonlyArray<ReadonlyArray<string>> = [
     ["nodes", "list", "--", "--help"],
     ["nodes", "list", "--timeout", "0"],
+    ["nodes", "list", "--timeout=v", "--log-level=DEBUG"],
     ["gateway", "--port", "http"],
     ["nodes", "list", "--json=perhaps"],
     ["--no-json=true", "nodes"]

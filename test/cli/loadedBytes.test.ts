@@ -69,4 +69,17 @@ describe("what the built program loads", () => {
       }).pipe(Effect.scoped)
     )
   }
+
+  it.live("nothing of the short way where the whole program runs", () =>
+    Effect.gen(function* () {
+      for (const given of [
+        ["config", "validate"],
+        ["nodes", "list", "--", "x"]
+      ]) {
+        const { modules } = yield* loadedBy(yield* home, given)
+        assert.isTrue(modules.some((url) => url.endsWith("/cli/main.js")))
+        assert.isFalse(modules.some((url) => url.includes("/cli/direct/")))
+      }
+    }).pipe(Effect.scoped)
+  )
 })

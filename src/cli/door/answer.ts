@@ -33,7 +33,7 @@ const out = (stdout: string, code: number = EXIT.done): Answer => ({ _tag: "Answ
 
 export type Known = Answer | { readonly _tag: "Command"; readonly asked: Asked } | undefined
 
-/** `undefined` where the program has to say it itself. */
+/** `undefined` where the whole program has to look at it; a command where the short way may run it. */
 export const answer = (texts: Texts, argv: ReadonlyArray<string>): Known => {
   const json = asksForJson(argv)
   const inColor = (text: string, code?: number): Answer => out(texts.colors() ? text : withoutColors(text), code)
@@ -47,7 +47,8 @@ export const answer = (texts: Texts, argv: ReadonlyArray<string>): Known => {
   }
   // The commonest question needs no grammar.
   if (argv.length === 1 && argv[0] === "--version") return inColor(texts.version())
-  const parsed = parse(texts.grammar(), argv)
+  const grammar = texts.grammar()
+  const parsed = parse(grammar, argv)
   switch (parsed._tag) {
     case "Unsure":
       return undefined
@@ -68,7 +69,8 @@ export const answer = (texts: Texts, argv: ReadonlyArray<string>): Known => {
       const { path, words } = parsed.asked
       const [shell] = words
       if (path.join(" ") === "openclaw completion" && shell !== undefined) return script(shell)
-      return { _tag: "Command", asked: parsed.asked }
+      // The short way is loaded for what it can do only: the program has all that is in it once more.
+      return grammar.direct.includes(path.slice(1).join(" ")) ? { _tag: "Command", asked: parsed.asked } : undefined
     }
   }
 }

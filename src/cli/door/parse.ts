@@ -164,13 +164,13 @@ const faultOfFlag = (grammar: Grammar, row: FlagRow, values: ReadonlyArray<strin
   return expected === undefined ? undefined : wrongFlag(row.flag, value, expected)
 }
 
-/** The first thing that is wrong with a command's own parameters. */
+/** The first thing that is wrong with a command's own parameters; `"unjudged"` where only the tree can say that nothing is. */
 const faultIn = (
   grammar: Grammar,
   { params }: CommandRow,
   given: Given,
   all: ReadonlyArray<string>
-): Fault | undefined => {
+): Fault | "unjudged" | undefined => {
   let words = all
   let unjudged = false
   /** What comes before has to be right, or the parser would have said that. */
@@ -192,7 +192,8 @@ const faultIn = (
     }
     if (taken.length > 0 && row.kind === "other") unjudged = true
   }
-  return words.length === 0 ? undefined : sure(unexpected(words))
+  if (words.length > 0) return sure(unexpected(words))
+  return unjudged ? "unjudged" : undefined
 }
 
 /** What is asked for instead of a command. */
@@ -219,11 +220,11 @@ const parsed = (grammar: Grammar, argv: ReadonlyArray<string>): Parsed => {
   if (action !== undefined) return action
   if (faults.length > 0) return { _tag: "Wrong", path, faults }
   const fault = faultIn(grammar, command, given, words)
-  if (fault !== undefined) return { _tag: "Wrong", path, faults: [fault] }
+  if (typeof fault === "object") return { _tag: "Wrong", path, faults: [fault] }
   for (const row of grammar.globals) {
     const values = all.given.get(row.flag) ?? []
     const wrong = faultOfFlag(grammar, row, values)
-    if (wrong !== undefined) return { _tag: "Wrong", path, faults: [wrong] }
+    if (wrong !== undefined) return fault === "unjudged" ? unsure() : { _tag: "Wrong", path, faults: [wrong] }
     if (values.length > 0 && row.kind === "other") return unsure()
   }
   if (command.group) return { _tag: "Group", path }
