@@ -229,7 +229,7 @@ describe("programs that run programs", () => {
     assert.isFalse(isListed([{ pattern: "x" }], asked(["x"], "/home/ada/busybox-x", "/bin/busybox")))
   })
 
-  it("run with the arguments that the README's example names, and no more", () => {
+  it("run with the arguments that the guide's example names, and no more", () => {
     const listed = (...args: ReadonlyArray<string>) =>
       isListed([{ pattern: "git", argPattern: String.raw`^(status|log)\b` }], asked(["git", ...args], "/usr/bin/git"))
     assert.isTrue(listed("status"))
