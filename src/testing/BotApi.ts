@@ -120,9 +120,9 @@ export const isPreview = (message: SentMessage): boolean => message.edits === 0 
 
 const shown = ({ chatId, text }: SentMessage) => `to ${chatId}: ${JSON.stringify(text.slice(0, 80))}`
 
-const waitingForReply = (state: State): string =>
+const stillWaits = (state: State, forWhat: string): string =>
   [
-    `BotApi still waits for a message of the bot. It sent ${state.sent.length === 0 ? "nothing" : state.sent.slice(-5).map(shown).join("; ")}.`,
+    `BotApi still waits for ${forWhat}. The bot sent ${state.sent.length === 0 ? "nothing" : state.sent.slice(-5).map(shown).join("; ")}.`,
     `${state.pending.length} updates are not confirmed; ${state.poller === undefined ? "no bot is polling" : "the bot is polling"}.`,
     `Calls: ${
       state.calls
@@ -133,6 +133,9 @@ const waitingForReply = (state: State): string =>
   ].join(" ")
 
 const control = (state: State, url: string): BotApiServer => {
+  /** Waits, and after a while says for what. */
+  const until = <A>(look: () => A | undefined, forWhat: string) =>
+    state.until(look).pipe(stillWaiting(Effect.sync(() => stillWaits(state, forWhat))))
   const change = <A>(f: () => A) =>
     Effect.sync(() => {
       const result = f()
@@ -155,8 +158,8 @@ const control = (state: State, url: string): BotApiServer => {
     sent: Effect.sync(() => state.sent.filter((message) => message.deleted !== true)),
     record: Effect.sync(() => [...state.sent]),
     awaitReply: (options) =>
-      state
-        .until(() =>
+      until(
+        () =>
           state.sent.find(
             (message) =>
               (options?.chatId === undefined || message.chatId === options.chatId) &&
@@ -164,9 +167,9 @@ const control = (state: State, url: string): BotApiServer => {
               message.deleted !== true &&
               (options?.previews === true || !isPreview(message)) &&
               (options?.matching === undefined || options.matching(message))
-          )
-        )
-        .pipe(stillWaiting(Effect.sync(() => waitingForReply(state)))),
+          ),
+        "a message of the bot"
+      ),
     deleteMessage: (chatId, messageId) =>
       change(() => {
         const index = state.sent.findIndex((each) => each.chatId === chatId && each.messageId === messageId)
@@ -174,13 +177,21 @@ const control = (state: State, url: string): BotApiServer => {
         if (message !== undefined) state.sent[index] = { ...message, deleted: true }
       }),
     actions: Effect.sync(() => [...state.actions]),
-    awaitActions: (count) => state.until(() => (state.actions.length >= count ? [...state.actions] : undefined)),
+    awaitActions: (count) =>
+      until(() => (state.actions.length >= count ? [...state.actions] : undefined), `${count} chat actions`),
     calls: Effect.sync(() => [...state.calls]),
     awaitCall: (matching, count = 1) =>
-      Effect.asVoid(state.until(() => (state.calls.filter(matching).length >= count ? true : undefined))),
+      Effect.asVoid(
+        until(
+          () => (state.calls.filter(matching).length >= count ? true : undefined),
+          count === 1 ? "a call that fits" : `${count} calls that fit`
+        )
+      ),
     pendingCount: Effect.sync(() => state.pending.length),
-    awaitConfirmed: Effect.asVoid(state.until(() => (state.pending.length === 0 ? true : undefined))),
-    awaitPolling: Effect.asVoid(state.until(() => (state.poller === undefined ? undefined : true))),
+    awaitConfirmed: Effect.asVoid(
+      until(() => (state.pending.length === 0 ? true : undefined), "every update to be confirmed")
+    ),
+    awaitPolling: Effect.asVoid(until(() => (state.poller === undefined ? undefined : true), "the bot to poll")),
     fault: (fault) => change(() => void state.faults.push({ ...fault })),
     clearFaults: change(() => void state.faults.splice(0)),
     setToken: (token) => change(() => void (state.token = token)),

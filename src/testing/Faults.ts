@@ -32,7 +32,7 @@ export interface FaultsOptions {
 export class Faults extends Context.Service<
   Faults,
   {
-    /** Between the Gateway and nodes: `MockNode`s, and what connects by `GatewayTest.connect` with role `node`. */
+    /** Between the Gateway and nodes: `MockNode`s, nodes of `extensions`, and who connects by `GatewayTest.connect` with role `node`. */
     readonly node: Link.LinkFaults
     /** Between the Gateway and operators that connect by `GatewayTest.connect` or `GatewayTest.client`. */
     readonly client: Link.LinkFaults

@@ -71,10 +71,12 @@ import { Config } from "../services/Config.ts"
 import type { OpenClawConfig } from "../services/ConfigSchema.ts"
 import { InProcessClosed } from "../services/Gateway.ts"
 import { Models } from "../services/Models.ts"
+import { NodeRegistry } from "../services/NodeRegistry.ts"
 import { StateDir } from "../services/StateDir.ts"
 import { type TurnNotAccepted, type TurnOutcome, Turns } from "../services/Turns.ts"
 import * as BotApi from "./BotApi.ts"
 import * as Carriers from "./faults/carriers.ts"
+import * as Nodes from "./faults/nodes.ts"
 import * as Faults from "./Faults.ts"
 
 type Section<Name extends keyof OpenClawConfig> = NonNullable<OpenClawConfig[Name]>
@@ -194,6 +196,16 @@ const botMethod = ({ pathname }: URL): string | undefined => {
   return found === null ? undefined : found[1] === undefined ? found[2] : "file"
 }
 
+/** What attaches nodes, with a registry whose nodes hang on the link. */
+const onLink = <E, R>(link: Faults.Link, extensions: Layer.Layer<never, E, R>) =>
+  Layer.provide(
+    extensions,
+    Layer.effect(
+      NodeRegistry,
+      Effect.map(NodeRegistry, (service) => Nodes.registry(link, service))
+    )
+  )
+
 const withBot = (config: OpenClawConfig, bot: BotApi.BotApiServer, telegram: Telegram | undefined): OpenClawConfig =>
   telegram === undefined
     ? config
@@ -225,6 +237,7 @@ export const layer = <M = never, T = never, X = never>(options: GatewayTestOptio
         given._tag === "Some" ? Effect.succeed(given.value) : Faults.make()
       )
       const model = yield* faults.link("model")
+      const node = yield* faults.link("node")
       const bot = yield* BotApi.memory()
       const http = Carriers.httpClient(yield* faults.link("botApi"), bot.route(yield* HttpClient.HttpClient), botMethod)
       const stateDir = options.stateDir ?? (yield* fs.makeTempDirectoryScoped({ prefix: "openclaw-test-" }))
@@ -251,7 +264,7 @@ export const layer = <M = never, T = never, X = never>(options: GatewayTestOptio
         models,
         ...(options.listen === undefined ? undefined : { listen: options.listen }),
         ...(options.tools === undefined ? undefined : { tools: options.tools }),
-        ...(options.extensions === undefined ? undefined : { extensions: options.extensions }),
+        ...(options.extensions === undefined ? undefined : { extensions: onLink(node, options.extensions) }),
         ...(options.restart === undefined ? undefined : { restart: options.restart }),
         ...(options.turns === undefined ? undefined : { turns: options.turns }),
         ...(options.limits === undefined ? undefined : { limits: options.limits })

@@ -27,7 +27,7 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { NodeId } from "../domain/Ids.ts"
 import { type NodeCommandHandler, NodeRegistry, type RegistryStorageFailed } from "../services/NodeRegistry.ts"
-import { exchange } from "./faults/carriers.ts"
+import { attach } from "./faults/nodes.ts"
 import { Faults } from "./Faults.ts"
 import { stillWaiting } from "./stillWaiting.ts"
 
@@ -81,13 +81,6 @@ export const make = Effect.fn("MockNode.make")(function* (
   const gates = new Map<string, Deferred.Deferred<void>>()
   const faults = yield* Effect.serviceOption(Faults)
   const link = Option.isNone(faults) ? undefined : yield* faults.value.link(options.link ?? "node")
-  const overLink = (command: string, handler: NodeCommandHandler): NodeCommandHandler =>
-    link === undefined
-      ? handler
-      : (params, context) =>
-          exchange(link, command, () => ({ message: "the link is cut" }))(
-            Effect.suspend(() => handler(params, context))
-          )
 
   const record = (command: string, handler: MockCommand): NodeCommandHandler =>
     Effect.fnUntraced(function* (params, context) {
@@ -107,7 +100,7 @@ export const make = Effect.fn("MockNode.make")(function* (
     })
 
   const commands = Object.fromEntries(
-    Object.entries(options.commands).map(([name, handler]) => [name, overLink(name, record(name, handler))])
+    Object.entries(options.commands).map(([name, handler]) => [name, record(name, handler)])
   )
   let connection: Scope.Closeable | undefined
   const vanish = Effect.suspend(() => {
@@ -119,24 +112,11 @@ export const make = Effect.fn("MockNode.make")(function* (
     yield* vanish
     const scope = yield* Scope.fork(outer)
     const { displayName } = options
-    yield* registry
-      .attach({ nodeId, commands, ...(displayName === undefined ? undefined : { displayName }) })
-      .pipe(Scope.provide(scope))
+    const node = { nodeId, commands, ...(displayName === undefined ? undefined : { displayName }) }
+    yield* Scope.provide(scope)(link === undefined ? registry.attach(node) : attach(link, registry, node))
     connection = scope
   })
   yield* comeBack
-  if (link !== undefined) {
-    let lost = false
-    const cut = Effect.suspend(() => {
-      lost = connection !== undefined
-      return vanish
-    })
-    const restore = Effect.suspend(() => (lost ? Effect.orDie(comeBack) : Effect.void))
-    yield* Effect.acquireRelease(
-      Effect.sync(() => link.watch({ cut, restore })),
-      (forget) => Effect.sync(forget)
-    )
-  }
 
   return {
     nodeId,

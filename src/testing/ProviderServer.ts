@@ -15,6 +15,8 @@ import type { AddressInfo } from "node:net"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { eventsOf, type ProviderReply, type Wire } from "./provider/wire.ts"
 
@@ -24,8 +26,11 @@ export type { ProviderReply } from "./provider/wire.ts"
 export interface ProviderRequest {
   readonly path: string
   readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+  /** JSON as the value that it is, other text as it came. */
   readonly body: unknown
 }
+
+const decodeJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 
 export class ProviderServer extends Context.Service<
   ProviderServer,
@@ -101,7 +106,11 @@ const make: Effect.Effect<ProviderServer["Service"], never, Scope.Scope> = Effec
       const path = request.url ?? "/"
       const wire = wireOf(path)
       const text = Buffer.concat(chunks).toString("utf8")
-      requests.push({ path, headers: request.headers, body: text === "" ? undefined : JSON.parse(text) })
+      requests.push({
+        path,
+        headers: request.headers,
+        body: Option.getOrElse(decodeJson(text), () => text || undefined)
+      })
       const reply = replies.shift()
       if (wire === undefined || reply === undefined) {
         response.writeHead(wire === undefined ? 404 : 400, { "content-type": "application/json" })

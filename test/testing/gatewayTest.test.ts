@@ -295,6 +295,14 @@ describe("faults", () => {
     }).pipe(Effect.scoped, Effect.provide(GatewayTest.layer()))
   )
 
+  it.effect("no times is no message", () =>
+    Effect.gen(function* () {
+      const link = yield* (yield* Faults.make()).link("any")
+      yield* link.drop(0)
+      assert.strictEqual(link.decide({ way: "request", what: "x" }).fate, "passed")
+    })
+  )
+
   it.effect("chance is the same for the same seed", () =>
     Effect.gen(function* () {
       const fates = Effect.fnUntraced(function* (seed: number) {

@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Tool from "effect/ai/Tool"
@@ -49,6 +50,93 @@ describe("GatewayTest with an app's parts", () => {
         })
       )
     )
+  )
+
+  it.effect("carries an app's node over its link: late, lost, cut and back", () =>
+    Effect.gen(function* () {
+      const gateway = yield* GatewayTest.GatewayTest
+      const faults = yield* Faults.Faults
+      const client = yield* gateway.client()
+      const move = (idempotencyKey: string) =>
+        Effect.forkChild(
+          Effect.result(client.call["node.invoke"]({ nodeId: "shutter", command: "shutter.move", idempotencyKey })),
+          { startImmediately: true }
+        )
+      const isThere = Effect.map(client.call["node.list"]({}), ({ nodes }) => nodes?.[0]?.connected)
+
+      yield* faults.node.delay("5 seconds")
+      const late = yield* move("late")
+      yield* faults.node.seen({ fate: "delayed", what: "shutter.move" })
+      yield* TestClock.adjust("8 seconds")
+      assert.deepStrictEqual(Result.getOrThrow(yield* Fiber.join(late)).payload, "down")
+
+      yield* faults.node.drop()
+      const lost = yield* move("lost")
+      yield* faults.node.seen({ fate: "dropped" })
+      yield* TestClock.adjust("30 seconds")
+      assert.isTrue(Result.isFailure(yield* Fiber.join(lost)))
+
+      yield* faults.node.cut
+      assert.notStrictEqual(yield* isThere, true)
+      yield* faults.node.restore
+      assert.isTrue(yield* isThere)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        GatewayTest.layer({
+          listen: "none",
+          extensions: Gateway.node({
+            id: "shutter",
+            commands: {
+              "shutter.move": Gateway.command({
+                params: Schema.Unknown,
+                run: () => Effect.as(Effect.sleep("3 seconds"), "down")
+              })
+            }
+          })
+        })
+      )
+    )
+  )
+
+  it.effect("carries a mocked node among an app's parts over its own link only", () =>
+    Effect.gen(function* () {
+      const gateway = yield* GatewayTest.GatewayTest
+      const faults = yield* Faults.Faults
+      const client = yield* gateway.client()
+      yield* client.call["node.invoke"]({ nodeId: "lamp", command: "lamp.on", idempotencyKey: "one" })
+      assert.deepStrictEqual(yield* faults.node.log, [])
+      assert.strictEqual((yield* (yield* faults.link("shed")).log).length, 2)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        GatewayTest.layer({
+          extensions: MockNode.layer({ nodeId: "lamp", link: "shed", commands: { "lamp.on": Effect.succeed("on") } })
+        }).pipe(Layer.provideMerge(Faults.layer()))
+      )
+    )
+  )
+
+  it.effect("does not let a node in over a link that is cut, before it is restored", () =>
+    Effect.gen(function* () {
+      const gateway = yield* GatewayTest.GatewayTest
+      const faults = yield* Faults.Faults
+      const client = yield* gateway.client()
+      const there = Effect.map(client.call["node.list"]({}), ({ nodes }) =>
+        (nodes ?? []).filter(({ connected }) => connected === true).map(({ nodeId }) => nodeId)
+      )
+      yield* faults.node.cut
+      const lamp = yield* MockNode.make({ nodeId: "lamp", commands: {} })
+      assert.deepStrictEqual(yield* there, [])
+      yield* faults.node.restore
+      assert.deepStrictEqual(yield* there, ["lamp"])
+      yield* lamp.vanish
+      yield* faults.node.cut
+      yield* faults.node.restore
+      assert.deepStrictEqual(yield* there, [])
+      yield* lamp.comeBack
+      assert.deepStrictEqual(yield* there, ["lamp"])
+    }).pipe(Effect.scoped, Effect.provide(GatewayTest.layer({ listen: "none" })))
   )
 
   it.effect("takes switches that are there already, and one node's link apart from the others'", () =>

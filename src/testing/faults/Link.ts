@@ -75,6 +75,7 @@ export interface Verdict {
 export interface Link extends LinkFaults {
   readonly name: string
   readonly decide: (message: LinkMessage) => Verdict
+  readonly isCut: () => boolean
   /** Waits until the link is cut; does not wait where it is. */
   readonly broken: Effect.Effect<void>
   /** Runs at each `cut` and at each `restore`, which wait for it. Returns how to forget it. */
@@ -113,6 +114,7 @@ export const make = (name: string, draw: Draw): Link => {
 
   const add = (fate: Fate, delay: Duration.Input, { on = "request", times = 1, what }: FaultOptions = {}) =>
     Effect.sync(() => {
+      if (times <= 0) return
       rules = [...rules, { fate, delay: Duration.fromInputUnsafe(delay), on, what, left: times }]
     })
   const byRule = ({ way, what }: LinkMessage): Verdict | undefined => {
@@ -157,6 +159,7 @@ export const make = (name: string, draw: Draw): Link => {
   return {
     name,
     decide,
+    isCut: () => isCut,
     broken: Effect.suspend(() => Deferred.await(broken)),
     watch: (watcher) => {
       watchers.add(watcher)

@@ -8,7 +8,6 @@ import * as SessionKey from "../../../domain/SessionKey.ts"
 import { runIdOf } from "../../../layers/channels/Admission.ts"
 import { Turns } from "../../../services/Turns.ts"
 import type { BotApiServer, Person } from "../../../testing/BotApi.ts"
-import { Patience } from "../../../testing/stillWaiting.ts"
 import { CommandFailed } from "../../errors.ts"
 import type { Hops } from "./hops.ts"
 
@@ -36,8 +35,7 @@ export const ask = (bot: BotApiServer, from: Person, hops: Hops) =>
       messageId: String(messageId)
     })
     const answered = Effect.gen(function* () {
-      // What the demo shows of a turn says why it takes its time.
-      yield* Effect.provideService(bot.awaitReply({ chatId, after: messageId }), Patience, Number.POSITIVE_INFINITY)
+      yield* bot.awaitReply({ chatId, after: messageId })
       if (yield* turns.knows(runId)) yield* turns.await(runId, SessionKey.main("main"))
       yield* bot.awaitConfirmed
     })

@@ -17,6 +17,7 @@ import { VERSION } from "../../../domain/Version.ts"
 import { Gateway, layerNode } from "../../../layers/Gateway.ts"
 import { Config } from "../../../services/Config.ts"
 import * as BotApi from "../../../testing/BotApi.ts"
+import { Patience } from "../../../testing/stillWaiting.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
 import { endsByStopping } from "../../lifetime.ts"
@@ -99,38 +100,43 @@ const pairNode = Effect.fnUntraced(function* (
   )
 })
 
-export const run = Effect.fn("demo.run")(function* (firstMessage: string) {
-  yield* endsByStopping
-  const fs = yield* FileSystem.FileSystem
-  const environment = yield* Environment
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "openclaw-demo-" })
-  const model = yield* Effect.provide(Model.choose, NodeHttpClient.layerNodeHttp)
-  const hops = yield* Hops.make
+export const run = Effect.fn("demo.run")(
+  function* (firstMessage: string) {
+    yield* endsByStopping
+    const fs = yield* FileSystem.FileSystem
+    const environment = yield* Environment
+    const folder = yield* fs.makeTempDirectoryScoped({ prefix: "openclaw-demo-" })
+    const model = yield* Effect.provide(Model.choose, NodeHttpClient.layerNodeHttp)
+    const hops = yield* Hops.make
 
-  const bot = yield* BotApi.serve({ bot: { username: "demo_claw_bot", first_name: "Demo" } })
-  const stateDir = `${folder}/gateway`
-  yield* fs.makeDirectory(stateDir, { mode: 0o700 })
-  const nodeState = `${folder}/node/.openclaw`
-  yield* fs.makeDirectory(nodeState, { recursive: true, mode: 0o700 })
-  yield* fs.writeFileString(`${nodeState}/exec-approvals.json`, JSON.stringify(execApprovals), { mode: 0o600 })
-  yield* fs.writeFileString(`${stateDir}/openclaw.json`, JSON.stringify(configuration(model, bot), null, 2), {
-    mode: 0o600
-  })
+    const bot = yield* BotApi.serve({ bot: { username: "demo_claw_bot", first_name: "Demo" } })
+    const stateDir = `${folder}/gateway`
+    yield* fs.makeDirectory(stateDir, { mode: 0o700 })
+    const nodeState = `${folder}/node/.openclaw`
+    yield* fs.makeDirectory(nodeState, { recursive: true, mode: 0o700 })
+    yield* fs.writeFileString(`${nodeState}/exec-approvals.json`, JSON.stringify(execApprovals), { mode: 0o600 })
+    yield* fs.writeFileString(`${stateDir}/openclaw.json`, JSON.stringify(configuration(model, bot), null, 2), {
+      mode: 0o600
+    })
 
-  const services = yield* Layer.build(layerNode({ stateDir, flags: { port: 0 } }))
-  const desk = yield* Effect.provideContext(operator, services)
-  const gateway = Context.get(services, Gateway)
-  yield* hops.hop("gateway", "world", `listens on ${gateway.url}, state in ${stateDir}`)
-  yield* hops.hop("gateway", "model", `${model.ref}: ${model.because}`)
-  yield* bot.awaitPolling
-  yield* hops.hop("gateway", "telegram", `polls the Bot API at ${bot.url} as @${bot.bot.username}`)
-  yield* pairNode(desk, `${folder}/node`, hops)
+    const services = yield* Layer.build(layerNode({ stateDir, flags: { port: 0 } }))
+    const desk = yield* Effect.provideContext(operator, services)
+    const gateway = Context.get(services, Gateway)
+    yield* hops.hop("gateway", "world", `listens on ${gateway.url}, state in ${stateDir}`)
+    yield* hops.hop("gateway", "model", `${model.ref}: ${model.because}`)
+    yield* bot.awaitPolling
+    yield* hops.hop("gateway", "telegram", `polls the Bot API at ${bot.url} as @${bot.bot.username}`)
+    yield* pairNode(desk, `${folder}/node`, hops)
 
-  yield* narrate.turns(desk.client, hops)
-  yield* narrate.telegram(bot, hops)
-  const answer = Chat.ask(bot, USER, hops)
-  const ask = (text: string) => Effect.provideContext(answer(text), services)
-  yield* Console.log("")
-  yield* ask(firstMessage)
-  if (environment.interactive) yield* Chat.prompt(ask)
-}, Effect.scoped)
+    yield* narrate.turns(desk.client, hops)
+    yield* narrate.telegram(bot, hops)
+    const answer = Chat.ask(bot, USER, hops)
+    const ask = (text: string) => Effect.provideContext(answer(text), services)
+    yield* Console.log("")
+    yield* ask(firstMessage)
+    if (environment.interactive) yield* Chat.prompt(ask)
+    // What the demo shows says by itself what it waits for.
+  },
+  Effect.scoped,
+  Effect.provideService(Patience, Number.POSITIVE_INFINITY)
+)
