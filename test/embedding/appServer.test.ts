@@ -13,7 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { WebSocketServer } from "ws"
 import { Credential, Endpoint, GatewayClient } from "../../src/client/index.ts"
-import { Gateway, type OpenClawConfig } from "../../src/index.ts"
+import { Config, Gateway, type OpenClawConfig } from "../../src/index.ts"
 
 const token = "0123456789abcdef0123456789abcdef"
 const withToken: OpenClawConfig = { gateway: { auth: { mode: "token", token } } }
@@ -156,10 +156,58 @@ describe("below a path of the app's server", () => {
         (yield* Effect.provide(Gateway.Gateway, one)).bootId,
         (yield* Effect.provide(Gateway.Gateway, two)).bootId
       ])
+      // Nobody else takes sockets here, and what is nobody's is not left waiting.
+      assert.notInclude(yield* upgrade(server, "/live"), "101")
       for (const path of ["/one", "/one/below"]) {
         const taken = yield* Effect.flip(gatewayAt(server, path))
         assert.strictEqual(taken._tag, "AppServerUnusable")
         assert.include(taken.message, `another Gateway has "${path}"`)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("whoever of them goes first, the server is left as it was found", () =>
+    Effect.gen(function* () {
+      const server = yield* serverAt("127.0.0.1")
+      const before = { own: Object.hasOwn(server, "emit"), names: server.eventNames().map(String).sort() }
+      const scopes = [yield* Scope.make(), yield* Scope.make()] as const
+      yield* Scope.provide(gatewayAt(server, "/one"), scopes[0])
+      yield* Scope.provide(gatewayAt(server, "/two"), scopes[1])
+      yield* Scope.close(scopes[0], Exit.void)
+      assert.strictEqual((yield* get(server, "/one/healthz")).body, "the app")
+      assert.strictEqual((yield* get(server, "/two/healthz")).body, '{"ok":true,"status":"live"}')
+      yield* Scope.close(scopes[1], Exit.void)
+      assert.deepStrictEqual(
+        { own: Object.hasOwn(server, "emit"), names: server.eventNames().map(String).sort() },
+        before
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("no spelling of a path leads from one owner to the other", () =>
+    Effect.gen(function* () {
+      const server = yield* serverAt("127.0.0.1")
+      yield* gatewayAt(server, "/openclaw")
+      for (const path of [
+        "//openclaw/healthz",
+        "/openclaw%2fhealthz",
+        "/%6fpenclaw/healthz",
+        "/openclaw;x/healthz",
+        "/openclaw\\healthz",
+        "/app/../openclaw/healthz",
+        `http://127.0.0.1:${portOf(server)}/openclaw/healthz`
+      ]) {
+        assert.deepStrictEqual(yield* get(server, path), { status: 200, body: "the app" }, path)
+        assert.notInclude(yield* upgrade(server, path), "101", path)
+      }
+      for (const path of [
+        "/openclaw/../admin",
+        "/openclaw//healthz",
+        "/openclaw/%2e%2e/admin",
+        "/openclaw/./healthz"
+      ]) {
+        assert.strictEqual((yield* get(server, path)).status, 404, path)
+        assert.include(yield* upgrade(server, path), "404", path)
       }
     }).pipe(Effect.scoped)
   )
@@ -196,6 +244,24 @@ describe("at the root of the app's server", () => {
         assert.deepStrictEqual(yield* get(server, path), { status: 200, body: "the app" })
       }
       assert.strictEqual((yield* get(server, "/live", { connection: "upgrade", upgrade: "websocket" })).body, "the app")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("an API that is off is the app's, and the Gateway's once it is on", () =>
+    Effect.gen(function* () {
+      const server = yield* serverAt("127.0.0.1")
+      const context = yield* gatewayAt(server, undefined, { ...withToken, diagnostics: { enabled: false } })
+      const isApp = (path: string) => Effect.map(get(server, path), ({ body }) => body === "the app")
+      const apis = ["/v1/models", "/v1/models/openclaw", "/v1/chat/completions", "/api/diagnostics/prometheus"]
+      for (const path of [...apis, "/metrics"]) assert.isTrue(yield* isApp(path), path)
+      const { set } = yield* Effect.provide(Config, context)
+      yield* set("gateway.http.endpoints.chatCompletions.enabled", true)
+      yield* set("diagnostics.enabled", true)
+      for (const path of apis) {
+        yield* Effect.repeat(Effect.delay(isApp(path), "5 millis"), { while: (still) => still })
+      }
+      assert.strictEqual((yield* get(server, "/v1/models")).status, 401)
+      assert.isTrue(yield* isApp("/metrics"))
     }).pipe(Effect.scoped)
   )
 })

@@ -11,6 +11,7 @@ import * as Result from "effect/Result"
 import { RunId } from "../../../domain/Ids.ts"
 import type { SessionKey } from "../../../domain/SessionKey.ts"
 import { Config } from "../../../services/Config.ts"
+import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
 import { Sessions } from "../../../services/Sessions.ts"
 import { Tracing } from "../../../services/Tracing.ts"
 import { type TurnOutcome, type TurnRequest, Turns } from "../../../services/Turns.ts"
@@ -31,10 +32,10 @@ const MAX_BODY_BYTES = 20 * 1024 * 1024
 
 const INVALID = "invalid_request_error"
 
-const enabled = Effect.gen(function* () {
-  const { gateway } = yield* Effect.orDie((yield* Config).get)
-  return gateway?.http?.endpoints?.chatCompletions?.enabled === true
-})
+export const isOn = ({ gateway }: OpenClawConfig): boolean =>
+  gateway?.http?.endpoints?.chatCompletions?.enabled === true
+
+const enabled = Effect.flatMap(Config, ({ get }) => Effect.map(Effect.orDie(get), isOn))
 
 /** Agents as models: what `GET /v1/models` lists, or the one that its path names. */
 export const models = Effect.fn("Http.models")(function* (exchange: Exchange) {

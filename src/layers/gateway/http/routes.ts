@@ -7,6 +7,7 @@ import type { FileSystem } from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import type { Authenticator } from "../../../services/Authenticator.ts"
 import type { Config } from "../../../services/Config.ts"
+import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
 import type { EventBus } from "../../../services/EventBus.ts"
 import type { Sessions } from "../../../services/Sessions.ts"
 import type { Tools } from "../../../services/Tools.ts"
@@ -30,6 +31,15 @@ export const isApi = (path: string): boolean =>
   path === OpenAi.CHAT_PATH ||
   path === ToolsInvoke.PATH ||
   MetricsPage.PATHS.has(path)
+
+/**
+ * Whether an API is on that lives at a path beside routes of somebody else. `/metrics` is never: apps have one of their own, and
+ * the Gateway's has another name too.
+ */
+export const isOn = (path: string, config: OpenClawConfig): boolean => {
+  if (path === ToolsInvoke.PATH) return true
+  return MetricsPage.PATHS.has(path) ? path !== MetricsPage.SHORT && MetricsPage.isOn(config) : OpenAi.isOn(config)
+}
 
 const route = (options: GatewayOptions, exchange: Exchange): Effect.Effect<void, PlatformError, HttpRequirements> => {
   const { path } = exchange
