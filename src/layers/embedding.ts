@@ -20,7 +20,7 @@ export {
 } from "./Gateway.ts"
 export { channel, type ChannelParts, type Incoming } from "./channels/own.ts"
 export { fromValue as config } from "./config/fromValue.ts"
-export { type Asked, model, models } from "./models/own.ts"
+export { type Asked, model, type ModelRef, models } from "./models/own.ts"
 export { type Command, command, node } from "./nodes/own.ts"
 export { layer as database, layerStateDir as storage } from "./storage/Storage.ts"
 export { ask, type AskOptions } from "./turns/ask.ts"

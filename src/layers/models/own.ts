@@ -14,12 +14,15 @@ import type { Models } from "../../services/Models.ts"
 import { layerWith } from "./Models.ts"
 import { defaultPolicy } from "./retry.ts"
 
+/** Provider and name, as configurations write them. */
+export type ModelRef = `${string}/${string}`
+
 /**
- * Models by reference (`provider/model`, any name): what the configuration calls so is one of these, and the first of them answers
+ * Models by reference (`provider/model`): what the configuration calls so is one of these, and the first of them answers
  * where it names no model at all. Every other reference is looked for in the configuration as ever.
  */
 export const models = <E, R>(
-  own: Readonly<Record<string, Layer.Layer<LanguageModel.LanguageModel, E, R>>>
+  own: Readonly<Record<ModelRef, Layer.Layer<LanguageModel.LanguageModel, E, R>>>
 ): Layer.Layer<Models, E, R | Config | HttpClient.HttpClient> =>
   Layer.unwrap(
     Effect.gen(function* () {
