@@ -74,7 +74,7 @@ const ofRequest = (error: GatewayError): string => {
   const isDelivery = Predicate.hasProperty(details, "code") && details.code === "OUTBOUND_DELIVERY_FAILED"
   // Telegram answers a token that it does not know with 401, and a malformed one with 404.
   if (isDelivery && /: 40[14] /.test(error.message)) {
-    return "the bot token is wrong or was revoked; set the one that @BotFather shows with `openclaw config set channels.telegram.botToken <token>`, then check it with `openclaw channels status --probe`."
+    return "the bot token is wrong or was revoked; set the one that @BotFather shows with `openclaw config set channels.telegram.botToken -`, then check it with `openclaw channels status --probe`."
   }
   if (error.code !== "FORBIDDEN" && error.retryable === true) return "try again in a moment."
   return requests[error.code] ?? GENERAL

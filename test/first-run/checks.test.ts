@@ -10,9 +10,10 @@ import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/testing/TestClock"
-import { listModels, serverOf } from "../../src/layers/checks/model.ts"
+import { keyProblem, listModels, serverOf } from "../../src/layers/checks/model.ts"
 import { hostOf, knock } from "../../src/layers/checks/reach.ts"
 import { tokenProblem } from "../../src/layers/checks/telegram.ts"
+import { fetchOver } from "../../src/layers/models/fetchOver.ts"
 import { renamed } from "../../src/layers/config/renamed.ts"
 
 type Answer = Response | { readonly code: string }
@@ -72,6 +73,26 @@ describe("a provider's list of models", () => {
     )
   }
 
+  it.effect("is not read to the end when it has none, and neither is a model's answer", () =>
+    Effect.gen(function* () {
+      const endless = () => {
+        const chunk = new Uint8Array(1024 * 1024).fill(97)
+        return new Response(new ReadableStream({ pull: (controller) => controller.enqueue(chunk) }))
+      }
+      const list = answering(endless())
+      const failed = yield* Effect.flip(
+        Effect.provideService(listModels(openai, key), HttpClient.HttpClient, list.client)
+      )
+      assert.strictEqual(failed.kind, "unsupported")
+      const answer = answering(endless())
+      const read = yield* Effect.promise(async () => {
+        const response = await fetchOver(answer.client)("https://a.example/v1/chat/completions")
+        return (await response.arrayBuffer()).byteLength
+      })
+      assert.strictEqual(read, 64 * 1024 * 1024)
+    })
+  )
+
   it.effect("is not waited for for ever", () =>
     Effect.gen(function* () {
       const never = HttpClient.make(() => Effect.never)
@@ -107,6 +128,12 @@ describe("a server's clock", () => {
 })
 
 describe("what is read before it is sent anywhere", () => {
+  it("a key is what a header can carry", () => {
+    assert.isUndefined(keyProblem("sk-ant-0_1.2~3/4+5="))
+    for (const text of ["", "two words", "one\nX-Header: two", "sk-\u2014dash", "nul\0"])
+      assert.isDefined(keyProblem(text))
+  })
+
   it("a bot token looks like one", () => {
     assert.isUndefined(tokenProblem("123456789:AAtesting-token_of_the_bot_api_server"))
     for (const text of ["", "hello", "123456789:", "123456789:short", "abc:AAtesting-token_of_the_bot_api", "1 2:3"]) {

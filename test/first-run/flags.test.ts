@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process"
 import { writeFileSync } from "node:fs"
+import { createServer, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
@@ -16,6 +18,31 @@ const quiet = ["onboard", "--non-interactive", "--json"]
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 
 const custom = (url: string) => ["--auth-choice", "custom-api-key", "--custom-base-url", `${url}/v1`, "--model", "m"]
+
+/** A provider whose answer has no end. */
+const endless = Effect.map(
+  Effect.acquireRelease(
+    Effect.callback<Server>((resume) => {
+      const choices = [{ index: 0, delta: { role: "assistant", content: "more ".repeat(100) }, finish_reason: null }]
+      const event = { id: "a", object: "chat.completion.chunk", created: 1, model: "m", choices }
+      const server = createServer((_, response) => {
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        const write = () => {
+          while (!response.destroyed && response.write(`data: ${JSON.stringify(event)}\n\n`));
+        }
+        response.on("drain", write)
+        write()
+      })
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) =>
+      Effect.sync(() => {
+        server.close()
+        server.closeAllConnections()
+      })
+  ),
+  (server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+)
 
 /** Runs the program in a process of its own, with this on its standard input. */
 const piped = (folder: string, input: string, ...given: ReadonlyArray<string>) =>
@@ -93,6 +120,24 @@ describe("openclaw onboard --non-interactive", () => {
       /numeric Telegram ids/
     ],
     ["no password", ["--gateway-auth", "password"], /needs a password/],
+    ["a password for a token", ["--gateway-auth", "token", "--gateway-password", KEY], /would not ask for it/],
+    ["no value for a token", ["--gateway-token", ""], /--gateway-token is empty/],
+    [
+      "no value for a password",
+      ["--gateway-auth", "password", "--gateway-password", " "],
+      /--gateway-password is empty/
+    ],
+    [
+      "no value for a key",
+      ["--model", "openai/m", "--skip-checks", "--openai-api-key", ""],
+      /--openai-api-key is empty/
+    ],
+    [
+      "a key of two lines",
+      ["--model", "openai/m", "--openai-api-key", `${KEY}\nX-More: 1`],
+      /can be none: a key is one word/
+    ],
+    ["ids for no bot", ["--telegram-allow-from", "4711"], /none is connected/],
     ["two tokens", ["--gateway-token", "a", "--gateway-token-ref-env", "B"], /both name the token/],
     ["both of a pair", ["--install-daemon", "--skip-daemon"], /exclude each other/]
   ]
@@ -147,6 +192,51 @@ describe("openclaw onboard --non-interactive", () => {
       assert.strictEqual(token.code, 0, token.stdout)
       assert.deepStrictEqual(stored(setting), before)
     }).pipe(Effect.scoped, Effect.provide(servers))
+  )
+
+  it.live("changes who may write to the bot that is connected, and how the Gateway knows its friends", () =>
+    Effect.gen(function* () {
+      const bots = yield* BotApi.BotApi
+      const setting = { home: yield* home }
+      const root = `--telegram-api-root=${bots.url}`
+      const given = ["--telegram-token", bots.token, "--gateway-password=long-enough"]
+      const first = yield* run(setting, ...quiet, root, ...given)
+      assert.strictEqual(first.code, 0, first.stdout)
+      const again = yield* run(setting, ...quiet, "--telegram-allow-from=4711", "--gateway-token=a-token-of-mine")
+      assert.strictEqual(again.code, 0, again.stdout)
+      assert.strictEqual(JSON.parse(again.stdout).telegram.bot.username, "test_claw_bot")
+      const { channels, gateway } = stored(setting)
+      assert.deepInclude(channels.telegram, { botToken: bots.token, dmPolicy: "allowlist", allowFrom: ["4711"] })
+      assert.deepInclude(gateway.auth, { mode: "token", token: "a-token-of-mine" })
+    }).pipe(Effect.scoped, Effect.provide(servers))
+  )
+
+  it.live("leaves an address and a way of its own, which onboarding does not ask for, as they are", () =>
+    Effect.gen(function* () {
+      const setting = { home: yield* home }
+      const gateway = {
+        mode: "local",
+        bind: "custom",
+        customBindHost: "127.0.0.1",
+        auth: { mode: "trusted-proxy", trustedProxy: { userHeader: "x-user" } },
+        trustedProxies: ["127.0.0.1"]
+      }
+      yield* run(setting, "config", "set", "gateway", JSON.stringify(gateway))
+      const ended = yield* run(setting, ...quiet, "--auth-choice=offline", "--gateway-port=28997", "--skip-checks")
+      assert.strictEqual(ended.code, 0, ended.stdout)
+      assert.deepInclude(JSON.parse(ended.stdout).gateway, { bind: "custom", auth: "trusted-proxy" })
+      assert.deepStrictEqual(stored(setting).gateway, { ...gateway, port: 28_997 })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("stops listening to a model that does not stop talking", () =>
+    Effect.gen(function* () {
+      const setting = { home: yield* home }
+      const url = yield* endless
+      const ended = yield* run(setting, ...quiet, ...custom(url))
+      assert.strictEqual(ended.code, 0, ended.stdout)
+      assert.strictEqual(JSON.parse(ended.stdout).model.checked, true)
+    }).pipe(Effect.scoped)
   )
 
   it.live("needs a terminal for its questions, and says what to do without one", () =>

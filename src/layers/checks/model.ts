@@ -9,9 +9,11 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientError } from "effect/http/HttpClientError"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Config } from "../../services/Config.ts"
 import type { OpenClawConfig } from "../../services/ConfigSchema.ts"
@@ -75,11 +77,25 @@ export const serverOf = (config: OpenClawConfig, provider: string): ProviderTarg
   return "reason" in target ? undefined : target
 }
 
+/** Why a text can be no key: what no header carries was copied along with it. `undefined` when it can be one. */
+export const keyProblem = (text: string): string | undefined =>
+  /^[\x21-\x7E]+$/.test(text) ? undefined : "a key is one word, of plain letters, digits and signs"
+
 const PROMPT = "This is a connection test. Answer with the one word: ready"
+/** Characters of an answer that are enough: nothing more is waited for. */
+const ENOUGH = 200
 
 const failed = Effect.fnUntraced(function* (error: AiError.AiError, resolved: ResolvedModel) {
   const kind = kindOf(error)
-  const plain = new ModelCheckFailed({ model: resolved.ref, kind, ...parts(explain(error, resolved, false).message) })
+  // There need not be a Gateway, and so no log that has the cause.
+  const said =
+    error.reason._tag === "UnknownError"
+      ? {
+          detail: `${resolved.provider} gave an answer that is none of a model${error.reason.description === undefined ? "" : ` (${error.reason.description.replace(/[:.\s]+$/, "")})`}`,
+          fix: "look at its address, and at whose protocol it speaks"
+        }
+      : parts(explain(error, resolved, false).message)
+  const plain = new ModelCheckFailed({ model: resolved.ref, kind, ...said })
   const server = serverOf(yield* Effect.orDie(Effect.flatMap(Config, ({ get }) => get)), resolved.provider)
   if (kind !== "unreachable" || server === undefined) return plain
   // The provider's package hides why nobody answered.
@@ -109,10 +125,13 @@ export const checkModel = Effect.fn("Checks.checkModel")(function* (
   )
   const started = yield* Clock.currentTimeMillis
   const text = yield* LanguageModel.streamText({ prompt: PROMPT }).pipe(
-    Stream.runFold(
+    Stream.scan(
       () => "",
       (before, part) => (part.type === "text-delta" ? before + part.delta : before)
     ),
+    Stream.takeUntil((all) => all.length >= ENOUGH),
+    Stream.runLast,
+    Effect.map((last) => Option.getOrElse(last, () => "").slice(0, ENOUGH)),
     Effect.provideService(LanguageModel.LanguageModel, resolved.service),
     Effect.catch((error) => Effect.flatMap(failed(error, resolved), Effect.fail)),
     Effect.timeoutOrElse({
@@ -179,8 +198,9 @@ export const listModels = Effect.fn("Checks.listModels")(
   function* (
     target: ProviderTarget,
     key: Redacted.Redacted | undefined
-  ): Effect.fn.Return<ReadonlyArray<string>, ModelListFailed, HttpClient.HttpClient> {
-    const client = yield* HttpClient.HttpClient
+  ): Effect.fn.Return<ReadonlyArray<string>, ModelListFailed, HttpClient.HttpClient | Scope.Scope> {
+    // A scoped request is aborted when its answer is not read to the end.
+    const client = HttpClient.withScope(yield* HttpClient.HttpClient)
     const unreached = (error: HttpClientError) =>
       new ModelListFailed({ kind: "unreachable", ...explainUnreached(target.baseUrl, error) })
     const request = HttpClientRequest.get(`${target.baseUrl}/models`).pipe(
@@ -196,15 +216,19 @@ export const listModels = Effect.fn("Checks.listModels")(
         fix: "copy the key again from the provider's page, whole and without spaces"
       })
     }
-    if (response.status !== 200 || Number(response.headers["content-length"] ?? 0) > MAX_LIST) {
-      return yield* unsupported(target.name)
-    }
-    const text = yield* Effect.mapError(response.text, unreached)
+    if (response.status !== 200) return yield* unsupported(target.name)
+    const text = yield* response.stream.pipe(
+      Stream.mapError(unreached),
+      Stream.limitBytes(MAX_LIST, () => Stream.fail(unsupported(target.name))),
+      Stream.decodeText,
+      Stream.mkString
+    )
     const { data } = yield* Effect.mapError(decodeList(text), () => unsupported(target.name))
     return data.map(({ id }) => id)
   },
   (effect, target) =>
     effect.pipe(
+      Effect.scoped,
       Effect.timeoutOrElse({
         duration: "10 seconds",
         orElse: () =>

@@ -16,12 +16,15 @@ const services = Context.make(FetchHttpClient.RequestInit, { redirect: "manual" 
   Context.add(HttpClient.TracerPropagationEnabled, false)
 )
 
+/** Bytes of one answer that are read; the longest that a model writes are far below it. */
+const MOST_BYTES = 64 * 1024 * 1024
+
 const withoutBody = new Set([101, 204, 205, 304])
 
 /**
  * A `fetch` that sends by `client`. Request bodies must be text, which is all the provider packages send. A response of
  * server-sent events that breaks off ends without an error, so that what came before it is not lost: whoever reads it
- * sees that its last event is missing.
+ * sees that its last event is missing. One that does not end is cut off.
  */
 export const fetchOver =
   (client: HttpClient.HttpClient): typeof globalThis.fetch =>
@@ -37,7 +40,8 @@ export const fetchOver =
         : plain
     const answer = Effect.map(client.execute(request), (response) => {
       const isEventStream = (response.headers["content-type"] ?? "").includes("text/event-stream")
-      const bytes = isEventStream ? Stream.catch(response.stream, () => Stream.empty) : response.stream
+      const whole = isEventStream ? Stream.catch(response.stream, () => Stream.empty) : response.stream
+      const bytes = Stream.limitBytes(whole, MOST_BYTES, () => Stream.empty)
       const body = withoutBody.has(response.status)
         ? null
         : Stream.toReadableStreamWith(bytes, services, signal === undefined ? {} : { signal })

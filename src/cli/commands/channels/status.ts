@@ -69,7 +69,9 @@ export const run = Effect.fn("cli.channels.status")(function* (flags: {
     return [
       "Gateway reachable.",
       ...(rows.length === 0
-        ? ["No channel is configured. For Telegram: `openclaw config set channels.telegram.botToken <token>`."]
+        ? [
+            "No channel is configured. For Telegram: `openclaw onboard`, or `openclaw config set channels.telegram.botToken -`."
+          ]
         : rows),
       ...(answer.warnings ?? []).map((warning) => `Warning: ${lines(warning)}`)
     ].join("\n")

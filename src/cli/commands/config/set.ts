@@ -104,7 +104,7 @@ const fromStdin = Effect.fnUntraced(function* (path: string) {
 })
 
 /** What is given, and whether it is a secret's own text: `12345678` is then no number. */
-const textOf = Effect.fnUntraced(function* ({ path, stdin, value }: SetFlags, at: Path) {
+const textOf = Effect.fnUntraced(function* ({ path, stdin, strictJson, value }: SetFlags, at: Path) {
   if (value !== undefined && value !== "-") {
     if (!stdin) return { text: value, isText: false }
     return yield* new CommandFailed({ message: "the value comes from one place.\nFix: give it, or --stdin." })
@@ -114,7 +114,7 @@ const textOf = Effect.fnUntraced(function* ({ path, stdin, value }: SetFlags, at
       message: `there is no value for ${plain(path)}.\nFix: give one, or - to read it from standard input.`
     })
   }
-  return { text: yield* fromStdin(path), isText: isSecretPath(at) }
+  return { text: yield* fromStdin(path), isText: isSecretPath(at) && !strictJson }
 })
 
 export const run = Effect.fn("cli.config.set")(function* (flags: SetFlags) {

@@ -23,10 +23,11 @@ import { fromVariable, inFile, type OnboardFlags, type Reader } from "./flags.ts
 
 export type Bind = "loopback" | "lan" | "tailnet"
 
+/** `undefined`: as it is configured, which is another way than onboarding asks for (`custom`, `trusted-proxy`). */
 export interface Access {
   readonly port: number
-  readonly bind: Bind
-  readonly auth: "token" | "password"
+  readonly bind: Bind | undefined
+  readonly auth: "token" | "password" | undefined
   /** `undefined`: what is there stays; where there is no token, the Gateway makes one at its first start. */
   readonly secret?: Secret | undefined
 }
@@ -37,14 +38,16 @@ export const BIND_WORDS: Readonly<Record<Bind, string>> = {
   lan: "every network that this machine is on"
 }
 
+const authOf = (auth: NonNullable<OpenClawConfig["gateway"]>["auth"]): Access["auth"] => {
+  if (auth?.mode === undefined) return auth?.password === undefined ? "token" : "password"
+  return auth.mode === "token" || auth.mode === "password" ? auth.mode : undefined
+}
+
 /** As it is configured, or would be by default. */
 export const presentOf = ({ gateway }: OpenClawConfig, defaultPort: number): Access => ({
   port: gateway?.port ?? defaultPort,
-  bind: gateway?.bind === "lan" || gateway?.bind === "tailnet" ? gateway.bind : "loopback",
-  auth:
-    gateway?.auth?.mode === "password" || (gateway?.auth?.mode === undefined && gateway?.auth?.password !== undefined)
-      ? "password"
-      : "token"
+  bind: gateway?.bind === "custom" || gateway?.bind === "auto" ? undefined : (gateway?.bind ?? "loopback"),
+  auth: authOf(gateway?.auth)
 })
 
 const AT = ["gateway"]
@@ -55,16 +58,30 @@ export const decided = (access: Access, present: OpenClawConfig, defaultPort: nu
     changes: [
       set([...AT, "mode"], "local"),
       ...(access.port === (before?.port ?? defaultPort) ? [] : [set([...AT, "port"], access.port)]),
-      ...(access.bind === (before?.bind ?? "loopback") ? [] : [set([...AT, "bind"], access.bind)]),
-      ...(access.auth === before?.auth?.mode ? [] : [set([...AT, "auth", "mode"], access.auth)]),
-      ...(access.secret === undefined ? [] : [set([...AT, "auth", access.auth], access.secret.stored)])
+      ...(access.bind === undefined || access.bind === (before?.bind ?? "loopback")
+        ? []
+        : [set([...AT, "bind"], access.bind)]),
+      ...(access.auth === undefined || access.auth === before?.auth?.mode
+        ? []
+        : [set([...AT, "auth", "mode"], access.auth)]),
+      ...(access.auth === undefined || access.secret === undefined
+        ? []
+        : [set([...AT, "auth", access.auth], access.secret.stored)])
     ],
-    shown: `port ${access.port}, ${BIND_WORDS[access.bind]}; by ${access.auth}${
-      typeof access.secret?.stored === "object" ? ` in ${access.secret.stored.id}` : ""
-    }`,
-    report: { port: access.port, bind: access.bind, auth: access.auth }
+    shown: `port ${access.port}, ${access.bind === undefined ? `bind ${before?.bind}` : BIND_WORDS[access.bind]}; by ${
+      access.auth ?? before?.auth?.mode
+    }${typeof access.secret?.stored === "object" ? ` in ${access.secret.stored.id}` : ""}`,
+    report: { port: access.port, bind: access.bind ?? before?.bind, auth: access.auth ?? before?.auth?.mode }
   }
 }
+
+/** What is in the way, and what to do, each without its full stop. */
+interface Problem {
+  readonly what: string
+  readonly fix: string
+}
+
+export const inWords = ({ fix, what }: Problem): string => `${what}; ${fix}`
 
 /** Who has a port that the Gateway is to listen on; `undefined` when nobody, or this profile's own Gateway. */
 export const portProblem = Effect.fnUntraced(function* (port: number) {
@@ -76,12 +93,14 @@ export const portProblem = Effect.fnUntraced(function* (port: number) {
     first.pid === undefined
       ? "another user's program"
       : `pid ${first.pid}${first.command === undefined ? "" : ` (${plain(first.command)})`}`
-  return `port ${port} is held by ${who}; take another one, or end that program`
+  return { what: `port ${port} is held by ${who}`, fix: "take another one, or end that program" } satisfies Problem
 })
 
 /** Why the Gateway could not listen there; `undefined` when it could. */
-export const bindProblem = (bind: Bind): Effect.Effect<string | undefined> =>
-  Effect.match(resolveHost(bind, undefined), { onSuccess: () => undefined, onFailure: ({ message }) => message })
+export const bindProblem = (bind: Access["bind"]): Effect.Effect<string | undefined> =>
+  bind === undefined
+    ? Effect.undefined
+    : Effect.match(resolveHost(bind, undefined), { onSuccess: () => undefined, onFailure: ({ message }) => message })
 
 const decodeConfig = Schema.decodeUnknownEffect(OpenClawConfig)
 
@@ -95,9 +114,11 @@ export const concerns = Effect.fn("cli.onboard.concerns")(function* (access: Acc
     decodeConfig({
       gateway: {
         mode: "local",
-        bind: access.bind,
+        ...(access.bind === undefined ? undefined : { bind: access.bind }),
         port: access.port,
-        auth: { mode: access.auth, ...(secret === undefined ? undefined : { [access.auth]: secret }) }
+        ...(access.auth === undefined
+          ? undefined
+          : { auth: { mode: access.auth, ...(secret === undefined ? undefined : { [access.auth]: secret }) } })
       }
     })
   )
@@ -122,6 +143,18 @@ export const isGiven = (flags: OnboardFlags): boolean =>
   flags.gatewayPassword !== undefined
 
 const refused = (what: string, fix: string) => new CommandFailed({ message: `${what}\nFix: ${fix}` })
+
+/** The way that the flags mean, also where they only give its secret. */
+const authBy = Effect.fnUntraced(function* (flags: OnboardFlags, now: Access["auth"]) {
+  const byToken = flags.gatewayToken !== undefined || flags.gatewayTokenRefEnv !== undefined
+  const byPassword = flags.gatewayPassword !== undefined
+  const auth = flags.gatewayAuth ?? (byPassword ? "password" : byToken ? "token" : now)
+  if (auth === "password" ? !byToken : !byPassword) return auth
+  return yield* refused(
+    `a ${auth === "password" ? "token" : "password"} is given, and the Gateway would not ask for it: it would know its friends by a ${auth}.`,
+    "give the secret of one way, with the --gateway-auth of the same name."
+  )
+})
 
 const secretFrom = Effect.fnUntraced(function* (flags: OnboardFlags, reader: Reader, auth: Access["auth"]) {
   const { gatewayPassword, gatewayToken, gatewayTokenRefEnv } = flags
@@ -154,7 +187,7 @@ export const byFlags = Effect.fn("cli.onboard.access")(function* (
 ) {
   const { defaultPort } = yield* State.plan
   const now = presentOf(present, defaultPort)
-  const auth = flags.gatewayAuth ?? (flags.gatewayPassword === undefined ? now.auth : "password")
+  const auth = yield* authBy(flags, now.auth)
   const secret = yield* secretFrom(flags, reader, auth)
   if (auth === "password" && secret === undefined && present.gateway?.auth?.password === undefined) {
     return yield* refused(
@@ -163,12 +196,11 @@ export const byFlags = Effect.fn("cli.onboard.access")(function* (
     )
   }
   const access: Access = { port: flags.gatewayPort ?? now.port, bind: flags.gatewayBind ?? now.bind, auth, secret }
-  const problem = flags.skipChecks
-    ? undefined
-    : ((yield* portProblem(access.port)) ?? (yield* bindProblem(access.bind)))
-  if (problem !== undefined) {
-    const [what = "", fix = "choose another with --gateway-port or --gateway-bind"] = problem.split(/; |\nFix: /)
-    return yield* refused(`${what}.`, `${fix}.`)
+  if (!flags.skipChecks) {
+    const held = yield* portProblem(access.port)
+    if (held !== undefined) return yield* refused(`${held.what}.`, `${held.fix}.`)
+    const missing = yield* bindProblem(access.bind)
+    if (missing !== undefined) return yield* new CommandFailed({ message: missing })
   }
   return decided(access, present, defaultPort)
 })

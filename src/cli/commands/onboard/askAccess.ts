@@ -5,13 +5,27 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
-import { Back, choose, followed, line, secret } from "../../asking.ts"
+import { Back, choose, type Choice, followed, line, secret } from "../../asking.ts"
 import { lines, plain } from "../../output.ts"
 import * as State from "../../state.ts"
-import { type Access, type Bind, BIND_WORDS, bindProblem, concerns, decided, portProblem, presentOf } from "./access.ts"
+import {
+  type Access,
+  type Bind,
+  BIND_WORDS,
+  bindProblem,
+  concerns,
+  decided,
+  inWords,
+  portProblem,
+  presentOf
+} from "./access.ts"
 import { inFile, secretOf } from "./flags.ts"
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+
+const BINDS: ReadonlyArray<Bind> = ["loopback", "tailnet", "lan"]
+/** Set by hand, to what is not asked for here. */
+const AS_IT_IS = "As it is configured"
 
 /** The present one first, so that Enter keeps it. */
 const presentFirst = <A>(present: A, all: ReadonlyArray<A>): ReadonlyArray<A> => [
@@ -24,8 +38,8 @@ const askBind = (now: Access) =>
     while (true) {
       const bind = yield* choose(
         "Who reaches the Gateway?",
-        presentFirst<Bind>(now.bind, ["loopback", "tailnet", "lan"]).map((value) => ({
-          title: capital(BIND_WORDS[value]),
+        presentFirst<Access["bind"]>(now.bind, BINDS).map((value) => ({
+          title: value === undefined ? AS_IT_IS : capital(BIND_WORDS[value]),
           value
         }))
       )
@@ -47,7 +61,9 @@ const askPort = (now: Access) =>
       initial: String(now.port),
       validate: Effect.fnUntraced(function* (text: string) {
         const port = portIn(text)
-        return port === undefined ? "a number from 1 to 65535" : yield* portProblem(port)
+        if (port === undefined) return "a number from 1 to 65535"
+        const held = yield* portProblem(port)
+        return held === undefined ? undefined : inWords(held)
       })
     }),
     (text) => portIn(text) ?? now.port
@@ -57,19 +73,21 @@ const askAuth = (now: Access, present: OpenClawConfig) =>
   followed(
     choose(
       "How does it know its friends?",
-      presentFirst<Access["auth"]>(now.auth, ["token", "password"]).map((value) => ({
-        title: value === "token" ? "By a token" : "By a password",
-        value,
-        description:
-          value === "token"
-            ? present.gateway?.auth?.token === undefined
-              ? "a long one is made at the first start, and kept in the file"
-              : "the one that is configured"
-            : "one that you can remember"
-      }))
+      presentFirst<Access["auth"]>(now.auth, ["token", "password"]).map((value): Choice<Access["auth"]> => {
+        if (value === undefined) return { title: AS_IT_IS, value, description: present.gateway?.auth?.mode ?? "" }
+        if (value === "password") return { title: "By a password", value, description: "one that you can remember" }
+        const has = present.gateway?.auth?.token !== undefined
+        return {
+          title: "By a token",
+          value,
+          description: has
+            ? "the one that is configured"
+            : "a long one is made at the first start, and kept in the file"
+        }
+      })
     ),
     Effect.fnUntraced(function* (auth) {
-      if (auth === "token") return { auth, secret: undefined }
+      if (auth !== "password") return { auth, secret: undefined }
       const has = present.gateway?.auth?.password !== undefined
       const typed = Redacted.value(
         yield* secret(has ? "Password (empty keeps the one that is configured)" : "Password", (text) =>

@@ -6,7 +6,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { listModels, type ModelCheckFailed } from "../../../layers/checks/model.ts"
+import { keyProblem, listModels, type ModelCheckFailed } from "../../../layers/checks/model.ts"
 import { keyOf } from "../../../layers/models/keys.ts"
 import { keyVariable } from "../../../layers/models/providers.ts"
 import * as Reference from "../../../layers/models/reference.ts"
@@ -76,7 +76,7 @@ const askKey = Effect.fnUntraced(function* (place: Place, present: OpenClawConfi
   if (source === "keep" || source === "none") return undefined
   if (source === "shell") return inShell
   const typed = yield* secret(`Key (shown as stars; or stop and set ${variable})`, (text) =>
-    text === "" ? "paste the key, or press Esc to go back" : undefined
+    text === "" ? "paste the key, or press Esc to go back" : keyProblem(text)
   )
   return inFile(yield* secretOf(Redacted.value(typed)))
 })
@@ -90,7 +90,8 @@ const namesOf = Effect.fnUntraced(function* (place: Place, key: Secret | undefin
   const listed = yield* Effect.result(
     listModels(target, key?.value ?? own?.value).pipe(waiting(`Asking ${plain(target.name)} for its models`))
   )
-  if (Result.isSuccess(listed)) return listed.success
+  // A name that would write over the screen is no model's.
+  if (Result.isSuccess(listed)) return listed.success.filter((name) => plain(name) === name)
   const { kind, message } = listed.failure
   if (kind === "unsupported") return []
   yield* Console.error(lines(message))

@@ -1,20 +1,17 @@
 /**
  * Step 2 on a terminal: the bot's token, who the bot is, who may write to it.
  */
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { type BotCheckFailed, tokenProblem } from "../../../layers/checks/telegram.ts"
-import { readAccounts } from "../../../layers/telegram/fromConfig.ts"
 import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
 import { Back, choose, type Choice, followed, line, secret } from "../../asking.ts"
-import { Environment } from "../../Environment.ts"
 import { lines, plain } from "../../output.ts"
 import { type Decided, type Secret, untouched } from "./Draft.ts"
 import { fromVariable, inFile, secretOf } from "./flags.ts"
-import { decided, idsIn, nameOf, type Policy, TOKEN_VARIABLE, tryOut } from "./telegram.ts"
+import { decided, idsIn, nameOf, type Policy, presentToken, TOKEN_VARIABLE, tryOut } from "./telegram.ts"
 
 type Wanted = "keep" | "connect" | "skip"
 
@@ -90,18 +87,6 @@ const askPolicy = (present: OpenClawConfig) =>
       return { kind, ids: idsIn(text) ?? [] } satisfies Policy as Policy
     })
   )
-
-/** The default account's token, wherever it is. */
-const presentToken = Effect.fnUntraced(function* (present: OpenClawConfig) {
-  const { variables } = yield* Environment
-  if (present.channels?.telegram === undefined) return undefined
-  const accounts = yield* Effect.provideService(
-    readAccounts(present),
-    ConfigProvider.ConfigProvider,
-    ConfigProvider.fromUnknown(variables)
-  )
-  return accounts.find(({ accountId }) => accountId === "default")?.token
-})
 
 const kept = Effect.fnUntraced(function* (token: Redacted.Redacted, apiRoot: string | undefined) {
   const seen = yield* identify(inFile(token), apiRoot)

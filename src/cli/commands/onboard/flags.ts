@@ -75,6 +75,11 @@ export const makeReader = Effect.gen(function* () {
   const { flag, file }: Reader = {
     flag: Effect.fnUntraced(function* (name, value) {
       if (value === undefined) return undefined
+      if (value.trim() === "") {
+        return yield* new CommandFailed({
+          message: `--${name} is empty: the variable that it was to come from may have no value here.\nFix: give the secret, or leave the flag out.`
+        })
+      }
       if (value !== "-") return yield* secretOf(value.trim())
       const next = (yield* Effect.provide(stdin, context))[taken++]
       if (next !== undefined) return yield* secretOf(next)

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { checkModel, serverOf } from "../../../layers/checks/model.ts"
+import { checkModel, keyProblem, serverOf } from "../../../layers/checks/model.ts"
 import * as ConfigLayer from "../../../layers/config/Config.ts"
 import { keyVariable, type ProviderTarget } from "../../../layers/models/providers.ts"
 import * as Models from "../../../layers/models/Models.ts"
@@ -156,6 +156,10 @@ const keyFrom = Effect.fnUntraced(function* (flags: OnboardFlags, reader: Reader
     })
   }
   const given = (yield* reader.flag(name, value(flags))) ?? (yield* reader.file("api-key-file", flags.apiKeyFile))
+  const problem = keyProblem(Redacted.value(given ?? inShell?.value ?? Redacted.make("none")))
+  if (problem !== undefined) {
+    return yield* missing(`the key for ${plain(provider)} can be none: ${problem}.`, "copy it again, and nothing else.")
+  }
   if (given !== undefined) return inFile(given)
   return inShell === undefined || flags.secretInputMode === undefined ? inShell : inFile(inShell.value)
 })

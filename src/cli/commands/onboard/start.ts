@@ -13,6 +13,7 @@ import { waiting } from "../../progress.ts"
 import { install } from "../../service/install.ts"
 import { serviceManager } from "../../service/manager.ts"
 import * as State from "../../state.ts"
+import { withLogLevel } from "../../settings.ts"
 import { configuration } from "../../configuration.ts"
 
 /** Milliseconds for one look, and for the Gateway to come up. */
@@ -70,7 +71,7 @@ export const here = Effect.fn("cli.onboard.here")(function* () {
     verbose: false,
     config: { ...config, logging: { ...config.logging, consoleLevel: "error" } },
     gateway: { stateDir: root, configFile, env: variables, defaultPort, flags: {} }
-  }).pipe(Effect.forkScoped)
+  }).pipe(withLogLevel, Effect.forkScoped)
   // It may end before it says hello: a port that is taken, a certificate that is missing.
   const found = yield* Effect.raceFirst(untilHello, Effect.andThen(Fiber.join(running), Effect.never))
   return { running, ...found }

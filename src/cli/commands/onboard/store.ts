@@ -8,10 +8,7 @@ import { refused } from "../config/change.ts"
 import { applied, type Decided } from "./Draft.ts"
 
 /** Gives the paths that are other than before. */
-export const store = Effect.fn("cli.onboard.store")(function* (
-  all: ReadonlyArray<Decided>,
-  options: { readonly dryRun?: boolean } = {}
-) {
+export const store = Effect.fn("cli.onboard.store")(function* (all: ReadonlyArray<Decided>) {
   const config = yield* Config
   const changes = all.flatMap((decided) => decided.changes)
   let changed: ReadonlyArray<string> = []
@@ -29,8 +26,7 @@ export const store = Effect.fn("cli.onboard.store")(function* (
         )
         changed = changedPaths(raw, tree)
         return changed.length === 0 ? undefined : tree
-      }),
-      options
+      })
     )
     .pipe(Effect.mapError((error) => (error._tag === "ConfigChanged" ? error : refused(config)(error))))
   return changed

@@ -1,10 +1,12 @@
 /**
  * Step 2: a Telegram bot, and who may write to it.
  */
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { isAbsolute, resolve } from "node:path"
 import { type BotSeen, checkBot, tokenProblem } from "../../../layers/checks/telegram.ts"
+import { readAccounts } from "../../../layers/telegram/fromConfig.ts"
 import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
@@ -86,7 +88,22 @@ export const apiRootOf = (flags: OnboardFlags, present: OpenClawConfig): string 
 
 /** Whether the flags say anything of this step. */
 export const isGiven = (flags: OnboardFlags): boolean =>
-  flags.skipChannels || flags.telegramToken !== undefined || flags.telegramTokenFile !== undefined
+  flags.skipChannels ||
+  flags.telegramToken !== undefined ||
+  flags.telegramTokenFile !== undefined ||
+  flags.telegramAllowFrom !== undefined
+
+/** The default account's token, wherever it is. */
+export const presentToken = Effect.fnUntraced(function* (present: OpenClawConfig) {
+  const { variables } = yield* Environment
+  if (present.channels?.telegram === undefined) return undefined
+  const accounts = yield* Effect.provideService(
+    readAccounts(present),
+    ConfigProvider.ConfigProvider,
+    ConfigProvider.fromUnknown(variables)
+  )
+  return accounts.find(({ accountId }) => accountId === "default")?.token
+})
 
 const policyFrom = Effect.fnUntraced(function* (flags: OnboardFlags, present: OpenClawConfig) {
   if (flags.telegramAllowFrom === undefined) {
@@ -108,7 +125,21 @@ const tokenFrom = Effect.fnUntraced(function* (flags: OnboardFlags, reader: Read
     })
   }
   const given = yield* reader.flag("telegram-token", flags.telegramToken)
-  return given === undefined ? inShell : inFile(given)
+  if (given !== undefined) return inFile(given)
+  return inShell === undefined || flags.secretInputMode === undefined ? inShell : inFile(inShell.value)
+})
+
+/** What the flags say of the bot that is connected already. */
+const ofPresentBot = Effect.fnUntraced(function* (flags: OnboardFlags, present: OpenClawConfig, policy: Policy) {
+  const token = yield* presentToken(present)
+  if (token === undefined) {
+    return yield* new CommandFailed({
+      message:
+        "the flags speak of a Telegram bot, and none is connected.\nFix: give its token too, with --telegram-token - or --telegram-token-file."
+    })
+  }
+  const seen = flags.skipChecks ? undefined : yield* tryOut(token, apiRootOf(flags, present))
+  return decided({ token: undefined, policy, apiRoot: flags.telegramApiRoot, seen })
 })
 
 /** The whole step by flags. Where no bot is configured, a token in the environment counts as one that is meant. */
@@ -118,10 +149,14 @@ export const byFlags = Effect.fn("cli.onboard.telegram")(function* (
   present: OpenClawConfig
 ) {
   const { cwd, variables } = yield* Environment
+  if (flags.skipChannels) return untouched
   const wants = flags.telegramToken !== undefined || flags.telegramTokenFile !== undefined
   const inShell = present.channels?.telegram === undefined && (variables[TOKEN_VARIABLE] ?? "").trim() !== ""
-  if (flags.skipChannels || (!wants && !inShell)) return untouched
   const policy = yield* policyFrom(flags, present)
+  if (!wants && !inShell) {
+    if (flags.telegramAllowFrom === undefined && flags.telegramApiRoot === undefined) return untouched
+    return yield* ofPresentBot(flags, present, policy)
+  }
   const fromFile = yield* reader.file("telegram-token-file", flags.telegramTokenFile)
   const token = fromFile === undefined ? yield* tokenFrom(flags, reader) : inFile(fromFile)
   if (token === undefined) return untouched
