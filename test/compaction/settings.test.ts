@@ -9,6 +9,7 @@ import { compactSession, type CompactionRequest, roomOf } from "../../src/layers
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 import { Models, ModelUnavailable, type ResolvedModel } from "../../src/services/Models.ts"
 import type { Compacted, Sessions } from "../../src/services/Sessions.ts"
+import { type TracingShape, untraced } from "../../src/services/Tracing.ts"
 import * as ScriptedModel from "../../src/testing/ScriptedModel.ts"
 
 const words = "x".repeat(800)
@@ -38,9 +39,16 @@ const attempt = Effect.fnUntraced(function* (options: {
     defaultRef: Effect.undefined
   }
   const compaction = options.compaction
+  const spans: Array<unknown> = []
+  const tracing: TracingShape = {
+    span: (name, { attributes }, use) => {
+      spans.push([name, attributes])
+      return use(untraced)
+    }
+  }
   const outcome = yield* compactSession(
     // Nothing else of a session is looked at.
-    { models, sessions: sessions as unknown as Sessions["Service"] },
+    { models, sessions: sessions as unknown as Sessions["Service"], tracing },
     {
       sessionKey: SessionKey.make("agent:work:main"),
       agentId: "work",
@@ -51,7 +59,7 @@ const attempt = Effect.fnUntraced(function* (options: {
       ...options.request
     }
   )
-  return { outcome, committed: committed[0], asked }
+  return { outcome, committed: committed[0], asked, spans }
 })
 const calls = ScriptedModel.ScriptedModel.use((model) => model.calls)
 const textOf = (messages: ReadonlyArray<Prompt.Message> | undefined) => JSON.stringify(messages?.at(-1)?.content)
@@ -67,6 +75,7 @@ describe("a summary", () => {
       const other = yield* attempt({ compaction: { model: "cheap/one" } })
       assert.deepStrictEqual(other.asked, [["cheap/one", "work"]])
       assert.strictEqual(other.committed?.model, "other")
+      assert.deepStrictEqual(other.spans, [["model", { provider: "scripted", model: "other", summary: 1 }]])
       const none = new ModelUnavailable({ model: "x", reason: "missing-key", message: "There is no key for x." })
       const failed = yield* attempt({ compaction: { model: "x/y" }, resolve: () => Effect.fail(none) })
       assert.deepStrictEqual(failed.outcome, { compacted: false, failed: true, reason: "There is no key for x." })

@@ -9,15 +9,15 @@ import type { makeAnswerer } from "./tools.ts"
 
 type OnText = (text: string) => Effect.Effect<void>
 
-/** One call of a model; the first word's time tells a slow provider from a long answer. */
+/** One call of a model; the first word's time tells a slow provider from a long answer. `at`: which one of the turn's. */
 export const modelSpan = (
   tracing: TracingShape,
   { model, provider }: ResolvedModel,
-  step: number,
+  at: { readonly step: number } | { readonly summary: number },
   onText: OnText,
   call: (onText: OnText) => Effect.Effect<ModelReply>
 ): Effect.Effect<ModelReply> =>
-  tracing.span("model", { attributes: { provider, model, step } }, (span) =>
+  tracing.span("model", { attributes: { provider, model, ...at } }, (span) =>
     Effect.flatMap(Effect.clockWith(Effect.succeed), (clock) => {
       const began = clock.monotonicTimeNanosUnsafe()
       let isFirst = true
@@ -44,13 +44,19 @@ export const modelSpan = (
 
 type Answer = Effect.Success<ReturnType<typeof makeAnswerer>>
 
-/** Answers each call of a tool in a span. */
+/** Answers each call of a tool in a span. A tool that there is not has a name of the model's making, which is not kept. */
 export const toolSpan =
-  (tracing: TracingShape, answer: Answer): Answer =>
+  (tracing: TracingShape, tools: Readonly<Record<string, unknown>>, answer: Answer): Answer =>
   (call, current) =>
     tracing.span(
       "tool",
-      { attributes: { tool: call.name, callId: call.id, ...(current.again ? { again: true } : undefined) } },
+      {
+        attributes: {
+          tool: Object.hasOwn(tools, call.name) ? call.name : "unknown",
+          callId: call.id,
+          ...(current.again ? { again: true } : undefined)
+        }
+      },
       (span) =>
         Effect.tap(answer(call, current), (outcome) =>
           Effect.sync(() => {

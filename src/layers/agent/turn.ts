@@ -112,7 +112,7 @@ const loop = Effect.fnUntraced(function* (
   progress: Progress
 ) {
   const { config, models, noticed, sessions, tracing } = services
-  const answer = toolSpan(tracing, services.answer)
+  const answer = toolSpan(tracing, services.toolkit.tools, services.answer)
   const settings = yield* Effect.mapError(config.get, () => unusableConfig)
   const timeoutMs = timeoutOf(request, settings)
   const elapsed = yield* stopwatch
@@ -197,7 +197,7 @@ const loop = Effect.fnUntraced(function* (
             Effect.flatMap(remaining, (left) => {
               remembered = false
               return conversation.ask(asked, since, (prompt) =>
-                modelSpan(tracing, asked, step, events.delta, (onText) =>
+                modelSpan(tracing, asked, { step }, events.delta, (onText) =>
                   callModel(asked, prompt, { onText, tools: services.toolkit, timeoutMs: left })
                 )
               )

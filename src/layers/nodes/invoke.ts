@@ -174,7 +174,8 @@ export const make = (options: {
       return yield* new CommandNotAllowed({ nodeId, command, reason, ...(requestId && { requestId }) })
     }
     const recall = request.recall === true ? { recall: true, askedAgoMs: request.askedAgoMs } : undefined
-    span.annotate({ node: connection.node.displayName })
+    // Until here it may be a word of a model's or a client's own making.
+    span.annotate({ node: connection.node.displayName, command })
     const knowsTraces = span.context !== undefined && connection.declared.caps.includes(RECALL_CAP)
     const trace = knowsTraces ? { traceparent: format(span.context) } : undefined
     const clock = yield* Clock.Clock
@@ -191,9 +192,11 @@ export const make = (options: {
   const waited = Effect.fn("NodeRegistry.invoke")(function* (request: InvokeOptions) {
     const { command, nodeId } = request
     const timeoutMs = resolveTimeout(request.timeoutMs)
-    const attributes = { nodeId, command, timeoutMs, ...(request.recall === true ? { recall: true } : undefined) }
-    yield* Effect.annotateCurrentSpan(attributes)
-    return yield* options.tracing.span("invoke", { attributes }, (span) => answered(request, timeoutMs, span))
+    const attributes = { nodeId, timeoutMs, ...(request.recall === true ? { recall: true } : undefined) }
+    yield* Effect.annotateCurrentSpan({ ...attributes, command })
+    return yield* options.tracing.span("invoke", { attributes: { ...attributes, asked: command } }, (span) =>
+      answered(request, timeoutMs, span)
+    )
   })
 
   const answered = Effect.fnUntraced(function* (request: InvokeOptions, timeoutMs: number, span: FlowSpan) {

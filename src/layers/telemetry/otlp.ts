@@ -44,6 +44,7 @@ const names: Readonly<Record<SpanRecord["name"], string>> = {
 const own: ReadonlySet<string> = new Set([
   "accountId",
   "agentId",
+  "asked",
   "callId",
   "connId",
   "messageId",

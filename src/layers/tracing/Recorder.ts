@@ -10,7 +10,7 @@ import { TracerEnabled } from "effect/References"
 import * as Tracer from "effect/Tracer"
 import type { TraceContext } from "../../domain/TraceContext.ts"
 import { CurrentFlow, type FlowContext, type FlowSpan, type TracingShape, untraced } from "../../services/Tracing.ts"
-import { addTo, endOf, type SpanRecord } from "./record.ts"
+import { addTo, codeOf, endOf, type SpanRecord } from "./record.ts"
 
 /** Random bytes are asked for by the page: one call of the system for 170 spans. */
 const PAGE = 4_096
@@ -85,6 +85,8 @@ export const make: Effect.Effect<Recorder> = Effect.map(Clock.Clock, (clock): Re
         failed = error
       },
       child: ({ attributes, beforeEndMs, durationMs, error, name, spanId }) => {
+        // The other's word: it does not take the place of one that goes on here.
+        if (open.has(spanId)) return
         const child: SpanRecord = {
           traceId: record.traceId,
           spanId,
@@ -95,7 +97,7 @@ export const make: Effect.Effect<Recorder> = Effect.map(Clock.Clock, (clock): Re
           startedAt: now() - beforeEndMs,
           durationMs,
           status: error === undefined ? "ok" : "error",
-          error,
+          error: error === undefined ? undefined : codeOf(error),
           attributes: {}
         }
         addTo(child.attributes, attributes)

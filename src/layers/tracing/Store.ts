@@ -15,7 +15,7 @@ export const KEEP_COUNT = 30_000
 export const KEEP_MS = 14 * 24 * 60 * 60_000
 /** Rows that go in one statement. */
 const pruneBatch = 500
-/** Spans of one trace that are shown. */
+/** Spans of one trace that are shown: far more than a turn has. */
 const MOST_SHOWN = 2_000
 
 const Row = Schema.Struct({
@@ -96,9 +96,13 @@ export const makeRead = Effect.gen(function* () {
       const found = yield* locate(asked)
       const id =
         found.traceId ?? traceOf(found.turn?.trace ?? null) ?? (asked === undefined ? yield* newest : undefined)
+      const runId = found.turn?.run_id ?? null
+      // Of a client that does all its life in one trace: the turn that was asked for, and what is newest beside it.
       const spans = yield* sql`
-        SELECT span_id, parent_id, name, started_at, duration_ms, status, error, attributes
-        FROM trace_spans WHERE trace_id = ${id ?? ""} ORDER BY started_at, seq LIMIT ${MOST_SHOWN}`
+        SELECT * FROM (
+          SELECT seq, span_id, parent_id, name, started_at, duration_ms, status, error, attributes
+          FROM trace_spans WHERE trace_id = ${id ?? ""} ORDER BY run_id IS ${runId} DESC, seq DESC LIMIT ${MOST_SHOWN}
+        ) ORDER BY started_at, seq`
       return { traceId: id, turn: found.turn, rows: yield* decodeRows(spans) }
     }).pipe(Effect.mapError(unavailable))
     if (traceId === undefined || rows.length === 0) return yield* new TraceNotFound({ asked: asked ?? "" })
@@ -147,7 +151,16 @@ export const makeWrite = Effect.gen(function* () {
         FROM json_each(${JSON.stringify(spans.map(asRow))}) WHERE 1 = 1
         ON CONFLICT (trace_id, span_id) DO UPDATE SET
           duration_ms = excluded.duration_ms, status = excluded.status, error = excluded.error,
-          attributes = excluded.attributes`)
+          attributes = excluded.attributes
+          WHERE status = 'open'`)
+    )
+
+  /** Forgets what was written before it was known to be nothing. */
+  const forget = (spans: ReadonlyArray<SpanRecord>) =>
+    Effect.forEach(
+      spans,
+      ({ spanId, traceId }) => sql`DELETE FROM trace_spans WHERE trace_id = ${traceId} AND span_id = ${spanId}`,
+      { discard: true }
     )
 
   /** Whether there may be more to forget. */
@@ -166,5 +179,5 @@ export const makeWrite = Effect.gen(function* () {
     while (yield* considerate(forgetSome(now - keepMs, keep)));
   })
 
-  return { write, prune }
+  return { write, forget, prune }
 })

@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Semaphore from "effect/Semaphore"
 import type * as SqlClient from "effect/sql/SqlClient"
 import { Config } from "../../services/Config.ts"
 import { Supervisor } from "../../services/Supervisor.ts"
@@ -22,8 +23,9 @@ import * as Store from "./Store.ts"
 const GATHER = "500 millis"
 /** Spans that may wait for a database that does not take them; the oldest go. */
 const MOST_WAITING = 10_000
-/** Spans written between two looks at what is to be forgotten. */
+/** Between two looks at what is to be forgotten there are so many spans, or so much time where fewer come. */
 const PRUNE_AFTER = 2_000
+const PRUNE_EVERY_MS = 60 * 60_000
 
 /** The spans as they end, for whoever counts or exports them. */
 export class Spans extends Context.Service<Spans, Recorder.Recorder>()("openclaw/layers/tracing/Spans") {}
@@ -37,8 +39,10 @@ const make = Effect.gen(function* () {
   const arrived = yield* Latch.make()
   let waiting: Array<SpanRecord> = []
   let written = PRUNE_AFTER
+  let prunedAt = 0
   /** Those that were written before they ended. */
-  const begun = new Set<string>()
+  const begun = new Map<string, SpanRecord>()
+  const writing = yield* Semaphore.make(1)
 
   const enable = config.get.pipe(
     Effect.map(({ diagnostics }) => recorder.enable(diagnostics?.enabled !== false)),
@@ -53,16 +57,27 @@ const make = Effect.gen(function* () {
     if (waiting.length === 1) arrived.openUnsafe()
   })
 
-  /** Writes what ended, and what has begun and takes its time: it would not be seen until its end. */
+  /**
+   * Writes what ended, and what has begun and takes its time: it would not be seen until its end. Whoever comes meanwhile waits
+   * for it, and whoever goes meanwhile takes nothing with him.
+   */
   const flush = Effect.suspend(() => {
     const ended = waiting
     waiting = []
     arrived.closeUnsafe()
     const fresh = Array.from(recorder.open()).filter(({ spanId }) => !begun.has(spanId))
-    if (ended.length + fresh.length === 0) return Effect.void
-    for (const { spanId } of fresh) begun.add(spanId)
+    // What goes on no more and did not end was dropped.
+    const dropped = Array.from(begun.values()).filter(({ spanId }) => !recorder.isOpen(spanId))
+    if (ended.length + fresh.length + dropped.length === 0) return Effect.void
+    for (const span of fresh) begun.set(span.spanId, span)
     written += ended.length
-    return Effect.catch(store.write([...ended, ...fresh]), (error) => {
+    const work = Effect.andThen(store.forget(dropped), store.write([...ended, ...fresh]))
+    const taken = Effect.tap(work, () =>
+      Effect.sync(() => {
+        for (const { spanId } of dropped) begun.delete(spanId)
+      })
+    )
+    return Effect.catch(taken, (error) => {
       for (const { spanId } of fresh) begun.delete(spanId)
       // What the table does not take it never will.
       if (error.reason._tag === "ConstraintError") {
@@ -71,12 +86,14 @@ const make = Effect.gen(function* () {
       waiting = [...ended, ...waiting].slice(-MOST_WAITING)
       return Effect.logDebug(`spans wait for the database: ${error.message}`)
     })
-  })
+  }).pipe(Effect.uninterruptible, writing.withPermit)
 
   const prune = Effect.gen(function* () {
-    if (written < PRUNE_AFTER) return
+    const now = yield* Clock.currentTimeMillis
+    if (written < PRUNE_AFTER && now - prunedAt < PRUNE_EVERY_MS) return
     written = 0
-    yield* Effect.catch(store.prune(yield* Clock.currentTimeMillis), (error) =>
+    prunedAt = now
+    yield* Effect.catch(store.prune(now), (error) =>
       Effect.logDebug(`old spans are not forgotten yet: ${error.message}`)
     )
   })

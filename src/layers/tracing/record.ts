@@ -24,13 +24,16 @@ export interface SpanRecord {
 /** An id or a name that came from outside is cut here. */
 const MAX_TEXT = 256
 
-/** Adds what is there; a long text is cut. */
+/** Adds what is there; a long text is cut, and a number that is none is left out. */
 export const addTo = (target: Record<string, Attribute>, attributes: Attributes): void => {
   for (const [key, value] of Object.entries(attributes)) {
-    if (value === undefined) continue
+    if (value === undefined || (typeof value === "number" && !Number.isFinite(value))) continue
     target[key] = typeof value === "string" && value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value
   }
 }
+
+/** An error as another program names it: a code, or nothing of what it says. */
+export const codeOf = (told: string): string => (/^[A-Za-z][A-Za-z0-9_]{0,63}$/.test(told) ? told : "Failure")
 
 const tagOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string"

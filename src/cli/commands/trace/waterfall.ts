@@ -24,11 +24,16 @@ const of = (span: TraceSpan, key: string): string | undefined =>
 const about: Readonly<Record<string, readonly [keys: ReadonlyArray<string>, text: (span: TraceSpan) => string]>> = {
   receive: [["channel"], (span) => of(span, "channel") ?? ""],
   request: [["method"], (span) => of(span, "method") ?? ""],
-  model: [["provider", "model"], (span) => `${of(span, "provider") ?? ""}/${of(span, "model") ?? ""}`],
+  model: [
+    ["provider", "model"],
+    (span) =>
+      `${of(span, "provider") ?? ""}/${of(span, "model") ?? ""}${span.attributes["summary"] === undefined ? "" : " (summary)"}`
+  ],
   tool: [["tool"], (span) => of(span, "tool") ?? ""],
   invoke: [
-    ["command", "node", "nodeId"],
-    (span) => `${of(span, "command") ?? ""} on ${of(span, "node") ?? of(span, "nodeId")?.slice(0, 12) ?? "?"}`
+    ["command", "asked", "node", "nodeId"],
+    (span) =>
+      `${of(span, "command") ?? of(span, "asked") ?? ""} on ${of(span, "node") ?? of(span, "nodeId")?.slice(0, 12) ?? "?"}`
   ],
   deliver: [["channel"], (span) => of(span, "channel") ?? ""],
   turn: [["runId", "sessionKey", "resumed"], (span) => (span.attributes["resumed"] === true ? "resumed" : "")]

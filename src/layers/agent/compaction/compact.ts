@@ -8,6 +8,7 @@ import type { RunId } from "../../../domain/Ids.ts"
 import type { OpenClawConfig } from "../../../services/ConfigSchema.ts"
 import type { Models, ResolvedModel } from "../../../services/Models.ts"
 import type { SessionContext, Sessions } from "../../../services/Sessions.ts"
+import type { TracingShape } from "../../../services/Tracing.ts"
 import type { CompactionResult } from "../../../services/Turns.ts"
 import { type Entry, KEEP_RECENT_TOKENS, planOf, tokensOf, tokensOfContext } from "./plan.ts"
 import { summarise } from "./summary.ts"
@@ -25,6 +26,7 @@ export const roomOf = ({ contextWindow }: ResolvedModel): number | undefined =>
 export interface CompactionServices {
   readonly models: Models["Service"]
   readonly sessions: Sessions["Service"]
+  readonly tracing: TracingShape
 }
 
 export interface CompactionRequest {
@@ -69,7 +71,7 @@ export interface Outcome extends CompactionResult {
 
 /** Never fails: why there is no compaction is in the result. */
 export const compactSession = (
-  { models, sessions }: CompactionServices,
+  { models, sessions, tracing }: CompactionServices,
   request: CompactionRequest
 ): Effect.Effect<Outcome> =>
   Effect.gen(function* () {
@@ -85,6 +87,7 @@ export const compactSession = (
     yield* request.onStart
     const own = settingsOf(config)?.model
     const summary = yield* summarise({
+      tracing,
       model: own === undefined ? request.model : yield* models.resolve(own, agentId),
       messages: plan.older.map(({ message }) => message),
       before: context.summary,

@@ -9,9 +9,11 @@ import * as Schema from "effect/Schema"
 import { isBlank } from "../../../domain/blank.ts"
 import type { TranscriptMessage } from "../../../protocol/methods/chat.ts"
 import type { ResolvedModel } from "../../../services/Models.ts"
+import type { TracingShape } from "../../../services/Tracing.ts"
 import { failure, type TurnFailure } from "../explain.ts"
 import { askInTurn } from "../fallback.ts"
 import { callModel } from "../modelStep.ts"
+import { modelSpan } from "../traced.ts"
 import { tokensOf } from "./plan.ts"
 
 /** Tokens that one call is shown where the model's window is not known. */
@@ -120,6 +122,7 @@ const budgetOf = ({ contextWindow }: ResolvedModel): number =>
 
 /** Fails with why no model could write it. */
 export const summarise = Effect.fnUntraced(function* (options: {
+  readonly tracing: TracingShape
   readonly model: ResolvedModel
   readonly messages: ReadonlyArray<TranscriptMessage>
   readonly before: string | undefined
@@ -136,18 +139,21 @@ export const summarise = Effect.fnUntraced(function* (options: {
   const usage = { inputTokens: 0, outputTokens: 0 }
   let model = options.model
   let text = options.before
-  for (const chunk of chunks) {
+  for (const [index, chunk] of chunks.entries()) {
     const prompt = promptOf(chunk, text, options.focus)
     let asked = model
     const timeoutMs = yield* options.timeoutMs ?? Effect.undefined
     const reply = yield* askInTurn(
       model,
       (one) =>
-        callModel(one, prompt, {
-          tools: false,
-          onText: () => Effect.void,
-          ...(timeoutMs === undefined ? undefined : { timeoutMs })
-        }),
+        modelSpan(
+          options.tracing,
+          one,
+          { summary: index + 1 },
+          () => Effect.void,
+          (onText) =>
+            callModel(one, prompt, { tools: false, onText, ...(timeoutMs === undefined ? undefined : { timeoutMs }) })
+        ),
       (other) => Effect.sync(() => (asked = other))
     )
     usage.inputTokens += reply.usage.inputTokens ?? 0
