@@ -45,6 +45,8 @@ if (isStale()) await load("src/main.ts")
 else {
   const { enter } = await import(at("dist/cli/door.js").href)
   const asked = enter(process.argv.slice(2))
-  const isDone = asked === undefined || (asked !== "unsure" && (await load("dist/cli/direct/direct.js")).run(asked))
+  const way = ({ path }) => (/^gateway(?: run)?$/.test(path.slice(1).join(" ")) ? "serve" : "direct")
+  const isDone =
+    asked === undefined || (asked !== "unsure" && (await load(`dist/cli/${way(asked)}/${way(asked)}.js`)).run(asked))
   if (!isDone) await load("dist/cli/main.js")
 }

@@ -23,6 +23,7 @@ import { builtIns } from "../src/cli/program.ts"
 import { root } from "../src/cli/root.ts"
 import * as Settings from "../src/cli/settings.ts"
 import { VERSION } from "../src/domain/Version.ts"
+import * as serving from "../src/cli/serving.ts"
 
 type Single = Param.Single<Param.ParamKind, unknown>
 
@@ -142,7 +143,7 @@ const flagRow = (node: Node): FlagRow => {
 export const grammar = (): Grammar => ({
   root: commandOf(root),
   globals: [...builtIns, ...Settings.all].map(({ flag }) => flagRow(flag as unknown as Node)),
-  direct: Object.keys(commands),
+  direct: [...Object.keys(commands), ...Object.keys(serving.commands)],
   yes: ["true", "yes", "on", "1", "y"],
   no: ["false", "no", "off", "0", "n"]
 })

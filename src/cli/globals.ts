@@ -3,6 +3,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type { LogLevel as Level } from "effect/LogLevel"
 import * as Option from "effect/Option"
 
 export class Json extends Context.Service<Json, boolean>()("openclaw/cli/Json") {}
@@ -20,6 +21,9 @@ export class Password extends Context.Service<Password, Option.Option<string>>()
 export class TlsFingerprint extends Context.Service<TlsFingerprint, Option.Option<string>>()(
   "openclaw/cli/TlsFingerprint"
 ) {}
+
+/** Least level of what is logged, where the command line names one. */
+export class LogLevel extends Context.Service<LogLevel, Option.Option<Level>>()("openclaw/cli/LogLevel") {}
 
 export type Globals = Json | Profile | Dev | Url | Token | Password | TlsFingerprint
 

@@ -1,16 +1,16 @@
 /**
  * Where the log of a command that runs until it is stopped goes: stderr, and a file where one is named.
  */
-import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as LogLevel from "effect/LogLevel"
+import type { LogLevel as Level } from "effect/LogLevel"
 import * as Option from "effect/Option"
 import type { ConfiguredLevel } from "../layers/Logging.ts"
 import { Environment } from "./Environment.ts"
+import { LogLevel } from "./globals.ts"
 
-const LEVELS: Readonly<Record<LogLevel.LogLevel, ConfiguredLevel>> = {
+const LEVELS: Readonly<Record<Level, ConfiguredLevel>> = {
   All: "trace",
   Trace: "trace",
   Debug: "debug",
@@ -37,7 +37,7 @@ export const layerService = (options: ServiceLog) =>
     Effect.gen(function* () {
       const { terminal, variables } = yield* Environment
       const console = yield* Console.Console
-      const asked = Option.map(yield* GlobalFlag.LogLevel, (level) => LEVELS[level])
+      const asked = Option.map(yield* LogLevel, (level) => LEVELS[level])
       const Logging = yield* Effect.promise(() => import("../layers/Logging.ts"))
       return Logging.layer({
         file: options.file,

@@ -3,6 +3,7 @@
  */
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as globals from "./globals.ts"
 
@@ -58,3 +59,7 @@ export const layer = Layer.mergeAll(
   Layer.effect(globals.Password, password),
   Layer.effect(globals.TlsFingerprint, tlsFingerprint)
 )
+
+/** For a command that logs while it runs: what `--log-level` said. */
+export const withLogLevel = <A, E, R>(command: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(GlobalFlag.LogLevel, (level) => Effect.provideService(command, globals.LogLevel, level))

@@ -7,6 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { commands, directly } from "../../src/cli/direct.ts"
 import { parse } from "../../src/cli/door/parse.ts"
+import * as serving from "../../src/cli/serving.ts"
+import type { Run } from "../../src/cli/carried.ts"
 import * as Lifetime from "../../src/cli/lifetime.ts"
 import * as Tree from "../../tools/grammar.ts"
 import { type Answers, gateway, home, run, type Setting } from "./kit.ts"
@@ -18,7 +20,7 @@ const runDirectly = Effect.fnUntraced(function* (setting: Setting, ...given: Rea
   const parsed = parse(grammar, given)
   if (parsed._tag !== "Command") return undefined
   const lifetime = Lifetime.make()
-  const command = directly(parsed.asked, {
+  const runs: Run = {
     arguments: given,
     lifetime,
     environment: {
@@ -31,7 +33,8 @@ const runDirectly = Effect.fnUntraced(function* (setting: Setting, ...given: Rea
       interactive: false,
       terminal: undefined
     }
-  })
+  }
+  const command = directly(parsed.asked, runs) ?? serving.serving(parsed.asked, runs)
   if (command === undefined) return undefined
   const out: Array<string> = []
   const err: Array<string> = []
@@ -122,7 +125,14 @@ describe("the commands that run without the tree", () => {
     ["tunnel", "status", "me@host", "--json"],
     ["health", "--url", "ws://127.0.0.1:1"],
     ["health", "--url", "ws://127.0.0.1:1", "--token", "s3cret-s3cret", "--json"],
-    ["status", "--url", "ws://127.0.0.1:1", "--token", "s3cret-s3cret"]
+    ["status", "--url", "ws://127.0.0.1:1", "--token", "s3cret-s3cret"],
+    ["gateway"],
+    ["gateway", "run", "--json"],
+    ["gateway", "run", "--profile", "rescue"],
+    ["gateway", "run", "--allow-unconfigured", "--bind", "lan", "--auth", "none", "--port", "0"],
+    ["gateway", "--allow-unconfigured", "--bind=custom", "--json"],
+    ["gateway", "run", "--allow-unconfigured", "--tailscale", "funnel", "--port=0"],
+    ["gateway", "--allow-unconfigured", "--auth", "password"]
   ]
   it.live.each(local.map((given) => [given] as const))("%j", ([given]) =>
     Effect.gen(function* () {
@@ -133,7 +143,7 @@ describe("the commands that run without the tree", () => {
   )
 
   it("has none that the tree has not", () => {
-    for (const name of Object.keys(commands)) {
+    for (const name of [...Object.keys(commands), ...Object.keys(serving.commands)]) {
       const parsed = parse(grammar, [...name.split(" "), "--help"])
       assert.deepStrictEqual(parsed, { _tag: "Help", path: ["openclaw", ...name.split(" ")] })
     }
@@ -144,6 +154,9 @@ describe("the commands that run without the tree", () => {
     ["health", "--timeout", "1e3"],
     ["sessions", "--limit", "-1"],
     ["health", "--log-level", "debug"],
+    ["gateway", "run", "--log-level", "debug"],
+    ["gateway", "run", "--port", "65536"],
+    ["gateway", "--port", "1e3"],
     ["nodes", "rename", "--node", "a", "--name", "b"]
   ]
   it.effect.each(left.map((given) => [given] as const))("leaves %j to the tree", ([given]) =>

@@ -3,11 +3,12 @@
  */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
-import * as Effect from "effect/Effect"
 import * as flags from "../flags.ts"
 import { lazily } from "../lazily.ts"
-import { endsByStopping } from "../lifetime.ts"
+import { withLogLevel } from "../settings.ts"
 import { agentFlags } from "./agent.ts"
+import { run as serve } from "./gateway/begin.ts"
+import { AUTH_MODES, BINDS, TAILSCALE_MODES } from "./gateway/choices.ts"
 import { healthFlags } from "./health.ts"
 import { sendFlags } from "./message.ts"
 
@@ -18,31 +19,19 @@ const runFlags = {
     0,
     65_535
   ),
-  bind: flags.oneOf(
-    "bind",
-    ["loopback", "lan", "tailnet", "auto", "custom"],
-    "Which address to listen on (default gateway.bind, else loopback)"
-  ),
+  bind: flags.oneOf("bind", BINDS, "Which address to listen on (default gateway.bind, else loopback)"),
   tailscale: flags.oneOf(
     "tailscale",
-    ["off", "serve", "funnel"],
+    TAILSCALE_MODES,
     "Let Tailscale open the Gateway while it runs: to the tailnet, or to the whole internet (default gateway.tailscale.mode)"
   ),
-  auth: flags.oneOf("auth", ["none", "token", "password"], "How clients are known"),
+  auth: flags.oneOf("auth", AUTH_MODES, "How clients are known"),
   allowUnconfigured: flags.on("allow-unconfigured", "Start without a configuration file"),
   force: flags.on("force", "End a Gateway that owns the same state directory first"),
   verbose: flags.on("verbose", "Log what happens inside too")
 }
 
-const modestly = Effect.flatMap(
-  Effect.promise(() => import("./gateway/memory.ts")),
-  ({ modest }) => modest
-)
-const start = lazily(() => import("./gateway/start.ts"))
-
-/** Told to stop while it is still loading, it is done too. */
-const begin = (given: Parameters<typeof start>[0]) =>
-  Effect.andThen(Effect.andThen(endsByStopping, modestly), start(given))
+const begin = (given: Parameters<typeof serve>[0]) => withLogLevel(serve(given))
 
 const run = Command.make("run", runFlags, begin).pipe(
   Command.withDescription("Run the Gateway in this terminal, until it is stopped")

@@ -5,6 +5,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as flags from "../flags.ts"
 import { lazily } from "../lazily.ts"
+import { withLogLevel } from "../settings.ts"
 
 const MAX_NAME = 120
 
@@ -18,6 +19,8 @@ const displayName = flags.text("display-name", "What this node is called (defaul
   )
 )
 
+const serve = lazily(() => import("./node/run.ts"))
+
 const run = Command.make(
   "run",
   {
@@ -30,7 +33,7 @@ const run = Command.make(
     port: flags.whole("port", "The Gateway's port (default 18789)", 1, 65_535),
     displayName
   },
-  lazily(() => import("./node/run.ts"))
+  (given) => withLogLevel(serve(given))
 ).pipe(
   Command.withDescription("Offer this machine's commands to a Gateway, until it is stopped"),
   Command.withExamples([

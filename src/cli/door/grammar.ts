@@ -46,7 +46,7 @@ export interface Grammar {
   readonly root: CommandRow
   /** Understood with every command; the first three are `--help`, `--version` and `--completions`. */
   readonly globals: ReadonlyArray<FlagRow>
-  /** What runs without the command tree (`cli/direct.ts`): names from below the root. */
+  /** What runs without the command tree (`cli/direct.ts`, `cli/serving.ts`): names from below the root. */
   readonly direct: ReadonlyArray<string>
   readonly yes: ReadonlyArray<string>
   readonly no: ReadonlyArray<string>

@@ -9,14 +9,15 @@ import { Dev, Password, Token } from "../../globals.ts"
 import * as State from "../../state.ts"
 import { programOf } from "../../../domain/Profile.ts"
 import { Config } from "../../../services/Config.ts"
+import type { BINDS, TAILSCALE_MODES } from "./choices.ts"
 import { endOwner } from "./endOwner.ts"
 import { serve } from "./run.ts"
 
 interface RunFlags {
   readonly port: number | undefined
-  readonly bind: "loopback" | "lan" | "tailnet" | "auto" | "custom" | undefined
+  readonly bind: (typeof BINDS)[number] | undefined
   readonly auth: string | undefined
-  readonly tailscale: "off" | "serve" | "funnel" | undefined
+  readonly tailscale: (typeof TAILSCALE_MODES)[number] | undefined
   readonly allowUnconfigured: boolean
   readonly force: boolean
   readonly verbose: boolean
