@@ -221,8 +221,14 @@ const assemble = <E, R>(options: GatewayLayerOptions<E, R>) =>
     Layer.provideMerge(own(registries)),
     Layer.provideMerge(own(StorageHealthLayer.watch)),
     Layer.provide(own(TailscaleLayer.layer())),
-    Layer.provideMerge(own(OtelLayer.layer({ env: options.env }))),
-    Layer.provideMerge(own(MetricsLayer.layer)),
+    Layer.provideMerge(
+      own(
+        OtelLayer.layer({ env: options.env }).pipe(
+          Layer.provideMerge(MetricsLayer.layer),
+          Layer.provide(MetricsLayer.registry)
+        )
+      )
+    ),
     // Below all that it traces: it writes what they did at their end.
     Layer.provideMerge(own(TracingLayer.layer)),
     Layer.provideMerge(own(ground))

@@ -156,6 +156,12 @@ describe("below a path of the app's server", () => {
         (yield* Effect.provide(Gateway.Gateway, one)).bootId,
         (yield* Effect.provide(Gateway.Gateway, two)).bootId
       ])
+      yield* client(server, "/one")
+      const connects = (path: string) =>
+        Effect.map(get(server, `${path}/metrics`, { authorization: `Bearer ${token}` }), ({ body }) =>
+          [...body.matchAll(/^openclaw_gateway_connects\{.*\} (\d+)$/gm)].map(([, count]) => count)
+        )
+      assert.deepStrictEqual([yield* connects("/one"), yield* connects("/two")], [["2"], ["1"]])
       // Nobody else takes sockets here, and what is nobody's is not left waiting.
       assert.notInclude(yield* upgrade(server, "/live"), "101")
       for (const path of ["/one", "/one/below"]) {

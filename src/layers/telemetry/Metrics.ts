@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as SqlClient from "effect/sql/SqlClient"
 import { Spans } from "../tracing/Tracing.ts"
 import * as Series from "./series.ts"
@@ -99,5 +100,16 @@ const make = Effect.gen(function* () {
     }
   })
 })
+
+/**
+ * Where a Gateway counts: in a registry of its own, so that several of one process are told apart, or in the one that the app
+ * provides. Effect's own, which all have that say nothing, is nobody's choice.
+ */
+export const registry: Layer.Layer<never> = Layer.effect(
+  Metric.MetricRegistry,
+  Effect.map(Metric.MetricRegistry, (given) =>
+    given === Context.get(Context.empty(), Metric.MetricRegistry) ? new Map() : given
+  )
+)
 
 export const layer: Layer.Layer<Metrics, never, SqlClient.SqlClient | Spans> = Layer.effect(Metrics, make)

@@ -58,7 +58,7 @@ const clean = (value: Attribute | undefined): string => {
   return text.length <= 80 && /^[\w.:/@+-]+$/.test(text) ? text : "other"
 }
 
-/** In the registry of `context`, as Effect's metrics are: two Gateways of one process count together unless each has its own. */
+/** In the registry of `context`, as Effect's metrics are. */
 export const make = (context: Context.Context<never>): Series => {
   const values = new Map<string, Set<string>>()
   const bounded = (label: string, raw: Attribute | undefined): string => {
