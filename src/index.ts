@@ -11,7 +11,7 @@ export * as Protocol from "./protocol/index.ts"
 export { VERSION } from "./domain/Version.ts"
 export { ConnId, DeviceId, NodeId, RunId } from "./domain/Ids.ts"
 export { AgentRunner, type PartialText, type TurnSteps } from "./services/AgentRunner.ts"
-export { ToolCall, ToolNameTaken } from "./services/AppTools.ts"
+export { ToolApprovalUnsupported, ToolCall, ToolNameTaken } from "./services/AppTools.ts"
 export {
   type Channel,
   ChannelInterrupted,

@@ -24,6 +24,15 @@ export class ToolNameTaken extends Schema.TaggedError<ToolNameTaken>()("ToolName
   }
 }
 
+/** A tool of the app says that a person has to agree to its calls, which are asked about only by the agent's own tools. */
+export class ToolApprovalUnsupported extends Schema.TaggedError<ToolApprovalUnsupported>()("ToolApprovalUnsupported", {
+  name: Schema.String
+}) {
+  override get message() {
+    return `the app's tool "${this.name}" has needsApproval, but nobody is asked about calls of an app's tools.\nFix: ask in its handler and fail where the answer is no, and leave needsApproval out.`
+  }
+}
+
 /** The call that a handler answers. A tool that wants it names it among its `dependencies`. */
 export class ToolCall extends Context.Service<
   ToolCall,
@@ -66,12 +75,14 @@ export type ToolServices<Tools extends Record<string, Tool.Any>> = Exclude<
 export const layer = <Tools extends Record<string, Tool.Any>, E, R>(
   toolkit: Toolkit.Toolkit<Tools>,
   handlers: Layer.Layer<Tool.HandlersFor<Tools>, E, R>
-): Layer.Layer<never, E | ToolNameTaken, R | ToolServices<Tools>> =>
+): Layer.Layer<never, E | ToolApprovalUnsupported | ToolNameTaken, R | ToolServices<Tools>> =>
   Layer.effect(
     AppTools,
     Effect.gen(function* () {
       const taken = Object.keys(toolkit.tools).find((name) => OWN_TOOLS.has(name))
       if (taken !== undefined) return yield* new ToolNameTaken({ name: taken })
+      const unasked = Object.values(toolkit.tools).find(({ needsApproval = false }) => needsApproval !== false)
+      if (unasked !== undefined) return yield* new ToolApprovalUnsupported({ name: unasked.name })
       const built = yield* Effect.context<Tool.HandlersFor<Tools>>()
       const services = yield* Effect.context<ToolServices<Tools>>()
       return { toolkit, handlers: built, services }

@@ -141,6 +141,73 @@ describe("tools", () => {
       assert.include(error.message, '"nodes"')
     })
   )
+
+  it.live("an operator calls one over HTTP unless it is denied, and sees it as the app's", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Gateway.Gateway
+      const config = yield* Config
+      const { token } = (yield* config.get).gateway?.auth ?? {}
+      const invoke = (tool: string, args: Schema.JsonObject, secret = token) =>
+        Effect.promise(async () => {
+          const response = await fetch(`${url.replace("ws", "http")}/tools/invoke`, {
+            method: "POST",
+            headers: { authorization: `Bearer ${String(secret)}`, "content-type": "application/json" },
+            body: JSON.stringify({ tool, args, idempotencyKey: "k" })
+          })
+          return { status: response.status, text: await response.text() }
+        })
+      const looked = yield* invoke("look", { item: "eggs" })
+      assert.strictEqual(looked.status, 200)
+      assert.include(looked.text, "the app")
+      assert.strictEqual((yield* invoke("look", { item: 1 })).status, 400)
+      assert.strictEqual((yield* invoke("eat", {})).status, 500)
+      assert.strictEqual((yield* invoke("look", { item: "eggs" }, "wrong")).status, 401)
+      const { call } = yield* GatewayClient.inProcess({ scopes: ["operator.read"] })
+      const { groups } = yield* call["tools.effective"]({ sessionKey: "main" })
+      assert.deepStrictEqual(
+        groups.map(({ id, tools }) => [id, tools.map(({ label }) => label)]),
+        [
+          ["core", ["nodes", "message"]],
+          ["plugin", ["look", "eat"]]
+        ]
+      )
+      yield* config.set("gateway.tools.deny", ["look"])
+      assert.strictEqual((yield* invoke("look", { item: "eggs" })).status, 404)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Gateway.layerNode({
+          stateDir: folder(),
+          config: Gateway.config({}),
+          flags: { port: 0 },
+          models: parrot,
+          tools: Gateway.tools(both, handlers.pipe(Layer.provide(pantry("the app"))))
+        })
+      )
+    )
+  )
+
+  it.effect("none is called unasked that says that somebody has to be asked", () =>
+    Effect.gen(function* () {
+      const pay = Toolkit.make(Tool.make("pay", { success: Schema.String, needsApproval: true }))
+      const layer = Gateway.tools(pay, pay.toLayer({ pay: () => Effect.succeed("paid") }))
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+      assert.strictEqual(error._tag, "ToolApprovalUnsupported")
+      assert.include(error.message, '"pay"')
+    })
+  )
+})
+
+describe("a question of the app", () => {
+  it.live("goes to the agent of its conversation, and one that cannot be asked is refused in words", () =>
+    Effect.gen(function* () {
+      const { sessionKey } = yield* Gateway.ask("hello", { sessionKey: SessionKey.main("cook") })
+      assert.strictEqual(sessionKey, "agent:cook:main")
+      for (const wrong of [{ runId: "" }, { agentId: "" }, { agentId: "a".repeat(600) }, { timeoutMs: -1 }]) {
+        assert.strictEqual((yield* Effect.flip(Gateway.ask("hello", wrong)))._tag, "TurnNotAccepted")
+      }
+    }).pipe(Effect.provide(Gateway.layerNode({ ...base(), models: parrot })))
+  )
 })
 
 describe("a channel", () => {

@@ -2,14 +2,14 @@
  * One turn of the agent, asked for by code of this process.
  */
 import { randomUUID } from "node:crypto"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { RunId } from "../../domain/Ids.ts"
+import * as Schema from "effect/Schema"
 import * as SessionKey from "../../domain/SessionKey.ts"
-import { type RunIdConflict, type TurnNotAccepted, type TurnOutcome, Turns } from "../../services/Turns.ts"
+import { type RunIdConflict, TurnNotAccepted, type TurnOutcome, TurnRequest, Turns } from "../../services/Turns.ts"
+import * as Time from "../now.ts"
 
 export interface AskOptions {
-  /** The agent; `main` when left out. */
+  /** The agent; the one that the conversation is with, or `main`, when left out. */
   readonly agentId?: string
   /** The conversation; the agent's main one when left out. Whoever writes in it knows what was said there. */
   readonly sessionKey?: SessionKey.SessionKey
@@ -21,24 +21,28 @@ export interface AskOptions {
   readonly timeoutMs?: number
 }
 
+const decode = Schema.decodeUnknownEffect(TurnRequest)
+
 /**
  * Asks the agent and waits for the end of its turn. The question is on the disk before it is worked on: it survives a crash, and
  * asked again with the same `runId` after one it is answered once. A turn that went wrong has the status `error`.
  */
 export const ask = Effect.fn("Gateway.ask")(function* (
   text: string,
-  { agentId = "main", model, runId, sessionKey = SessionKey.main(agentId), timeoutMs }: AskOptions = {}
+  options: AskOptions = {}
 ): Effect.fn.Return<TurnOutcome, TurnNotAccepted | RunIdConflict, Turns> {
   const turns = yield* Turns
-  const id = RunId.make(runId ?? `ask:${randomUUID()}`)
-  yield* turns.submit({
-    runId: id,
-    sessionKey,
+  const { model, runId = `ask:${randomUUID()}`, sessionKey, timeoutMs } = options
+  const agentId = options.agentId ?? (sessionKey === undefined ? undefined : SessionKey.agentIdOf(sessionKey)) ?? "main"
+  const request = yield* decode({
+    runId,
+    sessionKey: sessionKey ?? `agent:${agentId}:main`,
     agentId,
     text,
-    receivedAt: Math.floor(yield* Clock.currentTimeMillis),
+    receivedAt: yield* Time.now,
     ...(model === undefined ? undefined : { model }),
     ...(timeoutMs === undefined ? undefined : { timeoutMs })
-  })
-  return yield* turns.await(id, sessionKey)
+  }).pipe(Effect.mapError(({ message }) => new TurnNotAccepted({ message })))
+  yield* turns.submit(request)
+  return yield* turns.await(request.runId, request.sessionKey)
 })

@@ -142,6 +142,18 @@ export const commandsFor = (provider: string | undefined, withArgs: boolean): Re
 /** Tools by what they are for. One that is not named here stands in a group of its own name. */
 const groups: Readonly<Record<string, string>> = { nodes: "Nodes", message: "Messaging" }
 
+/** Whose tools there are, and what their group is called. */
+const sources = [
+  ["core", "Built-in tools"],
+  ["plugin", "Tools of the app"]
+] as const
+
+const entryOf = (tool: Tool.Any) => {
+  const description = Tool.getDescription(tool) ?? ""
+  const source = Object.hasOwn(AgentTools.tools, tool.name) ? ("core" as const) : ("plugin" as const)
+  return { id: tool.name, label: tool.name, description, rawDescription: description, source }
+}
+
 const waited = (runId: string, { abort, endedAt, outcome, startedAt }: KnownTurn): AgentWaitResult => {
   const times = {
     ...(startedAt === undefined ? undefined : { startedAt }),
@@ -234,42 +246,24 @@ export const layer = AgentsMethods.middleware(Access).toLayer(
         Effect.map(known(agentId), (id) => ({
           agentId: id,
           profiles: [{ id: "full" as const, label: "Full" }],
-          groups: tools.map((tool) => ({
-            id: tool.name,
-            label: groups[tool.name] ?? tool.name,
-            source: "core" as const,
-            tools: [
-              {
-                id: tool.name,
-                label: tool.name,
-                description: Tool.getDescription(tool) ?? "",
-                source: "core" as const,
-                defaultProfiles: ["full" as const]
-              }
-            ]
-          }))
+          groups: tools.map((tool) => {
+            const { id: name, description, label, source } = entryOf(tool)
+            return {
+              id: name,
+              label: groups[name] ?? name,
+              source,
+              tools: [{ id: name, label, description, source, defaultProfiles: ["full" as const] }]
+            }
+          })
         })),
       "tools.effective": ({ agentId, sessionKey }) =>
         Effect.map(Agents.liveSessionKey(sessionKey, agentId), ({ agentId: id }) => ({
           agentId: id,
           profile: "full",
-          groups: [
-            {
-              id: "core" as const,
-              label: "Built-in tools",
-              source: "core" as const,
-              tools: tools.map((tool) => {
-                const description = Tool.getDescription(tool) ?? ""
-                return {
-                  id: tool.name,
-                  label: tool.name,
-                  description,
-                  rawDescription: description,
-                  source: "core" as const
-                }
-              })
-            }
-          ]
+          groups: sources.flatMap(([source, label]) => {
+            const those = tools.map(entryOf).filter((entry) => entry.source === source)
+            return those.length === 0 ? [] : [{ id: source, label, source, tools: those }]
+          })
         }))
     }
   })
