@@ -24,7 +24,8 @@ export const make = Effect.gen(function* () {
   /** Whether a message of this person in this chat would be answered now. */
   const isAdmitted = Effect.fnUntraced(function* (peer: Peer, senderId: string) {
     const policy =
-      (yield* channels.policy(peer.channel, peer.accountId)) ?? policyOf(yield* config.get, peer.channel, peer.accountId)
+      (yield* channels.policy(peer.channel, peer.accountId)) ??
+      policyOf(yield* config.get, peer.channel, peer.accountId)
     const paired = peer.chatType === "direct" ? yield* access.allowed(peer.channel, peer.accountId) : []
     return decide(policy, { peer, sender: { id: senderId }, addressed: true }, paired).kind === "admit"
   })
