@@ -1,7 +1,7 @@
 /**
  * `npm run reference`: writes `docs/reference` from the method table, the event table, the configuration's schema, the command
  * tree and the errors, with the words that stand beside them in the sources. `--check` writes nothing and ends with 1 when a
- * page is not what it would write, or when a method, an event or a key has no words.
+ * page is not what it would write, or when a method, an event, a key or an error has no words.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, relative } from "node:path"
@@ -17,7 +17,8 @@ import {
   undescribedEvents,
   undescribedMethods
 } from "./reference/pages.ts"
-import { cliPage, errorsPage, exitCodesPage } from "./reference/program.ts"
+import { indexPage } from "./reference/markdown.ts"
+import { cliPage, errorsPage, exitCodesPage, undescribedErrors } from "./reference/program.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const folder = join(root, "docs", "reference")
@@ -28,7 +29,7 @@ const names = await namesOfProtocol()
 const methods = methodsPage(comments, names)
 const events = eventsPage(comments, names)
 
-const pages = new Map([
+const content = [
   ["methods.md", methods],
   ["events.md", events],
   ["shapes.md", shapesPage(names)],
@@ -36,12 +37,14 @@ const pages = new Map([
   ["cli.md", await cliPage()],
   ["exit-codes.md", exitCodesPage()],
   ["errors.md", errorsPage()]
-])
+] as const
+const pages: ReadonlyMap<string, string> = new Map([["README.md", indexPage(content)], ...content])
 
 const wordless = [
   ["methods", undescribedMethods(comments)],
   ["events", undescribedEvents(comments)],
-  ["keys of the configuration", undescribedKeys(comments)]
+  ["keys of the configuration", undescribedKeys(comments)],
+  ["errors", undescribedErrors()]
 ] as const
 
 const before = (name: string) => {

@@ -18,6 +18,7 @@ import type {
   Peer
 } from "./Channel.ts"
 
+/** The configuration has no such channel, so that nothing is sent or received by it. */
 export class ChannelNotConfigured extends Schema.TaggedError<ChannelNotConfigured>()("ChannelNotConfigured", {
   channel: Schema.String
 }) {
@@ -45,6 +46,7 @@ export class AccessCodeNotFound extends Schema.TaggedError<AccessCodeNotFound>()
   }
 }
 
+/** Who may write to the bot cannot be read or written now; nothing was changed. */
 export class AccessStorageFailed extends Schema.TaggedError<AccessStorageFailed>()("AccessStorageFailed", {
   message: Schema.String
 }) {}

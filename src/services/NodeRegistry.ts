@@ -22,6 +22,7 @@ import type {
   PendingWork
 } from "../protocol/methods/nodes.ts"
 
+/** The node that is asked is not connected. */
 export class NodeNotConnected extends Schema.TaggedError<NodeNotConnected>()("NodeNotConnected", {
   nodeId: Schema.String,
   /** The node is known but away, or was never seen. */

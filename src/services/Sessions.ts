@@ -14,6 +14,7 @@ import type { SessionsUsageResult } from "../protocol/methods/usage.ts"
 import { Peer } from "./Channel.ts"
 import type { QueueOverride } from "./Queue.ts"
 
+/** No session has this key. */
 export class SessionNotFound extends Schema.TaggedError<SessionNotFound>()("SessionNotFound", {
   sessionKey: Schema.String
 }) {

@@ -22,6 +22,8 @@ export const fields = (rows: ReadonlyArray<Row>): string => {
   )
 }
 
+export const firstSentence = (text: string): string => text.replace(/^(.*?[.])(\s.*)?$/, "$1")
+
 export const anchor = (title: string) =>
   title
     .toLowerCase()
@@ -32,3 +34,17 @@ export const json = (value: unknown): string => `\`\`\`json\n${JSON.stringify(va
 
 export const page = (title: string, intro: string, ...parts: ReadonlyArray<string>): string =>
   `${[`# ${title}`, intro, ...parts].filter((part) => part !== "").join("\n\n")}\n`
+
+/** What leads to the pages: the title of each, and how its introduction begins. */
+export const indexPage = (pages: ReadonlyArray<readonly [name: string, text: string]>): string =>
+  page(
+    "Reference",
+    "Written by `npm run reference` from the tables, schemas and commands that the program itself runs by; CI fails where a page is not as the sources are. The guides are a folder above.",
+    table(
+      ["page", "what is in it"],
+      pages.map(([name, text]) => {
+        const [title = "", , intro = ""] = text.split("\n")
+        return [`[${title.replace(/^# /, "")}](${name})`, firstSentence(intro)]
+      })
+    )
+  )

@@ -13,7 +13,7 @@ import type { Repeat } from "../../src/protocol/methods/method.ts"
 import type { MethodAccess } from "../../src/protocol/Role.ts"
 import type { Comments, Place } from "./comments.ts"
 import { example } from "./examples.ts"
-import { anchor, fields, json, page, table } from "./markdown.ts"
+import { anchor, fields, firstSentence, json, page, table } from "./markdown.ts"
 import { Names, rowsOf, typeOf } from "./shapes.ts"
 
 const protocol = fileURLToPath(new URL("../../src/protocol", import.meta.url))
@@ -81,7 +81,7 @@ export const methodsPage = (comments: Comments, names: Names): string => {
       rows().map(({ name }) => [
         `[\`${name}\`](#${anchor(name)})`,
         who(accessOf(name)),
-        (comments.ofMethods.get(name) ?? "").replace(/^(.*?[.])(\s.*)?$/, "$1")
+        firstSentence(comments.ofMethods.get(name) ?? "")
       ])
     ),
     ...sections
@@ -110,8 +110,12 @@ export const eventsPage = (comments: Comments, names: Names): string =>
     "Events",
     "What a Gateway tells without being asked. What is meant for many is numbered per connection by `seq`, so that a client notices what it missed.",
     table(
-      ["event", "goes to"],
-      eventNames.map((name) => [`[\`${name}\`](#${anchor(name)})`, audienceOf(name)])
+      ["event", "goes to", "what it tells"],
+      eventNames.map((name) => [
+        `[\`${name}\`](#${anchor(name)})`,
+        audienceOf(name),
+        firstSentence(comments.ofEvents.get(name) ?? "")
+      ])
     ),
     ...eventNames.map((name) => {
       const { payload, ...row } = EventTable[name]

@@ -36,7 +36,7 @@ export const cliPage = async (): Promise<string> => {
 export const exitCodesPage = (): string =>
   page(
     "Exit codes",
-    'What the program ends with. With `--json` a failure is `{ "ok": false, "error": { "name", "message", … } }`; scripts branch on `error.name`.',
+    'What the program ends with. With `--json` a failure is `{ "ok": false, "error": { "type", "name", "message", "fix", "exitCode" } }`; scripts branch on `error.name`.',
     table(
       ["code", "means", "what to do", "errors that end with it"],
       exitCodes.map(({ code, errors, fix, means }) => [
@@ -103,16 +103,23 @@ const failuresIn = (path: string): ReadonlyArray<Failure> => {
   return found
 }
 
-export const failures = (): ReadonlyArray<Failure> =>
+const failures = (): ReadonlyArray<Failure> =>
   PUBLIC.flatMap((folder) =>
     readdirSync(join(source, folder), { recursive: true, encoding: "utf8" })
       .filter((file) => file.endsWith(".ts"))
       .flatMap((file) => failuresIn(join(source, folder, file)))
   ).toSorted((left, right) => (left.name < right.name ? -1 : 1))
 
+/** Errors of which nothing is said. */
+export const undescribedErrors = (): ReadonlyArray<string> =>
+  failures()
+    .filter(({ doc }) => doc === "")
+    .map(({ name }) => name)
+
 export const errorsPage = (): string =>
   page(
     "Errors",
+    "How a request fails on the wire, and the errors that the library's Effects fail with.",
     "## On the wire",
     'A request that failed is answered `{ "type": "res", "id", "ok": false, "error": { "code", "message", "details"?, "retryable"?, "retryAfterMs"? } }`. Programs branch on `code`, and on `details.code` where there is one; `message` is for people.',
     table(
