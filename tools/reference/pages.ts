@@ -140,7 +140,7 @@ export const shapesPage = (names: Names): string => {
   }
   return page(
     "Shapes",
-    "What several [methods](methods.md) and [events](events.md) have in common. `openclaw/protocol` exports each as a Schema.",
+    "What several [methods](methods.md) and [events](events.md) have in common. They are Schemas within `MethodTable` and `EventTable` of `openclaw/protocol`.",
     ...names.linked.map(([name]) => `## ${name}\n\n${done.get(name) ?? ""}`)
   )
 }
