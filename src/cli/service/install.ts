@@ -11,7 +11,7 @@ import { type ServiceKind, ServiceManager } from "../../services/ServiceManager.
 import { waiting } from "../progress.ts"
 import * as State from "../state.ts"
 import { auditOf, definitionFor, nameOf, stateDirOf } from "./definition.ts"
-import { checkFree, ServiceElsewhere, serving } from "./managed.ts"
+import { asking, checkFree, ServiceElsewhere, serving, stateOf } from "./managed.ts"
 import { done } from "./report.ts"
 import { keepVariables } from "./variables.ts"
 
@@ -51,8 +51,8 @@ export const install = Effect.fn("cli.service.install")(function* <E, R>(
   const id = manager.id(name)
   const found = yield* manager.installed(name)
   const definition = yield* definitionFor(kind, args, Option.getOrUndefined(found))
-  const text = yield* manager.render(definition)
-  const before = yield* manager.state(name)
+  const text = yield* asking(manager.render(definition))
+  const before = yield* stateOf(name)
   const isSame = Option.exists(found, (service) => service.text === text)
   if (Option.isSome(found) && !isSame && !force) {
     const { root } = yield* State.plan

@@ -7,7 +7,7 @@ import { type ServiceKind, ServiceManager } from "../../services/ServiceManager.
 import { owner } from "../gateway.ts"
 import { waiting } from "../progress.ts"
 import { filesOf, nameOf } from "./definition.ts"
-import { checkFree, installedHere, required, ServiceNotOurs, serving } from "./managed.ts"
+import { checkFree, installedHere, required, ServiceNotOurs, serving, stateOf } from "./managed.ts"
 import { serviceManager } from "./manager.ts"
 import { done } from "./report.ts"
 
@@ -15,9 +15,9 @@ export const start = Effect.fn("cli.service.start")(function* (kind: ServiceKind
   const manager = yield* ServiceManager
   yield* required(kind)
   const name = yield* nameOf(kind)
-  const before = yield* manager.state(name)
+  const before = yield* stateOf(name)
   if (kind === "gateway") yield* checkFree(before.pid)
-  yield* manager.start(name)
+  yield* manager.start(name).pipe(waiting(`Starting ${manager.id(name)}`))
   const { pid, url } = yield* serving(kind, timeout)
   const ran = pid === before.pid
   yield* done(kind, {
@@ -34,7 +34,7 @@ export const stopService = Effect.fn("cli.service.stop")(function* (kind: Servic
   const manager = yield* ServiceManager
   if (Option.isNone(yield* installedHere(kind))) return false
   const name = yield* nameOf(kind)
-  const { status } = yield* manager.state(name)
+  const { status } = yield* stateOf(name)
   if (status === "stopped") return false
   yield* manager.stop(name).pipe(waiting(`Waiting for ${manager.id(name)} to end`))
   return status !== "failed"
@@ -47,7 +47,7 @@ export const stopOwner = Effect.fn("cli.service.stopOwner")(
     if (found === undefined) return
     const manager = yield* ServiceManager
     const name = yield* nameOf("gateway")
-    const { pid } = yield* manager.state(name)
+    const { pid } = yield* stateOf(name)
     if (pid === found.pid) yield* manager.stop(name).pipe(waiting(`Waiting for ${manager.id(name)} to end`))
   },
   Effect.provide(serviceManager),

@@ -5,7 +5,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { programOf } from "../../domain/Profile.ts"
-import { type InstalledService, type ServiceKind, ServiceManager } from "../../services/ServiceManager.ts"
+import {
+  type InstalledService,
+  type ServiceKind,
+  ServiceManager,
+  type ServiceName
+} from "../../services/ServiceManager.ts"
 import { owner } from "../gateway.ts"
 import { waiting } from "../progress.ts"
 import * as State from "../state.ts"
@@ -65,6 +70,12 @@ export class GatewayUnmanaged extends Schema.TaggedError<GatewayUnmanaged>()("Ga
   }
 }
 
+/** For what its programs are asked, which answer in their own time. */
+export const asking = waiting("Asking the service manager")
+
+/** What the service manager says of it now. */
+export const stateOf = (name: ServiceName) => Effect.flatMap(ServiceManager, (manager) => asking(manager.state(name)))
+
 const isElsewhere = (service: InstalledService, root: string): boolean => service.ours && stateDirOf(service) !== root
 
 /** What is installed for this profile; fails when that is for another state directory. */
@@ -101,9 +112,8 @@ export const unmanagedPid = Effect.fnUntraced(function* (servicePid: number | un
 
 /** Whether the service is installed, and no other Gateway runs in its place. */
 export const managed = Effect.fnUntraced(function* (kind: ServiceKind) {
-  const manager = yield* ServiceManager
   if (Option.isNone(yield* installedHere(kind))) return false
-  const { pid } = yield* manager.state(yield* nameOf(kind))
+  const { pid } = yield* stateOf(yield* nameOf(kind))
   return (yield* unmanagedPid(pid)) === undefined
 })
 
@@ -158,7 +168,7 @@ export const serving = Effect.fnUntraced(function* (kind: ServiceKind, timeoutMs
 export const summary = Effect.fnUntraced(function* (kind: ServiceKind) {
   const manager = yield* ServiceManager
   const name = yield* nameOf(kind)
-  const { enabled } = yield* manager.state(name)
+  const { enabled } = yield* stateOf(name)
   return {
     label: manager.label,
     id: manager.id(name),

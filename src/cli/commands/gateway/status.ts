@@ -11,9 +11,9 @@ import { Environment } from "../../Environment.ts"
 import { describe, NotWell, tell } from "../../errors.ts"
 import { isOwn, owner, runningTarget } from "../../gateway.ts"
 import { fields, plain, print, tilde } from "../../output.ts"
-import { waiting } from "../../progress.ts"
 import { capabilityInWords, capabilityOf, probe } from "../../probe.ts"
 import { holdersOf } from "../../service/holders.ts"
+import { asking } from "../../service/managed.ts"
 import { pidOf, serviceNotes, serviceRows, serviceStatus, type ServiceStatus } from "../../service/status.ts"
 import * as State from "../../state.ts"
 
@@ -88,7 +88,7 @@ export const run = Effect.fn("cli.gateway.status")(function* (flags: {
   const file = yield* configuration
   const { place, problem } = yield* findPlace
   const bind = file.valid ? (file.config.gateway?.bind ?? "loopback") : undefined
-  const service = yield* serviceStatus("gateway").pipe(waiting("Asking the service manager"))
+  const service = yield* asking(serviceStatus("gateway"))
   const found = flags.noProbe
     ? undefined
     : problem !== undefined

@@ -10,7 +10,7 @@ import * as Install from "../../service/install.ts"
 import * as Lifecycle from "../../service/lifecycle.ts"
 import { serviceManager } from "../../service/manager.ts"
 import { done } from "../../service/report.ts"
-import { waiting } from "../../progress.ts"
+import { asking } from "../../service/managed.ts"
 import { serviceNotes, serviceRows, serviceStatus } from "../../service/status.ts"
 
 interface InstallFlags {
@@ -68,7 +68,7 @@ export const restart = Effect.fn("cli.node.restart")(function* (flags: { readonl
 
 /** Exit code 0 also when no service is installed. */
 export const status = Effect.fn("cli.node.status")(function* () {
-  const service = yield* serviceStatus("node").pipe(waiting("Asking the service manager"))
+  const service = yield* asking(serviceStatus("node"))
   yield* print({ service }, () => fields(serviceRows(service)))
   for (const note of serviceNotes(service)) yield* tell(note)
 })
