@@ -5,8 +5,13 @@ import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
+import * as Ref from "effect/Ref"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { BotApi, Faults, GatewayTest, MockNode, ScriptedModel } from "openclaw/testing"
+import { Gateway } from "openclaw"
+import { BotApi, Faults, GatewayTest, MockNode, ProviderServer, ScriptedModel, SpeakingNode } from "openclaw/testing"
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8")
 
@@ -104,6 +109,26 @@ describe("pieces", () => {
       )
     )
   )
+
+  it.live("a provider answers as its wire format has it", () =>
+    Effect.gen(function* () {
+      const provider = yield* ProviderServer.ProviderServer
+      yield* provider.push({ text: ["Hel", "lo."] }, { status: 429, retryAfter: "1" })
+      const ask = () => fetch(`${provider.url}/v1/messages`, { method: "POST", body: "{}" })
+      assert.include(yield* Effect.promise(() => ask().then((answer) => answer.text())), "text_delta")
+      assert.strictEqual((yield* Effect.promise(ask)).status, 429)
+    }).pipe(Effect.provide(ProviderServer.layer))
+  )
+
+  it.live("somebody speaks to a phone", () =>
+    Effect.gen(function* () {
+      const gateway = yield* GatewayTest.GatewayTest
+      const phone = yield* SpeakingNode.make({ connect: gateway.connect })
+      yield* phone.follow("agent:main:main")
+      yield* phone.say("are you there?")
+      assert.deepStrictEqual(yield* phone.reply, { state: "final", text: "Yes." })
+    }).pipe(Effect.scoped, Effect.provide(GatewayTest.layer({ models: ScriptedModel.layer([{ text: "Yes." }]) })))
+  )
 })
 
 describe("faults", () => {
@@ -148,6 +173,54 @@ describe("faults", () => {
 })
 
 describe("recipes", () => {
+  const shutter = Gateway.node({
+    id: "shutter",
+    commands: {
+      "shutter.move": Gateway.command({
+        params: Schema.Struct({ percent: Schema.Finite }),
+        run: ({ percent }) => Effect.as(Effect.sleep("3 seconds"), { at: percent })
+      })
+    }
+  })
+
+  it.effect("the shutter takes three seconds", () =>
+    Effect.gen(function* () {
+      const gateway = yield* GatewayTest.GatewayTest
+      const faults = yield* Faults.Faults
+      const client = yield* gateway.client()
+      const move = { nodeId: "shutter", command: "shutter.move", params: { percent: 50 }, idempotencyKey: "one" }
+      const call = yield* Effect.forkChild(client.call["node.invoke"](move), { startImmediately: true })
+      yield* faults.node.seen({ what: "shutter.move" })
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual((yield* Fiber.join(call)).payload, { at: 50 })
+    }).pipe(Effect.scoped, Effect.provide(GatewayTest.layer({ extensions: shutter })))
+  )
+
+  it.effect("a delivery that the guestbook refuses is tried again", () =>
+    Effect.gen(function* () {
+      const written = yield* Queue.unbounded<Record<"id" | "chatId" | "text", string>>()
+      const tried = yield* Queue.unbounded<string>()
+      const page = yield* Ref.make<ReadonlyArray<string>>([])
+      const guestbook = Gateway.channel({
+        id: "guestbook",
+        incoming: Stream.fromQueue(written),
+        send: Effect.fnUntraced(function* ({ text }) {
+          const isFirst = (yield* Queue.size(tried)) === 0
+          yield* Queue.offer(tried, text)
+          if (isFirst) return yield* Effect.fail({ message: "the page is full" })
+          yield* Ref.update(page, (texts) => [...texts, text])
+        })
+      })
+      const models = ScriptedModel.layer([{ text: "Welcome, Ada." }])
+      yield* Effect.gen(function* () {
+        yield* Queue.offer(written, { id: "1", chatId: "ada", text: "What a place!" })
+        const isShown = Effect.map(Ref.get(page), (texts) => texts.length > 0)
+        yield* Effect.repeat(TestClock.adjust("1 second"), { until: () => isShown })
+        assert.deepStrictEqual(yield* Ref.get(page), ["Welcome, Ada."])
+      }).pipe(Effect.provide(GatewayTest.layer({ extensions: guestbook, models })))
+    })
+  )
+
   it.effect("a person speaks first to a bot that pairs", () =>
     Effect.gen(function* () {
       const gateway = yield* GatewayTest.GatewayTest
