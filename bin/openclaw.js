@@ -20,7 +20,7 @@ if (major < 22 || (major === 22 && minor < 19)) {
   )
   process.exit(1)
 }
-const { readdirSync, statSync } = await import("node:fs")
+const { lstatSync, mkdirSync, readdirSync, statSync } = await import("node:fs")
 
 const at = (path) => new URL(`../${path}`, import.meta.url)
 const changed = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs
@@ -35,9 +35,28 @@ const isStale = () => {
   )
 }
 
+/**
+ * Where compiled code is kept: a folder that only this user writes to, because what lies in it is run. The temporary folder is
+ * everybody's, so one that somebody else made first is not used, and nothing is kept.
+ */
+const ownFolder = (tmpdir, uid) => {
+  const folder = `${tmpdir}/openclaw-compiled-${uid}`
+  try {
+    const found = lstatSync(folder, { throwIfNoEntry: false })
+    if (found === undefined) mkdirSync(folder, { mode: 0o700 })
+    else if (!found.isDirectory() || found.uid !== uid || (found.mode & 0o022) !== 0) return undefined
+    return folder
+  } catch {
+    return undefined
+  }
+}
+
 const load = async (path) => {
   const { enableCompileCache } = await import("node:module")
-  enableCompileCache?.()
+  const { tmpdir } = await import("node:os")
+  // Where users have no numbers, each has a temporary folder.
+  const folder = process.getuid === undefined ? tmpdir() : ownFolder(tmpdir(), process.getuid())
+  if (folder !== undefined) enableCompileCache(folder)
   return import(at(path).href)
 }
 

@@ -4,7 +4,17 @@
  */
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
-import { cpSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -79,6 +89,39 @@ describe("what the built program loads", () => {
         const { modules } = yield* loadedBy(yield* home, given)
         assert.isTrue(modules.some((url) => url.endsWith("/cli/main.js")))
         assert.isFalse(modules.some((url) => url.includes("/cli/direct/")))
+      }
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("compiled code", () => {
+  const runIn = (folder: string) =>
+    spawnSync(process.execPath, [join(built, "bin", "openclaw.js"), "config", "get"], {
+      env: { HOME: folder, TMPDIR: folder },
+      encoding: "utf8"
+    })
+  const cacheIn = (folder: string) => join(folder, `openclaw-compiled-${process.getuid?.()}`)
+
+  it.live("is kept where nobody else writes", () =>
+    Effect.gen(function* () {
+      const folder = yield* home
+      assert.strictEqual(runIn(folder).stdout, "{}\n")
+      assert.strictEqual(statSync(cacheIn(folder)).mode & 0o777, 0o700)
+      assert.isNotEmpty(readdirSync(cacheIn(folder)))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is neither read nor kept where somebody else may have put it", () =>
+    Effect.gen(function* () {
+      const open = yield* home
+      mkdirSync(cacheIn(open))
+      chmodSync(cacheIn(open), 0o777)
+      const elsewhere = yield* home
+      const linked = yield* home
+      symlinkSync(elsewhere, cacheIn(linked))
+      for (const folder of [open, linked]) {
+        assert.strictEqual(runIn(folder).stdout, "{}\n")
+        assert.isEmpty(readdirSync(cacheIn(folder)))
       }
     }).pipe(Effect.scoped)
   )
