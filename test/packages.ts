@@ -17,7 +17,10 @@ const ip = Effect.sync(() => ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"].find((f
 
 const systemd = Effect.sync(() => ["/lib/systemd/systemd"].find((file) => existsSync(file)))
 
+const script = Effect.sync(() => ["/usr/bin/script"].find((file) => existsSync(file)))
+
 const needs = [
+  { name: "bsdutils", program: script, tests: "test/first-run/terminal.test.ts" },
   { name: "chromium", program: Browser.find, tests: "test/http/browser.test.ts" },
   { name: "openssh-server", program: Sshd.find, tests: "test/tunnel, test/remote and test/discovery/probe.test.ts" },
   { name: "systemd", program: systemd, tests: "test/service/systemd.test.ts" },

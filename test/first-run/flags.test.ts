@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process"
-import { writeFileSync } from "node:fs"
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
@@ -226,6 +226,18 @@ describe("openclaw onboard --non-interactive", () => {
       assert.strictEqual(ended.code, 0, ended.stdout)
       assert.deepInclude(JSON.parse(ended.stdout).gateway, { bind: "custom", auth: "trusted-proxy" })
       assert.deepStrictEqual(stored(setting).gateway, { ...gateway, port: 28_997 })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("stores nothing in a state directory in which no Gateway would start", () =>
+    Effect.gen(function* () {
+      const setting = { home: yield* home }
+      mkdirSync(join(setting.home, "elsewhere"), { mode: 0o700 })
+      symlinkSync(join(setting.home, "elsewhere"), join(setting.home, ".openclaw"))
+      const ended = yield* run(setting, ...quiet, "--auth-choice=offline")
+      assert.strictEqual(ended.code, 78)
+      assert.match(ended.stdout, /no folder of your own[^]*OPENCLAW_STATE_DIR/)
+      assert.isUndefined(stored(setting))
     }).pipe(Effect.scoped)
   )
 

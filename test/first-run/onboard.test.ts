@@ -1,4 +1,4 @@
-import { statSync } from "node:fs"
+import { mkdirSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -110,6 +110,50 @@ describe("openclaw onboard", () => {
       assert.strictEqual(yield* begun.ended, 130)
       assert.include(screen.all, "Stopped; nothing was changed.")
       assert.isUndefined(stored(setting))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("goes back over what the flags say, to what was asked, and offers no service where none is wanted", () =>
+    Effect.gen(function* () {
+      const setting = { home: yield* home }
+      const flags = ["--skip-channels", "--skip-daemon", "--gateway-port", String(yield* freePort)]
+      const begun = yield* begin(setting, "onboard", ...flags)
+      const { screen } = begun
+      yield* offline(begun)
+      yield* screen.answer("Store this in", "down", "enter")
+      yield* offline(begun)
+      yield* screen.answer("Store this in", "enter")
+      yield* screen.sees("How shall the Gateway run?")
+      yield* screen.answer("Not now", "C-c")
+      assert.strictEqual(yield* begun.ended, 130)
+      assert.notInclude(screen.all, "From now on")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("keeps an address and a way of its own with Enter", () =>
+    Effect.gen(function* () {
+      const setting = { home: yield* home }
+      const gateway = {
+        mode: "local",
+        bind: "custom",
+        customBindHost: "127.0.0.1",
+        port: yield* freePort,
+        auth: { mode: "trusted-proxy", trustedProxy: { userHeader: "x-user" } },
+        trustedProxies: ["127.0.0.1"]
+      }
+      mkdirSync(join(setting.home, ".openclaw"), { mode: 0o700 })
+      writeFileSync(join(setting.home, ".openclaw", "openclaw.json"), JSON.stringify({ gateway }), { mode: 0o600 })
+      const begun = yield* begin(setting, "onboard", "--skip-channels", "--auth-choice=offline")
+      const { screen } = begun
+      yield* screen.answer("Who reaches the Gateway?", "enter")
+      yield* screen.answer("Port", "enter")
+      yield* screen.answer("How does it know its friends?", "enter")
+      yield* screen.answer("Go on like this?", "down", "enter")
+      yield* screen.sees("bind custom; by trusted-proxy")
+      yield* screen.answer("Store this in", "enter")
+      yield* screen.answer("How shall the Gateway run?", "C-c")
+      yield* begun.ended
+      assert.deepStrictEqual(stored(setting).gateway, gateway)
     }).pipe(Effect.scoped)
   )
 

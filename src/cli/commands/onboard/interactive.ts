@@ -78,8 +78,11 @@ const decide = Effect.fnUntraced(function* (flags: OnboardFlags, reader: Reader)
   const { home } = yield* Environment
   const { config: present, path } = yield* configuration
   const all: Array<Decided> = []
+  const given = [Model.isGiven(flags), Telegram.isGiven(flags), Access.isGiven(flags)]
   const step = Effect.fnUntraced(function* (at: number) {
     if (at === BEFORE_WRITE) return yield* askToStore(all, tilde(path, home))
+    // Flags say it once: standard input is not there a second time.
+    if (given[at] === true && all[at] !== undefined) return
     yield* Console.log(heading(at))
     all[at] = yield* decideOne(at, flags, reader, present)
   })
@@ -89,11 +92,13 @@ const decide = Effect.fnUntraced(function* (flags: OnboardFlags, reader: Reader)
       Effect.as(false),
       Effect.catchTag("Back", () => Effect.succeed(true))
     )
-    at = wentBack ? Math.max(0, at - 1) : at + 1
+    // Back to what was asked; where nothing was, it stays.
+    const before = given.findLastIndex((isGiven, index) => index < at && !isGiven)
+    at = wentBack ? (before === -1 ? at : before) : at + 1
   }
-  const changed = yield* Effect.provide(store(all), State.config)
+  const { changed, restart } = yield* store(all)
   yield* Console.log(changed.length === 0 ? "Nothing to change." : `Stored in ${tilde(path, home)}.`)
-  return { bot: all[1]?.bot ?? "your bot" }
+  return { bot: all[1]?.bot ?? "your bot", restart }
 })
 
 const serviceName = Effect.map(ServiceManager, ({ label }) => label).pipe(
@@ -105,8 +110,8 @@ const serviceName = Effect.map(ServiceManager, ({ label }) => label).pipe(
 type Way = "service" | "here" | "later"
 
 /** The ways in which it may run; what cannot be is not offered. */
-const askWay = Effect.gen(function* () {
-  const manager = yield* serviceName
+const askWay = Effect.fnUntraced(function* ({ skipDaemon }: OnboardFlags) {
+  const manager = skipDaemon ? Option.none() : yield* serviceName
   return yield* Asking.choose<Way>("How shall the Gateway run?", [
     ...Option.match(manager, {
       onNone: () => [],
@@ -126,17 +131,18 @@ const startBy = Effect.fnUntraced(function* (way: Exclude<Way, "later">) {
 })
 
 /** Starts it, or finds that it runs; the fiber where it runs in this process. */
-const begin = Effect.gen(function* () {
+const begin = Effect.fnUntraced(function* (flags: OnboardFlags, restart: string | undefined) {
   const running = Option.getOrUndefined(yield* owner)
-  if (running !== undefined) {
+  if (running !== undefined && !flags.installDaemon) {
     const found = yield* Start.untilHello
-    yield* Console.log(
-      `The Gateway runs already (pid ${running.pid}) and has taken up what changed; it answers in ${found.latencyMs} ms.`
-    )
+    const note = restart === undefined ? "" : ` ${restart}`
+    yield* Console.log(`The Gateway runs already (pid ${running.pid}); it answers in ${found.latencyMs} ms.${note}`)
     return { runs: true, fiber: undefined }
   }
+  let wanted: Way | undefined = flags.installDaemon ? "service" : undefined
   while (true) {
-    const way = yield* askWay
+    const way: Way = wanted ?? (yield* askWay(flags))
+    wanted = undefined
     if (way === "later") return { runs: false, fiber: undefined }
     const started = yield* Effect.result(startBy(way))
     if (Result.isFailure(started)) {
@@ -175,9 +181,13 @@ const optional = <A, E, R>(effect: Effect.Effect<A, E | Asking.Back, R>) =>
   )
 
 /** Everything after the write: what is stored stays, whenever one stops. */
-const goOn = Effect.fnUntraced(function* (program: string, bot: string) {
+const goOn = Effect.fnUntraced(function* (
+  flags: OnboardFlags,
+  program: string,
+  { bot, restart }: Effect.Success<ReturnType<typeof decide>>
+) {
   yield* Console.log(heading(NAMES.length - 1))
-  const { fiber, runs } = yield* begin
+  const { fiber, runs } = yield* begin(flags, restart)
   if (runs && (yield* letsIn)) yield* optional(Talk.letIn(bot))
   if (runs) yield* optional(Talk.firstMessage())
   yield* Console.log(`\n${next(program, runs)}`)
@@ -199,11 +209,11 @@ export const run = Effect.fn("cli.onboard.interactive")(
     yield* Console.log(
       "Enter takes what is marked, Esc goes back, Ctrl-C stops. Nothing is stored before the end of step 3."
     )
-    const { bot } = yield* decide(flags, reader).pipe(
+    const decided = yield* decide(flags, reader).pipe(
       Effect.catchTag("Quit", () => stopped(nothing)),
       Effect.onInterrupt(() => Console.error(nothing))
     )
-    yield* goOn(program, bot).pipe(
+    yield* goOn(flags, program, decided).pipe(
       Effect.catchIf(
         (error): error is Asking.Back | Asking.Quit => error instanceof Asking.Back || error instanceof Asking.Quit,
         () => stopped(kept)

@@ -2,9 +2,11 @@
  * `openclaw onboard`: by questions on a terminal, or by flags alone.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { programOf } from "../../../domain/Profile.ts"
+import { rights } from "../../../layers/security/look.ts"
 import { configuration } from "../../configuration.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
@@ -39,6 +41,14 @@ const check = Effect.fnUntraced(function* (flags: OnboardFlags, program: string)
       message: `${file.problem ?? `${file.path} cannot be used.`}\nOnboarding changes nothing in a file that it cannot read.`
     })
   }
+  const { root } = yield* State.plan
+  const found = yield* Effect.orElseSucceed(rights(root), () => undefined)
+  if (found !== undefined && (found.kind !== "directory" || found.foreign === true)) {
+    return yield* new CommandFailed({
+      exitCode: EXIT.misconfigured,
+      message: `${root} is no folder of your own (a link, a file, or another user's), and no Gateway would start there.\nFix: set OPENCLAW_STATE_DIR to a folder of your own; \`${program} doctor\` says more.`
+    })
+  }
   if (file.config.gateway?.mode === "remote") {
     return yield* new CommandFailed({
       exitCode: EXIT.misconfigured,
@@ -62,14 +72,19 @@ const byFlags = Effect.fn("cli.onboard.byFlags")(function* (flags: OnboardFlags,
   const model = yield* Model.byFlags(flags, reader, present)
   const telegram = yield* Telegram.byFlags(flags, reader, present)
   const access = yield* Access.byFlags(flags, reader, present)
-  const changed = yield* Effect.provide(store([model, telegram, access]), State.config)
-  const answered = yield* health(flags)
+  const ran = Option.isSome(yield* owner)
+  const { changed, restart } = yield* store([model, telegram, access])
+  const answered = yield* Effect.tapError(health(flags), () =>
+    Console.error(`What was chosen is stored in ${plain(path)}; what comes after that did not work:`)
+  )
   const runs = answered !== undefined
+  const note = ran ? restart : undefined
   yield* print(
     {
       ok: true,
       configPath: path,
       changedPaths: changed,
+      needsRestart: note !== undefined,
       model: model.report,
       telegram: telegram.report,
       gateway: access.report,
@@ -82,7 +97,10 @@ const byFlags = Effect.fn("cli.onboard.byFlags")(function* (flags: OnboardFlags,
         ["Telegram", telegram.shown ?? "as it is"],
         ["Access", access.shown],
         ["Configuration", changed.length === 0 ? `${path} (nothing to change)` : path],
-        ["Gateway", runs ? `says hello (${answered.latencyMs} ms)` : "not asked"],
+        [
+          "Gateway",
+          `${runs ? `says hello (${answered.latencyMs} ms)` : "not asked"}${note === undefined ? "" : `. ${note}`}`
+        ],
         ["Next", runs ? `${program} agent --message "Hello!"` : `${program} gateway run, or ${program} gateway install`]
       ])
   )

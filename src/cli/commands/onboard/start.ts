@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import { Environment } from "../../Environment.ts"
-import { CommandFailed } from "../../errors.ts"
+import { CommandFailed, describe } from "../../errors.ts"
 import { ask } from "../../gateway.ts"
 import { waiting } from "../../progress.ts"
 import { install } from "../../service/install.ts"
@@ -29,21 +29,29 @@ export const hello = ask({ scopes: ["operator.read"], timeoutMs: LOOK_MS, runnin
 )
 
 /** The same, waited for: a Gateway that restarts for what was stored is away for a moment. */
-export const untilHello = hello.pipe(
-  Effect.retry({ schedule: Schedule.spaced("200 millis"), times: UP_MS / 200 }),
-  Effect.timeoutOrElse({
-    duration: UP_MS,
-    orElse: () =>
-      Effect.fail(
-        new CommandFailed({
-          message: `the Gateway did not say hello within ${UP_MS / 1000} s.\nFix: \`openclaw doctor\` shows what is in its way, \`openclaw logs\` what it said.`
-        })
-      )
-  }),
-  waiting("Waiting for the Gateway to say hello")
-)
+export const untilHello = Effect.suspend(() => {
+  let said = ""
+  return hello.pipe(
+    Effect.tapError((error) =>
+      Effect.sync(() => {
+        said = describe(error).message.split("\n", 1)[0] ?? ""
+      })
+    ),
+    Effect.retry(Schedule.spaced("200 millis")),
+    Effect.timeoutOrElse({
+      duration: UP_MS,
+      orElse: () =>
+        Effect.fail(
+          new CommandFailed({
+            message: `the Gateway did not say hello within ${UP_MS / 1000} s (${said.replace(/\.$/, "")}).\nFix: \`openclaw doctor\` shows what is in its way, \`openclaw logs\` what it said.`
+          })
+        )
+    })
+  )
+}).pipe(waiting("Waiting for the Gateway to say hello"))
 
-const silent = (console: Console.Console): Console.Console => ({ ...console, log: () => {}, error: () => {} })
+/** What it prints is told as part of the whole; what is to be done about it is not. */
+const silent = (console: Console.Console): Console.Console => ({ ...console, log: () => {} })
 
 /** Has the service manager run it from now on, and waits until it serves. A service that is another one is written anew. */
 export const asService = Effect.fn("cli.onboard.service")(function* () {
@@ -53,7 +61,6 @@ export const asService = Effect.fn("cli.onboard.service")(function* () {
     Effect.catchTag("ServiceDiffers", () =>
       install({ kind: "gateway", args, force: true, timeout: UP_MS }, Effect.void)
     ),
-    // It is told as part of the whole.
     Effect.provideService(Console.Console, silent(console))
   )
 }, Effect.provide(serviceManager))
