@@ -14,7 +14,7 @@ import { token } from "../../src/domain/Credential.ts"
 import { loopback } from "../../src/domain/Endpoint.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 
-const secret = "a-secret-of-this-test"
+export const secret = "a-secret-of-this-test"
 const binary = fileURLToPath(new URL("../../bin/openclaw.js", import.meta.url))
 const decodeReady = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({ port: Schema.Int })))
 
@@ -62,6 +62,7 @@ export const startProcess = Effect.fnUntraced(function* (dir: string) {
     child.once("exit", (code) => resume(Effect.die(`the Gateway ended with ${code}: ${log}`)))
   })
   return {
+    port,
     connect: (options: Partial<ConnectOptions> = {}) =>
       GatewayClient.make({
         endpoint: loopback(port),

@@ -1,4 +1,6 @@
 /** A Gateway whose Telegram bot and node are the kit's, for tests that look at what it kept of a turn. */
+import * as Http from "node:http"
+import type { AddressInfo } from "node:net"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -48,3 +50,27 @@ export const named = (spans: ReadonlyArray<TraceSpan>, name: string): TraceSpan 
   if (found === undefined) throw new Error(`there is no span ${name}`)
   return found
 }
+
+interface Got {
+  readonly path: string
+  readonly headers: Http.IncomingHttpHeaders
+  readonly body: string
+}
+
+/** What a collector was sent. */
+export const collector = Effect.fnUntraced(function* (status = 200) {
+  const got: Array<Got> = []
+  const server = Http.createServer((request, response) => {
+    let body = ""
+    request.on("data", (chunk) => (body += String(chunk)))
+    request.on("end", () => {
+      got.push({ path: request.url ?? "", headers: request.headers, body })
+      response.writeHead(status).end("{}")
+    })
+  })
+  yield* Effect.acquireRelease(
+    Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+    () => Effect.sync(() => (server.closeAllConnections(), server.close()))
+  )
+  return { got, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+})

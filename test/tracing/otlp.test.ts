@@ -1,6 +1,4 @@
 /** Export to a collector: what arrives, what never leaves, and a collector that is not there. */
-import * as Http from "node:http"
-import type { AddressInfo } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
@@ -10,7 +8,7 @@ import { isSampled } from "../../src/layers/telemetry/otlp.ts"
 import { settingsOf } from "../../src/layers/telemetry/settings.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 import * as MockNode from "../../src/testing/MockNode.ts"
-import { ada, laptop, start } from "./kit.ts"
+import { ada, collector, laptop, start } from "./kit.ts"
 
 const Attribute = Schema.Struct({ key: Schema.String, value: Schema.Unknown })
 const Traces = Schema.fromJsonString(
@@ -38,29 +36,6 @@ const Traces = Schema.fromJsonString(
   })
 )
 const decodeTraces = Schema.decodeUnknownEffect(Traces)
-
-interface Got {
-  readonly path: string
-  readonly headers: Http.IncomingHttpHeaders
-  readonly body: string
-}
-
-const collector = Effect.fnUntraced(function* (status = 200) {
-  const got: Array<Got> = []
-  const server = Http.createServer((request, response) => {
-    let body = ""
-    request.on("data", (chunk) => (body += String(chunk)))
-    request.on("end", () => {
-      got.push({ path: request.url ?? "", headers: request.headers, body })
-      response.writeHead(status).end("{}")
-    })
-  })
-  yield* Effect.acquireRelease(
-    Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-    () => Effect.sync(() => (server.closeAllConnections(), server.close()))
-  )
-  return { got, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
-})
 
 const secret = "collector-secret-canary-0123456789"
 
