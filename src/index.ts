@@ -170,4 +170,5 @@ export {
   TurnUsage,
   type WaitingMessage
 } from "./services/Turns.ts"
+export { ChannelIdInvalid } from "./layers/channels/own.ts"
 export { DatabaseUnusable } from "./layers/storage/Sqlite.ts"

@@ -17,7 +17,7 @@ describe("the package's names", () => {
       words(`
     AccessCodeNotFound AccessRequest AccessStorageFailed AgentRunner AppServerUnusable ApprovalAmbiguous
     ApprovalIdTaken ApprovalNotFound ApprovalRefused ApprovalsUnavailable ApproverLacksScope BindAddressMissing
-    BindRefused ChannelAccess ChannelInterrupted ChannelLogoutFailed ChannelNotConfigured ChannelRouter
+    BindRefused ChannelAccess ChannelIdInvalid ChannelInterrupted ChannelLogoutFailed ChannelNotConfigured ChannelRouter
     ChannelUnauthorized Channels CommandNotAllowed CompactionResult Config ConfigChanged ConfigInvalid ConfigProblem
     ConfigUnreadable ConnId DatabaseUnusable DeadLetterNotFound DeadLetterNotRetryable DeadLetters
     DeadLettersUnavailable DecisionUnavailable DeliveryFailed DeliveryNotFound DeliveryProgress DeliveryReceipt

@@ -15,7 +15,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { RunId } from "../../src/domain/Ids.ts"
 import * as SessionKey from "../../src/domain/SessionKey.ts"
-import { ChannelRouter, Channels, Config, Gateway, NodeRegistry, ToolCall } from "../../src/index.ts"
+import { ChannelRouter, Channels, Config, Gateway, NodeRegistry, ToolCall, Turns } from "../../src/index.ts"
 import { makeAppCaller } from "../../src/layers/agent/appTools.ts"
 import { AppTools } from "../../src/services/AppTools.ts"
 import { GatewayClient } from "../../src/client/index.ts"
@@ -243,6 +243,37 @@ describe("a channel", () => {
       )
       assert.containSubset(channels, { chat: { running: true, configured: true } })
     }).pipe(Effect.scoped)
+  )
+
+  it.live("whose sending dies tells that nobody knows what left, and goes on", () =>
+    Effect.gen(function* () {
+      const inbox = yield* Queue.unbounded<Gateway.Incoming>()
+      const sent = yield* Queue.unbounded<string>()
+      const chat = Gateway.channel({
+        id: "chat",
+        incoming: Stream.fromQueue(inbox),
+        send: ({ text }) =>
+          text.includes("boom") ? Effect.die(new Error("boom")) : Effect.asVoid(Queue.offer(sent, text))
+      })
+      const context = yield* Layer.build(Gateway.layerNode({ ...base(), models: parrot, extensions: chat }))
+      yield* Queue.offer(inbox, { id: "1", chatId: "ada", text: "boom" })
+      yield* Queue.offer(inbox, { id: "2", chatId: "ada", text: "hello" })
+      assert.include(yield* Queue.take(sent), "hello")
+      const found = Effect.flatMap(Turns, ({ find }) => find(RunId.make("chat:chat:ada:1")))
+      const known = yield* Effect.provide(found, context)
+      assert.include(known?.outcome?.undelivered, "boom")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("has a name that can stand in session keys, and not Telegram's", () =>
+    Effect.forEach(["", "a:b", "telegram", "Telegram", "x".repeat(65), "-x"], (id) =>
+      Effect.gen(function* () {
+        const made = Gateway.channel({ id, incoming: Stream.empty, send: () => Effect.void })
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(made)))
+        assert.strictEqual(error._tag, "ChannelIdInvalid")
+        assert.include(error.message, JSON.stringify(id))
+      })
+    ).pipe(Effect.provideService(ChannelRouter, ChannelRouter.of({} as ChannelRouter["Service"])))
   )
 
   it.live("that ends or fails is begun anew", () =>

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import {
   type Channel,
@@ -43,12 +44,23 @@ export interface ChannelParts<E, R, E2 extends { readonly message: string }, R2>
   readonly incoming: Stream.Stream<Incoming, E, R>
   /**
    * Sends one reply and gives its id, if it has one. A failure counts as certain that nothing arrived: it is tried again under the
-   * same `idempotencyKey`.
+   * same `idempotencyKey`. After a defect nobody knows, and it is not.
    */
   readonly send: (message: OutboundMessage) => Effect.Effect<string | void, E2, R2>
   /** Who may write: everybody the app lets through when left out, since the app knows its people. */
   readonly policy?: ChannelPolicy
 }
+
+/** A channel of the app has a name that cannot stand in session keys, or Telegram's. */
+export class ChannelIdInvalid extends Schema.TaggedError<ChannelIdInvalid>()("ChannelIdInvalid", {
+  id: Schema.String
+}) {
+  override get message() {
+    return `${JSON.stringify(this.id.slice(0, 100))} cannot name a channel of the app.\nFix: give it a name of its own of at most 64 letters, digits, ".", "_" and "-", other than "telegram".`
+  }
+}
+
+const isOwnId = (id: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(id) && id.toLowerCase() !== "telegram"
 
 const ACCOUNT = "default"
 
@@ -79,6 +91,8 @@ const make = Effect.fnUntraced(function* <E, R, E2 extends { readonly message: s
     } satisfies InboundMessage
   })
 
+  const notSent = ({ peer }: OutboundMessage, message: string, outcome: DeliveryFailed["outcome"]) =>
+    new DeliveryFailed({ channel: id, to: peer.chatId, message, outcome })
   const interrupted = (message: string) => new ChannelInterrupted({ channel: id, accountId: ACCOUNT, message })
   const channel: Channel = {
     id,
@@ -115,18 +129,19 @@ const make = Effect.fnUntraced(function* <E, R, E2 extends { readonly message: s
         )
       ),
     send: (message) =>
-      send(message).pipe(
+      Effect.suspend(() => send(message)).pipe(
         Effect.provideContext(context),
         Effect.mapBoth({
-          onFailure: (error) =>
-            new DeliveryFailed({
-              channel: id,
-              to: message.peer.chatId,
-              message: error.message,
-              outcome: "never-sent"
-            }),
+          onFailure: (error) => notSent(message, error.message, "never-sent"),
           onSuccess: (sent) => ({ messageIds: sent === undefined ? [] : [sent] })
-        })
+        }),
+        // Nobody knows how far it came.
+        Effect.catchDefect((defect) =>
+          Effect.andThen(
+            Effect.logError(`sending by ${id} died`, defect),
+            Effect.fail(notSent(message, textOf(Cause.die(defect)), "unknown"))
+          )
+        )
       ),
     typing: () => Effect.never,
     parsePeer: (to) => {
@@ -155,7 +170,11 @@ const make = Effect.fnUntraced(function* <E, R, E2 extends { readonly message: s
  */
 export const channel = <E, R, E2 extends { readonly message: string }, R2>(
   parts: ChannelParts<E, R, E2, R2>
-): Layer.Layer<never, never, ChannelRouter | R | R2> =>
+): Layer.Layer<never, ChannelIdInvalid, ChannelRouter | R | R2> =>
   Layer.effectDiscard(
-    Effect.flatMap(ChannelRouter, (router) => Effect.flatMap(make(parts), (made) => router.add(made)))
+    Effect.gen(function* () {
+      if (!isOwnId(parts.id)) return yield* new ChannelIdInvalid({ id: parts.id })
+      const { add } = yield* ChannelRouter
+      yield* add(yield* make(parts))
+    })
   )
