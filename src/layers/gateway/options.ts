@@ -81,8 +81,9 @@ export interface ControlUiOptions {
 export interface AppServer {
   readonly server: Server
   /**
-   * Under which the Gateway lives, such as `/openclaw`: everything below is its own. Without one it takes WebSockets at `/`, its
-   * HTTP APIs (`/v1/…`, `/tools/invoke`) and its web page, and leaves the probes (`/healthz`, …) to the app.
+   * Under which the Gateway lives, such as `/openclaw`: everything below is its own. Without one it takes WebSockets at `/`, those
+   * of its HTTP APIs (`/v1/…`, `/tools/invoke`) that are on, and its web page where that has a path, and leaves the probes
+   * (`/healthz`, …) and `/metrics` to the app.
    */
   readonly path?: string
 }
