@@ -174,35 +174,35 @@ const LoggingSection = Schema.Struct({
  * `/v1/…` counts for its signal, else the three paths are put behind `endpoint`.
  */
 const DiagnosticsSection = Schema.Struct({
-  /** `false`: nothing is traced or counted. @default true */
+  /** `false`: there is no `/metrics`, and no collector is sent anything. `openclaw trace` works either way. @default true */
   enabled: flag,
   otel: Schema.optional(
     Schema.Struct({
       /** Sends what is traced and counted to a collector. @default false */
       enabled: flag,
-      /** The collector's address. Paths such as `/v1/traces` are put behind it. */
+      /** The collector's address. Paths such as `/v1/traces` are put behind it. @default `OTEL_EXPORTER_OTLP_ENDPOINT`, else http://127.0.0.1:4318 */
       endpoint: text,
       /** Another address for traces. */
       tracesEndpoint: text,
       /** Another address for metrics. */
       metricsEndpoint: text,
-      /** Another address for logs. */
+      /** Taken, and not used: no logs are sent. */
       logsEndpoint: text,
-      /** How it is sent. */
+      /** How it is sent. @default http/protobuf */
       protocol: oneOf("http/protobuf", "http/json"),
-      /** The name that the collector shows. */
+      /** The name that the collector shows. @default `OTEL_SERVICE_NAME`, else openclaw */
       serviceName: text,
       /** Headers for the collector, such as its key. */
       headers: record(Schema.String),
-      /** Sends traces. */
+      /** Sends traces. @default true */
       traces: flag,
-      /** Sends metrics. */
+      /** Sends metrics. @default true */
       metrics: flag,
-      /** Sends logs. */
+      /** Taken, and not done: no logs are sent, and the log says so. @default false */
       logs: flag,
-      /** Which part of the traces is sent, from 0 to 1. */
+      /** Which part of the traces is sent, from 0 to 1. @default 1 */
       sampleRate: Schema.optional(Schema.Finite.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 1 })))),
-      /** Milliseconds between two exports of metrics. */
+      /** Milliseconds between two exports of metrics. @default 60000 */
       flushIntervalMs: Schema.optional(atLeast(1_000))
     })
   )

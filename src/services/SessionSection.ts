@@ -24,7 +24,7 @@ export const SessionSection = Schema.Struct({
   dmScope: oneOf("main", "per-peer", "per-channel-peer", "per-account-channel-peer"),
   /** The name of the main session. @default main */
   mainKey: text,
-  /** What keeps the transcripts from growing for ever; `layers/sessions/Maintenance.ts` says how. */
+  /** What keeps the transcripts from growing for ever: what is old, too much or too large goes, by itself. */
   maintenance: Schema.optional(
     Schema.Struct({
       /** `warn`: nothing is deleted, the log tells what would be. @default enforce */
