@@ -5,6 +5,7 @@ import { GatewayError } from "../../src/protocol/GatewayError.ts"
 import { CurrentFlow, type FlowContext } from "../../src/services/Tracing.ts"
 import * as MockNode from "../../src/testing/MockNode.ts"
 import * as ScriptedModel from "../../src/testing/ScriptedModel.ts"
+import * as Http from "../http/kit.ts"
 import { ada, laptop, named, paths, start } from "./kit.ts"
 
 describe("a Telegram message", () => {
@@ -109,6 +110,36 @@ describe("a request of a client", () => {
       const other = yield* operator.call["diagnostics.trace"]({ message: "second" })
       assert.notStrictEqual(other.traceId, traceId)
       assert.isUndefined(named(other.spans, "request").parentId)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("over HTTP goes on with the trace that its header names", () =>
+    Effect.gen(function* () {
+      const { ask, kit } = yield* Http.start(
+        { gateway: { http: { endpoints: { chatCompletions: { enabled: true } } } } },
+        { text: "one" },
+        { text: "two" }
+      )
+      const operator = yield* kit.connect()
+      const traceId = "4bf92f3577b34da6a3ce929d0e0e4736"
+      const chat = (traceparent: string) =>
+        ask("/v1/chat/completions", {
+          headers: { traceparent },
+          body: { messages: [{ role: "user", content: "hi" }] }
+        })
+      for (const flags of ["01", "wrong"]) {
+        assert.strictEqual((yield* chat(`00-${traceId}-00f067aa0ba902b7-${flags}`)).status, 200)
+      }
+      const { spans } = yield* operator.call["diagnostics.trace"]({ message: traceId })
+      assert.lengthOf(
+        spans.filter(({ name }) => name === "turn"),
+        1
+      )
+      assert.include(named(spans, "request"), { parentId: "00f067aa0ba902b7" })
+      assert.strictEqual(named(spans, "request").attributes["method"], "POST /v1/chat/completions")
+      assert.include(paths(spans), "request > turn > model")
+      const newest = yield* operator.call["diagnostics.trace"]({})
+      assert.notStrictEqual(newest.traceId, traceId)
     }).pipe(Effect.scoped)
   )
 })

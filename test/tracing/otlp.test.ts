@@ -1,11 +1,13 @@
 /** Export to a collector: what arrives, what never leaves, and a collector that is not there. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
 import { isSampled } from "../../src/layers/telemetry/otlp.ts"
 import { settingsOf } from "../../src/layers/telemetry/settings.ts"
+import { Config } from "../../src/services/Config.ts"
 import type { OpenClawConfig } from "../../src/services/ConfigSchema.ts"
 import * as MockNode from "../../src/testing/MockNode.ts"
 import { ada, collector, laptop, start } from "./kit.ts"
@@ -82,6 +84,23 @@ describe("diagnostics.otel", () => {
       const bodies = got.map(({ body }) => body).join("\n")
       for (const word of [secret, String(ada.id), "laptop", "agent:main", "uptime of"]) assert.notInclude(bodies, word)
     }).pipe(Effect.scoped)
+  )
+
+  it.live("begins and ends while the Gateway runs, as the configuration says at the time", () =>
+    Effect.gen(function* () {
+      const { got, url } = yield* collector()
+      const { bot, services } = yield* start()
+      const config = Context.get(services, Config)
+      const otel = { enabled: true, endpoint: url, protocol: "http/json", flushIntervalMs: 1_000 }
+      yield* config.set("diagnostics.otel", otel)
+      const arrived = (path: string) =>
+        Effect.sleep("20 millis").pipe(Effect.repeat({ until: () => got.some((each) => each.path === path) }))
+      yield* arrived("/v1/metrics")
+      yield* bot.sendText({ from: ada, text: "hello" })
+      yield* bot.awaitReply({ chatId: ada.id })
+      yield* config.set("diagnostics.otel.enabled", false)
+      yield* arrived("/v1/traces")
+    }).pipe(Effect.scoped, Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
   it.live("says once that a collector takes nothing, without its headers, and turns go on", () =>

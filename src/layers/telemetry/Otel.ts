@@ -31,8 +31,9 @@ export const layer = (options: {
           Stream.runHead
         )
         if (settings === undefined) return yield* changed
-        const { run } = yield* Effect.promise(() => import("./otlp.ts"))
-        return yield* Effect.raceFirst(Effect.scoped(run(settings)), changed)
+        const exporter = Effect.promise(() => import("./otlp.ts"))
+        // Whoever changes it while the exporter is loaded is heard too.
+        return yield* Effect.raceFirst(Effect.scoped(Effect.flatMap(exporter, ({ run }) => run(settings))), changed)
       })
       yield* supervisor.supervise("telemetry/otlp", Effect.forever(send), { restart: "always" })
     })
