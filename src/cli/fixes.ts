@@ -14,13 +14,20 @@ const fixes: Readonly<Record<string, string>> = {
   AccessCodeNotFound: "take the current code from `openclaw pairing list`.",
   AccessStorageFailed: STORAGE,
   ApprovalAmbiguous: "give more of the id; `openclaw approvals pending` shows it whole.",
+  ApprovalsFileRefused: "`openclaw approvals get` shows the list as it is now; change that, then give it again.",
+  ApprovalsFileUnusable:
+    "correct exec-approvals.json in the state directory, or move it away: without it the list is empty.",
   ApprovalNotFound:
     "take the current id from `openclaw approvals pending`; an approval is gone once it was answered or ran out.",
   ApprovalsUnavailable: STORAGE,
+  BackupFailed:
+    "check the path and the free space of the disk; `openclaw backup verify <archive>` says whether an archive is whole, and `openclaw backup create` makes another.",
   ChannelNotConfigured:
     "`openclaw channels status` shows the channels that are there; docs/reference/configuration.md says how one is set up.",
   CommandFailed: "`--help` of the command says what it takes; `openclaw doctor` looks at this machine.",
   ConfigChanged: "run the command again; it begins with the file as it is now.",
+  ConfigUnreadable:
+    "make it a regular file that is yours and that you may read, or name another one with OPENCLAW_CONFIG_PATH.",
   ConnectionClosed: "look whether the Gateway still runs (`openclaw gateway status`), then try again.",
   DatabaseUnusable: "`openclaw doctor` looks at the database; `openclaw backup restore` brings an earlier one back.",
   DeadLetterNotFound: "take the id from `openclaw channels dead-letters list`.",

@@ -1,7 +1,8 @@
 /**
  * The table of exit codes and the program, held together; and the one shape of every failure.
  */
-import { readdirSync, readFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
@@ -142,6 +143,34 @@ describe("every failure", () => {
     assert.match(said("UNAVAILABLE", { retryable: true }), /try again/)
     assert.match(said("A_CODE_OF_TOMORROW"), /--log-level debug/)
   })
+
+  it.live("of a file names what to do about that file", () =>
+    Effect.gen(function* () {
+      const folder = yield* home
+      const state = join(folder, ".openclaw")
+      mkdirSync(state, { mode: 0o700 })
+      writeFileSync(join(state, "exec-approvals.json"), "{bad", { mode: 0o600 })
+      const cases = [
+        ["backup", "verify", join(folder, "none.tgz")],
+        ["approvals", "get"],
+        ["config", "get", "gateway"]
+      ]
+      const told = yield* Effect.forEach(cases, (line) =>
+        Effect.gen(function* () {
+          if (line[0] === "config") mkdirSync(join(state, "openclaw.json"))
+          const { code, stdout } = yield* run({ home: folder }, ...line, "--json")
+          const { error } = yield* Schema.decodeEffect(Failure)(stdout)
+          assert.notMatch(error.fix, /--log-level debug|--help/, error.name)
+          return [error.name, code]
+        })
+      )
+      assert.deepStrictEqual(told, [
+        ["BackupFailed", EXIT.failed],
+        ["ApprovalsFileUnusable", EXIT.failed],
+        ["ConfigUnreadable", EXIT.misconfigured]
+      ])
+    }).pipe(Effect.scoped)
+  )
 
   it.live("has the same form on stdout with --json, whatever went wrong", () =>
     Effect.gen(function* () {

@@ -68,13 +68,7 @@ const local = (change: ((file: File) => Effect.Effect<File | undefined, CommandF
     return next === undefined
       ? present
       : yield* shownOf("this machine", asText(yield* list.set(next, before.exists ? before.hash : undefined)))
-  }).pipe(
-    Effect.catchTags({
-      ApprovalsFileRefused: ({ message }) => Effect.fail(new CommandFailed({ message })),
-      ApprovalsFileUnusable: ({ message }) => Effect.fail(new CommandFailed({ message }))
-    }),
-    Effect.provide(State.stateDir)
-  )
+  }).pipe(Effect.provide(State.stateDir))
 
 const remote = Effect.fnUntraced(function* (
   client: BriefClient,
