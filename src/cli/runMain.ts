@@ -35,6 +35,8 @@ export const runMain = <A, E>(
     const stop = () => fiber.interruptUnsafe(fiber.id)
     let told = false
     let toldAt = 0
+    /** All is done, and perhaps not yet written. */
+    let hasEnded = false
     const onSignal = () => {
       told = true
       toldAt = process.now()
@@ -54,12 +56,16 @@ export const runMain = <A, E>(
         if (isClosedPipe(error)) {
           lifetime.unread = true
           onSignal()
-        } else lifetime.unwritten = true
+        } else {
+          lifetime.unwritten = true
+          if (hasEnded) process.exit(EXIT.failed)
+        }
       })
     }
     fiber.addObserver((exit) => {
       teardown(exit, (code) => {
-        if (told || code !== EXIT.done) process.exit(code)
+        if (told || code !== EXIT.done) return process.exit(code)
+        hasEnded = !lifetime.endsByStopping
       })
     })
   })
