@@ -20,7 +20,8 @@ if (major < 22 || (major === 22 && minor < 19)) {
   )
   process.exit(1)
 }
-const { lstatSync, mkdirSync, readdirSync, statSync } = await import("node:fs")
+// An import of it would read all that it exports, and some of that loads a good part of Node.
+const { lstatSync, mkdirSync, readdirSync, statSync } = process.getBuiltinModule("node:fs")
 
 const at = (path) => new URL(`../${path}`, import.meta.url)
 const changed = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs
@@ -51,9 +52,9 @@ const ownFolder = (tmpdir, uid) => {
   }
 }
 
-const load = async (path) => {
-  const { enableCompileCache } = await import("node:module")
-  const { tmpdir } = await import("node:os")
+const load = (path) => {
+  const { enableCompileCache } = process.getBuiltinModule("node:module")
+  const { tmpdir } = process.getBuiltinModule("node:os")
   // Where users have no numbers, each has a temporary folder.
   const folder = process.getuid === undefined ? tmpdir() : ownFolder(tmpdir(), process.getuid())
   if (folder !== undefined) enableCompileCache(folder)

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { rolldown } from "rolldown"
 import { buildDoor } from "./build/door.mjs"
+import { builtinsOneByOne, lateJson5, wsForClients } from "./build/late.mjs"
 import { buildLibrary } from "./build/library.mjs"
 import { writeNotices } from "./build/notices.mjs"
 import { buildVendors, seldom } from "./build/vendors.mjs"
@@ -114,13 +115,13 @@ const inFewFiles = (sources) => {
  * A bundle of its own, so that it holds only what it uses itself; `parts` are modules whose needs are kept together. Gives the
  * ids of the modules that are in it.
  */
-const bundleOf = async (name, source, dir, parts) => {
+const bundleOf = async (name, source, dir, parts, plugins = [httpWithoutFetch]) => {
   const bundle = await rolldown({
     input: { [name]: join(root, "src", source) },
     platform: "node",
-    external: [/^node:(?!(?:http|https|tls)$)/, "bufferutil", "utf-8-validate"],
+    external: ["bufferutil", "utf-8-validate"],
     treeshake: true,
-    plugins: [seldom, httpWithoutFetch, lateTls],
+    plugins: [lateTls, ...plugins, seldom],
     transform: { define: { "process.env.OPENCLAW_BUILD_VERSION": JSON.stringify(version) } },
     onwarn: () => {}
   })
@@ -143,10 +144,21 @@ const bundleOf = async (name, source, dir, parts) => {
  * with the rest, those would load what only others use. Gives the ids of their modules, as `buildVendors` does.
  */
 const buildProgram = async () => {
+  const short = [
+    builtinsOneByOne,
+    lateJson5(join(cli, "direct"), join(flags.out, "dist", "vendor")),
+    wsForClients(root)
+  ]
   rmSync(cli, { recursive: true, force: true })
   const ids = [
     ...(await bundleOf("main", "main.ts", cli)),
-    ...(await bundleOf("direct", "direct.ts", join(cli, "direct"))),
+    ...(await bundleOf(
+      "direct",
+      "direct.ts",
+      join(cli, "direct"),
+      ["direct.ts", "cli/commands/config/get.ts", "cli/commands/health/run.ts"],
+      short
+    )),
     ...(await bundleOf("serve", "serve.ts", join(cli, "serve"), ["serve.ts", "cli/commands/gateway/start.ts"])),
     ...(await buildDoor(root, cli))
   ]

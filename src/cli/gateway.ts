@@ -9,8 +9,6 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import { resolveTarget, RUNNING, type Target } from "../client/credentials.ts"
-import * as DeviceIdentity from "../client/DeviceIdentity.ts"
-import * as DeviceTokens from "../client/DeviceTokens.ts"
 import * as BriefClient from "../client/BriefClient.ts"
 import type { Reached } from "../client/reach.ts"
 import { reached } from "./tunnel.ts"
@@ -105,14 +103,24 @@ export interface OpenOptions {
   readonly running?: boolean
 }
 
+/** Key and tokens of this machine's device, and whose tokens those are. */
+const proofFor = Effect.fnUntraced(function* (to: Target) {
+  const [identity, tokens] = yield* Effect.promise(() =>
+    Promise.all([import("../client/DeviceIdentity.ts"), import("../client/DeviceTokens.ts")])
+  )
+  return yield* Effect.all({
+    device: identity.load,
+    tokens: tokens.make,
+    issuer: Effect.succeed(tokens.issuerOf(to))
+  }).pipe(Effect.provide(State.stateDir))
+})
+
 /**
  * As whom to connect. A Gateway on this machine knows the CLI by its secret alone; from afar the CLI proves the device identity
  * of its state directory, and keeps the token that the Gateway issues for it.
  */
 const introduction = Effect.fnUntraced(function* (to: Target, gate: Reached["gate"], options: OpenOptions) {
-  const proof = isLoopback(to.endpoint)
-    ? undefined
-    : yield* Effect.all({ device: DeviceIdentity.load, tokens: DeviceTokens.make }).pipe(Effect.provide(State.stateDir))
+  const proof = isLoopback(to.endpoint) ? undefined : yield* proofFor(to)
   const timeout = Duration.millis(options.timeoutMs)
   return {
     endpoint: to.endpoint,
@@ -123,7 +131,7 @@ const introduction = Effect.fnUntraced(function* (to: Target, gate: Reached["gat
     scopes: options.scopes,
     device: proof?.device,
     deviceTokens: to.storedTokens ? proof?.tokens : undefined,
-    issuer: DeviceTokens.issuerOf(to),
+    issuer: proof?.issuer,
     minProtocol: options.mode === "probe" ? 3 : undefined,
     connectTimeout: timeout,
     callTimeout: timeout

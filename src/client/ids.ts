@@ -1,6 +1,7 @@
 /**
- * Ids that a Gateway may see. WebCrypto's generator, because browsers and Node both have it.
+ * Ids that a Gateway may see.
  */
+import { randomUUID } from "node:crypto"
 
 /** A random UUID. */
-export const randomId = (): string => globalThis.crypto.randomUUID()
+export const randomId = (): string => randomUUID()

@@ -5,13 +5,14 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { constants, gzipSync } from "node:zlib"
 import { rolldown } from "rolldown"
+import { builtinsOneByOne } from "./late.mjs"
 
 /** Gives the ids of the modules that are in it. */
 export const buildDoor = async (root, cli) => {
   const bundle = await rolldown({
     input: { door: join(root, "src", "cli", "door", "main.ts") },
     platform: "node",
-    external: /^node:/
+    plugins: [builtinsOneByOne]
   })
   const { output } = await bundle.write({ dir: cli, format: "esm", minify: true, entryFileNames: "[name].js" })
   await bundle.close()

@@ -213,8 +213,13 @@ export const layerOf = (source: ConfigSource, options: Pick<ConfigOptions, "env"
         text: loaded.text,
         raw: loaded.raw,
         composed: loaded.composed,
-        problems: problemsIn(loaded.tree, loaded.composed),
-        unusedKeys: unusedIn(loaded.composed)
+        // A walk through the whole file each, and few of those who look at it ask for them.
+        get problems() {
+          return problemsIn(loaded.tree, loaded.composed)
+        },
+        get unusedKeys() {
+          return unusedIn(loaded.composed)
+        }
       })
 
       /** A file whose text or includes cannot be used has problems and no tree. */

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
+import * as Result from "effect/Result"
 import JSON5 from "json5"
 import type { ConfigProblem } from "../../services/Config.ts"
 import { ConfigInvalid, ConfigUnreadable } from "../../services/Config.ts"
@@ -113,7 +114,7 @@ const inWords = (message: string): string =>
   message.replace(/^JSON5: /, "").replace(/ at (\d+):(\d+)$/, " at line $1, column $2")
 
 /** JSON5's messages name the place and at most one character of the text, so no secret is in them. */
-export const parseText = (file: string, text: string): Effect.Effect<unknown, ConfigInvalid> =>
+const parseJson5 = (file: string, text: string) =>
   Effect.try({
     try: (): unknown => JSON5.parse(text),
     catch: (error) =>
@@ -122,7 +123,16 @@ export const parseText = (file: string, text: string): Effect.Effect<unknown, Co
         value: "text that is not JSON5",
         expected: `valid JSON5 (${error instanceof Error ? inWords(error.message) : "unreadable"})`
       })
-  }).pipe(
+  })
+
+/** What this program writes is plain JSON, and the program loads the other parser only for what is not. */
+export const parseText = (file: string, text: string): Effect.Effect<unknown, ConfigInvalid> =>
+  Effect.suspend(() =>
+    Result.match(
+      Result.try((): unknown => JSON.parse(text)),
+      { onFailure: () => parseJson5(file, text), onSuccess: (value) => Effect.succeed(value) }
+    )
+  ).pipe(
     Effect.filterOrFail(
       (value) => !isTooDeep(value),
       () => invalid(file, { path: "", value: "deeper nesting", expected: `at most ${MAX_DEPTH} levels of nesting` })

@@ -83,10 +83,8 @@ export const run = Effect.fn("cli.health")(function* (flags: {
   const answer = yield* ask({ scopes: ["operator.read"], timeoutMs: flags.timeout }, (client) =>
     client.call.health(flags.probe || isVerbose ? { probe: true } : {})
   )
-  const to = yield* target
   const isWell = storageState(answer.storage) === undefined
-  yield* print(isWell ? answer : { ...answer, ok: false }, () =>
-    [...(isVerbose ? [`URL: ${place(to)}`] : []), human(answer, isVerbose)].join("\n")
-  )
+  const from = isVerbose ? [`URL: ${place(yield* target)}`] : []
+  yield* print(isWell ? answer : { ...answer, ok: false }, () => [...from, human(answer, isVerbose)].join("\n"))
   if (!isWell) return yield* new NotWell({})
 })
