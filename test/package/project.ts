@@ -7,6 +7,7 @@ import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Command from "../interop/Command.ts"
 
@@ -27,11 +28,32 @@ export const succeed = Effect.fnUntraced(function* (invocation: Command.Invocati
   return yield* broken(`\`${called}\` ended with ${ended.code}:\n${ended.stdout}${ended.stderr}`)
 })
 
+/**
+ * How this machine reaches the registry. `npm run` says where the machine's own npm settings are, which an npm on another Node
+ * looks for beside that Node.
+ */
+const PASSED_ON = [
+  "npm_config_globalconfig",
+  "npm_config_userconfig",
+  "NODE_EXTRA_CA_CERTS",
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "NO_PROXY",
+  "http_proxy",
+  "https_proxy",
+  "no_proxy"
+]
+
 /** npm has the machine's registry and cache, and nothing else of it. */
 const npmEnvironment = Effect.gen(function* () {
-  const home = yield* Effect.orDie(Config.String("HOME"))
-  const cache = (yield* Command.run({ program: "npm", args: ["config", "get", "cache"], env: { HOME: home } })).stdout
-  return { HOME: home, npm_config_cache: cache.trim(), npm_config_prefer_offline: "true", CI: "true" }
+  const given = yield* Effect.forEach(PASSED_ON, (name) =>
+    Effect.map(Effect.orDie(Config.option(Config.String(name))), (value) =>
+      Option.match(value, { onNone: () => [], onSome: (text) => [[name, text] as const] })
+    )
+  )
+  const env = { ...Object.fromEntries(given.flat()), HOME: yield* Effect.orDie(Config.String("HOME")) }
+  const cache = (yield* Command.run({ program: "npm", args: ["config", "get", "cache"], env })).stdout
+  return { ...env, npm_config_cache: cache.trim(), npm_config_prefer_offline: "true", CI: "true" }
 })
 
 export const npm = Effect.fnUntraced(function* (cwd: string, ...args: ReadonlyArray<string>) {
