@@ -11,7 +11,6 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
-import { deferrable } from "../../src/layers/storage/groupCommit.ts"
 import * as Sqlite from "../../src/layers/storage/Sqlite.ts"
 
 const tempFile = Effect.acquireRelease(
@@ -206,77 +205,8 @@ describe("group commit", () => {
     })
   )
 
-  it.effect("what can be deferred is told at once, and shares the next commit", () =>
-    Effect.gen(function* () {
-      const { commits, sql } = yield* opened
-      yield* deferrable(insert(sql, 1))
-      yield* deferrable(sql.withTransaction(insert(sql, 2)))
-      assert.deepStrictEqual([commits.length, yield* ids(sql)], [0, []])
-      yield* insert(sql, 3)
-      assert.deepStrictEqual([commits.length, yield* ids(sql)], [1, [1, 2, 3]])
-    })
-  )
-
-  it.effect("what can be deferred has a commit of its own when nothing follows", () =>
-    Effect.gen(function* () {
-      const { commits, sql } = yield* opened
-      yield* deferrable(insert(sql, 1))
-      yield* Effect.yieldNow.pipe(Effect.repeat({ while: () => commits.length === 0 }))
-      assert.deepStrictEqual(yield* ids(sql), [1])
-      yield* insert(sql, 2)
-      assert.lengthOf(commits, 2)
-    })
-  )
-
-  it.effect("what can be deferred waits with those who wait: it may have read what they wrote", () =>
-    Effect.gen(function* () {
-      const { sql } = yield* opened
-      const read = sql.withTransaction(sql<{ readonly id: number }>`SELECT id FROM t`)
-      const seen = Effect.flatMap(deferrable(read), (rows) => Effect.map(ids(sql), (stored) => [rows.length, stored]))
-      const [, told] = yield* Effect.all([insert(sql, 1), seen], { concurrency: "unbounded" })
-      assert.deepStrictEqual(told, [1, [1]])
-    })
-  )
-
-  it.effect("an end stores what was deferred, a crash may take it back, and never alone", () =>
-    Effect.gen(function* () {
-      const filename = yield* tempFile
-      const crashed = () => {
-        const copy = `${filename}.copy`
-        for (const suffix of ["", "-wal"]) Fs.copyFileSync(filename + suffix, copy + suffix)
-        const db = new DatabaseSync(copy)
-        const rows = db.prepare("SELECT id FROM t ORDER BY id").all()
-        db.close()
-        return rows.map(({ id }) => id)
-      }
-      yield* Effect.gen(function* () {
-        const sql = yield* SqlClient.SqlClient
-        yield* sql`CREATE TABLE t (id INTEGER PRIMARY KEY)`
-        yield* deferrable(insert(sql, 1))
-        assert.deepStrictEqual(crashed(), [])
-        yield* insert(sql, 2)
-        assert.deepStrictEqual(crashed(), [1, 2])
-        yield* deferrable(insert(sql, 3))
-      }).pipe(Effect.provide(Sqlite.layer({ filename })))
-      const db = new DatabaseSync(filename, { readOnly: true })
-      assert.lengthOf(db.prepare("SELECT id FROM t").all(), 3)
-      db.close()
-    })
-  )
-
-  it.effect("what was deferred goes with a commit that fails, and nobody after it", () =>
-    Effect.gen(function* () {
-      const { sql } = yield* opened
-      yield* sql`CREATE TABLE child (t INTEGER REFERENCES t (id) DEFERRABLE INITIALLY DEFERRED)`
-      yield* deferrable(insert(sql, 1))
-      assert.isTrue(Exit.isFailure(yield* Effect.exit(sql`INSERT INTO child (t) VALUES (404)`)))
-      yield* insert(sql, 2)
-      assert.deepStrictEqual(yield* ids(sql), [2])
-    })
-  )
-
   const Step = Schema.Struct({
-    kind: Schema.Literals(["statement", "deferred", "commit", "fail", "nested", "nestedFail", "interrupt"]),
+    kind: Schema.Literals(["statement", "commit", "fail", "nested", "nestedFail", "interrupt"]),
     pauses: Schema.Literals([0, 1, 2, 3])
   })
 
@@ -292,8 +222,6 @@ describe("group commit", () => {
           switch (step.kind) {
             case "statement":
               return insert(sql, id)
-            case "deferred":
-              return deferrable(sql.withTransaction(body))
             case "commit":
               return sql.withTransaction(body)
             case "fail":
@@ -309,8 +237,6 @@ describe("group commit", () => {
         const exits = yield* Effect.forEach(steps, (step, id) => Effect.exit(run(step, id)), {
           concurrency: "unbounded"
         })
-        // Outside of transactions: what was deferred is committed first.
-        yield* sql`PRAGMA page_count`
         const stored = new Set(yield* ids(sql))
         steps.forEach((step, id) => {
           const succeeded = Exit.isSuccess(exits[id]!)

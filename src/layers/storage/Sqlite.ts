@@ -95,13 +95,11 @@ export const make = Effect.fn("Sqlite.make")(function* (
   options: SqliteOptions
 ): Effect.fn.Return<SqlClient.SqlClient, DatabaseUnusable, Scope.Scope | Reactivity.Reactivity> {
   const db = yield* openDatabase(options)
-  const { begin, commit, enter, exclusive, flush, inside, plain, rollback } = GroupCommit.make({
+  const { begin, commit, enter, exclusive, inside, plain, rollback } = GroupCommit.make({
     db,
     reader: yield* openReader(options),
-    busyTimeoutMs: busyTimeoutOf(options),
-    scope: yield* Effect.scope
+    busyTimeoutMs: busyTimeoutOf(options)
   })
-  yield* Effect.addFinalizer(() => flush)
   const transactionService = Context.Service<SqlClient.TransactionConnection, SqlClient.TransactionConnection.Service>(
     `openclaw/storage/Transaction/${clients++}`
   )

@@ -8,13 +8,9 @@
  * A transaction that fails takes only its own savepoint back. A `COMMIT` that fails, or an error for which SQLite gives up the
  * whole transaction (a full disk), fails all transactions of the group.
  *
- * What is written `deferrable` is not waited for: it shares the `COMMIT` of whatever comes next, or has one of its own once
- * nothing came for a while. A crash before that takes it back, and nothing that was written after it is left then.
- *
  * Reading outside of a transaction goes through a connection of its own and sees what is committed, nothing else.
  */
 import type { DatabaseSync } from "node:sqlite"
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -26,36 +22,18 @@ import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { make as makeConnection, sqlError } from "./connection.ts"
 
-const Deferrable = Context.Reference<boolean>("openclaw/storage/groupCommit/Deferrable", { defaultValue: () => false })
-
-/**
- * Its transactions end before they are on the disk. Only for what may as well never have been written: a crash, or a disk that
- * takes nothing more, may undo it after its fiber has gone on. Another `SqlClient` than that of this folder writes it as ever.
- */
-export const deferrable: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> = Effect.provideService(
-  Deferrable,
-  true
-)
-
-/** How often everybody else has had a turn before what can be deferred is committed by itself. */
-const deferralRounds = 16
-
 /** The name of a transaction's savepoint; those nested in it have other names. */
 const SAVEPOINT = "openclaw_transaction"
 
 interface Group {
   readonly committed: Deferred.Deferred<void, SqlError>
   isOpen: boolean
-  /** Somebody sees to its commit at once. */
-  isLed: boolean
-  /** It is committed in a while, if nobody does so before. */
-  isDeferred: boolean
 }
 
 /** A transaction's place in a group. It holds the connection until it leaves. */
 interface Seat {
   readonly group: Group
-  /** Came when nobody led the group, and so commits it. */
+  /** Opened the group, and so commits it. */
   readonly leads: boolean
   /** Holds the lock until it is closed. */
   readonly hold: Scope.Closeable
@@ -72,11 +50,9 @@ export interface GroupCommit {
   readonly enter: (restore: Restore) => Effect.Effect<void, SqlError, Scope.Scope>
   /** What follows is for the one that is inside. */
   readonly begin: Effect.Effect<void, SqlError>
-  /** Ends the transaction and waits until its group is on the disk, unless it is deferrable. */
+  /** Ends the transaction and waits until its group is on the disk. */
   readonly commit: Effect.Effect<void, SqlError>
   readonly rollback: Effect.Effect<void, SqlError>
-  /** Commits what was deferred, unless somebody writes just now. */
-  readonly flush: Effect.Effect<void>
 }
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
@@ -88,8 +64,6 @@ export interface GroupCommitOptions {
   readonly reader: DatabaseSync
   /** Milliseconds that another program may hold the file before a transaction fails. */
   readonly busyTimeoutMs: number
-  /** Where what was deferred is committed. Closing it commits nothing. */
-  readonly scope: Scope.Scope
 }
 
 const lost = new SqlError({
@@ -108,7 +82,7 @@ const isRead = (sql: string): boolean => /^\s*SELECT\b/i.test(sql)
 const isOutside = (sql: string): boolean => /^\s*(?:PRAGMA|VACUUM|ATTACH|DETACH)\b/i.test(sql)
 
 export const make = (options: GroupCommitOptions): GroupCommit => {
-  const { busyTimeoutMs, db, scope } = options
+  const { busyTimeoutMs, db } = options
   const lock = Semaphore.makeUnsafe(1)
   const writer = makeConnection(db)
   const reader = makeConnection(options.reader)
@@ -159,18 +133,14 @@ export const make = (options: GroupCommitOptions): GroupCommit => {
 
   /** For whoever holds the lock. */
   const join = Effect.suspend((): Effect.Effect<Pick<Seat, "group" | "leads">, SqlError> => {
-    if (current !== undefined && isAlive()) {
-      const leads = !current.isLed
-      current.isLed = true
-      return Effect.succeed({ group: current, leads })
-    }
+    if (current !== undefined && isAlive()) return Effect.succeed({ group: current, leads: false })
     const stale = current === undefined ? Effect.void : commitGroup(current)
     return stale.pipe(
       Effect.andThen(Effect.suspend(() => (isAlive() ? exec("ROLLBACK") : Effect.void))),
       // A deferred transaction that turns into a writer fails at once when another process writes; this one waits.
       Effect.andThen(begin),
       Effect.map(() => {
-        current = { committed: Deferred.makeUnsafe(), isOpen: true, isLed: true, isDeferred: false }
+        current = { committed: Deferred.makeUnsafe(), isOpen: true }
         return { group: current, leads: true }
       })
     )
@@ -187,28 +157,7 @@ export const make = (options: GroupCommitOptions): GroupCommit => {
       return Effect.andThen(Scope.close(hold, Exit.void), leads ? lead(group) : Effect.void)
     })
 
-  const late = (group: Group) =>
-    Effect.yieldNow.pipe(
-      Effect.repeat({ while: () => group.isOpen, times: deferralRounds }),
-      Effect.andThen(lock.withPermit(commitGroup(group)))
-    )
-
-  /** For one that leads: the next one to come leads in its place. */
-  const defer = ({ group, hold }: Seat): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const isFirst = !group.isDeferred
-      group.isDeferred = true
-      group.isLed = false
-      return Effect.andThen(Scope.close(hold, Exit.void), isFirst ? Effect.forkIn(late(group), scope) : Effect.void)
-    })
-
-  const written = (seat: Seat): Effect.Effect<void, SqlError> =>
-    Effect.withFiber((fiber) =>
-      // In a group that somebody waits for it may have seen what is not stored yet, and waits as well.
-      seat.leads && Context.get(fiber.context, Deferrable)
-        ? defer(seat)
-        : Effect.andThen(leave(seat), Deferred.await(seat.group.committed))
-    )
+  const written = (seat: Seat) => Effect.andThen(leave(seat), Deferred.await(seat.group.committed))
 
   const sit = (restore: Restore): Effect.Effect<Seat, SqlError> =>
     Effect.flatMap(Scope.make(), (hold) =>
@@ -273,7 +222,6 @@ export const make = (options: GroupCommitOptions): GroupCommit => {
       const seat = inside!
       return Effect.andThen(whileAlive(exec(`RELEASE ${SAVEPOINT}`)), written(seat))
     }),
-    flush: Effect.asVoid(lock.withPermitsIfAvailable(1)(flush)),
     rollback: whileAlive(Effect.andThen(exec(`ROLLBACK TO ${SAVEPOINT}`), exec(`RELEASE ${SAVEPOINT}`)))
   }
 }

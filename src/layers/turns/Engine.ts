@@ -6,7 +6,6 @@
  * memory, because the state directory has one owner.
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
-import * as ClusterError from "effect/cluster/ClusterError"
 import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
 import * as MessageStorage from "effect/cluster/MessageStorage"
 import type * as Reply from "effect/cluster/Reply"
@@ -15,17 +14,14 @@ import * as Runners from "effect/cluster/Runners"
 import * as RunnerStorage from "effect/cluster/RunnerStorage"
 import * as Sharding from "effect/cluster/Sharding"
 import * as ShardingConfig from "effect/cluster/ShardingConfig"
-import * as Snowflake from "effect/cluster/Snowflake"
 import * as SqlMessageStorage from "effect/cluster/SqlMessageStorage"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Rpc from "effect/rpc/Rpc"
-import * as SqlClient from "effect/sql/SqlClient"
+import type * as SqlClient from "effect/sql/SqlClient"
 import type * as WorkflowEngine from "effect/workflow/WorkflowEngine"
 import { StorageHealth } from "../../services/StorageHealth.ts"
-import { deferrable } from "../storage/groupCommit.ts"
 import { storageRetry } from "./Patience.ts"
 
 export interface EngineOptions {
@@ -58,54 +54,20 @@ const config = (options: EngineOptions) =>
   })
 
 /**
- * The engine marks a message when it hands it out, so as not to read it again for ten minutes. What it has in its hands it
- * knows besides, and each start takes all marks back: one that is lost changes nothing. An answer that was deferred is
- * seen by those who look for it.
- */
-const deferring = (
-  driver: MessageStorage.Encoded,
-  withTransaction: SqlClient.SqlClient["withTransaction"]
-): MessageStorage.Encoded => {
-  const uncommitted = <A>(read: Effect.Effect<A, ClusterError.PersistenceError>) =>
-    deferrable(withTransaction(read)).pipe(
-      Effect.catchTag("SqlError", (cause) => Effect.fail(new ClusterError.PersistenceError({ cause })))
-    )
-  return {
-    ...driver,
-    unprocessedMessages: (...args) => deferrable(driver.unprocessedMessages(...args)),
-    repliesFor: (ids) => uncommitted(driver.repliesFor(ids)),
-    repliesForUnfiltered: (ids) => uncommitted(driver.repliesForUnfiltered(ids))
-  }
-}
-
-/** The ends of a session's message and of the workflow that ran for it. */
-const ends = new Set(["turn", "run"])
-
-/**
- * Whether an answer may be lost: the book says already that the turn has ended, and asked again the turn says no more than
- * that. The answer of a step is the only trace of it.
- */
-const isInBook = ({ reply, rpc }: Reply.ReplyWithContext<Rpc.Any>): boolean =>
-  reply._tag === "WithExit" && Exit.isSuccess(reply.exit) && ends.has(rpc._tag)
-
-/**
  * The engine tries four times to store an answer and then loses it: whoever waits for it waits until the next start. So
  * an answer waits here until there is storage for it.
  */
 const storage = Layer.effect(
   MessageStorage.MessageStorage,
   Effect.gen(function* () {
-    const driver = yield* SqlMessageStorage.makeEncoded()
-    const { withTransaction } = yield* SqlClient.SqlClient
-    const sql = yield* MessageStorage.makeEncoded(deferring(driver, withTransaction))
+    const sql = yield* MessageStorage.MessageStorage
     const health = yield* Effect.serviceOption(StorageHealth)
     /** Trouble of the storage is told there, once and not by everyone who waits. */
     const isTold = () => Option.isSome(health) && health.value.statusUnsafe().condition !== "ok"
     const saveReply = <R extends Rpc.Any>(reply: Reply.ReplyWithContext<R>) =>
       Effect.suspend(() => {
         let failures = 0
-        const save = sql.saveReply(reply)
-        return (isInBook(reply) ? deferrable(save) : save).pipe(
+        return sql.saveReply(reply).pipe(
           Effect.tapError((error) =>
             failures++ > 0 || isTold()
               ? Effect.logDebug("storing an answer failed again", error)
@@ -116,7 +78,7 @@ const storage = Layer.effect(
       })
     return { ...sql, saveReply }
   })
-).pipe(Layer.provide(Snowflake.layerGenerator))
+).pipe(Layer.provide(SqlMessageStorage.layer))
 
 export const layer = (options: EngineOptions = {}): Layer.Layer<Engine, never, SqlClient.SqlClient> =>
   ClusterWorkflowEngine.layer.pipe(
