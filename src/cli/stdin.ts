@@ -6,12 +6,22 @@ import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { CommandFailed } from "./errors.ts"
 
+/** Bytes; a secret or a section of the configuration is far shorter. */
+export const MOST_BYTES = 1024 * 1024
+
 /** All of it, as text. */
 export const readStdin = Effect.gen(function* () {
   const { stdin } = yield* Stdio.Stdio
-  return yield* Effect.mapError(
-    Stream.mkString(Stream.decodeText(stdin)),
-    ({ message }) =>
-      new CommandFailed({ message: `standard input cannot be read: ${message}.\nFix: give the value another way.` })
+  const tooLong = new CommandFailed({
+    message: "standard input is longer than any value (1 MB).\nFix: give the value, and nothing else."
+  })
+  return yield* stdin.pipe(
+    Stream.mapError(
+      ({ message }) =>
+        new CommandFailed({ message: `standard input cannot be read: ${message}.\nFix: give the value another way.` })
+    ),
+    Stream.limitBytes(MOST_BYTES, () => Stream.fail(tooLong)),
+    Stream.decodeText,
+    Stream.mkString
   )
 })

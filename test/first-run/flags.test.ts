@@ -55,6 +55,8 @@ const piped = (folder: string, input: string, ...given: ReadonlyArray<string>) =
     child.stdout.on("data", add)
     child.stderr.on("data", add)
     child.once("close", (code) => resume(Effect.succeed({ code, out })))
+    // It may stop reading before the end.
+    child.stdin.on("error", () => {})
     child.stdin.end(input)
   })
 
@@ -113,6 +115,8 @@ describe("openclaw onboard --non-interactive", () => {
       ["--model", "openai/m", "--api-key-file", "/missing"],
       /\/missing cannot be read: NotFound/
     ],
+    ["a folder for a file", ["--model", "openai/m", "--api-key-file", "/"], /\/ is no file/],
+    ["a device for a file", ["--model", "openai/m", "--api-key-file", "/dev/zero"], /\/dev\/zero is no file/],
     ["what is no token", ["--telegram-token", "hello"], /does not look like a bot token/],
     [
       "names for ids",
@@ -290,6 +294,8 @@ describe("openclaw onboard --non-interactive", () => {
       assert.match(none.stderr, /no value for gateway.port[^]*Fix:/)
       const two = yield* run(setting, "config", "set", "gateway.port", "1", "--stdin")
       assert.match(two.stderr, /comes from one place/)
+      const long = yield* piped(setting.home, "a".repeat(2 * 1024 * 1024), "config", "set", "gateway.auth.token", "-")
+      assert.match(long.out, /longer than any value[^]*Fix:/)
       const empty = yield* piped(setting.home, "", ...given)
       assert.match(empty.out, /--openai-api-key - takes a line of standard input/)
     }).pipe(Effect.scoped)

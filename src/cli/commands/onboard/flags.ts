@@ -3,12 +3,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import type { PlatformError } from "effect/PlatformError"
 import * as Redacted from "effect/Redacted"
 import { Redactor } from "../../../layers/logging/Redactor.ts"
 import { Environment } from "../../Environment.ts"
 import { CommandFailed } from "../../errors.ts"
 import { plain } from "../../output.ts"
-import { readStdin } from "../../stdin.ts"
+import { MOST_BYTES, readStdin } from "../../stdin.ts"
 import type { AuthChoice } from "./choices.ts"
 import { inEnvironment, type Secret } from "./Draft.ts"
 
@@ -90,17 +91,17 @@ export const makeReader = Effect.gen(function* () {
     file: Effect.fnUntraced(function* (name, path) {
       if (path === undefined) return undefined
       const fs = yield* FileSystem.FileSystem
-      const text = yield* Effect.mapError(
-        fs.readFileString(path),
-        ({ reason }) =>
-          new CommandFailed({
-            message: `--${name} ${plain(path)} cannot be read: ${reason._tag}.\nFix: give the path of a file that holds the secret and nothing else.`
-          })
-      )
-      if (text.trim() !== "") return yield* secretOf(text.trim())
-      return yield* new CommandFailed({
-        message: `--${name} ${plain(path)} is empty.\nFix: give the path of a file that holds the secret and nothing else.`
-      })
+      const unfit = (why: string) =>
+        new CommandFailed({
+          message: `--${name} ${plain(path)} ${why}.\nFix: give the path of a file that holds the secret and nothing else.`
+        })
+      const unreadable = ({ reason }: PlatformError) => unfit(`cannot be read: ${reason._tag}`)
+      // A pipe that nobody writes to is waited for without an end, and a device has none.
+      const { size, type } = yield* Effect.mapError(fs.stat(path), unreadable)
+      if (type !== "File") return yield* unfit("is no file")
+      if (size > MOST_BYTES) return yield* unfit("is longer than any secret")
+      const text = (yield* Effect.mapError(fs.readFileString(path), unreadable)).trim()
+      return text === "" ? yield* unfit("is empty") : yield* secretOf(text)
     })
   }
   const context = yield* Effect.context<Effect.Services<typeof stdin>>()
