@@ -23,6 +23,8 @@ if (major < 22 || (major === 22 && minor < 19)) {
 // An import of it would read all that it exports, and some of that loads a good part of Node.
 const { lstatSync, mkdirSync, readdirSync, statSync } = process.getBuiltinModule("node:fs")
 
+const { fileURLToPath } = process.getBuiltinModule("node:url")
+
 const at = (path) => new URL(`../${path}`, import.meta.url)
 const changed = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs
 const built = changed(at("dist/cli/.built"))
@@ -52,21 +54,29 @@ const ownFolder = (tmpdir, uid) => {
   }
 }
 
-const load = (path) => {
+const keepCompiled = () => {
   const { enableCompileCache } = process.getBuiltinModule("node:module")
   const { tmpdir } = process.getBuiltinModule("node:os")
   // Where users have no numbers, each has a temporary folder.
   const folder = process.getuid === undefined ? tmpdir() : ownFolder(tmpdir(), process.getuid())
   if (folder !== undefined) enableCompileCache(folder)
+}
+
+const load = (path) => {
+  keepCompiled()
   return import(at(path).href)
 }
 
 if (isStale()) await load("src/main.ts")
 else {
-  const { enter } = await import(at("dist/cli/door.js").href)
+  const { enter, load: loadKept } = await import(at("dist/cli/door.js").href)
   const asked = enter(process.argv.slice(2))
-  const way = ({ path }) => (/^gateway(?: run)?$/.test(path.slice(1).join(" ")) ? "serve" : "direct")
-  const isDone =
-    asked === undefined || (asked !== "unsure" && (await load(`dist/cli/${way(asked)}/${way(asked)}.js`)).run(asked))
+  const run = async (asked) => {
+    const command = asked.path.slice(1).join(" ")
+    if (/^gateway(?: run)?$/.test(command)) return (await load("dist/cli/serve/serve.js")).run(asked)
+    keepCompiled()
+    return loadKept(fileURLToPath(at("dist/cli/direct/")), "direct.cjs", command).run(asked)
+  }
+  const isDone = asked === undefined || (asked !== "unsure" && (await run(asked)))
   if (!isDone) await load("dist/cli/main.js")
 }

@@ -115,7 +115,7 @@ const inFewFiles = (sources) => {
  * A bundle of its own, so that it holds only what it uses itself; `parts` are modules whose needs are kept together. Gives the
  * ids of the modules that are in it.
  */
-const bundleOf = async (name, source, dir, parts, plugins = [httpWithoutFetch]) => {
+const bundleOf = async (name, source, dir, parts, { plugins = [httpWithoutFetch], format = "esm" } = {}) => {
   const bundle = await rolldown({
     input: { [name]: join(root, "src", source) },
     platform: "node",
@@ -125,15 +125,16 @@ const bundleOf = async (name, source, dir, parts, plugins = [httpWithoutFetch]) 
     transform: { define: { "process.env.OPENCLAW_BUILD_VERSION": JSON.stringify(version) } },
     onwarn: () => {}
   })
+  const extension = format === "cjs" ? "cjs" : "js"
   const { output } = await bundle.write({
     dir,
-    format: "esm",
+    format,
     // V8 keeps a file that holds one character above U+00FF at two bytes for each.
     charset: "ascii",
     minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
     ...(parts === undefined ? undefined : { codeSplitting: inFewFiles(parts) }),
-    entryFileNames: "[name].js",
-    chunkFileNames: "[name]-[hash].js"
+    entryFileNames: `[name].${extension}`,
+    chunkFileNames: `[name]-[hash].${extension}`
   })
   await bundle.close()
   return output.flatMap((chunk) => chunk.moduleIds ?? [])
@@ -144,11 +145,8 @@ const bundleOf = async (name, source, dir, parts, plugins = [httpWithoutFetch]) 
  * with the rest, those would load what only others use. Gives the ids of their modules, as `buildVendors` does.
  */
 const buildProgram = async () => {
-  const short = [
-    builtinsOneByOne,
-    lateJson5(join(cli, "direct"), join(flags.out, "dist", "vendor")),
-    wsForClients(root)
-  ]
+  // Its compiled code is kept by `src/cli/door/compiled.ts`, which only modules of CommonJS allow.
+  const short = { plugins: [builtinsOneByOne, lateJson5, wsForClients(root)], format: "cjs" }
   rmSync(cli, { recursive: true, force: true })
   const ids = [
     ...(await bundleOf("main", "main.ts", cli)),

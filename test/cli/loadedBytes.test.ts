@@ -72,7 +72,7 @@ describe("what the built program loads", () => {
         assert.isAtMost(bytes / 1000, kilobytes, own.join("\n"))
         assert.notMatch(printed, /Error: |Cannot find/)
         // The door alone, or else the short way: never the program with its whole tree.
-        const isDirect = own.some((url) => url.endsWith("/direct/direct.js"))
+        const isDirect = own.some((url) => url.endsWith("/direct/direct.cjs"))
         assert.strictEqual(isDirect, !isAnswered)
         assert.isFalse(own.some((url) => url.endsWith("/cli/main.js")))
         for (const late of ["node:tls", "node:https", "node:child_process"]) assert.notInclude(modules, late)
@@ -108,6 +108,26 @@ describe("compiled code", () => {
       assert.strictEqual(runIn(folder).stdout, "{}\n")
       assert.strictEqual(statSync(cacheIn(folder)).mode & 0o777, 0o700)
       assert.isNotEmpty(readdirSync(cacheIn(folder)))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is kept with what was called, once for each command, by those that did their work", () =>
+    Effect.gen(function* () {
+      const folder = yield* home
+      const run = (...given: ReadonlyArray<string>) =>
+        spawnSync(process.execPath, [join(built, "bin", "openclaw.js"), ...given], {
+          env: { HOME: folder, TMPDIR: folder }
+        }).status
+      const kept = () =>
+        readdirSync(cacheIn(folder), { recursive: true, withFileTypes: true })
+          .filter(({ name }) => /^part0-[\w-]{8}\.cjs/.test(name))
+          .map(({ name, parentPath }) => readFileSync(join(parentPath, name), "latin1").split("\n", 1)[0])
+      assert.notStrictEqual(run("health", "--url", "ws://127.0.0.1:1", "--token", "none"), 0)
+      assert.deepStrictEqual(kept(), [])
+      for (const command of ["config get", "config get", "tunnel status"]) {
+        assert.strictEqual(run(...command.split(" ")), 0)
+      }
+      assert.deepStrictEqual(kept(), ["config get,tunnel status"])
     }).pipe(Effect.scoped)
   )
 

@@ -3,7 +3,7 @@
  * these costs milliseconds of a start.
  */
 import { createRequire, isBuiltin } from "node:module"
-import { dirname, join, relative } from "node:path"
+import { dirname, join } from "node:path"
 
 /**
  * A namespace import of one of Node's modules reads every export of it once, and some of them load a good part of Node:
@@ -32,20 +32,19 @@ export const builtinsOneByOne = {
 }
 
 /** JSON5 is for files that people wrote by hand: parsed by it is only what is no plain JSON. */
-export const lateJson5 = (dir, vendor) => ({
+export const lateJson5 = {
   name: "late-json5",
   resolveId: (source) => (source === "json5" ? "\0late-json5" : undefined),
   load: (id) =>
     id === "\0late-json5"
       ? [
-          'import { createRequire } from "node:module"',
-          `const json5 = () => createRequire(import.meta.url)(${JSON.stringify(relative(dir, join(vendor, "json5.js")))}).default`,
+          'const json5 = () => process.getBuiltinModule("node:module").createRequire(import.meta.url)("../../vendor/json5.js").default',
           "const parse = (...given) => json5().parse(...given)",
           "const stringify = (...given) => json5().stringify(...given)",
           "export default { parse, stringify }"
         ].join("\n")
       : undefined
-})
+}
 
 /** Of `ws` the client alone, without compression: it is never asked for, so nothing is ever compressed. */
 export const wsForClients = (root) => {

@@ -9,6 +9,8 @@ import { inColor } from "./colors.ts"
 import type { Grammar, HelpTexts } from "./grammar.ts"
 import type { Asked } from "./parse.ts"
 
+export { load } from "./compiled.ts"
+
 const SCRIPTS: Readonly<Record<string, string>> = {
   bash: "bash",
   zsh: "zsh",
