@@ -9,6 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { X509Certificate } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -82,7 +83,7 @@ const open = (server: Server, headers: ReadonlyArray<string> = []) =>
 describe("an app's server with TLS", () => {
   it.live("has a Gateway that is reached by wss: alone", () =>
     Effect.gen(function* () {
-      const pair = yield* selfSigned(["127.0.0.1"], Date.now())
+      const pair = yield* selfSigned(["127.0.0.1"], yield* Clock.currentTimeMillis)
       const server = yield* listening(createTlsServer(pair))
       const { bootId, url } = yield* gatewayAt(server)
       assert.strictEqual(url, `wss://127.0.0.1:${portOf(server)}/openclaw`)
