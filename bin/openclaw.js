@@ -71,12 +71,12 @@ if (isStale()) await load("src/main.ts")
 else {
   const { enter, load: loadKept } = await import(at("dist/cli/door.js").href)
   const asked = enter(process.argv.slice(2))
-  const run = async (asked) => {
+  const run = (asked) => {
     const command = asked.path.slice(1).join(" ")
-    if (/^gateway(?: run)?$/.test(command)) return (await load("dist/cli/serve/serve.js")).run(asked)
+    const [bundle, kept] = /^gateway(?: run)?$/.test(command) ? ["serve", "gateway"] : ["direct", command]
     keepCompiled()
-    return loadKept(fileURLToPath(at("dist/cli/direct/")), "direct.cjs", command).run(asked)
+    return loadKept(fileURLToPath(at(`dist/cli/${bundle}/`)), `${bundle}.cjs`, kept).run(asked)
   }
-  const isDone = asked === undefined || (asked !== "unsure" && (await run(asked)))
+  const isDone = asked === undefined || (asked !== "unsure" && run(asked))
   if (!isDone) await load("dist/cli/main.js")
 }

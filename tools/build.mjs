@@ -145,7 +145,7 @@ const bundleOf = async (name, source, dir, parts, { plugins = [httpWithoutFetch]
  * with the rest, those would load what only others use. Gives the ids of their modules, as `buildVendors` does.
  */
 const buildProgram = async () => {
-  // Its compiled code is kept by `src/cli/door/compiled.ts`, which only modules of CommonJS allow.
+  // The compiled code of the two is kept by `src/cli/door/compiled.ts`, which only modules of CommonJS allow.
   const short = { plugins: [builtinsOneByOne, lateJson5, wsForClients(root)], format: "cjs" }
   rmSync(cli, { recursive: true, force: true })
   const ids = [
@@ -157,7 +157,9 @@ const buildProgram = async () => {
       ["direct.ts", "cli/commands/config/get.ts", "cli/commands/health/run.ts"],
       short
     )),
-    ...(await bundleOf("serve", "serve.ts", join(cli, "serve"), ["serve.ts", "cli/commands/gateway/start.ts"])),
+    ...(await bundleOf("serve", "serve.ts", join(cli, "serve"), ["serve.ts", "cli/commands/gateway/start.ts"], {
+      format: "cjs"
+    })),
     ...(await buildDoor(root, cli))
   ]
   writeFileSync(stamp, "")

@@ -4,17 +4,10 @@
  */
 import { writeFileSync } from "node:fs"
 import { registerHooks } from "node:module"
-import { pathToFileURL } from "node:url"
-import vm from "node:vm"
+import { onScript } from "./onScript.ts"
 
 const loaded: Array<string> = []
-// Files of the short way are not loaded by Node's loader (`src/cli/door/compiled.ts`).
-vm.Script = class extends vm.Script {
-  constructor(code: string, options: vm.ScriptOptions) {
-    super(code, options)
-    if (options.filename !== undefined) loaded.push(pathToFileURL(options.filename).href)
-  }
-}
+onScript((url) => void loaded.push(url))
 registerHooks({
   load: (url, context, next) => {
     loaded.push(url)

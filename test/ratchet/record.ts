@@ -6,10 +6,12 @@ import { renameSync, writeFileSync } from "node:fs"
 import { registerHooks } from "node:module"
 import { join } from "node:path"
 import { writeHeapSnapshot } from "node:v8"
+import { onScript } from "../cli/onScript.ts"
 
 const into = new URL(import.meta.url).searchParams.get("into")
 const files = new Set<string>()
 const builtins = new Set<string>()
+onScript((url) => void files.add(url))
 registerHooks({
   load: (url, context, next) => {
     ;(url.startsWith("file:") ? files : builtins).add(url)
