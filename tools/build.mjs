@@ -111,6 +111,11 @@ const inFewFiles = (sources) => {
   }
 }
 
+/** What a plugin left out of a module would be `undefined` where it is used, and only there. */
+const failOnMissing = ({ code, message }) => {
+  if (code === "IMPORT_IS_UNDEFINED") throw new Error(message)
+}
+
 /**
  * A bundle of its own, so that it holds only what it uses itself; `parts` are modules whose needs are kept together. Gives the
  * ids of the modules that are in it.
@@ -123,7 +128,7 @@ const bundleOf = async (name, source, dir, parts, { plugins = [httpWithoutFetch]
     treeshake: true,
     plugins: [lateTls, ...plugins, seldom],
     transform: { define: { "process.env.OPENCLAW_BUILD_VERSION": JSON.stringify(version) } },
-    onwarn: () => {}
+    onwarn: failOnMissing
   })
   const extension = format === "cjs" ? "cjs" : "js"
   const { output } = await bundle.write({

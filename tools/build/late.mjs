@@ -5,6 +5,9 @@
 import { createRequire, isBuiltin } from "node:module"
 import { dirname, join } from "node:path"
 
+/** What is behind a getter is seldom used and often much; this is neither. */
+const isLoaded = (name, key) => name === "fs" && key === "promises"
+
 /**
  * A namespace import of one of Node's modules reads every export of it once, and some of them load a good part of Node:
  * `fetch` behind `node:http`, streams behind `node:fs`, WebCrypto behind `node:crypto`. Taken one by one, only what is used is
@@ -25,7 +28,10 @@ export const builtinsOneByOne = {
       `const module = process.getBuiltinModule("node:${name}")`,
       "export default module",
       ...Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(`node:${name}`)))
-        .filter(([key, { get }]) => get === undefined && /^[a-zA-Z]\w*$/.test(key) && key !== "default")
+        .filter(
+          ([key, { get }]) =>
+            (get === undefined || isLoaded(name, key)) && /^[a-zA-Z]\w*$/.test(key) && key !== "default"
+        )
         .map(([key]) => `const _${key} = module.${key}\nexport { _${key} as ${key} }`)
     ].join("\n")
   }
