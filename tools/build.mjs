@@ -6,7 +6,7 @@
  */
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import http from "node:http"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { rolldown } from "rolldown"
@@ -126,7 +126,7 @@ const bundleOf = async (name, source, dir, parts, { plugins = [httpWithoutFetch]
     platform: "node",
     external: ["bufferutil", "utf-8-validate"],
     treeshake: true,
-    plugins: [lateTls, ...plugins, seldom],
+    plugins: [lateTls, ...plugins, seldom(relative(dir, join(flags.out, "dist", "vendor")))],
     transform: { define: { "process.env.OPENCLAW_BUILD_VERSION": JSON.stringify(version) } },
     onwarn: failOnMissing
   })

@@ -29,14 +29,14 @@ export const VENDORS = {
 export const isLeft = (specifier) =>
   LEFT_TO_THE_APP.some((known) => (known instanceof RegExp ? known.test(specifier) : known === specifier))
 
-/** What the program's bundle does not have in it. */
-export const seldom = {
+/** What the program's bundles do not have in them; `vendor` is where it lies as a bundle sees it. */
+export const seldom = (vendor) => ({
   name: "seldom-needed",
   resolveId: (specifier) =>
     VENDORS[specifier] === undefined || specifier === "ws" || specifier === "json5"
       ? undefined
-      : { id: `../vendor/${specifier}.js`, external: true }
-}
+      : { id: `${vendor}/${specifier}.js`, external: true }
+})
 
 /** Builds them. What is not ours is not there to be read, so it is made small. Gives the ids of their modules. */
 export const buildVendors = async ({ root, out }) => {
