@@ -5,13 +5,12 @@
  * into that folder instead of this one.
  */
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
-import http from "node:http"
 import { join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { rolldown } from "rolldown"
 import { buildDoor } from "./build/door.mjs"
-import { builtinsOneByOne, lateJson5, wsForClients } from "./build/late.mjs"
+import { builtinsOneByOne, httpWithoutFetch, lateJson5, wsForClients } from "./build/late.mjs"
 import { buildLibrary } from "./build/library.mjs"
 import { writeNotices } from "./build/notices.mjs"
 import { buildVendors, seldom } from "./build/vendors.mjs"
@@ -46,25 +45,6 @@ const wanted = [...(flags.lib ? [] : [stamp]), ...(flags.cli ? [] : [libraryStam
 if (flags["if-stale"] && !wanted.some(isStale)) process.exit(0)
 
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
-
-/**
- * A namespace import of `node:http` reads every export of it once, and three of them load Node's whole `fetch` (undici:
- * 15 ms and 5 MB at each start). Taken one by one, only what is used is read.
- */
-const httpWithoutFetch = {
-  name: "http-without-fetch",
-  resolveId: (source) => (source === "node:http" || source === "http" ? "\0node-http" : undefined),
-  load: (id) =>
-    id === "\0node-http"
-      ? [
-          'const http = process.getBuiltinModule("node:http")',
-          "export default http",
-          ...Object.entries(Object.getOwnPropertyDescriptors(http))
-            .filter(([, { get }]) => get === undefined)
-            .map(([name]) => `export const ${name} = http.${name}`)
-        ].join("\n")
-      : undefined
-}
 
 /**
  * Node's TLS takes 10 ms to load and few Gateways are dialled with it: whoever dials names it, and gets it when they use it.

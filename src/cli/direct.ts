@@ -25,6 +25,8 @@ const sessions = direct(() => import("./commands/sessions/list.ts"), {
   timeout
 })
 
+const ofNodes = { connected: on("connected"), lastConnected: text("last-connected"), timeout }
+
 export const commands: Readonly<Record<string, Direct>> = {
   health,
   "gateway health": health,
@@ -37,16 +39,8 @@ export const commands: Readonly<Record<string, Direct>> = {
   status: direct(() => import("./commands/status/run.ts"), { deep: on("deep"), timeout }),
   sessions,
   "sessions list": sessions,
-  "nodes list": direct(() => import("./commands/nodes/list.ts"), {
-    connected: on("connected"),
-    lastConnected: text("last-connected"),
-    timeout
-  }),
-  "nodes status": direct(() => import("./commands/nodes/status.ts"), {
-    connected: on("connected"),
-    lastConnected: text("last-connected"),
-    timeout
-  }),
+  "nodes list": direct(() => import("./commands/nodes/list.ts"), ofNodes),
+  "nodes status": direct(() => import("./commands/nodes/status.ts"), ofNodes),
   "nodes describe": direct(() => import("./commands/nodes/describe.ts"), {
     node: (asked) => text("node")(asked) ?? Not,
     timeout

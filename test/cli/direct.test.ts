@@ -4,14 +4,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import { commands, directly } from "../../src/cli/direct.ts"
 import { parse } from "../../src/cli/door/parse.ts"
 import * as serving from "../../src/cli/serving.ts"
 import type { Run } from "../../src/cli/carried.ts"
 import * as Lifetime from "../../src/cli/lifetime.ts"
 import * as Tree from "../../tools/grammar.ts"
-import { type Answers, gateway, home, run, type Setting } from "./kit.ts"
+import { type Answers, codeOf, environment, gateway, home, Recorder, run, type Setting } from "./kit.ts"
 
 const grammar = Tree.grammar()
 
@@ -20,35 +19,12 @@ const runDirectly = Effect.fnUntraced(function* (setting: Setting, ...given: Rea
   const parsed = parse(grammar, given)
   if (parsed._tag !== "Command") return undefined
   const lifetime = Lifetime.make()
-  const runs: Run = {
-    arguments: given,
-    lifetime,
-    environment: {
-      variables: setting.variables ?? {},
-      home: setting.home,
-      cwd: setting.home,
-      pid: process.pid,
-      execPath: process.execPath,
-      entry: "openclaw",
-      interactive: false,
-      terminal: undefined
-    }
-  }
+  const runs: Run = { arguments: given, lifetime, environment: environment(setting) }
   const command = directly(parsed.asked, runs) ?? serving.serving(parsed.asked, runs)
   if (command === undefined) return undefined
-  const out: Array<string> = []
-  const err: Array<string> = []
-  const recorder: Console.Console = {
-    ...globalThis.console,
-    log: (...values) => void out.push(values.map(String).join(" ")),
-    error: (...values) => void err.push(values.map(String).join(" "))
-  }
-  const exit = yield* Effect.exit(Effect.provideService(command, Console.Console, recorder))
-  let code = Number.NaN
-  Lifetime.teardown(lifetime)(exit as Exit.Exit<void>, (value) => {
-    code = value
-  })
-  return { stdout: out.join("\n"), stderr: err.join("\n"), code }
+  const recorder = new Recorder()
+  const exit = yield* Effect.exit(Effect.provideService(command, Console.Console, recorder.console))
+  return { ...recorder.printed, code: codeOf(exit, lifetime) }
 })
 
 const answers: Answers = {

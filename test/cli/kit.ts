@@ -26,6 +26,8 @@ export interface Setting {
   readonly home: string
   readonly variables?: Readonly<Record<string, string>>
   readonly terminal?: (text: string) => void
+  /** Somebody sits at a terminal and can be asked. */
+  readonly interactive?: boolean
   /** Path of the program, for commands that start another copy of it. */
   readonly entry?: string
 }
@@ -39,18 +41,19 @@ export interface Ended extends Printed {
   readonly code: number
 }
 
-const environment = (setting: Setting): Environment["Service"] => ({
+export const environment = (setting: Setting): Environment["Service"] => ({
   variables: setting.variables ?? {},
   home: setting.home,
   cwd: setting.home,
   pid: process.pid,
   execPath: process.execPath,
   entry: setting.entry ?? "openclaw",
-  interactive: false,
+  interactive: setting.interactive === true,
   terminal: setting.terminal
 })
 
-class Recorder {
+/** What was printed, as it is printed. */
+export class Recorder {
   readonly out: Array<string> = []
   readonly err: Array<string> = []
   private waiting: Array<() => void> = []
@@ -82,7 +85,8 @@ class Recorder {
   }
 }
 
-const codeOf = (exit: Exit.Exit<unknown, unknown>, lifetime: Lifetime.Lifetime["Service"]): number => {
+/** The exit code that a command which ended so leaves. */
+export const codeOf = (exit: Exit.Exit<unknown, unknown>, lifetime: Lifetime.Lifetime["Service"]): number => {
   let code = Number.NaN
   Lifetime.teardown(lifetime)(exit, (value) => {
     code = value

@@ -16,6 +16,7 @@ import * as Terminal from "effect/Terminal"
 import { MakeTerminal } from "../../src/cli/asking.ts"
 import * as Lifetime from "../../src/cli/lifetime.ts"
 import { program } from "../../src/cli/program.ts"
+import { codeOf, environment } from "../cli/kit.ts"
 
 export interface Setting {
   readonly home: string
@@ -120,28 +121,13 @@ export const begin = Effect.fnUntraced(function* (setting: Setting, ...given: Re
   const fiber = yield* program({
     arguments: given,
     lifetime,
-    environment: {
-      variables: setting.variables ?? {},
-      home: setting.home,
-      cwd: setting.home,
-      pid: process.pid,
-      execPath: process.execPath,
-      entry: "openclaw",
-      interactive: true,
-      terminal: undefined
-    }
+    environment: environment({ ...setting, interactive: true })
   }).pipe(
     Effect.provideService(Console.Console, { ...globalThis.console, log: show, error: show }),
     Effect.provideService(MakeTerminal, screen.make),
     Effect.forkScoped
   )
-  const ended = Effect.map(Fiber.await(fiber), (exit) => {
-    let code = Number.NaN
-    Lifetime.teardown(lifetime)(exit, (value) => {
-      code = value
-    })
-    return code
-  })
+  const ended = Effect.map(Fiber.await(fiber), (exit) => codeOf(exit, lifetime))
   return { screen, ended, stop: Effect.andThen(Fiber.interrupt(fiber), ended) }
 })
 

@@ -4,8 +4,7 @@
 import * as Command from "effect/cli/Command"
 import * as flags from "../flags.ts"
 import { lazily } from "../lazily.ts"
-
-const levels = ["trace", "debug", "info", "warn", "error", "fatal"] as const
+import { levels } from "./logs/levels.ts"
 
 export const logs = Command.make(
   "logs",

@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { plain } from "../../output.ts"
+import { levels } from "./levels.ts"
 
 export interface LogLine {
   readonly time?: string
@@ -61,8 +62,6 @@ export const parseLine = (raw: string): LogLine =>
   })
 
 const colors: Readonly<Record<string, number>> = { fatal: 35, error: 31, warn: 33, info: 32, debug: 36, trace: 90 }
-
-export const levels = ["trace", "debug", "info", "warn", "error", "fatal"] as const
 
 /** What a line has to be to be shown; all of it. */
 export interface Filter {
