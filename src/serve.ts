@@ -5,5 +5,8 @@ import type { Asked } from "./cli/door/parse.ts"
 import { serving } from "./cli/serving.ts"
 import { start } from "./cli/start.ts"
 
+// For `cli/door/compiled.ts`.
+export { plain } from "./cli/commands/gateway/memory.ts"
+
 /** Runs what the door took apart; `false`, and nothing was done, where the whole program has to. */
 export const run = (asked: Asked): boolean => start((run) => serving(asked, run))

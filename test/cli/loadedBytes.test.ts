@@ -131,6 +131,32 @@ describe("compiled code", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("is taken again by a Gateway, which sets flags that V8 would refuse it for", () =>
+    Effect.gen(function* () {
+      const folder = yield* home
+      const served = Effect.promise(async () => {
+        const program = join(built, "bin", "openclaw.js")
+        const child = spawn(process.execPath, [program, "gateway", "run", "--port", "0", "--allow-unconfigured"], {
+          env: { HOME: folder, TMPDIR: folder },
+          stdio: ["ignore", "pipe", "inherit"]
+        })
+        const ended = once(child, "close")
+        for await (const text of child.stdout) if (String(text).includes("listens")) break
+        child.kill("SIGTERM")
+        assert.deepStrictEqual(await ended, [0, null])
+      })
+      const kept = () =>
+        readdirSync(cacheIn(folder), { recursive: true, withFileTypes: true })
+          .filter(({ name }) => /^part\d-[\w-]{8}\.cjs$/.test(name))
+          .map(({ name, parentPath }) => [name, statSync(join(parentPath, name)).ino] as const)
+      yield* served
+      const first = kept()
+      assert.lengthOf(first, 2)
+      yield* served
+      assert.deepStrictEqual(kept(), first)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("is neither read nor kept where somebody else may have put it", () =>
     Effect.gen(function* () {
       const open = yield* home

@@ -38,8 +38,13 @@ const write = (file: string, { code, commands }: Kept): void => {
   }
 }
 
+/** What the entry of a bundle has that changes V8's flags: code is made and read under V8's own, and is refused otherwise. */
+interface WithFlags {
+  readonly plain?: () => () => void
+}
+
 interface Module {
-  exports: object
+  exports: object & WithFlags
 }
 
 type Body = (
@@ -60,6 +65,8 @@ export const load = (folder: string, entry: string, command: string): object => 
   const outside = createRequire(join(folder, entry))
   const atExit: Array<() => void> = []
 
+  const plain = (): (() => void) | undefined => modules.get(entry)?.exports.plain?.()
+
   const compile = (name: string): Body => {
     const filename = join(folder, name)
     const code = `(function(exports,require,module,__filename,__dirname){${readFileSync(filename, "latin1")}\n})`
@@ -69,7 +76,9 @@ export const load = (folder: string, entry: string, command: string): object => 
     }
     const file = join(cache, name)
     const kept = read(file)
+    const again = plain()
     const script = new Script(code, { filename, importModuleDynamically, cachedData: kept?.code })
+    again?.()
     const commands = script.cachedDataRejected === true ? [] : (kept?.commands ?? [])
     if (!commands.includes(command)) {
       atExit.push(() => write(file, { commands: [...commands, command], code: script.createCachedData() }))
@@ -90,7 +99,9 @@ export const load = (folder: string, entry: string, command: string): object => 
 
   process.on("exit", (code) => {
     // A command that failed early would leave out what it does otherwise.
-    if (code === 0) for (const keep of atExit) keep()
+    if (code !== 0 || atExit.length === 0) return
+    plain()
+    for (const keep of atExit) keep()
   })
   require(`./${entry}`)
   return modules.get(entry)?.exports ?? {}
