@@ -5,7 +5,6 @@
  */
 import { connect as dial, createServer } from "node:net"
 import type { AddressInfo } from "node:net"
-import { fileURLToPath } from "node:url"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -19,6 +18,7 @@ import { token } from "../src/domain/Credential.ts"
 import { type Endpoint, loopback } from "../src/domain/Endpoint.ts"
 import { VERSION } from "../src/domain/Version.ts"
 import { OURS } from "./budgets.ts"
+import { program } from "./build.ts"
 import { treeCpu } from "./processes.ts"
 
 export type Words = readonly [string, ...ReadonlyArray<string>]
@@ -33,9 +33,9 @@ export interface Subject {
   readonly env?: Readonly<Record<string, string>>
 }
 
-const program: Words = [process.execPath, fileURLToPath(new URL("../bin/openclaw.js", import.meta.url))]
+const cli: Words = [process.execPath, program]
 
-export const ours: Subject = { name: OURS, command: [...program, "gateway", "run"], cli: program }
+export const ours: Subject = { name: OURS, command: [...cli, "gateway", "run"], cli }
 
 const words = (text: string): Words | undefined => {
   const [first, ...rest] = text.trim().split(/\s+/)
