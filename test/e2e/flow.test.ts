@@ -5,35 +5,15 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { NodeRegistry } from "../../src/services/NodeRegistry.ts"
 import { Supervisor } from "../../src/services/Supervisor.ts"
-import * as BotApi from "../../src/testing/BotApi.ts"
-import * as GatewayTest from "../../src/testing/GatewayTest.ts"
+import type * as GatewayTest from "../../src/testing/GatewayTest.ts"
 import * as MockNode from "../../src/testing/MockNode.ts"
 import * as ScriptedModel from "../../src/testing/ScriptedModel.ts"
+import { ada, startFor } from "./kit.ts"
 
-const ada = { id: 4711, firstName: "Ada" }
-
-/** A Gateway whose Telegram account polls the kit's Bot API. */
-const start = Effect.fnUntraced(function* (options: GatewayTest.GatewayTestOptions = {}) {
-  const bot = yield* BotApi.serve()
-  const services = yield* Layer.build(
-    GatewayTest.layer({
-      ...options,
-      config: {
-        agents: { defaults: { model: "builtin/offline" } },
-        channels: {
-          telegram: { botToken: bot.token, apiRoot: bot.url, dmPolicy: "allowlist", allowFrom: [ada.id] }
-        },
-        ...options.config
-      }
-    })
-  )
-  yield* bot.awaitPolling
-  return { bot, services, kit: Context.get(services, GatewayTest.GatewayTest) }
-})
+const start = (options?: GatewayTest.GatewayTestOptions) => startFor(ada, options)
 
 const nodes = (services: Context.Context<NodeRegistry>, ...all: ReadonlyArray<MockNode.MockNodeOptions>) =>
   Effect.forEach(all, (node) => MockNode.make(node)).pipe(Effect.provideContext(services))

@@ -77,3 +77,5 @@ export const startProcess = Effect.fnUntraced(function* (dir: string) {
     log: () => log
   }
 })
+
+export type GatewayProcess = Effect.Success<ReturnType<typeof startProcess>>

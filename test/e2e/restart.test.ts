@@ -2,33 +2,14 @@
  * An orderly stop in the middle of a turn, and what the next start makes of it.
  */
 import { assert, describe, it } from "@effect/vitest"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import * as DeviceIdentity from "../../src/client/DeviceIdentity.ts"
-import { RECALL_CAP } from "../../src/protocol/EventTable.ts"
-import * as BotApi from "../../src/testing/BotApi.ts"
-import * as ProviderServer from "../../src/testing/ProviderServer.ts"
-import { makeState, startProcess } from "./gatewayProcess.ts"
+import type * as BotApi from "../../src/testing/BotApi.ts"
+import { startProcess } from "./gatewayProcess.ts"
+import { ada, attic, stateFor, withAttic } from "./kit.ts"
 
-const ada = { id: 4711, firstName: "Ada" }
-
-const setUp = Effect.gen(function* () {
-  const bot = yield* BotApi.serve()
-  const provider = Context.get(yield* Layer.build(ProviderServer.layer), ProviderServer.ProviderServer)
-  const dir = yield* makeState({
-    agents: { defaults: { model: "mock/m" } },
-    models: {
-      providers: {
-        mock: { baseUrl: `${provider.url}/v1`, apiKey: "k", api: "openai-completions", models: [{ id: "m" }] }
-      }
-    },
-    channels: { telegram: { botToken: bot.token, apiRoot: bot.url, dmPolicy: "allowlist", allowFrom: [ada.id] } }
-  })
-  return { bot, dir, provider }
-})
+const setUp = stateFor(ada)
 
 const texts = (bot: BotApi.BotApiServer) => Effect.map(bot.sent, (sent) => sent.map(({ text }) => text))
 
@@ -83,28 +64,9 @@ describe("SIGTERM in the middle of a turn", () => {
   it.live("leaves a command on its node alone, and finds its answer there after the restart", () =>
     Effect.gen(function* () {
       const { bot, dir, provider } = yield* setUp
-      yield* provider.push({
-        toolCalls: [{ id: "c1", name: "nodes", arguments: '{"action":"invoke","command":"device.info"}' }]
-      })
-      const device = yield* DeviceIdentity.ephemeral
-      const asNode = {
-        client: { id: "node-host", mode: "node", displayName: "Attic", version: "1.0.0", platform: "linux" },
-        role: "node",
-        scopes: [],
-        commands: ["device.info"],
-        caps: [RECALL_CAP],
-        device
-      } as const
+      const asNode = yield* attic
       const before = yield* startProcess(dir)
-      const operator = yield* before.connect()
-      const node = yield* before.connect(asNode)
-      const { pending } = yield* operator.call["node.pair.list"]({}).pipe(
-        Effect.repeat({ until: (nodes) => nodes.pending.length > 0 })
-      )
-      yield* operator.call["node.pair.approve"]({ requestId: pending[0]!.requestId })
-      const asked = yield* node
-        .on("node.invoke.request")
-        .pipe(Stream.runHead, Effect.forkScoped({ startImmediately: true }))
+      const { asked, node } = yield* withAttic(before, provider, asNode)
       const cancelled = yield* node
         .on("node.invoke.cancel")
         .pipe(Stream.runHead, Effect.forkScoped({ startImmediately: true }))

@@ -1,33 +1,15 @@
 /** A Gateway whose Telegram bot and node are the kit's, for tests that look at what it kept of a turn. */
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import type { TraceSpan } from "../../src/services/Traces.ts"
-import * as BotApi from "../../src/testing/BotApi.ts"
-import * as GatewayTest from "../../src/testing/GatewayTest.ts"
-import * as MockNode from "../../src/testing/MockNode.ts"
+import type * as GatewayTest from "../../src/testing/GatewayTest.ts"
+import type * as MockNode from "../../src/testing/MockNode.ts"
+import { startFor } from "../e2e/kit.ts"
 
 export const ada = { id: 7_319_462_550, firstName: "Ada" }
 
-export const start = Effect.fnUntraced(function* (options: GatewayTest.GatewayTestOptions = {}) {
-  const bot = yield* BotApi.serve()
-  const services = yield* Layer.build(
-    GatewayTest.layer({
-      ...options,
-      config: {
-        agents: { defaults: { model: "builtin/offline" } },
-        ...options.config,
-        channels: {
-          telegram: { botToken: bot.token, apiRoot: bot.url, dmPolicy: "allowlist", allowFrom: [ada.id] }
-        }
-      }
-    })
-  )
-  yield* bot.awaitPolling
-  return { bot, services, kit: Context.get(services, GatewayTest.GatewayTest) }
-})
+export const start = (options?: GatewayTest.GatewayTestOptions) => startFor(ada, options)
 
 export const laptop: MockNode.MockNodeOptions = {
   nodeId: "laptop-1",

@@ -1,16 +1,11 @@
 /** A turn whose Gateway is killed in the middle of a node's command goes on in the same trace. */
 import { assert, describe, it } from "@effect/vitest"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import * as DeviceIdentity from "../../src/client/DeviceIdentity.ts"
 import { parse } from "../../src/domain/TraceContext.ts"
-import { RECALL_CAP } from "../../src/protocol/EventTable.ts"
-import * as BotApi from "../../src/testing/BotApi.ts"
-import * as ProviderServer from "../../src/testing/ProviderServer.ts"
-import { makeState, startProcess } from "../e2e/gatewayProcess.ts"
+import { startProcess } from "../e2e/gatewayProcess.ts"
+import { attic, stateFor, withAttic } from "../e2e/kit.ts"
 import { ada, paths } from "./kit.ts"
 
 describe("kill -9 in the middle of a node's command", () => {
@@ -18,39 +13,10 @@ describe("kill -9 in the middle of a node's command", () => {
     "leaves the turn in its trace, with a span that says where it resumed",
     () =>
       Effect.gen(function* () {
-        const bot = yield* BotApi.serve()
-        const provider = Context.get(yield* Layer.build(ProviderServer.layer), ProviderServer.ProviderServer)
-        yield* provider.push({
-          toolCalls: [{ id: "c1", name: "nodes", arguments: '{"action":"invoke","command":"device.info"}' }]
-        })
-        const dir = yield* makeState({
-          agents: { defaults: { model: "mock/m" } },
-          models: {
-            providers: {
-              mock: { baseUrl: `${provider.url}/v1`, apiKey: "k", api: "openai-completions", models: [{ id: "m" }] }
-            }
-          },
-          channels: { telegram: { botToken: bot.token, apiRoot: bot.url, dmPolicy: "allowlist", allowFrom: [ada.id] } }
-        })
-        const device = yield* DeviceIdentity.ephemeral
-        const asNode = {
-          client: { id: "node-host", mode: "node", displayName: "Attic", version: "1.0.0", platform: "linux" },
-          role: "node",
-          scopes: [],
-          commands: ["device.info"],
-          caps: [RECALL_CAP],
-          device
-        } as const
+        const { bot, dir, provider } = yield* stateFor(ada)
+        const asNode = yield* attic
         const before = yield* startProcess(dir)
-        const operator = yield* before.connect()
-        const node = yield* before.connect(asNode)
-        const { pending } = yield* operator.call["node.pair.list"]({}).pipe(
-          Effect.repeat({ until: (nodes) => nodes.pending.length > 0 })
-        )
-        yield* operator.call["node.pair.approve"]({ requestId: pending[0]!.requestId })
-        const asked = yield* node
-          .on("node.invoke.request")
-          .pipe(Stream.runHead, Effect.forkScoped({ startImmediately: true }))
+        const { asked, operator } = yield* withAttic(before, provider, asNode)
         yield* bot.sendText({ from: ada, text: "what is attic?" })
         const first = yield* Fiber.join(asked)
         assert(first._tag === "Some")
