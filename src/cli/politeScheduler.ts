@@ -91,7 +91,10 @@ export const make = ({ budgetMs, defer, now }: Pace): Scheduler => {
     endsAt = now() + budgetMs
     isOver = false
     try {
-      while (done < due.length && !isOver) if (due[done]!.run(look)) done++
+      for (const dispatcher of due) {
+        if (isOver || !dispatcher.run(look)) break
+        done++
+      }
     } finally {
       if (done < due.length) ready = due.slice(done).concat(ready)
       isDeferred = ready.length > 0

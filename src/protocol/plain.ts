@@ -39,14 +39,11 @@ const ofArray = ({ elements, rest }: SchemaAST.Arrays): IsPlain => {
 /** What a schema does not name is left out when it is encoded, so an object that has it is not its own encoding. */
 const ofStruct = ({ propertySignatures }: SchemaAST.Objects): IsPlain => {
   const fields = new Map<string, IsPlain>()
-  let required = 0
   const needed = new Set<string>()
   for (const { name, type } of propertySignatures) {
     if (typeof name !== "string") return unsure
     fields.set(name, of(type))
-    if (type.context?.isOptional === true) continue
-    needed.add(name)
-    required++
+    if (type.context?.isOptional !== true) needed.add(name)
   }
   return (value) => {
     if (!isRecord(value)) return false
@@ -56,7 +53,7 @@ const ofStruct = ({ propertySignatures }: SchemaAST.Objects): IsPlain => {
       if (isField === undefined || !isField(value[key])) return false
       if (needed.has(key)) found++
     }
-    return found === required
+    return found === needed.size
   }
 }
 

@@ -137,37 +137,32 @@ describe("the scheduler of a Gateway that has its process to itself", () => {
     assert.deepStrictEqual(order, ["next", "other"])
   })
 
-  it.effect("is taken by the fibers that run under it", () =>
-    Effect.gen(function* () {
-      const loop = makeLoop()
-      const ran: Array<number> = []
-      const worker = (at: number) =>
-        Effect.gen(function* () {
-          for (let round = 0; round < 3; round++) {
-            yield* Effect.yieldNow
-            loop.time += 1
-            ran.push(at)
-          }
-        })
-      const fiber = Effect.runFork(Effect.forEach([0, 1, 2, 3], worker, { concurrency: "unbounded", discard: true }), {
-        scheduler: polite(loop)
+  it("is taken by the fibers that run under it", () => {
+    const loop = makeLoop()
+    const ran: Array<number> = []
+    const worker = (at: number) =>
+      Effect.gen(function* () {
+        for (let round = 0; round < 3; round++) {
+          yield* Effect.yieldNow
+          loop.time += 1
+          ran.push(at)
+        }
       })
-      const turns: Array<number> = []
-      while (!loop.isIdle()) turns.push(loop.turn())
-      assert.isDefined(fiber.pollUnsafe())
-      assert.deepStrictEqual(ran, [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3])
-      assert.isAtMost(Math.max(...turns), BUDGET)
-    })
-  )
+    const all = Effect.forEach([0, 1, 2, 3], worker, { concurrency: "unbounded", discard: true })
+    const fiber = Effect.runFork(all, { scheduler: polite(loop) })
+    const turns: Array<number> = []
+    while (!loop.isIdle()) turns.push(loop.turn())
+    assert.isDefined(fiber.pollUnsafe())
+    assert.deepStrictEqual(ran, [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3])
+    assert.isAtMost(Math.max(...turns), BUDGET)
+  })
 
-  it.effect("asks a fiber that never waits to give way", () =>
-    Effect.gen(function* () {
-      const loop = makeLoop()
-      const fiber = Effect.runFork(Effect.forever(Effect.void, { disableYield: true }), { scheduler: polite(loop) })
-      assert.isFalse(loop.isIdle())
-      fiber.interruptUnsafe()
-      while (!loop.isIdle()) loop.turn()
-      assert.isDefined(fiber.pollUnsafe())
-    })
-  )
+  it("asks a fiber that never waits to give way", () => {
+    const loop = makeLoop()
+    const fiber = Effect.runFork(Effect.forever(Effect.void, { disableYield: true }), { scheduler: polite(loop) })
+    assert.isFalse(loop.isIdle())
+    fiber.interruptUnsafe()
+    while (!loop.isIdle()) loop.turn()
+    assert.isDefined(fiber.pollUnsafe())
+  })
 })
