@@ -41,15 +41,18 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
     next = undefined
   }
 
+  /** Whoever waited with others goes on when it is their turn: all of them in one go would hold up everybody else. */
+  const awaiting = (asked: Deferred.Deferred<A, E>) => Effect.ensuring(Deferred.await(asked), Effect.yieldNow)
+
   return Effect.suspend(() => {
     const asked = (next ??= Deferred.makeUnsafe<A, E>())
-    if (isRunning) return Deferred.await(asked)
+    if (isRunning) return awaiting(asked)
     isRunning = true
     return Effect.flatMap(Effect.forkIn(run, scope), (fiber) => {
       fiber.addObserver((exit) => {
         if (Exit.isFailure(exit)) cutOff()
       })
-      return Deferred.await(asked)
+      return awaiting(asked)
     })
   })
 })

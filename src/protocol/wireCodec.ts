@@ -4,12 +4,18 @@
  * The table's schemas are JSON on their encoded side already, so only the Exit around an answer needs a form. What is
  * `undefined` is then left out of the JSON, where the JSON codec of `effect/Schema` would write `null`, which OpenClaw's
  * schemas do not allow.
+ *
+ * An answer that is its own encoding, as nearly all are, goes out without the walk through its schema.
  */
 import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { CodecFor } from "effect/rpc/RpcSerialization"
 import * as Schema from "effect/Schema"
+import type * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaParser from "effect/SchemaParser"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import { isPlain } from "./plain.ts"
 
 type AnyExit = Schema.Exit<Schema.Codec<unknown, unknown>, Schema.Codec<unknown, unknown>, Schema.Defect>
 
@@ -69,5 +75,25 @@ const exitCodec = (schema: AnyExit) =>
     )
   )
 
+/** The same, with a short way for answers that the walk would only copy. */
+const quickExitCodec = (schema: AnyExit) => {
+  const whole = exitCodec(schema)
+  const encode: (exit: unknown) => Effect.Effect<unknown, SchemaIssue.Issue> = SchemaParser.encodeUnknownEffect(whole)
+  const decode = SchemaParser.decodeUnknownEffect(whole)
+  const isAnswer = isPlain(schema.value)
+  return Schema.Unknown.pipe(
+    Schema.decodeTo(
+      Schema.Unknown,
+      SchemaTransformation.transformEffect({
+        decode: (encoded: unknown) => decode(encoded),
+        encode: (exit: unknown) =>
+          Exit.isExit(exit) && Exit.isSuccess(exit) && isAnswer(exit.value)
+            ? Effect.succeed({ _tag: "Success", value: exit.value })
+            : encode(exit)
+      })
+    )
+  )
+}
+
 /** The codec of a payload, an answer, or the Exit of a call. */
-export const wireCodec = ((schema: Schema.Top) => (isExit(schema) ? exitCodec(schema) : schema)) as CodecFor
+export const wireCodec = ((schema: Schema.Top) => (isExit(schema) ? quickExitCodec(schema) : schema)) as CodecFor

@@ -70,3 +70,27 @@ it.effect("nobody waits for a look whose scope has ended", () =>
     assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(late)))
   })
 )
+
+it.effect("those who waited together go on one after the other, not in one go with what they waited for", () =>
+  Effect.gen(function* () {
+    let done: () => void = () => {}
+    const look = yield* Coalesced.make(
+      Effect.callback<void>((resume) => {
+        done = () => resume(Effect.void)
+      })
+    )
+    const went: Array<number> = []
+    const asked = yield* Effect.forEach([0, 1, 2], (at) =>
+      Effect.forkScoped(
+        Effect.map(look, () => went.push(at)),
+        { startImmediately: true }
+      )
+    )
+    yield* Effect.yieldNow
+    // As the runtime does it once a file was read.
+    done()
+    assert.deepStrictEqual(went, [])
+    yield* Effect.forEach(asked, Fiber.join)
+    assert.deepStrictEqual(went, [0, 1, 2])
+  })
+)

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import { MixedScheduler, Scheduler } from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Sqlite from "../../src/layers/storage/Sqlite.ts"
@@ -56,6 +57,27 @@ describe("group commit", () => {
       another.close()
       assert.isTrue(told.every((stored) => stored))
       assert.isBelow(commits.length, 10)
+    })
+  )
+
+  it.effect("those whom a commit frees go on one after the other, not all in one step of the loop", () =>
+    Effect.gen(function* () {
+      const { commits, sql } = yield* opened
+      let step = 0
+      const scheduler = new MixedScheduler("async", (run) => {
+        const asked = setImmediate(() => {
+          step++
+          run()
+        })
+        return () => clearImmediate(asked)
+      })
+      const steps = yield* Effect.forEach(
+        upTo(20),
+        (id) => Effect.map(sql.withTransaction(insert(sql, id)), () => step),
+        { concurrency: "unbounded" }
+      ).pipe(Effect.provideService(Scheduler, scheduler))
+      assert.strictEqual(commits.length, 1)
+      assert.strictEqual(new Set(steps).size, 20)
     })
   )
 

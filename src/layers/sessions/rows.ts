@@ -7,13 +7,17 @@ import type { Fragment } from "effect/sql/Statement"
 import type { SessionKey } from "../../domain/SessionKey.ts"
 import { TranscriptMessage } from "../../protocol/methods/chat.ts"
 import { SessionRow } from "../../protocol/methods/sessions.ts"
+import { isPlain } from "../../protocol/plain.ts"
 import { type ListOptions, SessionStorageFailed } from "../../services/Sessions.ts"
 import * as Time from "../now.ts"
 
 const MessageJson = Schema.fromJsonString(TranscriptMessage)
 export const encodeMessage = Schema.encodeEffect(MessageJson)
 export const decodeMessage = Schema.decodeUnknownEffect(MessageJson)
-const decodeRow = Schema.decodeUnknownEffect(SessionRow)
+const checkRow = Schema.decodeUnknownEffect(SessionRow)
+const isRow = isPlain(SessionRow)
+const decodeRow = (row: { readonly [field: string]: unknown }): Effect.Effect<SessionRow, Schema.SchemaError> =>
+  isRow(row) ? Effect.succeed(row as unknown as SessionRow) : checkRow(row)
 
 const defaultList = 100
 const previewLength = 160
@@ -57,28 +61,44 @@ const columns = {
   endedAt: "ended_at"
 } as const
 
-interface Stored {
-  readonly key: SessionKey
-  readonly agent_id: string | null
-  readonly model_override: string | null
-  readonly started_at: number | null
-  readonly ended_at: number | null
-  readonly first_message: string | null
-  readonly last_message: string | null
+const fieldNames = Object.keys(columns)
+
+/** Read as a list: naming each value of each row would take as long as finding it. */
+type Stored = readonly [
+  key: SessionKey,
+  modelOverride: string | null,
+  compactionCount: number,
+  ...values: ReadonlyArray<unknown>
+]
+
+/** What follows the columns of `columns`. */
+interface Looked {
+  readonly first: string | null
+  readonly last: string | null
   readonly running: string | null
-  readonly [column: string]: unknown
 }
 
-const kindOf = (row: Stored): SessionRow["kind"] => {
-  if (row.key === "global") return "global"
-  if (row["chat_type"] === "group" || row["chat_type"] === "channel") return "group"
-  return /:(group|channel):/.test(row.key) ? "group" : "direct"
+const selected = ["key", "model_override", "compaction_count", ...Object.values(columns)]
+  .map((column) => `sessions.${column}`)
+  .join(", ")
+
+type Fields = { -readonly [Field in keyof SessionRow]?: SessionRow[Field] }
+
+const kindOf = (key: string, chatType: SessionRow["chatType"]): SessionRow["kind"] => {
+  if (key === "global") return "global"
+  if (chatType === "group" || chatType === "channel") return "group"
+  return /:(group|channel):/.test(key) ? "group" : "direct"
 }
 
-const classificationOf = (row: Stored, kind: SessionRow["kind"], isMain: boolean): string => {
+const classificationOf = (
+  key: string,
+  chatType: SessionRow["chatType"],
+  kind: SessionRow["kind"],
+  isMain: boolean
+): string => {
   if (isMain) return "main"
   if (kind !== "direct") return kind
-  return row["chat_type"] === "direct" || /:direct:/.test(row.key) ? "direct" : "custom"
+  return chatType === "direct" || /:direct:/.test(key) ? "direct" : "custom"
 }
 
 /** `provider/model` as the two fields that a row has. */
@@ -87,8 +107,8 @@ export const splitModel = (ref: string): { readonly modelProvider?: string; read
   return slash < 0 ? { model: ref } : { modelProvider: ref.slice(0, slash), model: ref.slice(slash + 1) }
 }
 
-const isSince = (time: unknown, mark: unknown): boolean =>
-  typeof time === "number" && typeof mark === "number" && time > mark
+const isSince = (time: number | undefined, mark: number | undefined): boolean =>
+  time !== undefined && mark !== undefined && time > mark
 
 /** The text of a message on one line, for a preview. */
 export const textOf = (message: TranscriptMessage): string =>
@@ -104,41 +124,53 @@ const beginning = (text: string, length: number): string => {
   return points.length > length ? `${points.slice(0, length - 1).join("")}…` : text
 }
 
-const toRow = Effect.fnUntraced(function* (row: Stored) {
+/** Where the columns of `columns` begin, and what was looked up beside them. */
+const firstValue = 3
+const firstLooked = firstValue + fieldNames.length
+
+const fieldsOf = (row: Stored): Fields => {
   const fields: Record<string, unknown> = {}
-  for (const [field, column] of Object.entries(columns)) {
-    if (row[column] !== null && row[column] !== undefined) fields[field] = row[column]
+  for (let index = 0; index < fieldNames.length; index++) {
+    const value = row[firstValue + index]
+    if (value !== null) fields[fieldNames[index]!] = value
   }
-  const kind = kindOf(row)
-  const isMain = row.key === `agent:${row.agent_id}:main`
-  const first = row.first_message === null ? "" : textOf(yield* decodeMessage(row.first_message))
-  return yield* decodeRow({
-    ...fields,
-    key: row.key,
-    kind,
-    classification: classificationOf(row, kind, isMain),
-    isMain,
-    isBackground: false,
-    compactionCount: row["compaction_count"],
-    ...(kind === "direct" || kind === "group" ? { chatType: row["chat_type"] ?? kind } : {}),
-    abortedLastRun: row["status"] === "killed",
-    ...(row["total_tokens"] === null ? {} : { totalTokensFresh: true }),
-    archived: row["archived_at"] !== null,
-    pinned: row["pinned_at"] !== null,
-    unread: row["marked_unread_at"] !== null || isSince(row["last_activity_at"], row["last_read_at"]),
-    hasActiveRun: row.running !== null,
-    activeRunIds: row.running === null ? [] : [row.running],
-    modelOverrideSource: row.model_override === null ? null : "user",
-    ...(row.model_override === null ? {} : splitModel(row.model_override)),
-    ...(row.label === null ? {} : { displayName: row.label }),
-    ...(row.started_at === null || row.ended_at === null
-      ? {}
-      : { runtimeMs: Math.max(0, row.ended_at - row.started_at) }),
-    ...(first === "" ? {} : { derivedTitle: beginning(first, titleLength) }),
-    ...(row.last_message === null
-      ? {}
-      : { lastMessagePreview: beginning(textOf(yield* decodeMessage(row.last_message)), previewLength) })
-  })
+  // A table of SQLite's strict kind keeps their types; `decodeRow` looks at the result.
+  return fields
+}
+
+const lookedOf = (row: Stored): Looked => {
+  const [first, last, running] = row.slice(firstLooked) as [string | null, string | null, string | null]
+  return { first, last, running }
+}
+
+const toRow = Effect.fnUntraced(function* (stored: Stored) {
+  const [key, modelOverride, compactionCount] = stored
+  const { first, last, running } = lookedOf(stored)
+  const row = fieldsOf(stored)
+  const { chatType, endedAt, label, startedAt } = row
+  const kind = kindOf(key, chatType)
+  row.key = key
+  row.kind = kind
+  row.isMain = key === `agent:${row.agentId ?? null}:main`
+  row.classification = classificationOf(key, chatType, kind, row.isMain)
+  row.isBackground = false
+  row.compactionCount = compactionCount
+  if (kind === "direct" || kind === "group") row.chatType = chatType ?? kind
+  row.abortedLastRun = row.status === "killed"
+  if (row.totalTokens !== undefined) row.totalTokensFresh = true
+  row.archived = row.archivedAt !== undefined
+  row.pinned = row.pinnedAt !== undefined
+  row.unread = row.markedUnreadAt !== undefined || isSince(row.lastActivityAt, row.lastReadAt)
+  row.hasActiveRun = running !== null
+  row.activeRunIds = running === null ? [] : [running]
+  row.modelOverrideSource = modelOverride === null ? null : "user"
+  if (modelOverride !== null) Object.assign(row, splitModel(modelOverride))
+  if (label !== undefined) row.displayName = label
+  if (startedAt !== undefined && endedAt !== undefined) row.runtimeMs = Math.max(0, endedAt - startedAt)
+  const title = first === null ? "" : textOf(yield* decodeMessage(first))
+  if (title !== "") row.derivedTitle = beginning(title, titleLength)
+  if (last !== null) row.lastMessagePreview = beginning(textOf(yield* decodeMessage(last)), previewLength)
+  return yield* decodeRow(row)
 })
 
 /** A text as `LIKE` finds it and nothing else, with a backslash as its `ESCAPE`. */
@@ -152,8 +184,9 @@ export const make = (sql: SqlClient.SqlClient) => {
     tail: Fragment = sql.literal("")
   ) =>
     // What is not asked for is not looked for.
-    sql<Stored>`
-      SELECT sessions.*,
+    Effect.map(
+      sql`
+      SELECT ${sql.literal(selected)},
         CASE WHEN ${options.includeDerivedTitles === true ? 1 : 0} THEN (
           SELECT message FROM transcript WHERE session_key = key AND seq > reset_seq
           AND message ->> '$.role' = 'user' ORDER BY seq LIMIT 1
@@ -164,7 +197,9 @@ export const make = (sql: SqlClient.SqlClient) => {
         ) END AS last_message,
         (SELECT run_id FROM turns WHERE session_key = key AND finished_at IS NULL AND started_at IS NOT NULL LIMIT 1)
           AS running
-      FROM sessions WHERE ${where} ${tail}`
+      FROM sessions WHERE ${where} ${tail}`.values,
+      (rows) => rows as unknown as ReadonlyArray<Stored>
+    )
 
   const filters = (options: ListOptions, now: number): Fragment => {
     const all: Array<Fragment> = []

@@ -157,7 +157,15 @@ export const make = (options: GroupCommitOptions): GroupCommit => {
       return Effect.andThen(Scope.close(hold, Exit.void), leads ? lead(group) : Effect.void)
     })
 
-  const written = (seat: Seat) => Effect.andThen(leave(seat), Deferred.await(seat.group.committed))
+  /** All of a group are told in one step, and what each does next would make it a long one: they go on one after the other. */
+  const told = ({ committed }: Group) =>
+    Effect.suspend(() =>
+      Deferred.isDoneUnsafe(committed)
+        ? Deferred.await(committed)
+        : Effect.ensuring(Deferred.await(committed), Effect.yieldNow)
+    )
+
+  const written = (seat: Seat) => Effect.andThen(leave(seat), told(seat.group))
 
   const sit = (restore: Restore): Effect.Effect<Seat, SqlError> =>
     Effect.flatMap(Scope.make(), (hold) =>

@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
+import { Scheduler } from "effect/Scheduler"
 import { display } from "../../../domain/TlsFingerprint.ts"
 import { VERSION } from "../../../domain/Version.ts"
 import { checkRestart, Gateway, type GatewayNodeOptions, layerNode } from "../../../layers/Gateway.ts"
@@ -18,6 +19,7 @@ import { Supervisor } from "../../../services/Supervisor.ts"
 import { Turns } from "../../../services/Turns.ts"
 import { Json } from "../../globals.ts"
 import * as Log from "../../logger.ts"
+import * as Polite from "../../politeScheduler.ts"
 import * as Memory from "./memory.ts"
 
 /** Milliseconds from the answer to a request for a restart to its beginning. */
@@ -28,6 +30,9 @@ const quietMs = 50
 
 /** Milliseconds for which a restart waits for its port. A first start does not: there it is somebody else's. */
 const portPatienceMs = 10_000
+
+/** Of a turn's work: several of its steps, and a quarter of what anybody may be made to wait. */
+const pace: Polite.Pace = { now: () => performance.now(), defer: (resume) => void setImmediate(resume), budgetMs: 5 }
 
 interface ServeOptions {
   readonly gateway: GatewayNodeOptions
@@ -183,5 +188,6 @@ export const serve = Effect.fn("cli.gateway.serve")(
     }
   },
   Effect.scoped,
-  (effect, options) => Effect.provide(effect, log(options))
+  (effect, options) => Effect.provide(effect, log(options)),
+  (effect) => Effect.provideService(effect, Scheduler, Polite.make(pace))
 )
