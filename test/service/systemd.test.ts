@@ -135,6 +135,7 @@ describe.skipIf(lacking !== undefined)(`a Gateway as a service of systemd${reaso
         assert.strictEqual(own.code, 0, own.stdout + own.stderr)
         const before = readFileSync(unit, "utf8")
         assert.include(before, 'Environment="MALLOC_ARENA_MAX=1"')
+        assert.include(before, 'Environment="MALLOC_MMAP_THRESHOLD_=16384"')
         writeFileSync(unit, before.replace(/OPENCLAW_SERVICE_VERSION=[^"]*/, "OPENCLAW_SERVICE_VERSION=0.0.1"))
         assert.deepStrictEqual(codes(yield* work({}, "status", "--no-probe")), ["other-version"])
         writeFileSync(unit, before.replace(/^ExecStart=:"[^"]*"/m, 'ExecStart=:"/opt/node/bin/node"'))

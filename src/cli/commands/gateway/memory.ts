@@ -4,10 +4,12 @@
  * machine to itself, wrong for one that waits there all day. An app that embeds the Gateway decides for itself; this is for the
  * binary.
  */
-import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8"
+import { performance } from "node:perf_hooks"
+import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import * as Rest from "./rest.ts"
 
 /** Bytes of the young generation, both halves, from which on it does not grow any more. */
 const youngBytes = 6 * 1024 * 1024
@@ -51,19 +53,46 @@ export const plain = (): (() => void) => {
   }
 }
 
-/** Milliseconds from the start to the collection: by then those who waited for the Gateway have been answered. */
-const settledMs = 1_500
-
-/** Loading leaves garbage in pages that stay. Collected once, V8 finds by itself what else it can give back. */
-const collect = Effect.sync(() => {
+/**
+ * What loads or works leaves garbage in pages that stay. V8's last resort is the only collection on demand that gives them back
+ * to the system; a usual one keeps them for the next work.
+ */
+const collect = () => {
   setFlagsFromString("--expose-gc")
   const gc: unknown = runInNewContext("gc")
   setFlagsFromString("--no-expose-gc")
-  if (typeof gc === "function") gc()
-})
+  if (typeof gc === "function") gc({ type: "major", execution: "sync", flavor: "last-resort" })
+}
 
-/** As long as a Gateway runs: collects what its start left, then looks every second after the young generation. */
-export const watched: Effect.Effect<void> = Effect.delay(collect, settledMs).pipe(
-  Effect.andThen(Effect.repeat(Effect.sync(boundYoung), Schedule.spaced("1 second"))),
+/** Collects whenever something was done and is over. */
+const resting = () => {
+  let before = performance.eventLoopUtilization()
+  let state = Rest.begin
+  return () => {
+    const now = performance.eventLoopUtilization()
+    const { utilization } = performance.eventLoopUtilization(now, before)
+    before = now
+    state = Rest.next(state, { busy: utilization, heapBytes: getHeapStatistics().total_heap_size })
+    if (state.isDue) collect()
+  }
+}
+
+/** Milliseconds from the start to the first second that is looked at: what is still done then is the start itself. */
+const settledMs = 500
+
+/** Looks within a second: a burst lets the young generation double several times in one. */
+const LOOKS = 4
+
+/** As long as a Gateway runs: bounds the young generation, and once a second looks whether it is time to collect. */
+export const watched: Effect.Effect<void> = Effect.delay(Effect.sync(resting), settledMs).pipe(
+  Effect.flatMap((rest) => {
+    let looks = 0
+    const look = Effect.sync(() => {
+      boundYoung()
+      looks = (looks + 1) % LOOKS
+      if (looks === 0) rest()
+    })
+    return Effect.repeat(Effect.delay(look, 1_000 / LOOKS), Schedule.forever)
+  }),
   Effect.asVoid
 )
