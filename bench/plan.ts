@@ -94,7 +94,8 @@ export const run = Effect.fnUntraced(function* (
     ground,
     "preparing",
     subjects.map((subject) => ({ subject })),
-    ({ subject }) => prepare(subject)
+    // Started once before, as all but an installation's first start are: what is compiled then is kept.
+    ({ subject }) => Effect.tap(prepare(subject), starting)
   )
   yield* Effect.scoped(
     Effect.gen(function* () {
