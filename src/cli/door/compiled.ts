@@ -3,7 +3,8 @@
  *
  * Node keeps the code of what is compiled while a file loads. Most functions are compiled when they are first called, anew in
  * each run, and for a command that asks once and ends that is a fourth of all its time, for the start of a Gateway a sixth. So this
- * keeps the code when a command has done its work, a Gateway when it has ended in order. It lies where Node keeps its own, in the folder that only this user writes to.
+ * keeps the code when a command has done its work, a Gateway's when it has started. It lies where Node keeps its own, in the folder
+ * that only this user writes to.
  */
 import { readFileSync, renameSync, writeFileSync } from "node:fs"
 import { createRequire, getCompileCacheDir } from "node:module"
@@ -58,12 +59,15 @@ type Body = (
 /** V8 itself only looks at a file's length, so a file is kept by a name that says what is in it. */
 const isNamedByContent = (name: string): boolean => /-[\w-]{8}\.cjs$/.test(name)
 
+/** Milliseconds after which what keeps running has started. */
+const startedMs = 2_000
+
 /** The exports of `folder/entry`, for a run of `command`. */
 export const load = (folder: string, entry: string, command: string): object => {
   const cache = getCompileCacheDir()
   const modules = new Map<string, Module>()
   const outside = createRequire(join(folder, entry))
-  const atExit: Array<() => void> = []
+  const unkept: Array<() => void> = []
 
   const plain = (): (() => void) | undefined => modules.get(entry)?.exports.plain?.()
 
@@ -81,7 +85,7 @@ export const load = (folder: string, entry: string, command: string): object => 
     again?.()
     const commands = script.cachedDataRejected === true ? [] : (kept?.commands ?? [])
     if (!commands.includes(command)) {
-      atExit.push(() => write(file, { commands: [...commands, command], code: script.createCachedData() }))
+      unkept.push(() => write(file, { commands: [...commands, command], code: script.createCachedData() }))
     }
     return script.runInThisContext()
   }
@@ -97,12 +101,19 @@ export const load = (folder: string, entry: string, command: string): object => 
     return module.exports
   }
 
+  const keep = () => {
+    const due = unkept.splice(0)
+    if (due.length === 0) return
+    const again = plain()
+    for (const write of due) write()
+    again?.()
+  }
   process.on("exit", (code) => {
     // A command that failed early would leave out what it does otherwise.
-    if (code !== 0 || atExit.length === 0) return
-    plain()
-    for (const keep of atExit) keep()
+    if (code === 0) keep()
   })
+  // V8 drops the code of what was not called for long, and who runs for days may end by being killed.
+  setTimeout(keep, startedMs).unref()
   require(`./${entry}`)
   return modules.get(entry)?.exports ?? {}
 }
