@@ -8,6 +8,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as SessionKey from "../../src/domain/SessionKey.ts"
 import { Supervisor } from "../../src/services/Supervisor.ts"
@@ -37,11 +38,17 @@ const live = Effect.fnUntraced(function* (bot: BotApi.BotApiServer, stateDir: st
 const setup = Effect.gen(function* () {
   const bot = yield* BotApi.serve()
   const stateDir = (yield* tempDatabase).replace(/\/[^/]+$/, "")
-  /** The Gateway's database, from outside. */
+  /** The Gateway's database, from outside. While the Gateway writes, waiting inside SQLite would keep it from its commit. */
   const database = <A>(use: (db: DatabaseSync) => A) =>
     Effect.acquireUseRelease(
-      Effect.sync(() => new DatabaseSync(`${stateDir}/state/openclaw.sqlite`, { timeout: 5_000 })),
-      (db) => Effect.sync(() => use(db)),
+      Effect.sync(() => new DatabaseSync(`${stateDir}/state/openclaw.sqlite`, { timeout: 0 })),
+      (db) =>
+        Effect.try({ try: () => use(db), catch: (error) => String(error) }).pipe(
+          Effect.retry({
+            while: (error) => error.includes("database is locked"),
+            schedule: Schedule.spaced("5 millis")
+          })
+        ),
       (db) => Effect.sync(() => db.close())
     )
   return { bot, stateDir, database }
