@@ -7,6 +7,7 @@ import * as Net from "node:net"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -30,9 +31,13 @@ const stopping =
     for (const socket of sockets) socket.destroy()
   }
 
+/** While nobody listens there, the system may give the port to somebody's outgoing connection. */
+const onceFree = <E>(listening: Effect.Effect<Stop, E>) =>
+  Effect.orDie(Effect.retry(listening, { schedule: Schedule.spaced("20 millis") }))
+
 /** A plain TCP server at the port. */
 const tcp = (serve: (socket: Net.Socket) => void) =>
-  Effect.callback<Stop>((resume) => {
+  Effect.callback<Stop, Error>((resume) => {
     const sockets = new Set<Net.Socket>()
     const server = Net.createServer((socket) => {
       sockets.add(socket)
@@ -41,13 +46,15 @@ const tcp = (serve: (socket: Net.Socket) => void) =>
       socket.on("data", (data) => heard.push(String(data)))
       serve(socket)
     })
+    server.once("error", (error) => resume(Effect.fail(error)))
     server.listen(port, "127.0.0.1", () => resume(Effect.succeed(stopping(server, sockets))))
-  })
+  }).pipe(onceFree)
 
 /** A WebSocket server at the port. */
 const sockets = (serve: (socket: WebSocket, nonce: string | undefined) => void) =>
-  Effect.callback<Stop>((resume) => {
+  Effect.callback<Stop, Error>((resume) => {
     const server = new WebSocketServer({ host: "127.0.0.1", port })
+    server.once("error", (error) => resume(Effect.fail(error)))
     server.on("connection", (socket, request) => {
       heard.push(JSON.stringify(request.rawHeaders))
       socket.on("error", () => {})
@@ -63,7 +70,7 @@ const sockets = (serve: (socket: WebSocket, nonce: string | undefined) => void) 
         })
       )
     )
-  })
+  }).pipe(onceFree)
 
 /** Passes everything on to a Gateway, and hears it. */
 const passedOn = (endpoint: string) =>
