@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 
 const root = new URL("../", import.meta.url)
-const copy = new URL("node_modules/.cache/openclaw-bench/", root)
+const copy = new URL(`node_modules/.cache/openclaw-bench-${process.pid}/`, root)
 
 /** What is measured: the program as a package has it. In a checkout it looks at each start whether a source is newer. */
 export const program = fileURLToPath(new URL("bin/openclaw.js", copy))
@@ -17,7 +17,7 @@ export const build = Effect.sync(() => {
   const script = fileURLToPath(new URL("tools/build.mjs", root))
   const { status } = spawnSync(process.execPath, [script, "--cli", "--if-stale"], { stdio: "inherit" })
   if (status !== 0) throw new Error("the bundle could not be built")
-  rmSync(copy, { recursive: true, force: true })
+  process.once("exit", () => rmSync(copy, { recursive: true, force: true }))
   for (const part of ["bin", "dist", "package.json"])
     cpSync(new URL(part, root), new URL(part, copy), { recursive: true })
 })

@@ -6,7 +6,7 @@ import { serving } from "./cli/serving.ts"
 import { start } from "./cli/start.ts"
 
 // For `cli/door/compiled.ts`.
-export { plain } from "./cli/commands/gateway/memory.ts"
+export { keeping } from "./cli/commands/gateway/memory.ts"
 
 /** Runs what the door took apart; `false`, and nothing was done, where the whole program has to. */
 export const run = (asked: Asked): boolean => start((run) => serving(asked, run))

@@ -18,10 +18,13 @@ const passes = (check: SchemaAST.Check<unknown>, value: unknown, ast: SchemaAST.
     ? check.run(value, ast, options) === undefined
     : check.checks.every((inner) => passes(inner, value, ast))
 
+/** Goes out as something else than what it holds. */
+const isOther = (value: object): boolean => "toJSON" in value && typeof value.toJSON === "function"
+
 const isRecord = (value: unknown): value is Record<string, unknown> => {
   if (typeof value !== "object" || value === null) return false
   const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
+  return (prototype === Object.prototype || prototype === null) && !isOther(value)
 }
 
 const isEvery = (value: ReadonlyArray<unknown>, isPlain: IsPlain): boolean => {
@@ -33,7 +36,7 @@ const ofArray = ({ elements, rest }: SchemaAST.Arrays): IsPlain => {
   const [only] = rest
   if (elements.length > 0 || rest.length !== 1 || only === undefined) return unsure
   const isItem = of(only)
-  return (value) => Array.isArray(value) && isEvery(value, isItem)
+  return (value) => Array.isArray(value) && !isOther(value) && isEvery(value, isItem)
 }
 
 /** What a schema does not name is left out when it is encoded, so an object that has it is not its own encoding. */
@@ -78,7 +81,10 @@ const ofObjects = (ast: SchemaAST.Objects): IsPlain => {
 /** The properties by which an object is known not to be meant. */
 const marksOf = (ast: SchemaAST.Objects): ReadonlyArray<readonly [name: string, literal: unknown]> =>
   ast.propertySignatures.flatMap(({ name, type }) =>
-    typeof name === "string" && type._tag === "Literal" && type.context?.isOptional !== true
+    typeof name === "string" &&
+    type._tag === "Literal" &&
+    type.encoding === undefined &&
+    type.context?.isOptional !== true
       ? [[name, type.literal] as const]
       : []
   )

@@ -7,6 +7,7 @@ import { once } from "node:events"
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -15,8 +16,10 @@ import {
   statSync,
   symlinkSync
 } from "node:fs"
+import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { fileURLToPath } from "node:url"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -132,36 +135,70 @@ describe("compiled code", () => {
     }).pipe(Effect.scoped)
   )
 
+  /** What is kept of a program's parts: a file that is written again is another one. */
+  const partsIn = (folder: string) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter(({ name }) => /^part\d-[\w-]{8}\.cjs$/.test(name))
+      .map(({ name, parentPath }) => [name, statSync(join(parentPath, name)).ino] as const)
+
+  const started = (folder: string, temporary: string, ...given: ReadonlyArray<string>) => {
+    const child = spawn(process.execPath, [join(built, "bin", "openclaw.js"), ...given], {
+      env: { HOME: folder, TMPDIR: temporary },
+      stdio: ["ignore", "pipe", "ignore"]
+    })
+    return { child, ended: Effect.promise(() => once(child, "close")) }
+  }
+  const gatewayIn = (folder: string, temporary = folder) =>
+    started(folder, temporary, "gateway", "run", "--port", "0", "--allow-unconfigured")
+  const listens = (child: ReturnType<typeof gatewayIn>["child"]) =>
+    Effect.promise(async () => {
+      for await (const text of child.stdout) if (String(text).includes("listens")) break
+    })
+  const until = (isSo: () => boolean) =>
+    Effect.repeat(Effect.sync(isSo), { until: (so) => so, schedule: Schedule.spaced("20 millis") })
+
   it.live("is taken again by a Gateway, which sets flags that V8 would refuse it for", () =>
     Effect.gen(function* () {
       const folder = yield* home
-      const kept = () =>
-        readdirSync(folder, { recursive: true, withFileTypes: true })
-          .filter(({ name }) => /^part\d-[\w-]{8}\.cjs$/.test(name))
-          .map(({ name, parentPath }) => [name, statSync(join(parentPath, name)).ino] as const)
-      const served = (signal: "SIGKILL" | "SIGTERM") =>
-        Effect.gen(function* () {
-          const program = join(built, "bin", "openclaw.js")
-          const child = spawn(process.execPath, [program, "gateway", "run", "--port", "0", "--allow-unconfigured"], {
-            env: { HOME: folder, TMPDIR: folder },
-            stdio: ["ignore", "pipe", "inherit"]
-          })
-          const ended = once(child, "close")
-          yield* Effect.promise(async () => {
-            for await (const text of child.stdout) if (String(text).includes("listens")) break
-          })
-          // Kept while it runs: it need not end in order for that.
-          yield* Effect.repeat(Effect.sync(kept), {
-            until: ({ length }) => length === 2,
-            schedule: Schedule.spaced("20 millis")
-          })
-          child.kill(signal)
-          yield* Effect.promise(() => ended)
-        })
+      const served = Effect.fnUntraced(function* (signal: "SIGKILL" | "SIGTERM") {
+        const { child, ended } = gatewayIn(folder)
+        yield* listens(child)
+        // Kept while it runs: it need not end in order for that.
+        yield* until(() => partsIn(folder).length === 2)
+        child.kill(signal)
+        yield* ended
+      })
       yield* served("SIGKILL")
-      const first = kept()
+      const first = partsIn(folder)
       yield* served("SIGTERM")
-      assert.deepStrictEqual(kept(), first)
+      assert.deepStrictEqual(partsIn(folder), first)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is not kept of a Gateway that is stopped while it starts, and of a command that fails late", () =>
+    Effect.gen(function* () {
+      const folder = yield* home
+      const before = gatewayIn(folder, yield* home)
+      yield* listens(before.child)
+      before.child.kill("SIGTERM")
+      yield* before.ended
+      // The Gateway waits for this before it listens.
+      const database = new DatabaseSync(join(folder, ".openclaw", "state", "openclaw.sqlite"))
+      database.exec("BEGIN IMMEDIATE")
+      const { child, ended } = gatewayIn(folder)
+      yield* until(() => existsSync(join(folder, ".openclaw", "gateway.lock")))
+      child.kill("SIGTERM")
+      assert.deepStrictEqual(yield* ended, [0, null])
+      database.close()
+      assert.deepStrictEqual(partsIn(folder), [])
+
+      const silent = createServer()
+      yield* Effect.promise(() => once(silent.listen(0, "127.0.0.1"), "listening"))
+      const { port } = silent.address() as AddressInfo
+      const asked = started(folder, folder, "health", "--url", `ws://127.0.0.1:${port}`, "--token=t", "--timeout=2500")
+      assert.deepStrictEqual(yield* asked.ended, [1, null])
+      silent.close()
+      assert.deepStrictEqual(partsIn(folder), [])
     }).pipe(Effect.scoped)
   )
 

@@ -3,6 +3,7 @@ import * as Exit from "effect/Exit"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcSchema from "effect/rpc/RpcSchema"
 import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 import { MethodTable } from "../../src/protocol/MethodTable.ts"
 import { isPlain } from "../../src/protocol/plain.ts"
 import { SessionMethods } from "../../src/protocol/methods/sessions.ts"
@@ -58,6 +59,8 @@ const spread = (all: ReadonlyArray<unknown>): ReadonlyArray<unknown> => {
   return all.filter((_, at) => at % step === 0)
 }
 
+const literals = SchemaTransformation.transform({ decode: () => "A" as const, encode: () => "a" as const })
+
 /** Whether what is said of the value is true of it. */
 const hold = (schema: Codec, value: unknown): boolean => {
   const said = isPlain(schema)(value)
@@ -101,6 +104,22 @@ describe("what is its own encoding", () => {
     }
     assert.isFalse(isPlain(schemas[0]!)(new Named()))
     assert.isTrue(isPlain(schemas[0]!)({ a: "a", b: 1 }))
+  })
+
+  it("is not said of what goes out as something else", () => {
+    const toJSON = { value: () => "else" }
+    const list: Codec = Schema.Array(Schema.String)
+    assert.isFalse(isPlain(list)(Object.defineProperty(["a"], "toJSON", toJSON)))
+    assert.isFalse(isPlain(schemas[0]!)(Object.defineProperty({ a: "a", b: 1 }, "toJSON", toJSON)))
+  })
+
+  it("is not said for a later member of a union where an earlier one would be meant", () => {
+    const first = Schema.Struct({
+      k: Schema.Literal("a").pipe(Schema.decodeTo(Schema.Literal("A"), literals)),
+      x: Schema.Number
+    })
+    const union: Codec = Schema.Union([first, Schema.Struct({ k: Schema.String, x: Schema.Number })])
+    assert.isFalse(hold(union, { k: "a", x: 1 }))
   })
 })
 

@@ -39,13 +39,16 @@ const write = (file: string, { code, commands }: Kept): void => {
   }
 }
 
-/** What the entry of a bundle has that changes V8's flags: code is made and read under V8's own, and is refused otherwise. */
-interface WithFlags {
-  readonly plain?: () => () => void
+/** What the entry of a bundle exports that does not end by itself. */
+interface Keeping {
+  /** Sets V8's own flags and gives what undoes that: code that was made under others is refused. */
+  readonly plain: () => () => void
+  readonly hasStarted: () => boolean
+  readonly onSettled: (keep: () => void) => void
 }
 
 interface Module {
-  exports: object & WithFlags
+  exports: { readonly keeping?: Keeping }
 }
 
 type Body = (
@@ -59,9 +62,6 @@ type Body = (
 /** V8 itself only looks at a file's length, so a file is kept by a name that says what is in it. */
 const isNamedByContent = (name: string): boolean => /-[\w-]{8}\.cjs$/.test(name)
 
-/** Milliseconds after which what keeps running has started. */
-const startedMs = 2_000
-
 /** The exports of `folder/entry`, for a run of `command`. */
 export const load = (folder: string, entry: string, command: string): object => {
   const cache = getCompileCacheDir()
@@ -69,7 +69,7 @@ export const load = (folder: string, entry: string, command: string): object => 
   const outside = createRequire(join(folder, entry))
   const unkept: Array<() => void> = []
 
-  const plain = (): (() => void) | undefined => modules.get(entry)?.exports.plain?.()
+  const keeping = () => modules.get(entry)?.exports.keeping
 
   const compile = (name: string): Body => {
     const filename = join(folder, name)
@@ -80,7 +80,7 @@ export const load = (folder: string, entry: string, command: string): object => 
     }
     const file = join(cache, name)
     const kept = read(file)
-    const again = plain()
+    const again = keeping()?.plain()
     const script = new Script(code, { filename, importModuleDynamically, cachedData: kept?.code })
     again?.()
     const commands = script.cachedDataRejected === true ? [] : (kept?.commands ?? [])
@@ -104,16 +104,16 @@ export const load = (folder: string, entry: string, command: string): object => 
   const keep = () => {
     const due = unkept.splice(0)
     if (due.length === 0) return
-    const again = plain()
+    const again = keeping()?.plain()
     for (const write of due) write()
     again?.()
   }
   process.on("exit", (code) => {
-    // A command that failed early would leave out what it does otherwise.
-    if (code === 0) keep()
+    // What failed or was stopped early would leave out what it does otherwise.
+    if (code === 0 && keeping()?.hasStarted() !== false) keep()
   })
-  // V8 drops the code of what was not called for long, and who runs for days may end by being killed.
-  setTimeout(keep, startedMs).unref()
   require(`./${entry}`)
+  // Who runs for days may end by being killed.
+  keeping()?.onSettled(keep)
   return modules.get(entry)?.exports ?? {}
 }

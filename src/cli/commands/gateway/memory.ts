@@ -42,14 +42,26 @@ const bound = () => {
 /** Before the Gateway's modules are loaded, which is what makes the heap grow first. */
 export const modest: Effect.Effect<void> = Effect.sync(bound)
 
-/**
- * Sets V8's own flags, and gives what sets these again. V8 refuses kept code that was made under other flags than those it is
- * loaded with, and the first of the program is loaded before there are any.
- */
-export const plain = (): (() => void) => {
-  asItIs()
-  return () => {
-    if (isModest) bound()
+let hasStarted = false
+let onSettled = () => {}
+
+/** What `cli/door/compiled.ts` has to know to keep the code of a Gateway. */
+export const keeping = {
+  /**
+   * Sets V8's own flags, and gives what sets these again. V8 refuses kept code that was made under other flags than those it is
+   * loaded with, and the first of the program is loaded before there are any.
+   */
+  plain: (): (() => void) => {
+    asItIs()
+    return () => {
+      if (isModest) bound()
+    }
+  },
+  /** Whether everything was called that a start calls. */
+  hasStarted: () => hasStarted,
+  /** Calls back when a Gateway has started and nobody waits for it. */
+  onSettled: (keep: () => void) => {
+    onSettled = keep
   }
 }
 
@@ -58,9 +70,11 @@ export const plain = (): (() => void) => {
  * to the system; a usual one keeps them for the next work.
  */
 const collect = () => {
+  // Somebody may have asked Node for it.
+  const isExposed = typeof globalThis.gc === "function"
   setFlagsFromString("--expose-gc")
-  const gc: unknown = runInNewContext("gc")
-  setFlagsFromString("--no-expose-gc")
+  const gc: unknown = runInNewContext("globalThis.gc")
+  if (!isExposed) setFlagsFromString("--no-expose-gc")
   if (typeof gc === "function") gc({ type: "major", execution: "sync", flavor: "last-resort" })
 }
 
@@ -73,7 +87,10 @@ const resting = () => {
     const { utilization } = performance.eventLoopUtilization(now, before)
     before = now
     state = Rest.next(state, { busy: utilization, heapBytes: getHeapStatistics().total_heap_size })
-    if (state.isDue) collect()
+    if (!state.isDue) return
+    // First: V8 drops the code of what was not called for long.
+    onSettled()
+    collect()
   }
 }
 
@@ -84,7 +101,10 @@ const settledMs = 500
 const LOOKS = 4
 
 /** As long as a Gateway runs: bounds the young generation, and once a second looks whether it is time to collect. */
-export const watched: Effect.Effect<void> = Effect.delay(Effect.sync(resting), settledMs).pipe(
+export const watched: Effect.Effect<void> = Effect.sync(() => {
+  hasStarted = true
+}).pipe(
+  Effect.andThen(Effect.delay(Effect.sync(resting), settledMs)),
   Effect.flatMap((rest) => {
     let looks = 0
     const look = Effect.sync(() => {

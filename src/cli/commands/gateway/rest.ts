@@ -1,7 +1,7 @@
 /**
  * When a process gives back what its work has left. V8 collects because something is allocated, so what lies there when the work
- * ends stays for hours. A whole collection stands in everybody's way for a tenth of a second: it has to wait until nobody is
- * there, and to be worth it.
+ * ends stays for hours. A whole collection stands in everybody's way for a tenth of a second, and longer for a large heap: it has to
+ * wait until nobody is there, and to be worth it.
  */
 
 /** Share of a second that the event loop may be busy for that second to count as quiet: an idle Gateway needs a hundredth. */
