@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { alternate, type Ground } from "./alternate.ts"
 import { bareTurn } from "./baselines.ts"
 import { measures } from "./budgets.ts"
-import { boot, started, starting } from "./measures/boot.ts"
+import { boot, started, starting, startingOnce } from "./measures/boot.ts"
 import { cli } from "./measures/cli.ts"
 import { broadcast, storm } from "./measures/crowd.ts"
 import { invoke } from "./measures/invoke.ts"
@@ -95,7 +95,7 @@ export const run = Effect.fnUntraced(function* (
     "preparing",
     subjects.map((subject) => ({ subject })),
     // Started once before, as all but an installation's first start are: what is compiled then is kept.
-    ({ subject }) => Effect.tap(prepare(subject), starting)
+    ({ subject }) => Effect.tap(prepare(subject), startingOnce)
   )
   yield* Effect.scoped(
     Effect.gen(function* () {

@@ -13,6 +13,7 @@ import * as ChildProcess from "effect/process/ChildProcess"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { GIVE_BACK } from "../src/cli/service/definition.ts"
 import { GatewayClient } from "../src/client/GatewayClient.ts"
 import { token } from "../src/domain/Credential.ts"
 import { type Endpoint, loopback } from "../src/domain/Endpoint.ts"
@@ -31,11 +32,13 @@ export interface Subject {
   readonly cli: Words
   /** Added to the few variables that every subject gets. */
   readonly env?: Readonly<Record<string, string>>
+  /** Added for its Gateway: what the service that it installs sets. */
+  readonly serviceEnv?: Readonly<Record<string, string>>
 }
 
 const cli: Words = [process.execPath, program]
 
-export const ours: Subject = { name: OURS, command: [...cli, "gateway", "run"], cli }
+export const ours: Subject = { name: OURS, command: [...cli, "gateway", "run"], cli, serviceEnv: GIVE_BACK }
 
 const words = (text: string): Words | undefined => {
   const [first, ...rest] = text.trim().split(/\s+/)
@@ -117,7 +120,7 @@ export const freshHome = Effect.gen(function* () {
 /** Starts a Gateway and waits for its first `hello-ok`. It is stopped when the scope closes. `config` gets port and token. */
 export const start = Effect.fnUntraced(function* (subject: Subject, home: string, config: object) {
   const fs = yield* FileSystem.FileSystem
-  const env = yield* environment(subject, home)
+  const env = { ...(yield* environment(subject, home)), ...subject.serviceEnv }
   const port = yield* freePort
   const gateway = { mode: "local", port, auth: { mode: "token", token: SECRET } }
   yield* Effect.forEach(["tmp", ".openclaw"], (folder) =>

@@ -18,6 +18,10 @@ export interface BootOptions {
 /** A start, whose end is not part of it. */
 export const starting = ({ config, home, subject }: Prepared) => Effect.scoped(start(subject, home, config))
 
+/** A start as most are: the Gateway goes on for longer than it takes to keep the code that was compiled. */
+export const startingOnce = ({ config, home, subject }: Prepared) =>
+  Effect.scoped(Effect.andThen(start(subject, home, config), Effect.sleep("3 seconds")))
+
 /** Something that starts, as a turn of its subject. */
 export const started = <E, R>(
   { subject }: Prepared,
@@ -42,7 +46,7 @@ export const boot = Effect.fnUntraced(function* (
   const all = yield* Effect.forEach(subjects, prepare)
   yield* alternate(ground, measures.warm, rounds, [
     bareTurn(measures.warm),
-    ...all.map((one) => started(one, measures.warm, starting(one), starting(one)))
+    ...all.map((one) => started(one, measures.warm, starting(one), startingOnce(one)))
   ])
   yield* alternate(ground, measures.fresh, rounds, [
     bareTurn(measures.fresh),
@@ -61,6 +65,6 @@ export const boot = Effect.fnUntraced(function* (
   yield* largeState(large, turns)
   yield* alternate(ground, measures.large, rounds, [
     bareTurn(measures.large),
-    started(large, measures.large, starting(large), starting(large))
+    started(large, measures.large, starting(large), startingOnce(large))
   ])
 }, Effect.scoped)

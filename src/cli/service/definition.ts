@@ -39,7 +39,7 @@ const FROM_SHELL = ["OPENCLAW_HOME", "NODE_EXTRA_CA_CERTS"] as const
  * piece in use. With one such place, and with every larger piece (what V8 compiles with, mostly) asked of the system itself, an
  * idle Gateway takes 15 MB less, and its turns no more time. Other systems do not look at it.
  */
-const GIVE_BACK = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "16384" } as const
+export const GIVE_BACK = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "16384" } as const
 
 /** The service that runs `openclaw <args>` for this profile. What an installed one was given by a shell stays. */
 export const definitionFor = Effect.fnUntraced(function* (
